@@ -1,0 +1,127 @@
+/**
+ * Streams, consumers and buckets, as data. This is the one place that creates them.
+ *
+ * OUTBOX takes events under `video.out.<event>.<id>`, where an expected last sequence per video keeps each version
+ * stored once; VIDEO sources it under the public subjects and republishes for core subscribers. WORK and REPORTS are work
+ * queues. OWNERSHIP is a KV bucket: sessions and owner records.
+ *
+ * KV revisions are epochs, so they may never restart: a bucket is created with `first_seq` = generation · 2³², and the
+ * generation, kept in Postgres, is raised before a bucket is created. If the store is lost, everything is made again
+ * with a higher generation; whoever finds streams missing waits for the owner of this module to do so.
+ */
+import { nanos, NatsError, type ConsumerConfig, type StreamConfig } from 'nats'
+import { eventNames } from '#libs/scene-video/scene-video.ts'
+import { sleep } from '#libs/runtime/clock.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import type { Bus } from './connect.ts'
+
+export const ownershipBucket = 'OWNERSHIP'
+export const streams = { video: 'VIDEO', outbox: 'OUTBOX', work: 'WORK', reports: 'REPORTS', dead: 'DEAD', ownership: `KV_${ownershipBucket}` } as const
+
+const days = (n: number) => nanos(n * 24 * 3600 * 1000)
+const seconds = (n: number) => nanos(n * 1000)
+
+/** Fields this client's types do not know pass through to the server. */
+type Config = Partial<StreamConfig> & { name: string; first_seq?: number; allow_msg_ttl?: boolean; metadata?: Record<string, string> }
+
+export function streamConfigs(generation: number, eventDays: number): Config[] {
+  const metadata = { generation: String(generation) }
+  const common = { storage: 'file', num_replicas: 1, metadata, discard: 'old' } as const
+  return [
+    { ...common, name: streams.outbox, subjects: ['video.out.*.*'], retention: 'limits', max_age: days(eventDays) } as Config,
+    {
+      ...common,
+      name: streams.video,
+      retention: 'limits',
+      max_age: days(eventDays),
+      sources: [{ name: streams.outbox, subject_transforms: eventNames.map((event) => ({ src: `video.out.${event}.*`, dest: `video.${event}` })) }],
+      republish: { src: 'video.*', dest: 'video.{{wildcard(1)}}' },
+    } as unknown as Config,
+    {
+      ...common,
+      name: streams.work,
+      subjects: ['video.work.*.*'],
+      retention: 'workqueue',
+      max_msgs_per_subject: 1,
+      discard: 'new',
+      discard_new_per_subject: true,
+    } as Config,
+    { ...common, name: streams.reports, subjects: ['video.report.*'], retention: 'workqueue' } as Config,
+    { ...common, name: streams.dead, subjects: ['video.dead.*.*'], retention: 'limits', max_age: days(30) } as Config,
+    {
+      ...common,
+      name: streams.ownership,
+      subjects: [`$KV.${ownershipBucket}.>`],
+      retention: 'limits',
+      max_msgs_per_subject: 1,
+      discard: 'new',
+      allow_rollup_hdrs: true,
+      deny_delete: true,
+      allow_direct: false,
+      allow_msg_ttl: true,
+      first_seq: generation * 2 ** 32,
+    } as Config,
+  ]
+}
+
+export const consumers = { submit: 'submit', settle: 'settle', pollers: 'pollers', status: 'status' } as const
+
+const consumerConfigs: { stream: string; config: Partial<ConsumerConfig> & { durable_name: string } }[] = [
+  { stream: streams.work, config: workConsumer(consumers.submit, 'video.work.submit.*', 60, 20_000) },
+  { stream: streams.work, config: workConsumer(consumers.settle, 'video.work.settle.*', 60, 20_000) },
+  { stream: streams.work, config: workConsumer(consumers.pollers, 'video.work.poll.*', 10, 20_000) },
+  { stream: streams.reports, config: workConsumer(consumers.status, 'video.report.*', 15, 5_000) },
+]
+
+function workConsumer(durable_name: string, filter_subject: string, ackWaitSeconds: number, max_ack_pending: number) {
+  return { durable_name, filter_subject, ack_policy: 'explicit', ack_wait: seconds(ackWaitSeconds), max_ack_pending, max_deliver: -1 } as Partial<ConsumerConfig> & { durable_name: string }
+}
+
+/**
+ * Makes what is missing; true when anything was. `raiseGeneration` reserves the next generation in Postgres and is
+ * called only if a stream has to be made.
+ */
+export async function ensureTopology(bus: Bus, raiseGeneration: () => Promise<number>, eventDays = 7): Promise<boolean> {
+  const manager = await bus.manager()
+  const have = new Set<string>()
+  for await (const stream of manager.streams.list()) have.add(stream.config.name)
+  const missing: string[] = Object.values(streams).filter((name) => !have.has(name))
+  if (missing.length) {
+    const generation = await raiseGeneration()
+    for (const config of streamConfigs(generation, eventDays)) {
+      if (!missing.includes(config.name)) continue
+      await manager.streams.add(config).catch(ignoreExisting)
+    }
+  }
+  for (const { stream, config } of consumerConfigs) await manager.consumers.add(stream, config)
+  return missing.length > 0
+}
+
+/** Another process made it at the same moment. */
+function ignoreExisting(err: unknown): void {
+  if (!(err instanceof NatsError && err.api_error?.err_code === 10058)) throw err
+}
+
+/** Whether every stream is there; quick enough for a readiness check. */
+export async function topologyReady(bus: Bus): Promise<boolean> {
+  const manager = await bus.manager()
+  const names = new Set<string>()
+  for await (const name of manager.streams.names()) names.add(name)
+  return Object.values(streams).every((name) => names.has(name))
+}
+
+/** Waits until the streams are there; says so every few seconds. */
+export async function waitForTopology(bus: Bus, log: Logger, signal?: AbortSignal): Promise<void> {
+  for (let tries = 0; !signal?.aborted; tries++) {
+    if (await topologyReady(bus).catch(() => false)) return
+    if (tries % 20 === 10) log.info('waiting for the streams to be made by the status service')
+    await sleep(250, signal)
+  }
+}
+
+/** The generation a stream was made in; stream ids and epochs carry it. */
+export async function generationOf(bus: Bus, stream: string): Promise<number> {
+  const manager = await bus.manager()
+  const info = await manager.streams.info(stream)
+  return Number(info.config.metadata?.['generation'] ?? 0)
+}

@@ -1,0 +1,41 @@
+/** A real nats-server of our own, with JetStream on files, on loopback. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect } from 'node:net'
+import { sleep } from '#libs/runtime/clock.ts'
+import { findNatsServer } from './nats-binary.ts'
+import { freePort } from './ports.ts'
+import { endLeftover, spawnServer, type LocalServer } from './server-process.ts'
+
+export async function startNats(options: { dir: string; port?: number; say?: (line: string) => void }): Promise<LocalServer> {
+  const binary = await findNatsServer(options.say ?? (() => {}))
+  const { dir } = options
+  mkdirSync(dir, { recursive: true })
+  const pidFile = join(dir, 'nats.pid')
+  if (existsSync(pidFile)) await endLeftover(Number(readFileSync(pidFile, 'utf8')), dir, 'SIGTERM')
+  const port = options.port ?? (await freePort())
+  const configFile = join(dir, 'nats.conf')
+  writeFileSync(configFile, [
+    `listen: "127.0.0.1:${port}"`, 'server_name: reelkeeper', `pid_file: ${JSON.stringify(pidFile)}`,
+    `jetstream { store_dir: ${JSON.stringify(join(dir, 'data'))}, max_memory_store: 256MB, max_file_store: 20GB }`, '',
+  ].join('\n'))
+  const server = spawnServer(binary, ['-c', configFile], { url: `nats://127.0.0.1:${port}`, port, stopSignal: 'SIGTERM' })
+  let gone = false
+  void server.exited.then(() => (gone = true))
+  for (let i = 0; i < 300 && !gone; i++) {
+    if (server.output().includes('Server is ready') && (await answers(port))) return server
+    await sleep(20)
+  }
+  throw new Error(`nats-server did not start: ${server.output().slice(-2_000)}`)
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('data', (data) => {
+      socket.destroy()
+      resolve(data.toString().startsWith('INFO'))
+    })
+    socket.once('error', () => resolve(false))
+  })
+}

@@ -1,0 +1,174 @@
+/**
+ * toapis: `POST /videos/generations`, `GET /videos/generations/{task id | own id}`. It can look up by own id and cannot
+ * cancel. Wire format: its public documentation.
+ */
+import { Agent, errors, request } from 'undici'
+import { z } from 'zod'
+import type { ErrorCode, VideoError } from '#libs/scene-video/scene-video.ts'
+import type { CreateAnswer, CreateRequest, Provider, RateLimit, TaskAnswer } from './provider.ts'
+
+const errorBody = z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String), message: z.string().default('') }) })
+const createdPlain = z.object({ id: z.string().min(1) })
+const createdEnvelope = z.object({ data: z.array(z.object({ task_id: z.string().min(1) })).min(1) })
+const progress = z.number().min(0).max(100).nullish()
+const taskBody = z.object({
+  id: z.string().nullish(),
+  task_id: z.string().nullish(),
+  status: z.string(),
+  progress,
+  expires_at: z.union([z.number(), z.string()]).nullish(),
+  result: z.object({ data: z.array(z.object({ url: z.string().min(1) })).min(1) }).nullish(),
+  error: z.object({ code: z.union([z.string(), z.number()]).transform(String).nullish(), message: z.string().nullish() }).nullish(),
+})
+
+/** Refusals of this very request, by HTTP status. */
+const refusals: Record<number, ErrorCode> = { 400: 'invalid_request', 401: 'bad_key', 402: 'insufficient_balance', 422: 'content_policy' }
+/** Failures of a task, by the provider's code. */
+const failures: Record<string, ErrorCode> = { content_policy_violation: 'content_policy', content_policy: 'content_policy', policy_violation: 'content_policy' }
+/** Nothing of the request can have been read by the provider. */
+const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+
+const secondsToMs = (text: string | undefined): number | null => {
+  const seconds = Number(text)
+  return text !== undefined && text !== '' && Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null
+}
+
+const header = (headers: Record<string, string | string[] | undefined>, name: string): string | undefined => {
+  const value = headers[name]
+  return Array.isArray(value) ? value[0] : value
+}
+
+function readRateLimit(headers: Record<string, string | string[] | undefined>): RateLimit | null {
+  const remaining = Number(header(headers, 'x-ratelimit-remaining') ?? NaN)
+  if (!Number.isFinite(remaining)) return null
+  return { remaining, resetMs: secondsToMs(header(headers, 'x-ratelimit-reset')) ?? 0 }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: number; maxConnections?: number }): Provider {
+  const agent = new Agent({ connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000, connect: { timeout: 5_000 } })
+
+  return {
+    name: 'toapis',
+    can: { findByOwnId: true, cancel: false },
+    expectedMs: 10 * 60_000,
+    resultLifeMs: 24 * 3_600_000,
+    async create(account, input) {
+      try {
+        const { statusCode, headers, body } = await request(`${account.baseUrl}/videos/generations`, {
+          method: 'POST',
+          dispatcher: agent,
+          headers: { authorization: `Bearer ${account.apiKey}`, 'content-type': 'application/json' },
+          body: JSON.stringify(createBody(input)),
+          headersTimeout: options.createTimeoutMs,
+          bodyTimeout: options.createTimeoutMs,
+          signal: AbortSignal.timeout(options.createTimeoutMs),
+        })
+        return readCreate(statusCode, header(headers, 'retry-after'), await body.text())
+      } catch (err) {
+        const code = (err as { code?: string }).code ?? (err as Error).name
+        return notSent.has(code) ? { kind: 'later', retryAfterMs: null, reason: code } : { kind: 'unknown', reason: code }
+      }
+    },
+    async get(account, id) {
+      try {
+        const { statusCode, headers, body } = await request(`${account.baseUrl}/videos/generations/${encodeURIComponent(id)}`, {
+          dispatcher: agent,
+          headers: { authorization: `Bearer ${account.apiKey}` },
+          headersTimeout: options.getTimeoutMs,
+          bodyTimeout: options.getTimeoutMs,
+        })
+        const text = await body.text()
+        return { ...readTask(statusCode, header(headers, 'retry-after'), text), rateLimit: readRateLimit(headers) }
+      } catch (err) {
+        const reason = err instanceof errors.UndiciError ? err.code : ((err as { code?: string }).code ?? (err as Error).name)
+        return { answer: { kind: 'none', reason }, taskId: null, rateLimit: null }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await agent.destroy()
+    },
+  }
+}
+
+function createBody(input: CreateRequest) {
+  return {
+    model: input.model,
+    prompt: input.prompt,
+    duration: input.durationSeconds,
+    aspect_ratio: input.aspectRatio,
+    resolution: input.resolution,
+    image_urls: input.imageUrls,
+    metadata: input.metadata,
+    client_business_id: input.ownId,
+  }
+}
+
+/** What an answer to a create means: CONTRACT's table. */
+export function readCreate(status: number, retryAfter: string | undefined, text: string): CreateAnswer {
+  const json = parseJson(text)
+  if (status >= 200 && status < 300) {
+    const plain = createdPlain.safeParse(json)
+    if (plain.success) return { kind: 'accepted', taskId: plain.data.id }
+    const envelope = createdEnvelope.safeParse(json)
+    if (envelope.success) return { kind: 'accepted', taskId: envelope.data.data[0]!.task_id }
+    return { kind: 'unknown', reason: `unreadable ${status}` }
+  }
+  const said = errorBody.safeParse(json)
+  if (!said.success) return { kind: 'unknown', reason: `unreadable ${status}` }
+  const { code, message } = said.data.error
+  if (status === 429 || (status === 503 && code === 'rate_limit_unavailable')) return { kind: 'later', retryAfterMs: secondsToMs(retryAfter), reason: code }
+  const refusal = refusals[status]
+  if (refusal) return { kind: 'refused', error: { code: refusal, message: clip(message || code) } }
+  return { kind: 'unknown', reason: `${status} ${code}` }
+}
+
+/** What an answer to a look-up or a poll means. */
+export function readTask(status: number, retryAfter: string | undefined, text: string): { answer: TaskAnswer; taskId: string | null } {
+  const json = parseJson(text)
+  if (status === 200) return readTaskBody(json, text)
+  const code = errorBody.safeParse(json).data?.error.code
+  if (status === 404 && code === 'task_not_found') return { answer: { kind: 'missing' }, taskId: null }
+  if (status === 429 || (status === 503 && code === 'rate_limit_unavailable')) return { answer: { kind: 'later', retryAfterMs: secondsToMs(retryAfter) }, taskId: null }
+  return { answer: { kind: 'none', reason: `${status} ${code ?? ''}`.trim() }, taskId: null }
+}
+
+function readTaskBody(json: unknown, text: string): { answer: TaskAnswer; taskId: string | null } {
+  if (json === undefined) return { answer: { kind: 'none', reason: 'not JSON' }, taskId: null }
+  const parsed = taskBody.safeParse(json)
+  if (!parsed.success) return { answer: { kind: 'unknown', body: text.slice(0, 1000) }, taskId: null }
+  const body = parsed.data
+  const taskId = body.id ?? body.task_id ?? null
+  return { answer: readStatus(body, text), taskId }
+}
+
+function readStatus(body: z.infer<typeof taskBody>, text: string): TaskAnswer {
+  const percent = body.progress === null || body.progress === undefined ? null : Math.floor(body.progress)
+  if (body.status === 'queued' || body.status === 'submitted') return { kind: 'working', phase: 'queued', progress: percent }
+  if (body.status === 'in_progress') return { kind: 'working', phase: 'running', progress: percent }
+  if (body.status === 'failed') return { kind: 'failed', error: failure(body.error?.code ?? '', body.error?.message ?? '') }
+  const url = body.result?.data[0]?.url
+  if (body.status === 'completed' && url) return { kind: 'done', videoUrl: url, expiresAt: toIso(body.expires_at) }
+  return { kind: 'unknown', body: text.slice(0, 1000) }
+}
+
+const clip = (message: string) => message.slice(0, 1900)
+
+function failure(code: string, message: string): VideoError {
+  return { code: failures[code] ?? 'provider_failed', message: clip(message || code || 'The provider gave no reason.') }
+}
+
+/** Unix seconds or a date; null where it is neither. */
+function toIso(at: number | string | null | undefined): string | null {
+  if (at === null || at === undefined) return null
+  const date = typeof at === 'number' ? new Date(at * 1000) : new Date(/^\d+$/.test(at) ? Number(at) * 1000 : at)
+  return Number.isNaN(date.getTime()) ? null : date.toISOString()
+}
+

@@ -1,0 +1,18 @@
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+
+/** One registry a service; the names are prefixed `reelkeeper_`. */
+export class Metrics {
+  readonly registry = new Registry()
+
+  counter<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
+    return new Counter<L>({ name: `reelkeeper_${name}`, help, labelNames: [...labelNames], registers: [this.registry] })
+  }
+
+  gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
+    return new Gauge<L>({ name: `reelkeeper_${name}`, help, labelNames: [...labelNames], registers: [this.registry] })
+  }
+
+  histogram<L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []): Histogram<L> {
+    return new Histogram<L>({ name: `reelkeeper_${name}`, help, buckets, labelNames: [...labelNames], registers: [this.registry] })
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * Every message that crosses NATS, in the order they flow. Public events have two tokens (`video.<event>`); all
+ * internal traffic has three or more, so `video.*` shows events and nothing else.
+ */
+import { z } from 'zod'
+import { errorCodes, generateVideoSchema, phases, sceneVideoSchema, statuses } from './scene-video.ts'
+
+const videoId = z.uuid()
+
+// 1. gateway → submit, core request and reply ----------------------------------------------------------------------
+
+export const commandSubject = { generate: 'video.command.generate', cancel: 'video.command.cancel', retry: 'video.command.retry' } as const
+
+export const generateCommandSchema = z.object({
+  userId: z.uuid(),
+  projectId: z.uuid(),
+  scriptId: z.uuid(),
+  sceneId: z.uuid(),
+  /** Of the caller's Idempotency-Key, null without one. `bodyHash` tells the same body from another. */
+  idempotencyKey: z.string().max(255).nullable(),
+  bodyHash: z.string(),
+  body: generateVideoSchema,
+})
+export type GenerateCommand = z.infer<typeof generateCommandSchema>
+
+/** Cancel or retry one video; `attempt` null means the current one. */
+export const videoCommandSchema = z.object({ userId: z.uuid(), id: videoId, attempt: z.number().int().min(1).nullable() })
+export type VideoCommand = z.infer<typeof videoCommandSchema>
+
+/** Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP. */
+export const commandReplySchema = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), video: sceneVideoSchema }),
+  z.object({ ok: z.literal(false), status: z.number().int(), code: z.string(), detail: z.string() }),
+])
+export type CommandReply = z.infer<typeof commandReplySchema>
+
+// 2. submit → submit, work queue: send (or look up) the create of a pending video -----------------------------------
+
+export const submitWorkSubject = (id: string) => `video.work.submit.${id}`
+/** 3. submit, reconciler or a draining poller → pollers, work queue: somebody own this video and poll it. */
+export const pollWorkSubject = (id: string) => `video.work.poll.${id}`
+/** 4. submit, reconciler → submit, work queue: learn what a failed video's earlier tasks became. */
+export const settleWorkSubject = (id: string) => `video.work.settle.${id}`
+
+export const workSchema = z.object({ id: videoId })
+export type Work = z.infer<typeof workSchema>
+
+// 5. poller → status, core request and reply: bids for ownership, and what became of each --------------------------
+
+export const claimSubject = 'video.claim.commit'
+
+export const bidSchema = z.object({ id: videoId, epoch: z.string().regex(/^\d+$/) })
+export const claimRequestSchema = z.object({ session: z.string(), bids: z.array(bidSchema).max(1000) })
+export type ClaimRequest = z.infer<typeof claimRequestSchema>
+
+/** What an owner needs to poll. Durations are milliseconds from Postgres' now, negative when past. */
+export const grantSchema = z.object({
+  id: videoId,
+  epoch: z.string(),
+  attempt: z.number().int(),
+  status: z.enum(statuses),
+  phase: z.enum(phases),
+  progress: z.number().int().nullable(),
+  provider: z.string(),
+  model: z.string(),
+  taskId: z.string(),
+  baseUrl: z.string(),
+  /** The provider key, encrypted. */
+  keyCipher: z.string(),
+  /** Reports of this epoch recorded so far; the owner goes on counting from it. */
+  reportNo: z.number().int(),
+  cancelRequested: z.boolean(),
+  sinceSubmittedMs: z.number(),
+  untilDeadlineMs: z.number().nullable(),
+})
+export type Grant = z.infer<typeof grantSchema>
+/** A bid without a grant was refused: the video is terminal, has no task yet, or a later epoch owns it. */
+export const claimReplySchema = z.object({ grants: z.array(grantSchema) })
+export type ClaimReply = z.infer<typeof claimReplySchema>
+
+// 6. poller → status, work queue: what an owner saw ------------------------------------------------------------------
+
+export const reportSubject = (id: string) => `video.report.${id}`
+
+/** `no` counts an owner's reports of one video from 1; (epoch, no) only ever grows. `change` null: still in hand. */
+export const reportSchema = z.object({
+  id: videoId,
+  attempt: z.number().int().min(1),
+  epoch: z.string().regex(/^\d+$/),
+  no: z.number().int().min(1),
+  change: z
+    .object({
+      status: z.enum(['generating', 'completed', 'failed']),
+      phase: z.enum(phases),
+      progress: z.number().int().min(0).max(100).nullable(),
+      videoUrl: z.string().max(8192).nullable(),
+      videoUrlExpiresAt: z.iso.datetime().nullable(),
+      error: z.object({ code: z.enum(errorCodes), message: z.string().max(2000) }).nullable(),
+    })
+    .nullable(),
+})
+export type Report = z.infer<typeof reportSchema>
+export type Change = NonNullable<Report['change']>
+
+// 7. outbox → everybody: the public events ---------------------------------------------------------------------------
+
+export const eventSubject = (event: string) => `video.${event}`
+/** Where events are put, under an expected last sequence per video; NATS turns it into `eventSubject`. */
+export const outSubject = (event: string, id: string) => `video.out.${event}.${id}`
+
+export const videoEventSchema = sceneVideoSchema.extend({ userId: z.uuid() })
+export type VideoEvent = z.infer<typeof videoEventSchema>
+
+// 8. gateway (webhooks) and submit (cancel) → pollers, core: poll this video now; reconciler asks its owner to act ---
+
+export const nudgeSubject = (id: string) => `video.nudge.${id}`
+export const nudgeSchema = z.object({ id: videoId, reason: z.enum(['webhook', 'cancel', 'stale']) })
+export type Nudge = z.infer<typeof nudgeSchema>

@@ -1,0 +1,80 @@
+/**
+ * The record of one generated video, and the words used for it everywhere: in Postgres, on NATS, over HTTP.
+ * Pure: no I/O, no clock.
+ */
+import { z } from 'zod'
+
+export const statuses = ['pending', 'generating', 'completed', 'failed'] as const
+export const phases = ['queued', 'throttled', 'submitted', 'running', 'retrying', 'overdue', 'cancelling', 'done', 'stored'] as const
+export const eventNames = ['requested', 'submitted', 'generating', 'progress', 'completed', 'failed', 'stored'] as const
+
+/** Stable codes of a video's `error`. `provider_failed` is what a provider says in words we have no code for. */
+export const errorCodes = [
+  'cancelled',
+  'timed_out',
+  'submission_unknown',
+  'content_policy',
+  'invalid_request',
+  'insufficient_balance',
+  'bad_key',
+  'provider_failed',
+  'unknown_provider',
+] as const
+
+export type Status = (typeof statuses)[number]
+export type Phase = (typeof phases)[number]
+export type EventName = (typeof eventNames)[number]
+export type ErrorCode = (typeof errorCodes)[number]
+
+export const videoErrorSchema = z.object({ code: z.enum(errorCodes), message: z.string() })
+export type VideoError = z.infer<typeof videoErrorSchema>
+
+const instant = z.iso.datetime()
+
+/** A SceneVideo as everybody outside sees it. Instants are ISO 8601 UTC; what is absent is null. */
+export const sceneVideoSchema = z.object({
+  id: z.uuid(),
+  sceneId: z.uuid(),
+  scriptId: z.uuid(),
+  projectId: z.uuid(),
+  status: z.enum(statuses),
+  phase: z.enum(phases),
+  /** 0–100, or null where the provider tells none. */
+  progress: z.number().int().min(0).max(100).nullable(),
+  provider: z.string(),
+  model: z.string(),
+  prompt: z.string(),
+  /** The provider's own id for the task of the current attempt. */
+  taskId: z.string().nullable(),
+  videoUrl: z.string().nullable(),
+  videoUrlExpiresAt: instant.nullable(),
+  error: videoErrorSchema.nullable(),
+  attempt: z.number().int().min(1),
+  version: z.number().int().min(1),
+  createdAt: instant,
+  submittedAt: instant.nullable(),
+  startedAt: instant.nullable(),
+  completedAt: instant.nullable(),
+  updatedAt: instant,
+})
+export type SceneVideo = z.infer<typeof sceneVideoSchema>
+
+/** What a caller may ask for; all of it optional. `prompt` falls back to the scene's. */
+export const generateVideoSchema = z.strictObject({
+  prompt: z.string().trim().min(1).max(10_000).optional(),
+  provider: z.string().min(1).max(64).optional(),
+  model: z.string().min(1).max(128).optional(),
+  durationSeconds: z.number().int().min(1).max(600).optional(),
+  aspectRatio: z.string().regex(/^\d{1,3}:\d{1,3}$/, 'must look like 16:9').optional(),
+  resolution: z.string().min(1).max(32).optional(),
+  imageUrls: z.array(z.url({ protocol: /^https?$/ }).max(4096)).max(16).optional(),
+  /** Seconds after acceptance at which the caller no longer wants the video. */
+  deadlineSeconds: z.number().int().min(1).max(30 * 24 * 3600).optional(),
+  metadata: z.record(z.string().max(128), z.union([z.string().max(4096), z.number(), z.boolean(), z.null()])).optional(),
+})
+export type GenerateVideo = z.infer<typeof generateVideoSchema>
+
+export const isTerminal = (status: Status): boolean => status === 'completed' || status === 'failed'
+
+/** The id we give a provider for one attempt; what a lost answer is looked up by. */
+export const ownId = (videoId: string, attempt: number): string => `${videoId}-${attempt}`

@@ -1,0 +1,59 @@
+/**
+ * Applies prisma/migrations with Prisma's own schema engine (its WebAssembly build, so nothing is downloaded). Writes the
+ * same `_prisma_migrations` rows as `prisma migrate deploy`; either may be used. Safe to run again and by several at once.
+ */
+import { readFile, readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils'
+import { SchemaEngine } from '@prisma/schema-engine-wasm'
+
+const prismaDir = new URL('../../prisma/', import.meta.url)
+const filters = { externalTables: [], externalEnums: [] }
+
+async function openEngine(connectionString: string): Promise<SchemaEngine> {
+  const schema = await readFile(new URL('schema.prisma', prismaDir), 'utf8')
+  const factory = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString }))
+  return SchemaEngine.new({ datamodels: [['schema.prisma', schema]] }, () => {}, factory)
+}
+
+/** Applies what is missing and returns the names applied, oldest first. */
+export async function migrate(databaseUrl: string): Promise<string[]> {
+  const baseDir = fileURLToPath(new URL('migrations', prismaDir))
+  const names = (await readdir(baseDir, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  const migrationDirectories = await Promise.all(
+    names.toSorted().map(async (path) => ({
+      path,
+      migrationFile: { path: 'migration.sql', content: { tag: 'ok' as const, value: await readFile(`${baseDir}/${path}/migration.sql`, 'utf8') } },
+    })),
+  )
+  const lockfile = { path: 'migration_lock.toml', content: await readFile(`${baseDir}/migration_lock.toml`, 'utf8') }
+  const engine = await openEngine(databaseUrl)
+  const { appliedMigrationNames } = await engine.applyMigrations({
+    migrationsList: { baseDir, lockfile, migrationDirectories, shadowDbInitScript: '' },
+    filters,
+  })
+  return appliedMigrationNames
+}
+
+/** The SQL that leads from an empty database, or from the database's present state, to prisma/schema.prisma. */
+export async function schemaDiff(databaseUrl: string, from: 'empty' | 'database'): Promise<string> {
+  const engine = await openEngine(databaseUrl)
+  const path = fileURLToPath(new URL('schema.prisma', prismaDir))
+  const content = await readFile(path, 'utf8')
+  const { stdout } = await engine.diff({
+    from: from === 'empty' ? { tag: 'empty' } : { tag: 'url', url: databaseUrl },
+    to: { tag: 'schemaDatamodel', files: [{ path, content }] },
+    script: true,
+    exitCode: null,
+    filters,
+  })
+  return stdout ?? ''
+}
+
+if (import.meta.main) {
+  const url = process.env['DATABASE_URL']
+  if (!url) throw new Error('DATABASE_URL is not set: the Postgres to migrate')
+  const applied = await migrate(url)
+  process.stdout.write(applied.length ? `applied ${applied.join(', ')}\n` : 'nothing to apply\n')
+}

@@ -1,0 +1,51 @@
+/** What stopped on its way: the reconciler's and the starting services' questions to Postgres. */
+import type { Database } from './connect.ts'
+
+export class Recovery {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Pending videos the submit service has to work on, untouched for `idleMs`. */
+  async pendingVideos(idleMs: number, limit = 50_000): Promise<string[]> {
+    return this.#ids(this.#db.$queryRaw`
+      SELECT id FROM "SceneVideo" WHERE status = 'pending' AND "taskId" IS NULL AND "updatedAt" <= now() - ${idleMs}::int * interval '1 millisecond' ORDER BY id LIMIT ${limit}::int`)
+  }
+
+  /** Videos with a task that nobody has recorded anything of for `idleMs`. */
+  async staleVideos(idleMs: number, limit = 50_000): Promise<{ id: string; taskId: string; epoch: bigint }[]> {
+    return this.#db.$queryRaw`
+      SELECT id, "taskId", epoch FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "taskId" IS NOT NULL AND "updatedAt" < now() - ${idleMs}::int * interval '1 millisecond' ORDER BY id LIMIT ${limit}::int`
+  }
+
+  /** Ids of all videos that have a task and are not ended. */
+  async videosWithOpenTask(limit = 200_000): Promise<string[]> {
+    return this.#ids(this.#db.$queryRaw`
+      SELECT id FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "taskId" IS NOT NULL ORDER BY id LIMIT ${limit}::int`)
+  }
+
+  /** Failed videos with a send whose fate at the provider is not known; within its results' life. */
+  async unsettledVideos(limit = 1_000): Promise<string[]> {
+    return this.#ids(this.#db.$queryRaw`
+      SELECT DISTINCT v.id FROM "Submission" s JOIN "SceneVideo" v ON v.id = s."videoId"
+      WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - interval '24 hours' LIMIT ${limit}::int`)
+  }
+
+  /** Of these, the ones that are not ended. */
+  async stillOpen(ids: string[]): Promise<Set<string>> {
+    return new Set(await this.#ids(this.#db.$queryRaw`SELECT id FROM "SceneVideo" WHERE id = ANY(${ids}::uuid[]) AND status IN ('pending', 'generating')`))
+  }
+
+  /** Raises and returns the generation: before the NATS store is made anew, or after Postgres was restored. */
+  async raiseGeneration(): Promise<number> {
+    const rows = await this.#db.$queryRaw<{ generation: number }[]>`
+      INSERT INTO "System" (id, generation) VALUES (1, greatest(1, (SELECT coalesce(max(epoch), 0) / 4294967296 + 1 FROM "SceneVideo")))
+      ON CONFLICT (id) DO UPDATE SET generation = greatest("System".generation, (SELECT coalesce(max(epoch), 0) / 4294967296 FROM "SceneVideo")) + 1 RETURNING generation`
+    return rows[0]!.generation
+  }
+
+  async #ids(query: Promise<unknown>): Promise<string[]> {
+    return ((await query) as { id: string }[]).map((row) => row.id)
+  }
+}

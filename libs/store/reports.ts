@@ -1,0 +1,98 @@
+/**
+ * What status writes: claims and reports, each kind in one fenced statement that also writes the timeline.
+ *
+ * The fence: same attempt, not terminal, and (epoch, report number) greater than the row's. A report that doesn't pass changes
+ * nothing; a result that comes after the end is noted on the timeline as late. One row per video per statement:
+ * the caller splits a batch so that no video appears twice.
+ */
+import type { Grant, Report } from '#libs/scene-video/messages.ts'
+import type { Database } from './connect.ts'
+
+export interface Bid {
+  id: string
+  epoch: string
+}
+
+export type Fate = 'applied' | 'late' | 'stale'
+
+export class ReportWriter {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Commits bids whose epoch is above the row's; grants come back for these and for bids committed before. */
+  async commitClaims(session: string, bids: Bid[]): Promise<Grant[]> {
+    const rows = await this.#db.$queryRaw<(Omit<Grant, 'epoch'> & { epoch: bigint })[]>`
+      WITH bid AS (
+        SELECT v.id, b.epoch FROM unnest(${bids.map((b) => b.id)}::uuid[], ${bids.map((b) => b.epoch)}::bigint[]) AS b(id, epoch)
+        JOIN "SceneVideo" v USING (id)
+        WHERE v.status IN ('pending', 'generating') AND v."taskId" IS NOT NULL AND v.epoch <= b.epoch
+        ORDER BY v.id FOR UPDATE OF v
+      ), owned AS (
+        UPDATE "SceneVideo" v SET epoch = b.epoch, "reportNo" = CASE WHEN v.epoch = b.epoch THEN v."reportNo" ELSE 0 END, session = ${session}
+        FROM bid b WHERE v.id = b.id AND v.epoch <= b.epoch AND (v.epoch < b.epoch OR v.session = ${session})
+        RETURNING v.*
+      )
+      SELECT o.id, o.epoch, o.attempt, o.status::text AS status, o.phase, o.progress, o.provider, o.model, o."taskId", s."baseUrl", s."keyCipher",
+        o."reportNo", o."cancelRequested",
+        (extract(epoch FROM now() - coalesce(o."submittedAt", o."createdAt")) * 1000)::float8 AS "sinceSubmittedMs",
+        (extract(epoch FROM o."deadlineAt" - now()) * 1000)::float8 AS "untilDeadlineMs"
+      FROM owned o CROSS JOIN LATERAL (
+        SELECT "baseUrl", "keyCipher" FROM "Submission" WHERE "videoId" = o.id AND "taskId" = o."taskId" ORDER BY attempt DESC, send DESC LIMIT 1
+      ) s`
+    return rows.map((row) => ({ ...row, epoch: row.epoch.toString() }))
+  }
+
+  /** Applies reports, at most one per video. Deadlines are judged here, by Postgres' clock. */
+  async apply(reports: Report[]): Promise<Map<string, Fate>> {
+    const changes = reports.map((report) => report.change)
+    const rows = await this.#db.$queryRaw<{ id: string; fate: Fate }[]>`
+      WITH input AS (
+        SELECT * FROM unnest(
+          ${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[],
+          ${changes.map((c) => c?.status ?? null)}::text[], ${changes.map((c) => c?.phase ?? null)}::text[], ${changes.map((c) => c?.progress ?? null)}::int[],
+          ${changes.map((c) => c?.videoUrl ?? null)}::text[], ${changes.map((c) => c?.videoUrlExpiresAt ?? null)}::timestamptz[],
+          ${changes.map((c) => c?.error?.code ?? null)}::text[], ${changes.map((c) => c?.error?.message ?? null)}::text[]
+        ) AS i(id, attempt, epoch, no, status, phase, progress, url, expires, code, message)
+      ), held AS (
+        SELECT v.id, v.status AS was, v.version AS version_was, v.attempt, v.epoch, v."reportNo", v."deadlineAt" FROM "SceneVideo" v JOIN input i USING (id) ORDER BY v.id FOR UPDATE OF v
+      ), fit AS (
+        SELECT i.*, h.was FROM input i JOIN held h USING (id)
+        WHERE h.attempt = i.attempt AND h.was IN ('pending', 'generating') AND (h.epoch, h."reportNo") < (i.epoch, i.no) AND h.epoch = i.epoch
+      ), applied AS (
+        UPDATE "SceneVideo" v SET
+          "reportNo" = f.no, "updatedAt" = now(),
+          version = v.version + CASE WHEN f.status IS NULL THEN 0 WHEN f.was = 'pending' AND f.status = 'completed' THEN 2 ELSE 1 END,
+          status = coalesce(f.status::"Status", v.status), phase = coalesce(f.phase, v.phase),
+          progress = CASE WHEN f.status IS NULL THEN v.progress ELSE f.progress END,
+          "videoUrl" = coalesce(f.url, v."videoUrl"), "videoUrlExpiresAt" = coalesce(f.expires, v."videoUrlExpiresAt"),
+          "errorCode" = f.code, "errorMessage" = f.message,
+          "startedAt" = CASE WHEN f.status IN ('generating', 'completed') THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END,
+          "completedAt" = CASE WHEN f.status IN ('completed', 'failed') THEN now() ELSE v."completedAt" END
+        FROM fit f WHERE v.id = f.id RETURNING v.*, f.was, f.status AS said
+      ), settled AS (
+        UPDATE "Submission" s SET "settledAt" = now() FROM applied a
+        WHERE s."videoId" = a.id AND s."taskId" = a."taskId" AND (a.said = 'completed' OR (a.said = 'failed' AND a."errorCode" NOT IN ('cancelled', 'timed_out')))
+      ), first_seen AS (
+        INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, snapshot, owed)
+        SELECT a.id, a.version - 1, a.attempt, 'generating', 'generating', 'generating', 'running', a.progress, 'status',
+          to_jsonb(a) - 'params' || jsonb_build_object('status', 'generating', 'phase', 'running', 'version', a.version - 1, 'videoUrl', null, 'videoUrlExpiresAt', null, 'completedAt', null), true
+        FROM applied a WHERE a.was = 'pending' AND a.said = 'completed' RETURNING id
+      ), recorded AS (
+        INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
+        SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status',
+          CASE WHEN a."errorCode" IS NULL THEN NULL ELSE jsonb_build_object('code', a."errorCode", 'message', a."errorMessage") END, to_jsonb(a) - 'params', true
+        FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.said <> 'generating' THEN a.said WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
+        WHERE a.said IS NOT NULL AND (SELECT count(*) FROM first_seen) >= 0
+      ), late AS (
+        INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
+        SELECT h.id, h.version_was, i.attempt, 'late', h.was, 'done', i.progress, 'status', jsonb_build_object('said', i.status, 'videoUrl', i.url)
+        FROM input i JOIN held h USING (id) WHERE i.status IN ('completed', 'failed') AND h.was IN ('completed', 'failed') AND h.attempt = i.attempt AND h.epoch = i.epoch AND h."reportNo" < i.no
+        RETURNING "videoId"
+      )
+      SELECT i.id, CASE WHEN a.id IS NOT NULL THEN 'applied' WHEN l."videoId" IS NOT NULL THEN 'late' ELSE 'stale' END AS fate
+      FROM input i LEFT JOIN applied a USING (id) LEFT JOIN late l ON l."videoId" = i.id`
+    return new Map(rows.map((row) => [row.id, row.fate]))
+  }
+}

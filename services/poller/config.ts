@@ -1,0 +1,17 @@
+import { z } from 'zod'
+import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
+
+export const pollerSettings = z.object({
+  ...serviceSettings,
+  NATS_URL: z.string(),
+  KEY_ENCRYPTION_KEY: keyEncryptionKey,
+  POLLER_NAME: z.string().default('poller'),
+  POLL_INTERVAL_MS: milliseconds(5_000, 10),
+  POLL_TIMEOUT_MS: milliseconds(10_000),
+  /** A session not renewed for this long may be declared dead by a peer. */
+  SESSION_TTL_MS: milliseconds(6_000, 500),
+  /** Polls under way at once. */
+  POLL_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(200),
+})
+export type PollerConfig = z.infer<typeof pollerSettings>

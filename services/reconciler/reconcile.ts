@@ -1,0 +1,72 @@
+/**
+ * One pass. It decides no outcome: it queues work that is refused when already queued, asks owners to act, and publishes what
+ * was committed; all of it may be repeated.
+ */
+import type { Bus } from '#libs/bus/connect.ts'
+import { ownerRecords, removeDeadSession, sessionStates } from '#libs/bus/lease.ts'
+import { publishOwed } from '#libs/bus/outbox.ts'
+import { publishWork } from '#libs/bus/work.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import { nudgeSubject, pollWorkSubject, settleWorkSubject, submitWorkSubject } from '#libs/scene-video/messages.ts'
+import type { Outbox } from '#libs/store/outbox.ts'
+import type { Recovery } from '#libs/store/recovery.ts'
+
+export interface ReconcileOptions {
+  bus: Bus
+  recovery: Recovery
+  outbox: Outbox
+  log: Logger
+  staleAfterMs: number
+  first: boolean
+}
+
+/** What was found, by kind. */
+export interface Found extends Record<string, number> {
+  pending: number
+  unowned: number
+  stale: number
+  orphans: number
+  events: number
+  unsettled: number
+}
+
+const eventsOverdueMs = 5_000
+
+export async function reconcile(options: ReconcileOptions): Promise<Found> {
+  const { bus, recovery, outbox, log, staleAfterMs, first } = options
+  const owned = await ownerRecords(bus)
+  const sessions = await sessionStates(bus)
+  const isAlive = (session: string) => sessions.get(session) === 'live'
+  const ownedAlive = new Set(owned.filter((record) => isAlive(record.session)).map((record) => record.videoId))
+
+  const pending = await recovery.pendingVideos(first ? 0 : Math.min(staleAfterMs, 30_000))
+  await each(pending, (id) => publishWork(bus, submitWorkSubject(id), { id }))
+
+  const unowned = (await recovery.videosWithOpenTask()).filter((id) => !ownedAlive.has(id))
+  if (first) log.info({ count: unowned.length }, `Found ${unowned.length} unfinished tasks to recover`)
+  await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))
+
+  const stale = await recovery.staleVideos(staleAfterMs)
+  if (stale.length) log.warn({ count: stale.length }, `Found ${stale.length} stuck tasks`)
+  await each(stale, async ({ id, taskId }) => {
+    log.warn({ video: id, taskId }, `Restarting polling for stuck task ${id} (taskId: ${taskId})`)
+    bus.publishCore(nudgeSubject(id), { id, reason: 'stale' })
+    await publishWork(bus, pollWorkSubject(id), { id })
+  })
+
+  const orphans = owned.filter((record) => !isAlive(record.session))
+  const inUse = new Set(owned.map((record) => record.session))
+  await each([...sessions.keys()].filter((id) => !isAlive(id) && !inUse.has(id)), (id) => removeDeadSession(bus, id))
+
+  const overdue = await outbox.overdue(eventsOverdueMs, 10_000)
+  const events = overdue.length ? await publishOwed(bus, outbox, overdue) : 0
+
+  const unsettled = await recovery.unsettledVideos()
+  await each(unsettled, (id) => publishWork(bus, settleWorkSubject(id), { id }))
+  return { pending: pending.length, unowned: unowned.length, stale: stale.length, orphans: orphans.length, events, unsettled: unsettled.length }
+}
+
+/** A bounded number at once. */
+async function each<T>(items: T[], act: (item: T) => Promise<unknown>): Promise<void> {
+  for (let from = 0; from < items.length; from += 200) await Promise.all(items.slice(from, from + 200).map(act))
+}

@@ -1,0 +1,102 @@
+/**
+ * Reports, gathered into batches and applied in rounds: the k-th report of every video goes into the k-th statement, so no
+ * statement holds two rows of one video. Acked only when committed and published.
+ */
+import type { Counter } from '@prometheus-io/client'
+import type { Bus } from '#libs/bus/connect.ts'
+import { streams, consumers } from '#libs/bus/topology.ts'
+import { bury, consumeLoop, decodeOrBury, type Consuming, type Delivery } from '#libs/bus/work.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import { reportSchema, type Report } from '#libs/scene-video/messages.ts'
+import type { ReportWriter } from '#libs/store/reports.ts'
+
+export interface ApplyOptions {
+  bus: Bus
+  writer: ReportWriter
+  publish(ids: string[]): Promise<number>
+  log: Logger
+  fates: Counter<'fate'>
+  batchMs: number
+  batchMax: number
+}
+
+type Item = Delivery<Report>
+
+export function applyReports(options: ApplyOptions): Consuming {
+  const { bus, log, batchMs, batchMax } = options
+  let gathered: Item[] = []
+  let timer: NodeJS.Timeout | undefined
+  let applying: Promise<void> = Promise.resolve()
+
+  const flush = () => {
+    clearTimeout(timer)
+    timer = undefined
+    const batch = gathered
+    gathered = []
+    if (batch.length) applying = applying.then(() => applyBatch(options, batch))
+    return applying
+  }
+  const consuming = consumeLoop(bus, { stream: streams.reports, consumer: consumers.status, maxMessages: batchMax * 2, log }, async (message) => {
+    const body = await decodeOrBury(bus, message, reportSchema, log)
+    if (body === undefined) return
+    gathered.push({ body, message })
+    if (gathered.length >= batchMax) await flush()
+    else timer ??= setTimeout(() => void flush(), batchMs)
+  }, flush)
+  return consuming
+}
+
+async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
+  const { log, publish } = options
+  try {
+    const rounds = splitIntoRounds(batch)
+    for (const round of rounds) await applyRound(options, round)
+  } catch (err) {
+    return halve(options, batch, err)
+  }
+  try {
+    await publish([...new Set(batch.map((item) => item.body.id))])
+  } catch (err) {
+    log.warn({ err: (err as Error).message }, 'events stay owed')
+  }
+  for (const { message } of batch) message.ack()
+}
+
+/** A batch that Postgres refuses is halved until the one report at fault is alone, and that is dead-lettered. */
+async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promise<void> {
+  const { bus, log } = options
+  if (!isOurFault(err)) {
+    log.warn({ err: (err as Error).message }, 'reports not applied, will be delivered again')
+    for (const { message } of batch) message.nak(1_000)
+    return
+  }
+  if (batch.length === 1) return bury(bus, batch[0]!.message, `refused by Postgres: ${(err as Error).message}`, log)
+  const middle = batch.length >> 1
+  await applyBatch(options, batch.slice(0, middle))
+  await applyBatch(options, batch.slice(middle))
+}
+
+/** Errors of the data (SQLSTATE class 22, 23), not of the server or the way to it. */
+function isOurFault(err: unknown): boolean {
+  const code = (err as { meta?: { driverAdapterError?: { cause?: { originalCode?: string } } } }).meta?.driverAdapterError?.cause?.originalCode ?? ''
+  return /^2[23]/.test(code)
+}
+
+async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[]): Promise<void> {
+  const outcome = await writer.apply(round)
+  for (const report of round) {
+    const fate = outcome.get(report.id) ?? 'stale'
+    fates.inc({ fate })
+    if (fate !== 'applied') log.info({ video: report.id, epoch: report.epoch, no: report.no, fate }, 'Report not applied')
+  }
+}
+
+/** Reports of one video in order of (epoch, no), each in a round of its own. */
+export function splitIntoRounds(batch: Item[]): Report[][] {
+  const rounds: Report[][] = []
+  for (const reports of Map.groupBy(batch.map((item) => item.body), (report) => report.id).values()) {
+    reports.sort((a, b) => Number(BigInt(a.epoch) - BigInt(b.epoch)) || a.no - b.no)
+    for (const [k, report] of reports.entries()) (rounds[k] ??= []).push(report)
+  }
+  return rounds
+}

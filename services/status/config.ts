@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+
+export const statusSettings = z.object({
+  ...serviceSettings,
+  DATABASE_URL: z.string(),
+  NATS_URL: z.string(),
+  /** Reports of this long are gathered into one statement. */
+  BATCH_MS: milliseconds(20, 0),
+  BATCH_MAX: z.coerce.number().int().min(1).max(5_000).default(500),
+  /** How long public events are kept, in days. */
+  EVENT_DAYS: z.coerce.number().int().min(1).max(365).default(7),
+})
+export type StatusConfig = z.infer<typeof statusSettings>

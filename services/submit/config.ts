@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
+
+export const submitSettings = z.object({
+  ...serviceSettings,
+  DATABASE_URL: z.string(),
+  NATS_URL: z.string(),
+  TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
+  TOAPIS_API_KEY: z.string().min(1, 'the key for toapis; videos of users without one of their own use it'),
+  TOAPIS_MODEL: z.string().default('sora-2'),
+  KEY_ENCRYPTION_KEY: keyEncryptionKey,
+  /** How long an answer to a create is waited for. */
+  CREATE_TIMEOUT_MS: milliseconds(20_000),
+  /** A create is sent only this long after its intent was begun. */
+  SEND_WINDOW_MS: milliseconds(5_000),
+  /** Absent for this long after the intent means not accepted: create time-out + send window + delivery + look-up lag. */
+  LOOKUP_WINDOW_MS: milliseconds(60_000),
+  CREATE_CONCURRENCY: z.coerce.number().int().min(1).max(1000).default(50),
+})
+export type SubmitConfig = z.infer<typeof submitSettings>

@@ -1,0 +1,6 @@
+import { readConfig } from '#libs/runtime/config.ts'
+import { runService } from '#libs/runtime/service.ts'
+import { submitSettings } from './config.ts'
+import { startSubmit } from './service.ts'
+
+await runService('submit', () => startSubmit(readConfig(submitSettings, process.env)))
