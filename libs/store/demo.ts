@@ -1,5 +1,5 @@
 /** A demo user with a project, a script and three scenes, made once; the key is replaced when another is given. */
-import { createHash } from 'node:crypto'
+import { parseApiKey } from './api-key.ts'
 import { openDatabase } from './connect.ts'
 
 export interface Demo {
@@ -14,12 +14,6 @@ const prompts = [
   'Close-up: a hand releases a red kite over a windy wheat field, golden hour',
   'A night train crosses a long bridge under falling snow, seen from far away',
 ]
-
-/** Splits `rk_<id>_<secret>`; null when it is not of that form. */
-export function parseApiKey(apiKey: string): { id: string; secretHash: Buffer } | null {
-  const match = /^rk_([0-9a-z]{1,32})_([\w-]{16,128})$/i.exec(apiKey)
-  return match ? { id: match[1]!, secretHash: createHash('sha256').update(match[2]!).digest() } : null
-}
 
 export async function seedDemo(databaseUrl: string, apiKey: string): Promise<Demo> {
   const key = parseApiKey(apiKey)

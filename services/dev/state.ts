@@ -1,0 +1,79 @@
+/** What `npm start` keeps in .reelkeeper between runs: secrets, ports, the lock; and dev.json while it runs. */
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isAlive } from '#libs/local/server-process.ts'
+import { freePort } from '#libs/local/ports.ts'
+
+export interface Secrets {
+  apiKey: string
+  keyEncryptionKey: string
+  providerKey: string
+  webhookSecret: string
+}
+
+export interface Ports {
+  postgres: number
+  nats: number
+  simulator: number
+}
+
+export class DevState {
+  readonly dir: string
+  constructor(dir: string) {
+    this.dir = dir
+    mkdirSync(dir, { recursive: true })
+  }
+
+  /** @throws when another run of this directory is alive */
+  lock(): void {
+    const file = join(this.dir, 'lock')
+    if (existsSync(file)) {
+      const pid = Number(readFileSync(file, 'utf8'))
+      const command = existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : 'services/dev.ts'
+      if (pid !== process.pid && isAlive(pid) && command.includes('dev.ts')) throw new Error(`Reelkeeper runs here already (pid ${pid}). Stop it first, or start from another copy of the directory.`)
+    }
+    writeFileSync(file, String(process.pid))
+  }
+
+  unlock(): void {
+    rmSync(join(this.dir, 'lock'), { force: true })
+    rmSync(join(this.dir, 'dev.json'), { force: true })
+  }
+
+  secrets(): Secrets {
+    return this.#kept('secrets.json', () => ({
+      apiKey: `rk_${randomBytes(6).toString('hex')}_${randomBytes(32).toString('base64url')}`,
+      keyEncryptionKey: randomBytes(32).toString('base64'),
+      providerKey: `sk-${randomBytes(24).toString('base64url')}`,
+      webhookSecret: randomBytes(24).toString('base64url'),
+    }))
+  }
+
+  /** The ports of the last run where they are free. */
+  async ports(): Promise<Ports> {
+    const last = this.#read('ports.json') as Partial<Ports> | undefined
+    const ports: Ports = { postgres: await freePort(last?.postgres), nats: await freePort(last?.nats), simulator: await freePort(last?.simulator) }
+    this.write('ports.json', ports)
+    return ports
+  }
+
+  write(name: string, value: unknown): void {
+    const file = join(this.dir, name)
+    writeFileSync(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
+    renameSync(`${file}.new`, file)
+  }
+
+  #read(name: string): unknown {
+    const file = join(this.dir, name)
+    return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
+  }
+
+  #kept<T>(name: string, make: () => T): T {
+    const kept = this.#read(name) as T | undefined
+    if (kept) return kept
+    const made = make()
+    this.write(name, made)
+    return made
+  }
+}

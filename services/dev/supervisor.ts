@@ -1,0 +1,101 @@
+/** Keeps processes running: one that ends unasked is started again, at once, then with a growing pause. */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { sleep } from '#libs/runtime/clock.ts'
+import { readable, say } from './output.ts'
+
+/** A started process, however it was started. */
+export interface Running {
+  pid: number
+  exited: Promise<string>
+  stop(): Promise<void>
+}
+
+const firstPause = 100
+const longestPause = 5_000
+const steadyAfter = 10_000
+/** Exit code of a service whose settings are wrong: starting it again would not help. */
+const badSettings = 'exit 2'
+
+export class Supervisor {
+  readonly #running = new Map<string, Running>()
+  readonly #changed: () => void
+  #stopping = false
+
+  constructor(changed: () => void) {
+    this.#changed = changed
+  }
+
+  processes(): { name: string; pid: number }[] {
+    return [...this.#running].map(([name, { pid }]) => ({ name, pid }))
+  }
+
+  async run(name: string, start: () => Promise<Running>): Promise<void> {
+    this.#set(name, await start())
+    void this.#keep(name, start)
+  }
+
+  async #keep(name: string, start: () => Promise<Running>): Promise<void> {
+    let pause = firstPause
+    for (;;) {
+      const since = performance.now()
+      const how = await this.#running.get(name)!.exited
+      if (this.#stopping) return
+      if (how === badSettings) return say(`${name} cannot run with these settings; not started again`)
+      if (performance.now() - since > steadyAfter) pause = firstPause
+      say(`${name} died (${how}), starting it again`)
+      await sleep(pause)
+      pause = Math.min(longestPause, pause * 2)
+      while (!this.#stopping) {
+        try {
+          const again = await start()
+          this.#set(name, again)
+          if (this.#stopping) await again.stop()
+          break
+        } catch (err) {
+          say(`${name} did not start: ${(err as Error).message}`)
+          await sleep(longestPause)
+        }
+      }
+      if (this.#stopping) return
+    }
+  }
+
+  #set(name: string, running: Running): void {
+    this.#running.set(name, running)
+    this.#changed()
+  }
+
+  /** Stops these at once, each allowed 15 s. */
+  async stop(names: (name: string) => boolean): Promise<void> {
+    this.#stopping = true
+    const chosen = [...this.#running].filter(([name]) => names(name))
+    await Promise.all(chosen.map(async ([name, running]) => {
+      const late = setTimeout(() => {
+        say(`${name} does not stop; killing it`)
+        process.kill(running.pid, 'SIGKILL')
+      }, 15_000)
+      await running.stop()
+      clearTimeout(late)
+    }))
+  }
+}
+
+/** A service as a child process; it ends by itself when we are gone, as its channel to us closes. */
+export function startService(name: string, file: string, env: NodeJS.ProcessEnv): Running {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream as Readable }).on('line', (line) => say(readable(name, line)))
+  const exited = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`))
+    child.once('error', (err) => resolve(err.message))
+  })
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
