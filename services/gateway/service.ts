@@ -88,9 +88,9 @@ async function buildApp(context: Context, open: Set<() => void>, checks: Record<
       return done(Object.assign(new Error('The body is not JSON.'), { statusCode: 400 }))
     }
   })
-  videoRoutes(app as unknown as App, context)
-  projectRoutes(app as unknown as App, context)
-  liveRoutes(app as unknown as App, context, open)
-  webhookRoutes(app as unknown as App, context)
+  videoRoutes(app, context)
+  projectRoutes(app, context)
+  liveRoutes(app, context, open)
+  webhookRoutes(app, context)
   return app
 }
