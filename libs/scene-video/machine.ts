@@ -105,6 +105,7 @@ export function statusAndPhase(snapshot: VideoSnapshot): { status: Status; phase
 
 /** Sends a signal; what it changed, or null when nothing that is recorded changed. */
 export function advance(actor: VideoActor, signal: VideoSignal): Change | null {
+  if (actor.getSnapshot().status === 'done') return null
   const before = statusAndPhase(actor.getSnapshot())
   const progressBefore = actor.getSnapshot().context.progress
   actor.send(signal)

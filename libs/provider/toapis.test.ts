@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest'
+import { createToapis, readCreate, readTask } from './toapis.ts'
+
+const error = (code: string) => JSON.stringify({ error: { code, message: 'why' } })
+
+describe('what an answer to a create means', () => {
+  it.each([
+    [200, '{"id":"video_1","status":"queued"}', { kind: 'accepted', taskId: 'video_1' }],
+    [200, '{"code":200,"data":[{"status":"submitted","task_id":"task_2"}]}', { kind: 'accepted', taskId: 'task_2' }],
+    [200, '{"id": "vid', { kind: 'unknown' }],
+    [200, '{}', { kind: 'unknown' }],
+    [400, error('invalid_request'), { kind: 'refused', error: { code: 'invalid_request' } }],
+    [401, error('invalid_api_key'), { kind: 'refused', error: { code: 'bad_key' } }],
+    [402, error('insufficient_balance'), { kind: 'refused', error: { code: 'insufficient_balance' } }],
+    [422, error('content_policy_violation'), { kind: 'refused', error: { code: 'content_policy' } }],
+    [422, '<html>', { kind: 'unknown' }],
+    [429, error('rate_limit_exceeded'), { kind: 'later', retryAfterMs: 7_000 }],
+    [503, error('rate_limit_unavailable'), { kind: 'later', retryAfterMs: 7_000 }],
+    [503, error('overloaded'), { kind: 'unknown' }],
+    [502, '<html>', { kind: 'unknown' }],
+    [500, error('internal_error'), { kind: 'unknown' }],
+  ])('%i %s', (status, body, meaning) => {
+    expect(readCreate(status, '7', body)).toMatchObject(meaning)
+  })
+
+  it('knows that a refused connection carried nothing', async () => {
+    await using provider = createToapis({ createTimeoutMs: 2_000, getTimeoutMs: 2_000 })
+    const answer = await provider.create({ baseUrl: 'http://127.0.0.1:1/v1', apiKey: 'sk-x' }, { ownId: 'a-1', model: 'm', prompt: 'p' })
+    expect(answer).toMatchObject({ kind: 'later', reason: 'ECONNREFUSED' })
+  })
+})
+
+describe('what an answer to a poll means', () => {
+  it.each([
+    [200, '{"id":"v","status":"queued","progress":0}', { kind: 'working', phase: 'queued', progress: 0 }],
+    [200, '{"id":"v","status":"in_progress"}', { kind: 'working', phase: 'running', progress: null }],
+    [200, '{"id":"v","status":"completed","expires_at":1700000000,"result":{"type":"video","data":[{"url":"https://e.com/v"}]}}', { kind: 'done', videoUrl: 'https://e.com/v', expiresAt: '2023-11-14T22:13:20.000Z' }],
+    [200, '{"id":"v","status":"completed"}', { kind: 'unknown' }],
+    [200, '{"id":"v","status":"failed","error":{"code":"x","message":"y"}}', { kind: 'failed', error: { code: 'provider_failed', message: 'y' } }],
+    [200, '{"id":"v","status":"reticulating"}', { kind: 'unknown' }],
+    [200, 'not json', { kind: 'none' }],
+    [404, error('task_not_found'), { kind: 'missing' }],
+    [404, '<html>', { kind: 'none' }],
+    [401, error('invalid_api_key'), { kind: 'none' }],
+    [429, error('rate_limit_exceeded'), { kind: 'later' }],
+    [500, '', { kind: 'none' }],
+  ])('%i %s', (status, body, meaning) => {
+    expect(readTask(status, undefined, body).answer).toMatchObject(meaning)
+  })
+})
