@@ -41,35 +41,36 @@ export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string
 
 async function publishInOrder(bus: Bus, events: OwedEvent[]): Promise<bigint[]> {
   const done: bigint[] = []
-  let previous: number | undefined
+  const first = events[0]!.body
+  let last: Published = first.version > 1 ? await lastPublished(bus, first.id) : { sequence: 0, version: 0 }
   for (const event of events) {
-    if (previous === undefined && event.body.version > 1) {
-      const last = await lastPublished(bus, event.body.id)
-      previous = last.sequence
-    }
-    previous = await publishOnce(bus, event, previous ?? 0)
+    last = await publishOnce(bus, event, last)
     done.push(event.timelineId)
   }
   return done
 }
 
-/** The sequence of this video's newest event once this one is stored. */
-async function publishOnce(bus: Bus, event: OwedEvent, expected: number): Promise<number> {
+interface Published {
+  sequence: number
+  version: number
+}
+
+/** This video's newest event once `event` is stored. An event at or below the newest is stored already. */
+async function publishOnce(bus: Bus, event: OwedEvent, last: Published): Promise<Published> {
   for (let tries = 0; tries < 5; tries++) {
+    if (last.version >= event.body.version) return last
     try {
-      const ack = await bus.js.publish(outSubject(event.event, event.body.id), JSON.stringify(event.body), { headers: eventHeaders(event, expected) })
-      return ack.seq
+      const ack = await bus.js.publish(outSubject(event.event, event.body.id), JSON.stringify(event.body), { headers: eventHeaders(event, last.sequence) })
+      return { sequence: ack.seq, version: event.body.version }
     } catch (err) {
       if (!(err instanceof NatsError && conflictCodes.has(err.api_error?.err_code ?? 0))) throw err
     }
-    const last = await lastPublished(bus, event.body.id)
-    if (last.version >= event.body.version) return last.sequence
-    expected = last.sequence
+    last = await lastPublished(bus, event.body.id)
   }
   throw new Error(`event ${event.body.id}:${event.body.version} keeps conflicting`)
 }
 
-async function lastPublished(bus: Bus, id: string): Promise<{ sequence: number; version: number }> {
+async function lastPublished(bus: Bus, id: string): Promise<Published> {
   const manager = await bus.manager()
   try {
     const message = await manager.streams.getMessage(streams.outbox, { last_by_subj: outSubject('*', id) })

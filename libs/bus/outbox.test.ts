@@ -1,0 +1,64 @@
+/** On a real nats-server: each version stored once and in order, however many publish it. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startNats } from '#libs/local/nats-server.ts'
+import type { LocalServer } from '#libs/local/server-process.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
+import type { VideoEvent } from '#libs/scene-video/messages.ts'
+import { connectBus, type Bus } from './connect.ts'
+import { publishOwed, type OutboxStore, type OwedEvent } from './outbox.ts'
+import { ensureTopology, streams } from './topology.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))
+let server: LocalServer
+let bus: Bus
+
+beforeAll(async () => {
+  server = await startNats({ dir })
+  bus = await connectBus({ url: server.url, name: 'test', log: createLogger('test', 'silent') })
+  expect(await ensureTopology(bus, async () => 3)).toBe(true)
+  expect(await ensureTopology(bus, async () => 4)).toBe(false)
+})
+afterAll(async () => {
+  await bus?.drain()
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+const owed = (id: string, version: number, event: string): OwedEvent => ({ timelineId: BigInt(version), event, at: '2026-01-01T00:00:00.000Z', body: { id, version, status: 'pending' } as VideoEvent })
+/** A store whose marks never arrive: every publisher finds everything owed, as after a crash. */
+const forgetful = (events: OwedEvent[]): OutboxStore => ({ owed: async () => events, markPublished: async () => {} })
+
+async function stored(id: string): Promise<number[]> {
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const versions: number[] = []
+  const consumer = await bus.js.consumers.get(streams.video)
+  let left = (await consumer.info()).num_pending
+  const messages = await consumer.consume()
+  for await (const message of messages) {
+    const body = message.json<VideoEvent>()
+    if (body.id === id) versions.push(body.version)
+    if (--left <= 0) break
+  }
+  messages.stop()
+  return versions
+}
+
+it('stores an event once when many publish it at the same time and again later', async () => {
+  const id = crypto.randomUUID()
+  const events = [owed(id, 1, 'requested'), owed(id, 2, 'submitted'), owed(id, 3, 'generating'), owed(id, 4, 'completed')]
+  for (let known = 1; known <= events.length; known++) {
+    const some = forgetful(events.slice(0, known))
+    const last = forgetful(events.slice(known - 1, known))
+    await Promise.allSettled([...Array(5).fill(some), ...Array(5).fill(last)].map((store: OutboxStore) => publishOwed(bus, store, [id])))
+    await publishOwed(bus, last, [id])
+  }
+  expect(await stored(id)).toEqual([1, 2, 3, 4])
+})
+
+it('starts a bucket’s revisions above every epoch of an earlier generation', async () => {
+  const manager = await bus.manager()
+  expect((await manager.streams.info(streams.ownership)).config).toMatchObject({ first_seq: 3 * 2 ** 32 })
+})
