@@ -6,6 +6,7 @@
  * stay owed until marked, so a crash at any point publishes again and is refused, never lost.
  */
 import { headers, NatsError } from 'nats'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eventSubject, outSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
 import type { Bus } from './connect.ts'
 import { streams } from './topology.ts'
@@ -30,10 +31,14 @@ const batch = 1_000
 /** Publishes what is owed, of some videos or of all; returns how many events. */
 export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string[] | null): Promise<number> {
   const rows = await store.owed(videoIds, batch)
+  if (rows.length) crashPoint('before-publish')
   const byVideo = Map.groupBy(rows, (row) => row.body.id)
   const results = await Promise.allSettled([...byVideo.values()].map((events) => publishInOrder(bus, events)))
   const published = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
-  if (published.length) await store.markPublished(published)
+  if (published.length) {
+    crashPoint('before-mark')
+    await store.markPublished(published)
+  }
   const failed = results.find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
   return published.length
@@ -44,6 +49,7 @@ async function publishInOrder(bus: Bus, events: OwedEvent[]): Promise<bigint[]> 
   const first = events[0]!.body
   let last: Published = first.version > 1 ? await lastPublished(bus, first.id) : { sequence: 0, version: 0 }
   for (const event of events) {
+    if (event !== events[0]) crashPoint('mid-publish')
     last = await publishOnce(bus, event, last)
     done.push(event.timelineId)
   }

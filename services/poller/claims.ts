@@ -5,6 +5,7 @@
 import { BusUnavailable, type Bus } from '#libs/bus/connect.ts'
 import type { Ownership } from '#libs/bus/lease.ts'
 import { sleep } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { claimReplySchema, claimSubject, type Grant } from '#libs/scene-video/messages.ts'
 import type { Host } from './host.ts'
@@ -42,6 +43,7 @@ export class Claims {
     if (!ownership.isTrusted()) return 'undecided'
     const epoch = await ownership.claim(id)
     if (epoch === null) return 'elsewhere'
+    crashPoint('claim-written')
     const session = ownership.session
     const grant = await this.#commit(id, epoch)
     if (grant === 'undecided' || session !== ownership.session) return 'undecided'
@@ -49,6 +51,7 @@ export class Claims {
       await ownership.release(id, epoch)
       return 'refused'
     }
+    crashPoint('claim-granted')
     host.adopt(grant)
     return 'granted'
   }

@@ -9,6 +9,7 @@ import type { Counter } from '@prometheus-io/client'
 import type { Bus } from '#libs/bus/connect.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { decrypt } from '#libs/runtime/secrets.ts'
 import { actorAt, advance, statusAndPhase, type VideoActor, type VideoSignal } from '#libs/scene-video/machine.ts'
@@ -132,6 +133,7 @@ export class Host {
     video.polling = true
     try {
       const { answer, rateLimit } = await this.#o.provider.get({ baseUrl: video.grant.baseUrl, apiKey: video.apiKey }, video.grant.taskId)
+      crashPoint('poll-answered')
       this.#o.polls.inc({ answer: answer.kind })
       if (rateLimit) budget.learn(video.grant.baseUrl, rateLimit)
       if (!this.#isHosted(video)) return
@@ -179,6 +181,7 @@ export class Host {
     if (!change) return
     await this.#report(video, change)
     if (!isTerminal(change.status)) return
+    crashPoint('end-reported')
     video.ended = true
     const { id, epoch } = video.grant
     this.drop(id)
@@ -196,6 +199,7 @@ export class Host {
     for (;;) {
       try {
         await bus.js.publish(reportSubject(id), JSON.stringify(report))
+        crashPoint('report-stored')
         video.reportedAt = clock.now()
         return
       } catch (err) {

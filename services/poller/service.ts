@@ -11,6 +11,7 @@ import { consumers, streams, waitForTopology } from '#libs/bus/topology.ts'
 import { consumeWork, Later, publishWork } from '#libs/bus/work.ts'
 import { createToapis } from '#libs/provider/toapis.ts'
 import { sleep, systemClock } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
@@ -87,6 +88,7 @@ export async function startPoller(config: PollerConfig): Promise<Service> {
     const videos = [...host.videos.values()]
     await Promise.allSettled(videos.map(async ({ grant }) => {
       await ownership.release(grant.id, BigInt(grant.epoch))
+      crashPoint('handed-over')
       await publishWork(bus, pollWorkSubject(grant.id), { id: grant.id })
     }))
     host.dropAll()

@@ -6,6 +6,7 @@ import type { Bus } from '#libs/bus/connect.ts'
 import { ownerRecords, removeDeadSession, sessionStates } from '#libs/bus/lease.ts'
 import { publishOwed } from '#libs/bus/outbox.ts'
 import { publishWork } from '#libs/bus/work.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { nudgeSubject, pollWorkSubject, settleWorkSubject, submitWorkSubject } from '#libs/scene-video/messages.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
@@ -46,6 +47,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   if (first) log.info({ count: unowned.length }, `Found ${unowned.length} unfinished tasks to recover`)
   await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))
 
+  crashPoint('mid-reconcile')
   const stale = await recovery.staleVideos(staleAfterMs)
   if (stale.length) log.warn({ count: stale.length }, `Found ${stale.length} stuck tasks`)
   await each(stale, async ({ id, taskId }) => {

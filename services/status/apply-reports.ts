@@ -6,6 +6,7 @@ import type { Counter } from '@prometheus-io/client'
 import type { Bus } from '#libs/bus/connect.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
 import { bury, consumeLoop, decodeOrBury, type Consuming, type Delivery } from '#libs/bus/work.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { reportSchema, type Report } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
@@ -50,7 +51,10 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
   const { log, publish } = options
   try {
     const rounds = splitIntoRounds(batch)
-    for (const round of rounds) await applyRound(options, round)
+    for (const [k, round] of rounds.entries()) {
+      if (k > 0) crashPoint('mid-batch')
+      await applyRound(options, round)
+    }
   } catch (err) {
     return halve(options, batch, err)
   }
@@ -59,6 +63,7 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
   } catch (err) {
     log.warn({ err: (err as Error).message }, 'events stay owed')
   }
+  crashPoint('before-ack')
   for (const { message } of batch) message.ack()
 }
 

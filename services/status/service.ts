@@ -10,6 +10,7 @@ import { publishOwed } from '#libs/bus/outbox.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import { ensureTopology } from '#libs/bus/topology.ts'
 import { sleep } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
@@ -53,9 +54,11 @@ export async function startStatus(config: StatusConfig): Promise<Service> {
   }
   const tending = tend()
 
-  const claims = serve(bus, { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log }, async ({ session, bids }) => ({
-    grants: await writer.commitClaims(session, bids),
-  }))
+  const claims = serve(bus, { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log }, async ({ session, bids }) => {
+    const grants = await writer.commitClaims(session, bids)
+    crashPoint('claim-committed')
+    return { grants }
+  })
   const reports = applyReports({ bus, writer, publish, log, fates, batchMs: config.BATCH_MS, batchMax: config.BATCH_MAX })
   const health = await startHealthServer({
     port: config.HEALTH_PORT, host: config.HEALTH_HOST, metrics,

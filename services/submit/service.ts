@@ -15,6 +15,7 @@ import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { commandSubject, generateCommandSchema, nudgeSubject, submitWorkSubject, videoCommandSchema, workSchema, type CommandReply } from '#libs/scene-video/messages.ts'
 import { isReachable, openDatabase } from '#libs/store/connect.ts'
@@ -61,7 +62,10 @@ export async function startSubmit(config: SubmitConfig): Promise<Service> {
       reply(async () => {
         const system = { provider: provider.name, model: config.TOAPIS_MODEL }
         const { video, created } = await store.accept({ ...command, id: uuidv7(), system })
-        if (created) await begin(video.id)
+        if (created) {
+          crashPoint('request-accepted')
+          await begin(video.id)
+        }
         return { ok: true, video }
       })),
     serve(bus, { subject: commandSubject.cancel, queue: 'submit', schema: videoCommandSchema, log }, (command) =>

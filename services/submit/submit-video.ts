@@ -9,6 +9,7 @@ import type { Bus } from '#libs/bus/connect.ts'
 import { Later, publishWork } from '#libs/bus/work.ts'
 import type { Account, CreateAnswer, Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { decrypt, encrypt } from '#libs/runtime/secrets.ts'
 import { pollWorkSubject } from '#libs/scene-video/messages.ts'
@@ -94,12 +95,14 @@ async function intendAndSend(context: SubmitContext, { video, submissions, confi
   const send = submissions.filter((one) => one.attempt === attempt).length + 1
   const begun = clock.now()
   if (!(await store.intend(id, attempt, send, pins))) throw new Later(jitter(1_000))
+  crashPoint('intent-committed')
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
     throw new Later(0)
   }
   const params = video.params as Record<string, never>
   const answer = await context.provider.create({ baseUrl: pins.baseUrl, apiKey: decrypt(pins.keyCipher, config.KEY_ENCRYPTION_KEY) }, { ...params, ownId: ownId(id, attempt), model: video.model, prompt: video.prompt })
+  crashPoint('create-answered')
   context.creates.inc({ answer: answer.kind })
   return onAnswer(context, { id, attempt, send, pins }, answer)
 }
@@ -110,6 +113,7 @@ async function onAnswer(context: SubmitContext, sent: { id: string; attempt: num
   switch (answer.kind) {
     case 'accepted':
       await store.accepted(id, attempt, send, answer.taskId, 'answer')
+      crashPoint('acceptance-recorded')
       log.info({ video: id, taskId: answer.taskId, attempt }, 'Submitted')
       return handOver(context, id)
     case 'refused':
