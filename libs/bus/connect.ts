@@ -1,91 +1,136 @@
 /**
- * One NATS connection. It reconnects for ever, notices a silent server within seconds, and never queues requests
- * for later: while disconnected they fail at once with BusUnavailable.
+ * The broker port on a real nats-server. One connection: it reconnects for ever, notices a silent server within seconds, and never
+ * queues requests for later: while disconnected they fail at once with BusUnavailable.
  */
-import { connect, ErrorCode, Events, NatsError } from 'nats'
-import type { JetStreamClient, JetStreamManager, NatsConnection } from 'nats'
+import { connect, DeliverPolicy, ErrorCode, Events, headers, NatsError, type ConsumerMessages, type JetStreamClient, type JetStreamManager, type JsMsg, type MsgHdrs, type NatsConnection } from 'nats'
+import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import { AlreadyQueued, BusUnavailable, Conflict, type Bus, type Consuming, type Job, type Stored } from './bus.ts'
 
-/** NATS, or the service that should answer, is away. Nothing is known of whether the request was carried out. */
-export class BusUnavailable extends Error {
-  override name = 'BusUnavailable'
-}
-
-export interface Bus {
-  readonly nc: NatsConnection
+/** With what only the makers of streams and the readers of events need. */
+export interface NatsBus extends Bus {
   readonly js: JetStreamClient
-  isConnected(): boolean
   /** Resolves the JetStream management client; not cached at connect, as NATS may be away then. */
   manager(): Promise<JetStreamManager>
-  /** Calls back after every reconnect. */
-  onReconnect(listener: () => void): void
-  /** Asks whoever serves `subject`; the parsed JSON answer. @throws BusUnavailable */
-  request(subject: string, body: unknown, timeoutMs?: number): Promise<unknown>
-  publishCore(subject: string, body: unknown): void
-  drain(): Promise<void>
 }
 
 const oldestServer = [2, 12, 1] as const
+const requestTimeoutMs = 5_000
+const storeTimeoutMs = 5_000
 
-export async function connectBus(options: { url: string; name: string; log: Logger }): Promise<Bus> {
+/** JetStream's numbers for what a caller has to tell apart. */
+const conflictCodes = new Set([10071, 10164])
+const alreadyQueuedCode = 10077
+const noMessageCode = 10037
+const unavailable = new Set<string>([
+  ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.ConnectionClosed, ErrorCode.ConnectionDraining, ErrorCode.Disconnect, ErrorCode.ConnectionTimeout, ErrorCode.JetStream408RequestTimeout,
+])
+const apiCode = (err: unknown) => (err instanceof NatsError ? (err.api_error?.err_code ?? 0) : 0)
+
+/** The port's word for what the client threw. */
+function translated(err: unknown, what: string): unknown {
+  if (conflictCodes.has(apiCode(err))) return new Conflict(what)
+  if (apiCode(err) === alreadyQueuedCode) return new AlreadyQueued(what)
+  if (err instanceof NatsError && unavailable.has(err.code)) return new BusUnavailable(`no answer on ${what}: ${err.code}`)
+  return err
+}
+
+export async function connectBus(options: { url: string; name: string; log: Logger }): Promise<NatsBus> {
+  const { log } = options
   const nc = await connect({
-    servers: options.url.split(','),
-    name: options.name,
-    reconnectTimeWait: 250,
-    reconnectJitter: 100,
-    maxReconnectAttempts: -1,
-    waitOnFirstConnect: true,
-    pingInterval: 2_000,
-    maxPingOut: 2,
-    timeout: 3_000,
+    servers: options.url.split(','), name: options.name, reconnectTimeWait: 250, reconnectJitter: 100, maxReconnectAttempts: -1,
+    waitOnFirstConnect: true, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
   })
   requireVersion(nc.info?.version ?? '0.0.0')
+  const js = nc.jetstream({ timeout: storeTimeoutMs })
+  const link = watchLink(nc, log)
+  const manager = () => nc.jetstreamManager({ checkAPI: false, timeout: requestTimeoutMs })
+  const requireLink = () => {
+    if (!link.isConnected()) throw new BusUnavailable('NATS is not connected')
+  }
+
+  return {
+    js, manager,
+    isConnected: link.isConnected,
+    onReconnect: (listener) => void link.listeners.push(listener),
+    async request(subject, body, timeoutMs = requestTimeoutMs) {
+      requireLink()
+      try {
+        return (await nc.request(subject, JSON.stringify(body), { timeout: timeoutMs })).json()
+      } catch (err) {
+        throw translated(err, subject)
+      }
+    },
+    publishCore(subject, body) {
+      if (link.isConnected()) nc.publish(subject, JSON.stringify(body))
+    },
+    subscribe(subject, queue, listener) {
+      const subscription = nc.subscribe(subject, {
+        ...(queue ? { queue } : {}),
+        callback: (err, message) => {
+          if (!err) listener({ subject: message.subject, data: message.data, respond: (body) => void message.respond(JSON.stringify(body)) })
+        },
+      })
+      return { stop: () => subscription.unsubscribe() }
+    },
+    async store(subject, data, { headers: fields, expect, timeoutMs = storeTimeoutMs } = {}) {
+      requireLink()
+      try {
+        const ack = await js.publish(subject, data, { timeout: timeoutMs, ...(fields || expect ? { headers: toHeaders(fields ?? {}, expect) } : {}) })
+        return ack.seq
+      } catch (err) {
+        throw translated(err, subject)
+      }
+    },
+    async newest(stream, subject) {
+      requireLink()
+      try {
+        const message = await (await manager()).streams.getMessage(stream, { last_by_subj: subject })
+        return { subject: message.subject, sequence: message.seq, data: message.data, header: reader(message.header) }
+      } catch (err) {
+        if (apiCode(err) === noMessageCode) return null
+        throw translated(err, subject)
+      }
+    },
+    async newestOfEach(stream, filter) {
+      requireLink()
+      return newestOfEach(js, stream, filter).catch((err: unknown) => {
+        throw translated(err, filter)
+      })
+    },
+    async birthOf(stream) {
+      requireLink()
+      const info = (await (await manager()).streams.info(stream)) as { created: string; ts?: string; config: { metadata?: Record<string, string> } }
+      const ageMs = info.ts ? Date.parse(info.ts) - Date.parse(info.created) : Infinity
+      return { ageMs, generation: Number(info.config.metadata?.['generation'] ?? 0) }
+    },
+    consume: (stream, consumer, maxMessages, onMessage) => consumeLoop(js, { stream, consumer, maxMessages, log }, onMessage),
+    async drain() {
+      if (nc.isClosed()) return
+      if (link.isConnected()) await Promise.race([nc.drain().catch(() => {}), sleep(2_000)])
+      await nc.close()
+    },
+  }
+}
+
+function watchLink(nc: NatsConnection, log: Logger): { isConnected(): boolean; listeners: (() => void)[] } {
   let connected = true
   const listeners: (() => void)[] = []
   void (async () => {
     for await (const status of nc.status()) {
       if (status.type === Events.Disconnect) {
         connected = false
-        options.log.warn('nats disconnected')
+        log.warn('nats disconnected')
       }
       if (status.type === Events.Reconnect) {
         connected = true
-        options.log.info('nats reconnected')
+        log.info('nats reconnected')
         for (const listener of listeners) listener()
       }
     }
   })()
-  const isConnected = () => connected && !nc.isClosed()
-  return {
-    nc,
-    js: nc.jetstream({ timeout: 5_000 }),
-    isConnected,
-    manager: () => nc.jetstreamManager({ checkAPI: false, timeout: 5_000 }),
-    onReconnect: (listener) => void listeners.push(listener),
-    async request(subject, body, timeoutMs = 5_000) {
-      if (!isConnected()) throw new BusUnavailable('NATS is not connected')
-      try {
-        const reply = await nc.request(subject, JSON.stringify(body), { timeout: timeoutMs })
-        return reply.json()
-      } catch (err) {
-        if (err instanceof NatsError && unavailable.has(err.code)) throw new BusUnavailable(`no answer on ${subject}: ${err.code}`)
-        throw err
-      }
-    },
-    publishCore(subject, body) {
-      if (isConnected()) nc.publish(subject, JSON.stringify(body))
-    },
-    async drain() {
-      if (nc.isClosed()) return
-      if (isConnected()) await Promise.race([nc.drain().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2_000).unref())])
-      await nc.close()
-    },
-  }
+  return { isConnected: () => connected && !nc.isClosed(), listeners }
 }
-
-const unavailable = new Set<string>([
-  ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.ConnectionClosed, ErrorCode.ConnectionDraining, ErrorCode.Disconnect, ErrorCode.ConnectionTimeout,
-])
 
 function requireVersion(version: string): void {
   const parts = version.split(/[.-]/).slice(0, 3).map(Number)
@@ -94,4 +139,86 @@ function requireVersion(version: string): void {
     if (have > need) return
     if (have < need) throw new Error(`nats-server ${version} is too old: Reelkeeper needs ${oldestServer.join('.')} or later`)
   }
+}
+
+function toHeaders(fields: Record<string, string>, expect?: { sequence: number; subject?: string }): MsgHdrs {
+  const head = headers()
+  for (const [name, value] of Object.entries(fields)) head.set(name, value)
+  if (expect) head.set('Nats-Expected-Last-Subject-Sequence', String(expect.sequence))
+  if (expect?.subject) head.set('Nats-Expected-Last-Subject-Sequence-Subject', expect.subject)
+  return head
+}
+
+const reader = (head: MsgHdrs | undefined) => (name: string) => head?.get(name) || undefined
+
+async function newestOfEach(js: JetStreamClient, stream: string, filter: string): Promise<Stored[]> {
+  const consumer = await js.consumers.get(stream, { filterSubjects: filter, deliver_policy: DeliverPolicy.LastPerSubject })
+  const found = new Map<string, Stored>()
+  let left = (await consumer.info()).num_pending
+  if (left > 0) {
+    const messages = await consumer.consume({ max_messages: 5_000, expires: 5_000, idle_heartbeat: 1_000 })
+    const guard = setTimeout(() => messages.stop(), 30_000)
+    for await (const message of messages) {
+      found.set(message.subject, { subject: message.subject, sequence: message.seq, data: message.data, header: reader(message.headers) })
+      if (--left <= 0 || message.info.pending === 0) break
+    }
+    clearTimeout(guard)
+    messages.stop()
+  }
+  await consumer.delete().catch(() => {})
+  return [...found.values()]
+}
+
+const toJob = (message: JsMsg): Job => ({
+  subject: message.subject, sequence: message.seq, data: message.data, deliveries: message.info.deliveryCount, header: reader(message.headers),
+  ack: () => message.ack(),
+  nak: (ms) => message.nak(ms),
+  term: () => message.term(),
+  working: () => message.working(),
+})
+
+/** Opens the consumer again whenever it ends. */
+function consumeLoop(js: JetStreamClient, options: { stream: string; consumer: string; maxMessages: number; log: Logger }, onMessage: (job: Job) => Promise<void>): Consuming {
+  const { stream, consumer: name, maxMessages, log } = options
+  const stop = new AbortController()
+  let current: ConsumerMessages | undefined
+  let healthy = false
+  const run = async () => {
+    while (!stop.signal.aborted) {
+      try {
+        const consumer = await js.consumers.get(stream, name)
+        current = await consumer.consume({ max_messages: maxMessages, idle_heartbeat: 2_000, expires: 10_000, threshold_messages: Math.max(1, Math.floor(maxMessages / 2)) })
+        watchForLoss(current)
+        healthy = true
+        if (stop.signal.aborted) break
+        for await (const message of current) {
+          if (stop.signal.aborted) message.nak()
+          else await onMessage(toJob(message))
+        }
+      } catch (err) {
+        log.warn({ err: (err as Error).message, consumer: name }, 'consumer lost, opening it again')
+      }
+      healthy = false
+      await sleep(250, stop.signal)
+    }
+  }
+  const done = run()
+  return {
+    isHealthy: () => healthy,
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      current?.stop()
+      await Promise.race([done, sleep(2_000)])
+    },
+  }
+}
+
+/** Ends an iteration that the server will not feed any more, so that the loop opens it again. */
+function watchForLoss(messages: ConsumerMessages): void {
+  void (async () => {
+    for await (const status of await messages.status()) {
+      const missed = status.type === 'heartbeats_missed' && Number(status.data) >= 2
+      if (missed || status.type === 'consumer_deleted' || status.type === 'consumer_not_found' || status.type === 'stream_not_found') messages.stop()
+    }
+  })().catch(() => {})
 }

@@ -7,7 +7,7 @@ import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { videoEventSchema, type VideoEvent } from '#libs/scene-video/messages.ts'
 import type { EventName } from '#libs/scene-video/scene-video.ts'
-import type { Bus } from './connect.ts'
+import type { NatsBus } from './connect.ts'
 import { generationOf, streams } from './topology.ts'
 
 export interface FeedEvent {
@@ -27,7 +27,7 @@ export interface EventFeed extends AsyncDisposable {
   isHealthy(): boolean
 }
 
-export async function openEventFeed(bus: Bus, log: Logger): Promise<EventFeed> {
+export async function openEventFeed(bus: NatsBus, log: Logger): Promise<EventFeed> {
   const stop = new AbortController()
   const listeners = new Set<(event: FeedEvent) => void>()
   let generation = await generationOf(bus, streams.video)
@@ -90,7 +90,7 @@ export async function openEventFeed(bus: Bus, log: Logger): Promise<EventFeed> {
   }
 }
 
-async function* replayRange(bus: Bus, generation: number, from: number, to: number, signal: AbortSignal): AsyncIterable<FeedEvent> {
+async function* replayRange(bus: NatsBus, generation: number, from: number, to: number, signal: AbortSignal): AsyncIterable<FeedEvent> {
   if (from > to) return
   const consumer = await bus.js.consumers.get(streams.video, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from })
   const messages = await consumer.consume({ max_messages: 500 })
@@ -112,7 +112,7 @@ function toFeedEvent(message: JsMsg, generation: number): FeedEvent | null {
   return { id: `${generation}-${message.seq}`, sequence: message.seq, event: message.subject.split('.')[1] as EventName, video: parsed.data }
 }
 
-async function newestSequence(bus: Bus): Promise<number> {
+async function newestSequence(bus: NatsBus): Promise<number> {
   const manager = await bus.manager()
   try {
     return (await manager.streams.info(streams.video)).state.last_seq

@@ -12,114 +12,16 @@
  * An owner trusts its session until `start of the last renewal that succeeded + TTL − margin` on the monotonic clock: earlier
  * than any peer may declare it dead, since the peer counts from when it saw that renewal. Past that it must pause by
  * itself. A session found dead or gone is lost for good: the owner drops everything and starts another session.
+ *
+ * Where the bucket itself was lost and made again, nothing in it tells who still trusts a session of the old one. So for one TTL after
+ * its making nobody claims anything (the very first bucket excepted: before it there were no owners).
  */
-import { DeliverPolicy, headers, NatsError } from 'nats'
-import { z } from 'zod'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Bus } from './connect.ts'
-import { ownershipBucket, streams } from './topology.ts'
-
-const sessionSchema = z.object({ name: z.string(), state: z.enum(['live', 'dead']), beat: z.number() })
-const ownerSchema = z.object({ session: z.string() })
-type SessionRecord = z.infer<typeof sessionSchema>
-
-const subject = (key: string) => `$KV.${ownershipBucket}.${key}`
-const sessionKey = (id: string) => `session.${id}`
-const ownerKey = (videoId: string) => `owner.${videoId}`
-const conflictCodes = new Set([10071, 10164])
-const isConflict = (err: unknown) => err instanceof NatsError && conflictCodes.has(err.api_error?.err_code ?? 0)
-
-/** Compare-and-set on one key; the new revision, or null when the key is not at `expected` (0: absent). */
-async function compareAndSet(bus: Bus, key: string, value: unknown, expected: bigint, purge = false): Promise<bigint | null> {
-  const head = headers()
-  head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
-  if (purge) {
-    head.set('KV-Operation', 'PURGE')
-    head.set('Nats-Rollup', 'sub')
-    head.set('Nats-TTL', '60s')
-  }
-  try {
-    const ack = await bus.js.publish(subject(key), purge ? '' : JSON.stringify(value), { headers: head, timeout: 2_000 })
-    return BigInt(ack.seq)
-  } catch (err) {
-    if (isConflict(err)) return null
-    throw err
-  }
-}
-
-interface Entry<T> {
-  revision: bigint
-  /** Null: purged. */
-  value: T | null
-}
-
-/** The latest record of a key, from the stream's leader; revision 0 when there never was one. */
-async function read<T>(bus: Bus, key: string, schema: z.ZodType<T>): Promise<Entry<T>> {
-  const manager = await bus.manager()
-  try {
-    const message = await manager.streams.getMessage(streams.ownership, { last_by_subj: subject(key) })
-    const live = !message.header.has('KV-Operation') && !message.header.has('Nats-Marker-Reason')
-    const parsed = live ? schema.safeParse(message.json()) : null
-    return { revision: BigInt(message.seq), value: parsed?.success ? parsed.data : null }
-  } catch (err) {
-    if (err instanceof NatsError && err.api_error?.err_code === 10037) return { revision: 0n, value: null }
-    throw err
-  }
-}
-
-export interface OwnerRecord {
-  videoId: string
-  session: string
-  revision: bigint
-}
-
-/** Every owner record there is. */
-export async function ownerRecords(bus: Bus): Promise<OwnerRecord[]> {
-  const found = new Map<string, OwnerRecord>()
-  await scan(bus, 'owner.*', (key, revision, data) => {
-    const videoId = key.slice('owner.'.length)
-    const parsed = data === null ? null : ownerSchema.safeParse(data)
-    if (parsed?.success) found.set(videoId, { videoId, revision, session: parsed.data.session })
-    else found.delete(videoId)
-  })
-  return [...found.values()]
-}
-
-/** Ids of the sessions, with whether each is alive as recorded. */
-export async function sessionStates(bus: Bus): Promise<Map<string, 'live' | 'dead'>> {
-  const found = new Map<string, 'live' | 'dead'>()
-  await scan(bus, 'session.*', (key, _revision, data) => {
-    const parsed = data === null ? null : sessionSchema.safeParse(data)
-    if (parsed?.success) found.set(key.slice('session.'.length), parsed.data.state)
-  })
-  return found
-}
-
-/** Removes a dead session that owns nothing any more. */
-export async function removeDeadSession(bus: Bus, id: string): Promise<void> {
-  const { revision, value } = await read(bus, sessionKey(id), sessionSchema)
-  if (value?.state === 'dead') await compareAndSet(bus, sessionKey(id), null, revision, true)
-}
-
-async function scan(bus: Bus, keys: string, each: (key: string, revision: bigint, data: unknown) => void): Promise<void> {
-  const consumer = await bus.js.consumers.get(streams.ownership, { filterSubjects: subject(keys), deliver_policy: DeliverPolicy.LastPerSubject })
-  const info = await consumer.info()
-  let left = info.num_pending
-  if (left > 0) {
-    const messages = await consumer.consume({ max_messages: 5_000, expires: 5_000, idle_heartbeat: 1_000 })
-    const guard = setTimeout(() => messages.stop(), 10_000)
-    for await (const message of messages) {
-      const live = message.data.length > 0 && !message.headers?.has('KV-Operation')
-      each(message.subject.slice(subject('').length), BigInt(message.seq), live ? message.json() : null)
-      if (--left <= 0 || message.info.pending === 0) break
-    }
-    clearTimeout(guard)
-    messages.stop()
-  }
-  await consumer.delete().catch(() => {})
-}
+import { BusUnavailable, jsonOf, type Bus } from './bus.ts'
+import { compareAndSet, ownerKey, ownerSchema, read, readAll, sessionKey, sessionSchema, subject, type SessionRecord } from './ownership-records.ts'
+import { streams } from './topology.ts'
 
 export interface OwnershipOptions {
   bus: Bus
@@ -128,24 +30,41 @@ export interface OwnershipOptions {
   /** For people; sessions are told apart by a random id. */
   name: string
   ttlMs: number
+  /** How many videos this process owns now. */
+  owned(): number
   /** This process's session was declared dead, or its record is gone: drop everything owned under it. */
   onLost(): void
   /** A peer's session was found dead. */
   onPeerDead(session: string): void
 }
 
+export interface Peer {
+  session: string
+  owned: number
+  draining: boolean
+}
+
+interface Heard {
+  at: number
+  owned: number
+  draining: boolean
+}
+
 export class Ownership implements AsyncDisposable {
   readonly #o: OwnershipOptions
   readonly #stop = new AbortController()
-  readonly #peers = new Map<string, number>()
+  readonly #peers = new Map<string, Heard>()
   readonly #dead = new Set<string>()
   #id = ''
   #revision = 0n
   #beat = 0
+  #draining = false
   #trustedUntil = -Infinity
+  #claimsFrom = Infinity
   #connectedSince = Infinity
+  #renewing: Promise<void> = Promise.resolve()
   #loops: Promise<void>[] = []
-  #subscription: { unsubscribe(): void } | undefined
+  #subscription: { stop(): void } | undefined
 
   constructor(options: OwnershipOptions) {
     this.#o = options
@@ -160,38 +79,55 @@ export class Ownership implements AsyncDisposable {
     return this.#o.clock.now() < this.#trustedUntil
   }
 
-  /** Live sessions, this one included: the share of a budget each has. */
-  livePeers(): number {
-    return this.#peers.size + 1
+  /** Whether it may bid now. */
+  mayClaim(): boolean {
+    return this.isTrusted() && !this.#draining && this.#o.clock.now() >= this.#claimsFrom
+  }
+
+  /** Milliseconds for which it may not claim yet, as far as that is known; 0 otherwise. */
+  claimsInMs(): number {
+    const wait = this.#claimsFrom - this.#o.clock.now()
+    return Number.isFinite(wait) ? Math.max(0, wait) : 0
+  }
+
+  /** The other live sessions, as last heard. */
+  peers(): Peer[] {
+    return [...this.#peers].map(([session, { owned, draining }]) => ({ session, owned, draining }))
   }
 
   async start(): Promise<void> {
     const { bus, clock } = this.#o
-    this.#subscription = bus.nc.subscribe(subject('session.*'), {
-      callback: (err, message) => {
-        const id = message.subject.slice(subject('session.').length)
-        if (!err && id !== this.#id && !this.#dead.has(id)) this.#peers.set(id, clock.now())
-      },
-    })
+    this.#subscription = bus.subscribe(subject('session.*'), null, (message) => this.#hear(message.subject.slice(subject('session.').length), message.data))
     bus.onReconnect(() => (this.#connectedSince = clock.now()))
     await this.#open()
     this.#connectedSince = clock.now()
     this.#loops = [this.#renewLoop(), this.#watchLoop()]
   }
 
+  #hear(id: string, data: Uint8Array): void {
+    if (id === this.#id || this.#dead.has(id)) return
+    const record = data.length ? sessionSchema.safeParse(jsonOf({ data })).data : undefined
+    if (record?.state === 'dead') return this.#found(id)
+    this.#peers.set(id, { at: this.#o.clock.now(), owned: record?.owned ?? 0, draining: record?.state === 'draining' })
+  }
+
   async #open(): Promise<void> {
-    const startedAt = this.#o.clock.now()
-    this.#id = crypto.randomUUID()
+    const { bus, clock, ttlMs, log } = this.#o
+    const { ageMs, generation } = await bus.birthOf(streams.ownership)
+    this.#claimsFrom = clock.now() + (generation > 1 ? Math.max(0, ttlMs - ageMs) : 0)
+    const startedAt = clock.now()
+    this.#id = clock.uuid()
     this.#beat = 0
-    const revision = await compareAndSet(this.#o.bus, sessionKey(this.#id), this.#record(), 0n)
+    this.#revision = 0n // what stands until the first write is known to have succeeded; a renewal goes on from there
+    const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), 0n)
     if (revision === null) throw new Error('a fresh session id was taken')
     this.#revision = revision
     this.#trust(startedAt)
-    this.#o.log.info({ session: this.#id }, 'session opened')
+    log.info({ session: this.#id }, 'session opened')
   }
 
   #record(): SessionRecord {
-    return { name: this.#o.name, state: 'live', beat: this.#beat }
+    return { name: this.#o.name, state: this.#draining ? 'draining' : 'live', beat: this.#beat, owned: this.#o.owned() }
   }
 
   #trust(renewalStartedAt: number): void {
@@ -199,73 +135,89 @@ export class Ownership implements AsyncDisposable {
   }
 
   async #renewLoop(): Promise<void> {
+    const { clock, bus, ttlMs, log } = this.#o
     while (!this.#stop.signal.aborted) {
-      await sleep(this.#o.ttlMs / 5, this.#stop.signal)
+      await sleep(ttlMs / 5, this.#stop.signal, clock)
       if (this.#stop.signal.aborted) return
-      if (!this.#o.bus.isConnected()) continue
-      await this.#renew().catch((err: unknown) => this.#o.log.warn({ err: (err as Error).message }, 'session not renewed'))
+      if (!bus.isConnected()) continue
+      await this.#renewOnce().catch((err: unknown) => log.warn({ err: (err as Error).message }, 'session not renewed'))
     }
   }
 
+  /** One renewal at a time. */
+  #renewOnce(): Promise<void> {
+    const renewal = this.#renewing.then(() => this.#renew())
+    this.#renewing = renewal.catch(() => {})
+    return renewal
+  }
+
   async #renew(): Promise<void> {
-    const startedAt = this.#o.clock.now()
+    const { bus, clock, log, onLost } = this.#o
+    const startedAt = clock.now()
     this.#beat++
-    const revision = await compareAndSet(this.#o.bus, sessionKey(this.#id), this.#record(), this.#revision)
+    const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), this.#revision)
     if (revision !== null) {
       this.#revision = revision
       return this.#trust(startedAt)
     }
-    const { revision: found, value } = await read(this.#o.bus, sessionKey(this.#id), sessionSchema)
-    if (value?.state === 'live') {
+    const { revision: found, value } = await read(bus, sessionKey(this.#id), sessionSchema)
+    if (value && value.state !== 'dead') {
       this.#revision = found // an earlier renewal of ours landed after it had timed out; the next one proves it
       return
     }
-    this.#o.log.warn({ session: this.#id, state: value?.state ?? 'gone' }, 'session lost')
+    log.warn({ session: this.#id, state: value?.state ?? 'gone' }, 'session lost')
     this.#trustedUntil = -Infinity
-    this.#o.onLost()
+    onLost()
     await this.#open()
   }
 
   async #watchLoop(): Promise<void> {
+    const { bus, clock, ttlMs, log } = this.#o
     let discoverAt = 0
     while (!this.#stop.signal.aborted) {
-      if (this.#o.bus.isConnected()) {
+      if (bus.isConnected()) {
         try {
-          if (this.#o.clock.now() >= discoverAt) {
+          if (clock.now() >= discoverAt) {
             await this.#discover()
-            discoverAt = this.#o.clock.now() + this.#o.ttlMs
+            discoverAt = clock.now() + ttlMs
           }
           await this.#judge()
         } catch (err) {
-          this.#o.log.warn({ err: (err as Error).message }, 'peers not watched')
+          log.warn({ err: (err as Error).message }, 'peers not watched')
         }
       }
-      await sleep(100, this.#stop.signal)
+      await sleep(100, this.#stop.signal, clock)
     }
   }
 
   async #discover(): Promise<void> {
-    for (const [id, state] of await sessionStates(this.#o.bus)) {
+    for (const { id, value } of await readAll(this.#o.bus, 'session', sessionSchema)) {
       if (id === this.#id) continue
-      if (state === 'dead') this.#found(id)
-      else if (!this.#peers.has(id)) this.#peers.set(id, this.#o.clock.now())
+      if (value.state === 'dead') this.#found(id)
+      else if (!this.#peers.has(id) && !this.#dead.has(id)) this.#peers.set(id, { at: this.#o.clock.now(), owned: value.owned, draining: value.state === 'draining' })
     }
+  }
+
+  #silentFor(id: string): number {
+    return this.#o.clock.now() - Math.max(this.#peers.get(id)?.at ?? Infinity, this.#connectedSince)
   }
 
   /** Declares dead whom we, connected throughout, have not heard for the TTL. */
   async #judge(): Promise<void> {
-    const { bus, clock, ttlMs, log } = this.#o
-    for (const [id, heardAt] of this.#peers) {
-      if (clock.now() - Math.max(heardAt, this.#connectedSince) < ttlMs) continue
+    const { bus, ttlMs, log } = this.#o
+    for (const id of this.#peers.keys()) {
+      if (this.#silentFor(id) < ttlMs) continue
       const { revision, value } = await read(bus, sessionKey(id), sessionSchema)
       if (value === null) {
         this.#peers.delete(id)
         continue
       }
-      const silentFor = clock.now() - Math.max(this.#peers.get(id) ?? heardAt, this.#connectedSince)
-      if (value.state === 'live' && (silentFor < ttlMs || !bus.isConnected())) continue
-      if (value.state === 'live' && (await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null) continue
-      log.warn({ session: id, name: value.name, silentMs: Math.round(silentFor) }, 'peer declared dead')
+      const silentMs = this.#silentFor(id)
+      if (value.state !== 'dead') {
+        if (silentMs < ttlMs || !bus.isConnected()) continue
+        if ((await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null) continue
+      }
+      log.warn({ session: id, name: value.name, silentMs: Math.round(silentMs) }, 'peer declared dead')
       this.#found(id)
     }
   }
@@ -278,14 +230,20 @@ export class Ownership implements AsyncDisposable {
   }
 
   /**
-   * Bids for a video. The epoch when the record now names this session; null when a live session has it.
-   * A record of ours without an actor (a claim that landed late) is simply ours.
+   * Bids for a video. The epoch when the record now names this session; null when a live session has it, other than `from`, which gives it up
+   * to us. @throws BusUnavailable when that cannot be known now. A record of ours without an actor (a claim that landed late) is written anew, so that no two actors ever report under one epoch.
    */
-  async claim(videoId: string): Promise<bigint | null> {
-    const { revision, value } = await read(this.#o.bus, ownerKey(videoId), ownerSchema)
-    if (value && value.session === this.#id) return revision
-    if (value && !(await this.#isDead(value.session))) return null
-    return compareAndSet(this.#o.bus, ownerKey(videoId), { session: this.#id }, revision)
+  async claim(videoId: string, from?: string): Promise<bigint | null> {
+    const session = this.#id
+    for (let tries = 0; tries < 3; tries++) {
+      const { revision, value } = await read(this.#o.bus, ownerKey(videoId), ownerSchema)
+      const isFree = value === null || value.session === session || value.session === from || (await this.#isDead(value.session))
+      if (!isFree) return null
+      if (session !== this.#id || !this.mayClaim()) throw new BusUnavailable('the session is not trusted now')
+      const epoch = await compareAndSet(this.#o.bus, ownerKey(videoId), { session }, revision)
+      if (epoch !== null) return epoch
+    }
+    throw new BusUnavailable('the owner record keeps changing')
   }
 
   async #isDead(session: string): Promise<boolean> {
@@ -296,14 +254,21 @@ export class Ownership implements AsyncDisposable {
 
   /** Gives a video up, if it is still ours at that epoch. */
   async release(videoId: string, epoch: bigint): Promise<void> {
-    await compareAndSet(this.#o.bus, ownerKey(videoId), null, epoch, true)
+    await compareAndSet(this.#o.bus, ownerKey(videoId), null, epoch)
+  }
+
+  /** Claims nothing more, and says so to its peers. */
+  async beginDrain(): Promise<void> {
+    this.#draining = true
+    if (this.#o.bus.isConnected()) await this.#renewOnce().catch(() => {})
   }
 
   /** Ends the session. Whatever is still owned under it is free for peers at once. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#draining = true
     this.#stop.abort()
     this.#trustedUntil = -Infinity
-    this.#subscription?.unsubscribe()
+    this.#subscription?.stop()
     await Promise.allSettled(this.#loops)
     if (this.#id && this.#o.bus.isConnected()) {
       await compareAndSet(this.#o.bus, sessionKey(this.#id), { ...this.#record(), state: 'dead' }, this.#revision).catch(() => null)

@@ -7,13 +7,13 @@ import { startNats } from '#libs/local/nats-server.ts'
 import type { LocalServer } from '#libs/local/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
-import { connectBus, type Bus } from './connect.ts'
+import { connectBus, type NatsBus } from './connect.ts'
 import { publishOwed, type OutboxStore, type OwedEvent } from './outbox.ts'
 import { ensureTopology, streams } from './topology.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))
 let server: LocalServer
-let bus: Bus
+let bus: NatsBus
 
 beforeAll(async () => {
   server = await startNats({ dir })

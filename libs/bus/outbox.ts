@@ -5,10 +5,9 @@
  * somebody else published it, or that an earlier try of ours landed after all: the last stored event tells which. Rows
  * stay owed until marked, so a crash at any point publishes again and is refused, never lost.
  */
-import { headers, NatsError } from 'nats'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eventSubject, outSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
-import type { Bus } from './connect.ts'
+import { Conflict, type Bus } from './bus.ts'
 import { streams } from './topology.ts'
 
 export interface OwedEvent {
@@ -25,7 +24,6 @@ export interface OutboxStore {
   markPublished(timelineIds: bigint[]): Promise<void>
 }
 
-const conflictCodes = new Set([10071, 10164])
 const batch = 1_000
 
 /** Publishes what is owed, of some videos or of all; returns how many events. */
@@ -66,10 +64,11 @@ async function publishOnce(bus: Bus, event: OwedEvent, last: Published): Promise
   for (let tries = 0; tries < 5; tries++) {
     if (last.version >= event.body.version) return last
     try {
-      const ack = await bus.js.publish(outSubject(event.event, event.body.id), JSON.stringify(event.body), { headers: eventHeaders(event, last.sequence) })
-      return { sequence: ack.seq, version: event.body.version }
+      const expect = { sequence: last.sequence, subject: outSubject('*', event.body.id) }
+      const sequence = await bus.store(outSubject(event.event, event.body.id), JSON.stringify(event.body), { headers: eventHeaders(event), expect })
+      return { sequence, version: event.body.version }
     } catch (err) {
-      if (!(err instanceof NatsError && conflictCodes.has(err.api_error?.err_code ?? 0))) throw err
+      if (!(err instanceof Conflict)) throw err
     }
     last = await lastPublished(bus, event.body.id)
   }
@@ -77,27 +76,19 @@ async function publishOnce(bus: Bus, event: OwedEvent, last: Published): Promise
 }
 
 async function lastPublished(bus: Bus, id: string): Promise<Published> {
-  const manager = await bus.manager()
-  try {
-    const message = await manager.streams.getMessage(streams.outbox, { last_by_subj: outSubject('*', id) })
-    return { sequence: message.seq, version: Number(message.header.get('ce-id').split(':')[1]) }
-  } catch (err) {
-    if (err instanceof NatsError && err.api_error?.err_code === 10037) return { sequence: 0, version: 0 }
-    throw err
-  }
+  const message = await bus.newest(streams.outbox, outSubject('*', id))
+  return message ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) } : { sequence: 0, version: 0 }
 }
 
-function eventHeaders({ event, at, body }: OwedEvent, expected: number) {
-  const head = headers()
-  head.set('Nats-Expected-Last-Subject-Sequence', String(expected))
-  head.set('Nats-Expected-Last-Subject-Sequence-Subject', outSubject('*', body.id))
-  head.set('ce-specversion', '1.0')
-  head.set('ce-id', `${body.id}:${body.version}`)
-  head.set('ce-type', `reelkeeper.${eventSubject(event)}.v1`)
-  head.set('ce-source', '/reelkeeper')
-  head.set('ce-subject', body.id)
-  head.set('ce-time', at)
-  head.set('content-type', 'application/json')
-  head.set('traceparent', `00-${body.id.replaceAll('-', '')}-${body.version.toString(16).padStart(16, '0')}-01`)
-  return head
+function eventHeaders({ event, at, body }: OwedEvent): Record<string, string> {
+  return {
+    'ce-specversion': '1.0',
+    'ce-id': `${body.id}:${body.version}`,
+    'ce-type': `reelkeeper.${eventSubject(event)}.v1`,
+    'ce-source': '/reelkeeper',
+    'ce-subject': body.id,
+    'ce-time': at,
+    'content-type': 'application/json',
+    traceparent: `00-${body.id.replaceAll('-', '')}-${body.version.toString(16).padStart(16, '0')}-01`,
+  }
 }

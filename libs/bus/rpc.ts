@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Bus } from './connect.ts'
+import { jsonOf, type Bus, type CoreMessage } from './bus.ts'
 
 /** Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit gets no answer. */
 export function serve<T>(
@@ -9,25 +9,20 @@ export function serve<T>(
   handle: (request: T) => Promise<unknown>,
 ): { stop(): Promise<void> } {
   const inHand = new Set<Promise<void>>()
-  const subscription = bus.nc.subscribe(options.subject, {
-    queue: options.queue,
-    callback: (err, message) => {
-      if (err) return
-      const work = answer(message).finally(() => inHand.delete(work))
-      inHand.add(work)
-    },
-  })
-  const answer = async (message: { json(): unknown; respond(data: string): boolean; subject: string }) => {
+  const answer = async (message: CoreMessage) => {
     try {
-      const request = options.schema.parse(message.json())
-      message.respond(JSON.stringify(await handle(request)))
+      message.respond(await handle(options.schema.parse(jsonOf(message))))
     } catch (err) {
       options.log.error({ err, subject: message.subject }, 'request failed')
     }
   }
+  const subscription = bus.subscribe(options.subject, options.queue, (message) => {
+    const work = answer(message).finally(() => inHand.delete(work))
+    inHand.add(work)
+  })
   return {
     async stop() {
-      subscription.unsubscribe()
+      subscription.stop()
       await Promise.allSettled(inHand)
     },
   }
@@ -35,16 +30,12 @@ export function serve<T>(
 
 /** Calls back for every core message on `subject` that fits; others are ignored. */
 export function listen<T>(bus: Bus, subject: string, schema: z.ZodType<T>, listener: (body: T) => void): { stop(): void } {
-  const subscription = bus.nc.subscribe(subject, {
-    callback: (err, message) => {
-      if (err) return
-      try {
-        const parsed = schema.safeParse(message.json())
-        if (parsed.success) listener(parsed.data)
-      } catch {
-        // not JSON: nothing of ours
-      }
-    },
+  return bus.subscribe(subject, null, (message) => {
+    try {
+      const parsed = schema.safeParse(jsonOf(message))
+      if (parsed.success) listener(parsed.data)
+    } catch {
+      // not JSON: nothing of ours
+    }
   })
-  return { stop: () => subscription.unsubscribe() }
 }

@@ -13,7 +13,7 @@ import { nanos, NatsError, type ConsumerConfig, type StreamConfig } from 'nats'
 import { eventNames } from '#libs/scene-video/scene-video.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Bus } from './connect.ts'
+import type { NatsBus } from './connect.ts'
 
 export const ownershipBucket = 'OWNERSHIP'
 export const streams = { video: 'VIDEO', outbox: 'OUTBOX', work: 'WORK', reports: 'REPORTS', dead: 'DEAD', ownership: `KV_${ownershipBucket}` } as const
@@ -81,7 +81,7 @@ function workConsumer(durable_name: string, filter_subject: string, ackWaitSecon
  * Makes what is missing; true when anything was. `raiseGeneration` reserves the next generation in Postgres and is
  * called only if a stream has to be made.
  */
-export async function ensureTopology(bus: Bus, raiseGeneration: () => Promise<number>, eventDays = 7): Promise<boolean> {
+export async function ensureTopology(bus: NatsBus, raiseGeneration: () => Promise<number>, eventDays = 7): Promise<boolean> {
   const manager = await bus.manager()
   const have = new Set<string>()
   for await (const stream of manager.streams.list()) have.add(stream.config.name)
@@ -103,7 +103,7 @@ function ignoreExisting(err: unknown): void {
 }
 
 /** Whether every stream is there; quick enough for a readiness check. */
-export async function topologyReady(bus: Bus): Promise<boolean> {
+export async function topologyReady(bus: NatsBus): Promise<boolean> {
   const manager = await bus.manager()
   const names = new Set<string>()
   for await (const name of manager.streams.names()) names.add(name)
@@ -111,7 +111,7 @@ export async function topologyReady(bus: Bus): Promise<boolean> {
 }
 
 /** Waits until the streams are there; says so every few seconds. */
-export async function waitForTopology(bus: Bus, log: Logger, signal?: AbortSignal): Promise<void> {
+export async function waitForTopology(bus: NatsBus, log: Logger, signal?: AbortSignal): Promise<void> {
   for (let tries = 0; !signal?.aborted; tries++) {
     if (await topologyReady(bus).catch(() => false)) return
     if (tries % 20 === 10) log.info('waiting for the streams to be made by the status service')
@@ -120,7 +120,7 @@ export async function waitForTopology(bus: Bus, log: Logger, signal?: AbortSigna
 }
 
 /** The generation a stream was made in; stream ids and epochs carry it. */
-export async function generationOf(bus: Bus, stream: string): Promise<number> {
+export async function generationOf(bus: NatsBus, stream: string): Promise<number> {
   const manager = await bus.manager()
   const info = await manager.streams.info(stream)
   return Number(info.config.metadata?.['generation'] ?? 0)

@@ -78,6 +78,12 @@ export type Grant = z.infer<typeof grantSchema>
 export const claimReplySchema = z.object({ grants: z.array(grantSchema) })
 export type ClaimReply = z.infer<typeof claimReplySchema>
 
+/** Poller → poller, core request and reply: `from` has more than its share, and gives these up to that session. */
+export const giveSubject = (session: string) => `video.claim.give.${session}`
+export const giveSchema = z.object({ from: z.string(), videos: z.array(z.object({ id: videoId, dueInMs: z.number().min(0) })).max(1000) })
+/** What the other one need not care for any more. */
+export const gaveSchema = z.object({ taken: z.array(videoId) })
+
 // 6. poller → status, work queue: what an owner saw ------------------------------------------------------------------
 
 export const reportSubject = (id: string) => `video.report.${id}`
@@ -111,8 +117,8 @@ export const outSubject = (event: string, id: string) => `video.out.${event}.${i
 export const videoEventSchema = sceneVideoSchema.extend({ userId: z.uuid() })
 export type VideoEvent = z.infer<typeof videoEventSchema>
 
-// 8. gateway (webhooks) and submit (cancel) → pollers, core: poll this video now; reconciler asks its owner to act ---
+// 8. gateway (webhooks), submit (cancel), reconciler (stale) → pollers, core: poll this video now; revoked: you do not own it ----
 
 export const nudgeSubject = (id: string) => `video.nudge.${id}`
-export const nudgeSchema = z.object({ id: videoId, reason: z.enum(['webhook', 'cancel', 'stale']) })
+export const nudgeSchema = z.object({ id: videoId, reason: z.enum(['webhook', 'cancel', 'stale', 'revoked']) })
 export type Nudge = z.infer<typeof nudgeSchema>

@@ -14,4 +14,4 @@ export const afterMiss = (interval: number, misses: number, random: number): num
 export const afterThrottle = (interval: number, retryAfter: number | null, random: number): number => (retryAfter ?? interval) + interval * random
 
 /** The first poll of a video just claimed: soon, but not all at once. */
-export const afterClaim = (interval: number, random: number): number => Math.min(interval, 1_000) * random
+export const afterClaim = (interval: number, random: number): number => Math.min(interval, 500) * random

@@ -1,7 +1,7 @@
 /** What every route needs. */
 import type { FastifyInstance, FastifyBaseLogger, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Bus } from '#libs/bus/connect.ts'
+import type { Bus } from '#libs/bus/bus.ts'
 import type { EventFeed } from '#libs/bus/event-feed.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
 import type { Reader } from '#libs/store/reader.ts'

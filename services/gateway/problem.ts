@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { BusUnavailable } from '#libs/bus/connect.ts'
+import { BusUnavailable } from '#libs/bus/bus.ts'
 
 export const problemSchema = z.object({
   type: z.string(),

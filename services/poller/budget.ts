@@ -27,11 +27,11 @@ export class Budget {
   take(account: string): number {
     const now = this.#clock.now()
     const entry = this.#entry(account, now)
-    if (entry.pausedUntil > now) return entry.pausedUntil - now + Math.random() * 500
+    if (entry.pausedUntil > now) return entry.pausedUntil - now + this.#clock.random() * 500
     const perMs = this.#rate.perSecond / 1000 / this.#shares()
     entry.tokens = Math.min(this.#rate.burst / this.#shares(), entry.tokens + (now - entry.at) * perMs)
     entry.at = now
-    if (entry.tokens < 1) return (1 - entry.tokens) / perMs + Math.random() * 250
+    if (entry.tokens < 1) return (1 - entry.tokens) / perMs + this.#clock.random() * 250
     entry.tokens--
     return 0
   }

@@ -1,16 +1,24 @@
 /**
  * From a bid to ownership: compare-and-set in KV, then the epoch committed by status, only then an actor. Bids made at about the
- * same time travel to status together.
+ * same time travel to status together. A bid whose outcome is not known is made again until it is: it may have landed late, and a
+ * record of ours without an actor would keep the video from everybody.
  */
-import { BusUnavailable, type Bus } from '#libs/bus/connect.ts'
+import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
 import type { Ownership } from '#libs/bus/lease.ts'
-import { sleep } from '#libs/runtime/clock.ts'
+import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { claimReplySchema, claimSubject, type Grant } from '#libs/scene-video/messages.ts'
 import type { Host } from './host.ts'
 
 export type BidOutcome = 'granted' | 'elsewhere' | 'refused' | 'undecided'
+
+export interface BidOptions {
+  /** A session that gives the video up to us. */
+  from?: string
+  /** When the video would have been polled next, in ms; soon, when not known. */
+  dueInMs?: number
+}
 
 interface Waiting {
   id: string
@@ -21,13 +29,24 @@ interface Waiting {
 const gatherMs = 10
 const most = 500
 const commitTries = 20
+const againMs = 1_000
+
+export interface ClaimsOptions {
+  bus: Bus
+  clock: Clock
+  ownership: Ownership
+  host: Host
+  log: Logger
+}
 
 export class Claims {
-  readonly #o: { bus: Bus; ownership: Ownership; host: Host; log: Logger }
+  readonly #o: ClaimsOptions
+  readonly #inHand = new Map<string, Promise<BidOutcome>>()
+  readonly #unsure = new Set<string>()
   #waiting: Waiting[] = []
-  #timer: NodeJS.Timeout | undefined
+  #gathering = false
 
-  constructor(options: { bus: Bus; ownership: Ownership; host: Host; log: Logger }) {
+  constructor(options: ClaimsOptions) {
     this.#o = options
   }
 
@@ -37,14 +56,33 @@ export class Claims {
     }
   }
 
-  async bid(id: string): Promise<BidOutcome> {
+  /** One bid per video at a time. Never throws for a broker that is away: that is undecided. */
+  bid(id: string, options: BidOptions = {}): Promise<BidOutcome> {
     const { ownership, host } = this.#o
-    if (host.videos.has(id)) return 'granted'
-    if (!ownership.isTrusted()) return 'undecided'
-    const epoch = await ownership.claim(id)
+    if (host.videos.has(id)) return Promise.resolve('granted')
+    if (!ownership.mayClaim()) return Promise.resolve('undecided')
+    const running = this.#inHand.get(id)
+    if (running) return running
+    const bid = this.#bid(id, options)
+      .catch((err: unknown): BidOutcome => {
+        if (!(err instanceof BusUnavailable)) this.#o.log.error({ err, video: id }, 'bid failed')
+        return 'undecided'
+      })
+      .then((outcome) => {
+        this.#inHand.delete(id)
+        if (outcome === 'undecided') this.#unsure.add(id)
+        return outcome
+      })
+    this.#inHand.set(id, bid)
+    return bid
+  }
+
+  async #bid(id: string, { from, dueInMs }: BidOptions): Promise<BidOutcome> {
+    const { ownership, host } = this.#o
+    const session = ownership.session
+    const epoch = await ownership.claim(id, from)
     if (epoch === null) return 'elsewhere'
     crashPoint('claim-written')
-    const session = ownership.session
     const grant = await this.#commit(id, epoch)
     if (grant === 'undecided' || session !== ownership.session) return 'undecided'
     if (grant === null) {
@@ -52,28 +90,55 @@ export class Claims {
       return 'refused'
     }
     crashPoint('claim-granted')
-    host.adopt(grant)
+    host.adopt(grant, dueInMs)
     return 'granted'
+  }
+
+  /** What a former session left unknown is of no concern to a new one. */
+  forget(): void {
+    this.#unsure.clear()
+  }
+
+  /** These may name us without an actor: find out. */
+  doubt(ids: string[]): void {
+    for (const id of ids) this.#unsure.add(id)
+  }
+
+  /** Makes undecided bids again, until the signal. */
+  async settleUnsure(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(againMs, signal, this.#o.clock)
+      if (signal.aborted || !this.#o.ownership.mayClaim()) continue
+      const ids = [...this.#unsure].slice(0, most)
+      for (const id of ids) this.#unsure.delete(id)
+      await Promise.all(ids.map((id) => this.bid(id)))
+    }
   }
 
   #commit(id: string, epoch: bigint): Promise<Grant | null | 'undecided'> {
     return new Promise((resolve) => {
       this.#waiting.push({ id, epoch, resolve })
-      this.#timer ??= setTimeout(() => void this.#flush(), gatherMs)
+      this.#gather(gatherMs)
     })
   }
 
+  #gather(ms: number): void {
+    if (this.#gathering) return
+    this.#gathering = true
+    this.#o.clock.after(ms, () => void this.#flush())
+  }
+
   async #flush(): Promise<void> {
-    this.#timer = undefined
+    this.#gathering = false
     const batch = this.#waiting.splice(0, most)
-    if (this.#waiting.length) this.#timer = setTimeout(() => void this.#flush(), 0)
+    if (this.#waiting.length) this.#gather(0)
     const grants = await this.#ask(batch)
     for (const { id, resolve } of batch) resolve(grants === null ? 'undecided' : (grants.get(id) ?? null))
   }
 
   /** Null when status could not be reached, or our session ended, meanwhile. */
   async #ask(batch: Waiting[]): Promise<Map<string, Grant> | null> {
-    const { bus, ownership, log } = this.#o
+    const { bus, clock, ownership, log } = this.#o
     const { session } = ownership
     const bids = batch.map(({ id, epoch }) => ({ id, epoch: epoch.toString() }))
     for (let tries = 0; tries < commitTries && session === ownership.session; tries++) {
@@ -81,9 +146,8 @@ export class Claims {
         const reply = claimReplySchema.parse(await bus.request(claimSubject, { session, bids }, 5_000))
         return new Map(reply.grants.map((grant) => [grant.id, grant]))
       } catch (err) {
-        if (!(err instanceof BusUnavailable)) throw err
-        if (tries % 10 === 0) log.warn({ err: err.message }, 'claims not committed yet')
-        await sleep(250)
+        if (tries % 10 === 0) log.warn({ err: (err as Error).message }, 'claims not committed yet')
+        await sleep(250, undefined, clock)
       }
     }
     return null

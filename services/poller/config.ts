@@ -11,6 +11,9 @@ export const pollerSettings = z.object({
   POLL_TIMEOUT_MS: milliseconds(10_000),
   /** A session not renewed for this long may be declared dead by a peer. */
   SESSION_TTL_MS: milliseconds(6_000, 500),
+  /** The query budget of one account at the provider, all pollers together; toapis' default tier. */
+  QUERY_PER_SECOND: z.coerce.number().positive().default(50),
+  QUERY_BURST: z.coerce.number().min(1).default(500),
   /** Polls under way at once. */
   POLL_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(200),
 })

@@ -6,9 +6,9 @@
  * life every 45 s. A report that cannot be stored is kept (the newest state of the video) and sent again.
  */
 import type { Counter } from '@prometheus-io/client'
-import type { Bus } from '#libs/bus/connect.ts'
+import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
-import type { Clock } from '#libs/runtime/clock.ts'
+import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { decrypt } from '#libs/runtime/secrets.ts'
@@ -20,6 +20,7 @@ import type { Budget } from './budget.ts'
 import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
+const reportAgainMs = 500
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
 
@@ -46,6 +47,8 @@ export interface HostOptions {
   provider: Provider
   budget: Budget
   intervalMs: number
+  /** Polls under way at once. */
+  concurrency: number
   keyEncryptionKey: Buffer
   isTrusted(): boolean
   /** The video has ended and its end is reported: give up the lease. */
@@ -61,15 +64,19 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#o = options
-    this.#queue = new TimerQueue(options.clock, (video, at) => {
+    const due = (video: Hosted, at: number) => {
       if (video.nextPollAt !== at || !this.#isHosted(video) || video.polling) return
-      const work = this.#turn(video).finally(() => this.#inHand.delete(work))
+      const work = this.#turn(video).finally(() => {
+        this.#inHand.delete(work)
+        this.#queue.wake()
+      })
       this.#inHand.add(work)
-    })
+    }
+    this.#queue = new TimerQueue(options.clock, due, () => this.#inHand.size < options.concurrency)
   }
 
-  /** Begins to poll a video whose claim status has committed. */
-  adopt(grant: Grant): void {
+  /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
+  adopt(grant: Grant, dueInMs?: number): void {
     const { clock, provider, intervalMs, log } = this.#o
     if (this.videos.has(grant.id)) return
     const now = clock.now()
@@ -87,7 +94,7 @@ export class Host {
       endsByDeadline,
     }
     this.videos.set(grant.id, video)
-    this.#schedule(video, afterClaim(intervalMs, Math.random()))
+    this.#schedule(video, dueInMs ?? afterClaim(intervalMs, clock.random()))
     log.info({ video: grant.id, taskId: grant.taskId, epoch: grant.epoch }, `Started polling for ${grant.id} (taskId: ${grant.taskId})`)
   }
 
@@ -110,10 +117,20 @@ export class Host {
     this.videos.delete(id)
   }
 
-  /** Stops polling and waits for the polls and reports in hand. What is hosted stays listed. */
-  async drain(): Promise<void> {
+  /** Gives up to `count` videos away, those due last first; none that is being polled. */
+  giveAway(count: number): { id: string; dueInMs: number }[] {
+    const now = this.#o.clock.now()
+    const idle = [...this.videos.values()].filter((video) => !video.polling).toSorted((a, b) => b.nextPollAt - a.nextPollAt)
+    return idle.slice(0, count).map(({ grant, nextPollAt }) => {
+      this.drop(grant.id)
+      return { id: grant.id, dueInMs: Math.max(0, nextPollAt - now) }
+    })
+  }
+
+  /** Stops polling and waits, at most `ms`, for the polls and reports in hand. What is hosted stays listed. */
+  async drain(ms: number): Promise<void> {
     this.#queue.stop()
-    await Promise.allSettled(this.#inHand)
+    await Promise.race([Promise.allSettled(this.#inHand), sleep(ms, undefined, this.#o.clock)])
   }
 
   #isHosted(video: Hosted): boolean {
@@ -153,17 +170,17 @@ export class Host {
     const { intervalMs, log, budget, clock } = this.#o
     const answered = answer.kind === 'working' || answer.kind === 'unknown'
     video.misses = answered || answer.kind === 'later' ? 0 : video.misses + 1
-    let delay = afterAnswer(intervalMs, Math.random())
+    let delay = afterAnswer(intervalMs, clock.random())
     if (answer.kind === 'done') await this.#signal(video, { type: 'DONE', videoUrl: answer.videoUrl, videoUrlExpiresAt: answer.expiresAt })
     else if (answer.kind === 'failed') await this.#signal(video, { type: 'FAILED', error: answer.error })
     else if (answer.kind === 'working') await this.#signal(video, { type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING', progress: answer.progress })
     else if (answer.kind === 'unknown') log.error({ video: video.grant.id, body: answer.body }, 'The provider answered in words unknown to us; polling on')
     else if (answer.kind === 'later') {
-      delay = afterThrottle(intervalMs, answer.retryAfterMs, Math.random())
+      delay = afterThrottle(intervalMs, answer.retryAfterMs, clock.random())
       budget.pause(video.grant.baseUrl, answer.retryAfterMs ?? intervalMs)
       await this.#signal(video, { type: 'THROTTLED' })
     } else {
-      delay = afterMiss(intervalMs, video.misses, Math.random())
+      delay = afterMiss(intervalMs, video.misses, clock.random())
       log.warn({ video: video.grant.id, misses: video.misses, reason: answer.kind === 'none' ? answer.reason : answer.kind }, 'No answer to a poll')
       if (video.misses >= missesToShow) await this.#signal(video, { type: 'MISSED' })
     }
@@ -198,14 +215,14 @@ export class Host {
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
     for (;;) {
       try {
-        await bus.js.publish(reportSubject(id), JSON.stringify(report))
+        await bus.store(reportSubject(id), JSON.stringify(report))
         crashPoint('report-stored')
         video.reportedAt = clock.now()
         return
       } catch (err) {
         if (!this.#isHosted(video)) return
         log.warn({ err: (err as Error).message, video: id }, 'report not stored yet')
-        await new Promise((resolve) => setTimeout(resolve, 500))
+        await sleep(reportAgainMs, undefined, clock)
       }
     }
   }

@@ -1,4 +1,4 @@
-/** One timer for all waiting videos: a binary heap of instants, and a single setTimeout for the earliest. */
+/** One timer for all waiting videos: a binary heap of instants, and a single timer for the earliest. */
 import type { Clock } from '#libs/runtime/clock.ts'
 
 interface Entry<T> {
@@ -10,15 +10,23 @@ export class TimerQueue<T> {
   readonly #heap: Entry<T>[] = []
   readonly #clock: Clock
   readonly #due: (item: T, at: number) => void
-  #timer: NodeJS.Timeout | undefined
+  readonly #hasRoom: () => boolean
+  #cancel: () => void = () => {}
+  #armedFor = Infinity
+  #stopped = false
 
-  /** `due` is told the instant the entry was made for, so that a superseded one can be told from the current. */
-  constructor(clock: Clock, due: (item: T, at: number) => void) {
+  /**
+   * `due` is told the instant the entry was made for, so that a superseded one can be told from the current. While `hasRoom` says no, what is
+   * due waits; `wake` looks again.
+   */
+  constructor(clock: Clock, due: (item: T, at: number) => void, hasRoom: () => boolean = () => true) {
     this.#clock = clock
     this.#due = due
+    this.#hasRoom = hasRoom
   }
 
   add(item: T, at: number): void {
+    if (this.#stopped) return
     const heap = this.#heap
     let i = heap.push({ at, item }) - 1
     while (i > 0) {
@@ -30,20 +38,29 @@ export class TimerQueue<T> {
     if (i === 0) this.#arm()
   }
 
+  wake(): void {
+    if ((this.#heap[0]?.at ?? Infinity) <= this.#clock.now()) this.#arm()
+  }
+
   stop(): void {
-    clearTimeout(this.#timer)
+    this.#stopped = true
+    this.#cancel()
     this.#heap.length = 0
   }
 
   #arm(): void {
-    clearTimeout(this.#timer)
     const first = this.#heap[0]
-    if (first) this.#timer = setTimeout(() => this.#fire(), Math.max(0, first.at - this.#clock.now()))
+    const at = first && this.#hasRoom() ? first.at : Infinity
+    if (at === this.#armedFor) return
+    this.#cancel()
+    this.#armedFor = at
+    if (at < Infinity) this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#fire())
   }
 
   #fire(): void {
+    this.#armedFor = Infinity
     const now = this.#clock.now()
-    while (this.#heap[0] && this.#heap[0].at <= now) {
+    while (this.#heap[0] && this.#heap[0].at <= now && this.#hasRoom()) {
       const { item, at } = this.#pop()
       this.#due(item, at)
     }

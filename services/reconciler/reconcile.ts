@@ -1,24 +1,27 @@
 /**
- * One pass. It decides no outcome: it queues work that is refused when already queued, asks owners to act, and publishes what
- * was committed; all of it may be repeated.
+ * One pass. It decides no outcome: it queues work that is refused when already queued, asks the owner of a stale video to act and takes
+ * the video from it when that was in vain, and publishes what was committed; all of it may be repeated.
  */
-import type { Bus } from '#libs/bus/connect.ts'
-import { ownerRecords, removeDeadSession, sessionStates } from '#libs/bus/lease.ts'
-import { publishOwed } from '#libs/bus/outbox.ts'
+import type { Bus } from '#libs/bus/bus.ts'
+import { publishOwed, type OutboxStore } from '#libs/bus/outbox.ts'
+import { ownerRecords, removeDeadSession, revoke, sessionStates } from '#libs/bus/ownership-records.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { nudgeSubject, pollWorkSubject, settleWorkSubject, submitWorkSubject } from '#libs/scene-video/messages.ts'
+import type { Public } from '#libs/store/connect.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 
 export interface ReconcileOptions {
   bus: Bus
-  recovery: Recovery
-  outbox: Outbox
+  recovery: Public<Recovery>
+  outbox: Public<Outbox> & OutboxStore
   log: Logger
   staleAfterMs: number
   first: boolean
+  /** Videos that were stale in the last pass, with the epoch they had; this pass writes its own. */
+  suspects: Map<string, bigint>
 }
 
 /** What was found, by kind. */
@@ -34,10 +37,10 @@ export interface Found extends Record<string, number> {
 const eventsOverdueMs = 5_000
 
 export async function reconcile(options: ReconcileOptions): Promise<Found> {
-  const { bus, recovery, outbox, log, staleAfterMs, first } = options
+  const { bus, recovery, outbox, log, staleAfterMs, first, suspects } = options
   const owned = await ownerRecords(bus)
   const sessions = await sessionStates(bus)
-  const isAlive = (session: string) => sessions.get(session) === 'live'
+  const isAlive = (session: string) => ['live', 'draining'].includes(sessions.get(session) ?? '')
   const ownedAlive = new Set(owned.filter((record) => isAlive(record.session)).map((record) => record.videoId))
 
   const pending = await recovery.pendingVideos(first ? 0 : Math.min(staleAfterMs, 30_000))
@@ -50,11 +53,18 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   crashPoint('mid-reconcile')
   const stale = await recovery.staleVideos(staleAfterMs)
   if (stale.length) log.warn({ count: stale.length }, `Found ${stale.length} stuck tasks`)
-  await each(stale, async ({ id, taskId }) => {
+  const owners = new Map(owned.map((record) => [record.videoId, record]))
+  await each(stale, async ({ id, taskId, epoch }) => {
     log.warn({ video: id, taskId }, `Restarting polling for stuck task ${id} (taskId: ${taskId})`)
-    bus.publishCore(nudgeSubject(id), { id, reason: 'stale' })
+    const owner = owners.get(id)
+    if (owner && suspects.get(id) === epoch) {
+      bus.publishCore(nudgeSubject(id), { id, reason: 'revoked' })
+      await revoke(bus, owner)
+    } else bus.publishCore(nudgeSubject(id), { id, reason: 'stale' })
     await publishWork(bus, pollWorkSubject(id), { id })
   })
+  suspects.clear()
+  for (const { id, epoch } of stale) suspects.set(id, epoch)
 
   const orphans = owned.filter((record) => !isAlive(record.session))
   const inUse = new Set(owned.map((record) => record.session))

@@ -1,7 +1,7 @@
 /** reconciler, at start and every interval: whatever stopped on its way is put back at the step where it stopped. */
 import { connectBus } from '#libs/bus/connect.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
-import { sleep } from '#libs/runtime/clock.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
@@ -10,7 +10,7 @@ import { isReachable, openDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import type { ReconcilerConfig } from './config.ts'
-import { reconcile } from './reconcile.ts'
+import { runReconciler } from './reconciler.ts'
 
 export async function startReconciler(config: ReconcilerConfig): Promise<Service> {
   const log = createLogger('reconciler', config.LOG_LEVEL)
@@ -18,24 +18,16 @@ export async function startReconciler(config: ReconcilerConfig): Promise<Service
   const db = openDatabase(config.DATABASE_URL, 3)
   const metrics = new Metrics()
   const found = metrics.counter('reconciled_total', 'Things found and handed back, by kind', ['kind'])
-  const stop = new AbortController()
   await waitForTopology(bus, log)
-
-  const run = async () => {
-    for (let first = true; !stop.signal.aborted; first = false) {
-      try {
-        const report = await reconcile({ bus, recovery: new Recovery(db), outbox: new Outbox(db), log, staleAfterMs: config.STALE_AFTER_MS, first })
-        for (const [kind, count] of Object.entries(report)) found.inc({ kind }, count)
-        log.info(report, first ? 'Reconciled at start' : 'Reconciled')
-      } catch (err) {
-        log.warn({ err: (err as Error).message }, 'reconciling failed, trying again soon')
-        await sleep(Math.min(2_000, config.RECONCILE_INTERVAL_MS), stop.signal)
-        continue
-      }
-      await sleep(config.RECONCILE_INTERVAL_MS, stop.signal)
-    }
-  }
-  const running = run()
+  const reconciler = runReconciler({
+    bus, log, recovery: new Recovery(db), outbox: new Outbox(db),
+    clock: systemClock,
+    staleAfterMs: config.STALE_AFTER_MS,
+    intervalMs: config.RECONCILE_INTERVAL_MS,
+    count: (report) => {
+      for (const [kind, count] of Object.entries(report)) found.inc({ kind }, count)
+    },
+  })
   const health = await startHealthServer({
     port: config.HEALTH_PORT, host: config.HEALTH_HOST, metrics,
     checks: { nats: () => bus.isConnected(), postgres: () => isReachable(db) },
@@ -43,8 +35,7 @@ export async function startReconciler(config: ReconcilerConfig): Promise<Service
   log.info({ healthPort: health.port }, 'reconciler started')
 
   return createService('reconciler', async () => {
-    stop.abort()
-    await running
+    await reconciler[Symbol.asyncDispose]()
     await bus.drain()
     await Promise.all([db.$disconnect(), health[Symbol.asyncDispose]()])
   })

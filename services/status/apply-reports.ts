@@ -3,17 +3,20 @@
  * statement holds two rows of one video. Acked only when committed and published.
  */
 import type { Counter } from '@prometheus-io/client'
-import type { Bus } from '#libs/bus/connect.ts'
+import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
-import { bury, consumeLoop, decodeOrBury, type Consuming, type Delivery } from '#libs/bus/work.ts'
+import { bury, decodeOrBury } from '#libs/bus/work.ts'
+import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { reportSchema, type Report } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
+import type { Public } from '#libs/store/connect.ts'
 
 export interface ApplyOptions {
   bus: Bus
-  writer: ReportWriter
+  clock: Clock
+  writer: Public<ReportWriter>
   publish(ids: string[]): Promise<number>
   log: Logger
   fates: Counter<'fate'>
@@ -21,30 +24,39 @@ export interface ApplyOptions {
   batchMax: number
 }
 
-type Item = Delivery<Report>
+interface Item {
+  body: Report
+  job: Job
+}
 
 export function applyReports(options: ApplyOptions): Consuming {
-  const { bus, log, batchMs, batchMax } = options
+  const { bus, clock, log, batchMs, batchMax } = options
   let gathered: Item[] = []
-  let timer: NodeJS.Timeout | undefined
+  let cancel: (() => void) | undefined
   let applying: Promise<void> = Promise.resolve()
 
   const flush = () => {
-    clearTimeout(timer)
-    timer = undefined
+    cancel?.()
+    cancel = undefined
     const batch = gathered
     gathered = []
     if (batch.length) applying = applying.then(() => applyBatch(options, batch))
     return applying
   }
-  const consuming = consumeLoop(bus, { stream: streams.reports, consumer: consumers.status, maxMessages: batchMax * 2, log }, async (message) => {
-    const body = await decodeOrBury(bus, message, reportSchema, log)
+  const consuming = bus.consume(streams.reports, consumers.status, batchMax * 2, async (job) => {
+    const body = await decodeOrBury(bus, job, reportSchema, log)
     if (body === undefined) return
-    gathered.push({ body, message })
+    gathered.push({ body, job })
     if (gathered.length >= batchMax) await flush()
-    else timer ??= setTimeout(() => void flush(), batchMs)
-  }, flush)
-  return consuming
+    else cancel ??= clock.after(batchMs, () => void flush())
+  })
+  return {
+    isHealthy: () => consuming.isHealthy(),
+    async [Symbol.asyncDispose]() {
+      await consuming[Symbol.asyncDispose]()
+      await flush()
+    },
+  }
 }
 
 async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
@@ -64,7 +76,7 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
     log.warn({ err: (err as Error).message }, 'events stay owed')
   }
   crashPoint('before-ack')
-  for (const { message } of batch) message.ack()
+  for (const { job } of batch) job.ack()
 }
 
 /** A batch that Postgres refuses is halved until the one report at fault is alone, and that is dead-lettered. */
@@ -72,10 +84,10 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
   const { bus, log } = options
   if (!isOurFault(err)) {
     log.warn({ err: (err as Error).message }, 'reports not applied, will be delivered again')
-    for (const { message } of batch) message.nak(1_000)
+    for (const { job } of batch) job.nak(1_000)
     return
   }
-  if (batch.length === 1) return bury(bus, batch[0]!.message, `refused by Postgres: ${(err as Error).message}`, log)
+  if (batch.length === 1) return bury(bus, batch[0]!.job, `refused by Postgres: ${(err as Error).message}`, log)
   const middle = batch.length >> 1
   await applyBatch(options, batch.slice(0, middle))
   await applyBatch(options, batch.slice(middle))

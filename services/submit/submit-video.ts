@@ -5,7 +5,7 @@
  * have been accepted.
  */
 import type { Counter } from '@prometheus-io/client'
-import type { Bus } from '#libs/bus/connect.ts'
+import type { Bus } from '#libs/bus/bus.ts'
 import { Later, publishWork } from '#libs/bus/work.ts'
 import type { Account, CreateAnswer, Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
@@ -14,14 +14,15 @@ import type { Logger } from '#libs/runtime/logger.ts'
 import { decrypt, encrypt } from '#libs/runtime/secrets.ts'
 import { pollWorkSubject } from '#libs/scene-video/messages.ts'
 import { ownId, type VideoError } from '#libs/scene-video/scene-video.ts'
+import type { Public } from '#libs/store/connect.ts'
 import type { Pins, SubmissionRecord, SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
 
 export interface SubmitContext {
-  config: SubmitConfig
+  config: Pick<SubmitConfig, 'TOAPIS_BASE_URL' | 'TOAPIS_API_KEY' | 'TOAPIS_MODEL' | 'KEY_ENCRYPTION_KEY' | 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS' | 'CREATE_CONCURRENCY'>
   log: Logger
   bus: Bus
-  store: SubmissionWriter
+  store: Public<SubmissionWriter>
   provider: Provider
   clock: Clock
   publish(id: string): Promise<unknown>
@@ -31,7 +32,7 @@ export interface SubmitContext {
 }
 
 type Loaded = NonNullable<Awaited<ReturnType<SubmissionWriter['load']>>>
-const jitter = (ms: number) => ms * (0.75 + Math.random() / 2)
+const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)
 
 export async function submitVideo(context: SubmitContext, id: string): Promise<void> {
   const loaded = await context.store.load(id)
@@ -64,7 +65,7 @@ async function lookUpOpenSends(context: SubmitContext, { video, submissions, age
 async function adopt(context: SubmitContext, submission: SubmissionRecord): Promise<boolean> {
   const { answer } = await context.provider.get(accountOf(context, submission), submission.taskId!)
   if (answer.kind === 'failed') return false
-  if (answer.kind !== 'working' && answer.kind !== 'done') throw new Later(jitter(5_000))
+  if (answer.kind !== 'working' && answer.kind !== 'done') throw new Later(jitter(context, 5_000))
   await context.store.accepted(submission.videoId, submission.attempt, submission.send, submission.taskId!, 'adopted')
   context.log.info({ video: submission.videoId, taskId: submission.taskId }, 'Earlier task adopted')
   return true
@@ -80,7 +81,7 @@ async function lookUp(context: SubmitContext, submission: SubmissionRecord, ageM
     return true
   }
   const over = ageMs >= context.config.LOOKUP_WINDOW_MS
-  if (answer.kind !== 'missing' || !over) throw new Later(jitter(Math.min(5_000, Math.max(500, ageMs / 4))))
+  if (answer.kind !== 'missing' || !over) throw new Later(jitter(context, Math.min(5_000, Math.max(500, ageMs / 4))))
   await context.store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
   return false
 }
@@ -94,7 +95,7 @@ async function intendAndSend(context: SubmitContext, { video, submissions, confi
 
   const send = submissions.filter((one) => one.attempt === attempt).length + 1
   const begun = clock.now()
-  if (!(await store.intend(id, attempt, send, pins))) throw new Later(jitter(1_000))
+  if (!(await store.intend(id, attempt, send, pins))) throw new Later(jitter(context, 1_000))
   crashPoint('intent-committed')
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
@@ -133,7 +134,7 @@ async function onAnswer(context: SubmitContext, sent: { id: string; attempt: num
 
 async function throttle(context: SubmitContext, id: string, attempt: number, waitMs: number, reason: string): Promise<never> {
   if (await context.store.throttled(id, attempt, reason)) await context.publish(id)
-  throw new Later(waitMs + Math.random() * Math.max(1_000, waitMs))
+  throw new Later(waitMs + context.clock.random() * Math.max(1_000, waitMs))
 }
 
 async function fail(context: SubmitContext, id: string, attempt: number, error: VideoError): Promise<void> {

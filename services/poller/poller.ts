@@ -1,0 +1,137 @@
+/**
+ * What a poller does with its parts: it takes work from the queue, takes over what dead peers owned, gives away what is above its
+ * share, and tells the host when to poll at once. Everything it waits for comes through `bus` and `clock`.
+ */
+import type { Bus } from '#libs/bus/bus.ts'
+import { Ownership } from '#libs/bus/lease.ts'
+import { ownerRecords } from '#libs/bus/ownership-records.ts'
+import { listen, serve } from '#libs/bus/rpc.ts'
+import { consumers, streams } from '#libs/bus/topology.ts'
+import { consumeWork, Later } from '#libs/bus/work.ts'
+import { sleep, type Clock } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import { gaveSchema, giveSchema, giveSubject, nudgeSchema, nudgeSubject, workSchema } from '#libs/scene-video/messages.ts'
+import { gifts, heirOf } from './balance.ts'
+import { Budget } from './budget.ts'
+import { Claims } from './claims.ts'
+import { Host, type HostOptions } from './host.ts'
+
+export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls'> {
+  bus: Bus
+  clock: Clock
+  log: Logger
+  name: string
+  ttlMs: number
+  /** The provider's query budget per account, shared by all pollers. */
+  queryBudget: { perSecond: number; burst: number }
+}
+
+export interface Poller extends AsyncDisposable {
+  readonly host: Host
+  readonly ownership: Ownership
+  isHealthy(): boolean
+}
+
+/** For the polls and reports in hand when asked to stop. */
+const drainMs = 1_000
+const takeoverTries = 3
+
+export async function runPoller(parts: PollerParts): Promise<Poller> {
+  const { bus, clock, log } = parts
+  const stop = new AbortController()
+
+  const ownership: Ownership = new Ownership({
+    bus, clock, log, name: parts.name, ttlMs: parts.ttlMs,
+    owned: () => host.videos.size,
+    onLost: () => {
+      host.dropAll()
+      claims.forget()
+    },
+    onPeerDead: (session) => void takeOver(session),
+  })
+  const budget = new Budget(clock, parts.queryBudget, () => ownership.peers().length + 1)
+  const host: Host = new Host({
+    ...parts, budget,
+    isTrusted: () => ownership.isTrusted(),
+    onEnded: (id, epoch) => void ownership.release(id, epoch).catch(() => claims.doubt([id])),
+  })
+  const claims = new Claims({ bus, clock, ownership, host, log })
+
+  /** Everything a dead session owned is free: our share of it first, then whatever is still left. */
+  const takeOver = async (session: string) => {
+    for (let tries = 0; tries < takeoverTries && !stop.signal.aborted; tries++) {
+      try {
+        const orphans = (await ownerRecords(bus)).filter((record) => record.session === session).map((record) => record.videoId)
+        if (orphans.length === 0) return
+        if (tries === 0) log.info({ session, count: orphans.length }, `Found ${orphans.length} videos of a dead poller to recover`)
+        const heirs = [ownership.session, ...ownership.peers().filter((peer) => !peer.draining).map((peer) => peer.session)]
+        await claims.bidForAll(tries > 0 ? orphans : orphans.filter((id) => heirOf(id, heirs) === ownership.session))
+      } catch (err) {
+        log.warn({ err: (err as Error).message }, 'takeover not finished, trying again')
+      }
+      await sleep(1_000, stop.signal, clock)
+    }
+  }
+
+  /** Above its share, it gives to peers below theirs. What a peer does not take is bid for again. */
+  const balance = async () => {
+    while (!stop.signal.aborted) {
+      await sleep(parts.ttlMs, stop.signal, clock)
+      if (stop.signal.aborted || !ownership.mayClaim()) continue
+      for (const { session, count } of gifts(host.videos.size, ownership.peers())) {
+        const videos = host.giveAway(Math.min(count, 1_000))
+        log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
+        crashPoint('handed-over')
+        const taken = await bus.request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs).then((reply) => gaveSchema.parse(reply).taken, (): string[] => [])
+        claims.doubt(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
+      }
+    }
+  }
+  const receive = () => serve(bus, { subject: giveSubject(ownership.session), queue: 'poller', schema: giveSchema, log }, async ({ from, videos }) => {
+    const outcomes = await Promise.all(videos.map(({ id, dueInMs }) => claims.bid(id, { from, dueInMs })))
+    return { taken: videos.map((video) => video.id).filter((_, i) => outcomes[i] === 'granted' || outcomes[i] === 'refused') }
+  })
+
+  await ownership.start()
+  const gifted = followSession(ownership, clock, stop.signal, receive)
+  const work = consumeWork(bus, { stream: streams.work, consumer: consumers.pollers, schema: workSchema, concurrency: 500, log, clock }, async ({ id }) => {
+    const outcome = await claims.bid(id)
+    if (outcome === 'elsewhere') log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
+    if (outcome === 'undecided') throw new Later(ownership.claimsInMs() + 500 * (1 + clock.random()))
+  })
+  const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, ({ id, reason }) => {
+    if (reason === 'revoked') host.drop(id)
+    else if (host.videos.has(id)) host.nudge(id, reason)
+    else if (reason === 'stale') claims.doubt([id])
+  })
+  const loops = [balance(), claims.settleUnsure(stop.signal), gifted]
+
+  return {
+    host, ownership,
+    isHealthy: () => ownership.isTrusted() && work.isHealthy(),
+    /** Ends its session, which tells the peers to take everything over. */
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await ownership.beginDrain()
+      nudges.stop()
+      await Promise.all([host.drain(drainMs), Promise.race([work[Symbol.asyncDispose](), sleep(drainMs, undefined, clock)])])
+      const count = host.videos.size
+      host.dropAll()
+      await ownership[Symbol.asyncDispose]()
+      crashPoint('handed-over')
+      log.info({ count }, `Handed over ${count} videos`)
+      await Promise.race([Promise.all(loops), sleep(drainMs, undefined, clock)])
+    },
+  }
+}
+
+/** Serves under the name of the session, and again when another session begins. */
+async function followSession(ownership: Ownership, clock: Clock, signal: AbortSignal, open: () => { stop(): Promise<void> }): Promise<void> {
+  while (!signal.aborted) {
+    const { session } = ownership
+    const server = open()
+    while (!signal.aborted && session === ownership.session) await sleep(200, signal, clock)
+    await server.stop()
+  }
+}

@@ -1,0 +1,70 @@
+/** What submit does with its parts: it answers commands, and works on pending videos and on what failed ones left behind. */
+import { serve } from '#libs/bus/rpc.ts'
+import { consumers, streams } from '#libs/bus/topology.ts'
+import { consumeWork, publishWork } from '#libs/bus/work.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { commandSubject, generateCommandSchema, nudgeSubject, submitWorkSubject, videoCommandSchema, workSchema, type CommandReply } from '#libs/scene-video/messages.ts'
+import type { Public } from '#libs/store/connect.ts'
+import type { Recovery } from '#libs/store/recovery.ts'
+import { Refused } from '#libs/store/submissions.ts'
+import { settleVideo } from './settle.ts'
+import { submitVideo, type SubmitContext } from './submit-video.ts'
+
+/** A refusal becomes its reply; anything else means nobody knows, and the caller hears nothing. */
+async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> {
+  try {
+    return await run()
+  } catch (err) {
+    if (err instanceof Refused) return { ok: false, status: err.status, code: err.code, detail: err.message }
+    throw err
+  }
+}
+
+export async function runSubmit(context: SubmitContext, recovery: Pick<Public<Recovery>, 'pendingVideos'>, newId: () => string): Promise<AsyncDisposable & { isHealthy(): boolean }> {
+  const { bus, clock, config, log, provider, publish, store } = context
+
+  const begin = async (id: string) => {
+    await publishWork(bus, submitWorkSubject(id), { id }).catch((err: unknown) => log.warn({ err: (err as Error).message, video: id }, 'work not queued, left to the reconciler'))
+    void publish(id)
+  }
+  const servers = [
+    serve(bus, { subject: commandSubject.generate, queue: 'submit', schema: generateCommandSchema, log }, (command) =>
+      replyOf(async () => {
+        const system = { provider: provider.name, model: config.TOAPIS_MODEL }
+        const { video, created } = await store.accept({ ...command, id: newId(), system })
+        if (created) {
+          crashPoint('request-accepted')
+          await begin(video.id)
+        }
+        return { ok: true, video }
+      })),
+    serve(bus, { subject: commandSubject.cancel, queue: 'submit', schema: videoCommandSchema, log }, (command) =>
+      replyOf(async () => {
+        const { video, ownerActs } = await store.cancel(command.userId, command.id, command.attempt)
+        if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
+        else void publish(video.id)
+        return { ok: true, video }
+      })),
+    serve(bus, { subject: commandSubject.retry, queue: 'submit', schema: videoCommandSchema, log }, (command) =>
+      replyOf(async () => {
+        const video = await store.retry(command.userId, command.id, command.attempt)
+        await begin(video.id)
+        return { ok: true, video }
+      })),
+  ]
+
+  const unfinished = await recovery.pendingVideos(0)
+  for (const id of unfinished) await publishWork(bus, submitWorkSubject(id), { id })
+  log.info({ count: unfinished.length }, `Found ${unfinished.length} unfinished videos to submit or look up`)
+
+  const work = [
+    consumeWork(bus, { stream: streams.work, consumer: consumers.submit, schema: workSchema, concurrency: config.CREATE_CONCURRENCY, log, clock }, ({ id }) => submitVideo(context, id)),
+    consumeWork(bus, { stream: streams.work, consumer: consumers.settle, schema: workSchema, concurrency: 10, log, clock }, ({ id }) => settleVideo(context, id)),
+  ]
+  return {
+    isHealthy: () => work.every((one) => one.isHealthy()),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...servers.map((server) => server.stop()), ...work.map((one) => one[Symbol.asyncDispose]())])
+    },
+  }
+}
