@@ -5,8 +5,8 @@
  * naming that session; the record's revision at the claim is the *epoch*, the fencing token. So a poller renews one key,
  * whatever it owns, and an owner record is void once its session is dead.
  *
- * Death is decided, never inferred. A peer that was itself connected throughout and saw no heartbeat for the TTL writes
- * `dead` onto the session by compare-and-set; if the owner renews first, that write fails. A server that was away, a lost
+ * Death is decided, never inferred. A peer that was itself connected throughout, saw no heartbeat for the TTL, and finds in the record
+ * the beat it saw last, writes `dead` onto the session by compare-and-set; if the owner renews first, that write fails. A server that was away, a lost
  * key or a clock kills nobody.
  *
  * An owner trusts its session until `start of the last renewal that succeeded + TTL − margin` on the monotonic clock: earlier
@@ -45,10 +45,15 @@ export interface Peer {
 }
 
 interface Heard {
+  /** When its record was last seen to change. */
   at: number
+  beat: number
   owned: number
   draining: boolean
 }
+
+/** Of the bucket that gave a revision. */
+const generationIn = (revision: bigint): bigint => revision >> 32n
 
 export class Ownership implements AsyncDisposable {
   readonly #o: OwnershipOptions
@@ -108,7 +113,11 @@ export class Ownership implements AsyncDisposable {
     if (id === this.#id || this.#dead.has(id)) return
     const record = data.length ? sessionSchema.safeParse(jsonOf({ data })).data : undefined
     if (record?.state === 'dead') return this.#found(id)
-    this.#peers.set(id, { at: this.#o.clock.now(), owned: record?.owned ?? 0, draining: record?.state === 'draining' })
+    if (record) this.#note(id, record)
+  }
+
+  #note(id: string, { beat, owned, state }: SessionRecord): void {
+    this.#peers.set(id, { at: this.#o.clock.now(), beat, owned, draining: state === 'draining' })
   }
 
   async #open(): Promise<void> {
@@ -194,7 +203,7 @@ export class Ownership implements AsyncDisposable {
     for (const { id, value } of await readAll(this.#o.bus, 'session', sessionSchema)) {
       if (id === this.#id) continue
       if (value.state === 'dead') this.#found(id)
-      else if (!this.#peers.has(id) && !this.#dead.has(id)) this.#peers.set(id, { at: this.#o.clock.now(), owned: value.owned, draining: value.state === 'draining' })
+      else if (!this.#peers.has(id) && !this.#dead.has(id)) this.#note(id, value)
     }
   }
 
@@ -214,6 +223,10 @@ export class Ownership implements AsyncDisposable {
       }
       const silentMs = this.#silentFor(id)
       if (value.state !== 'dead') {
+        if (value.beat !== this.#peers.get(id)?.beat) {
+          this.#note(id, value) // it did renew; only word of it was lost
+          continue
+        }
         if (silentMs < ttlMs || !bus.isConnected()) continue
         if ((await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null) continue
       }
@@ -241,6 +254,10 @@ export class Ownership implements AsyncDisposable {
       if (!isFree) return null
       if (session !== this.#id || !this.mayClaim()) throw new BusUnavailable('the session is not trusted now')
       const epoch = await compareAndSet(this.#o.bus, ownerKey(videoId), { session }, revision)
+      if (epoch !== null && generationIn(epoch) !== generationIn(this.#revision)) {
+        await this.release(videoId, epoch)
+        throw new BusUnavailable('the bucket was made anew; the session is of the old one')
+      }
       if (epoch !== null) return epoch
     }
     throw new BusUnavailable('the owner record keeps changing')

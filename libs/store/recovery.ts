@@ -32,11 +32,6 @@ export class Recovery {
       WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - interval '24 hours' LIMIT ${limit}::int`)
   }
 
-  /** Of these, the ones that are not ended. */
-  async stillOpen(ids: string[]): Promise<Set<string>> {
-    return new Set(await this.#ids(this.#db.$queryRaw`SELECT id FROM "SceneVideo" WHERE id = ANY(${ids}::uuid[]) AND status IN ('pending', 'generating')`))
-  }
-
   /** Raises and returns the generation: before the NATS store is made anew, or after Postgres was restored. */
   async raiseGeneration(): Promise<number> {
     const rows = await this.#db.$queryRaw<{ generation: number }[]>`

@@ -5,12 +5,12 @@
  * carries attempt, epoch and number. An answer that changes nothing does not wake the statechart and reports nothing, but for a sign of
  * life every 45 s. A report that cannot be stored is kept (the newest state of the video) and sent again.
  */
-import type { Counter } from '@prometheus-io/client'
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import type { Tally } from '#libs/runtime/metrics.ts'
 import { decrypt } from '#libs/runtime/secrets.ts'
 import { actorAt, advance, statusAndPhase, type VideoActor, type VideoSignal } from '#libs/scene-video/machine.ts'
 import { reportSubject, type Change, type Grant, type Report } from '#libs/scene-video/messages.ts'
@@ -53,7 +53,7 @@ export interface HostOptions {
   isTrusted(): boolean
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void
-  polls: Counter<'answer'>
+  polls: Tally<'answer'>
 }
 
 export class Host {

@@ -2,13 +2,13 @@
  * Reports, gathered into batches and applied in rounds: the k-th report of every video goes into the k-th statement, so no
  * statement holds two rows of one video. Acked only when committed and published.
  */
-import type { Counter } from '@prometheus-io/client'
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
 import { bury, decodeOrBury } from '#libs/bus/work.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import type { Tally } from '#libs/runtime/metrics.ts'
 import { reportSchema, type Report } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import type { Public } from '#libs/store/connect.ts'
@@ -19,7 +19,7 @@ export interface ApplyOptions {
   writer: Public<ReportWriter>
   publish(ids: string[]): Promise<number>
   log: Logger
-  fates: Counter<'fate'>
+  fates: Tally<'fate'>
   batchMs: number
   batchMax: number
 }

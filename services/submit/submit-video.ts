@@ -4,13 +4,13 @@
  * Throws Later to be called again. Never sends while an earlier send of this attempt, or of an earlier attempt, may still
  * have been accepted.
  */
-import type { Counter } from '@prometheus-io/client'
 import type { Bus } from '#libs/bus/bus.ts'
 import { Later, publishWork } from '#libs/bus/work.ts'
 import type { Account, CreateAnswer, Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import type { Tally } from '#libs/runtime/metrics.ts'
 import { decrypt, encrypt } from '#libs/runtime/secrets.ts'
 import { pollWorkSubject } from '#libs/scene-video/messages.ts'
 import { ownId, type VideoError } from '#libs/scene-video/scene-video.ts'
@@ -26,7 +26,7 @@ export interface SubmitContext {
   provider: Provider
   clock: Clock
   publish(id: string): Promise<unknown>
-  creates: Counter<'answer'>
+  creates: Tally<'answer'>
   /** Per account: no create before this monotonic instant, as the provider asked. */
   throttledUntil: Map<string, number>
 }

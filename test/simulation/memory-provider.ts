@@ -1,0 +1,83 @@
+/** The outside world: it accepts creates, whatever becomes of its answer, and keeps the ledger that the laws are judged by. */
+import type { Account, CreateAnswer, CreateRequest, Provider, TaskAnswer } from '#libs/provider/provider.ts'
+import { call, type Process, type Weather, type World } from './world.ts'
+
+interface Task {
+  taskId: string
+  ownId: string
+  startsAt: number
+  endsAt: number
+  fails: boolean
+}
+
+export interface ProviderFaults {
+  /** Share of creates that are answered 500 without being accepted. */
+  error: number
+  later: number
+  refuse: number
+  /** Share of polls without a usable answer. */
+  miss: number
+}
+
+const createTimeoutMs = 2_000
+
+export class MemoryProvider {
+  readonly tasks: Task[] = []
+  readonly #world: World
+  faults: ProviderFaults
+  /** Told before a create is accepted. */
+  onAccept: (ownId: string, earlier: Task[]) => void = () => {}
+
+  constructor(world: World, faults: ProviderFaults) {
+    this.#world = world
+    this.faults = faults
+  }
+
+  isEnded(task: Task): boolean {
+    return this.#world.now >= task.endsAt
+  }
+
+  /** The port as one process has it. `onPoll` is told when a request leaves the process. */
+  port(process: Process, weather: Weather, onPoll: (taskId: string) => void): Provider {
+    const reach = <T>(timeoutMs: number, answer: () => T) => call(process, { weather, timeoutMs, isUp: () => true, fail: () => new Error('no answer') }, answer)
+    return {
+      name: 'toapis',
+      can: { findByOwnId: true, cancel: false },
+      expectedMs: 10 * 60_000,
+      resultLifeMs: 24 * 3_600_000,
+      create: (_account: Account, request: CreateRequest) =>
+        reach(createTimeoutMs, () => this.#create(request)).catch((err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })),
+      get: (_account: Account, id: string) => {
+        onPoll(id)
+        const none = (err: Error) => ({ answer: { kind: 'none', reason: err.message } as TaskAnswer, taskId: null, rateLimit: null })
+        return reach(10_000, () => this.#get(id)).catch(none)
+      },
+      [Symbol.asyncDispose]: async () => {},
+    }
+  }
+
+  #create({ ownId }: CreateRequest): CreateAnswer {
+    const world = this.#world
+    if (world.chance(this.faults.error)) return { kind: 'unknown', reason: '500' }
+    if (world.chance(this.faults.later)) return { kind: 'later', retryAfterMs: world.between(100, 3_000), reason: '429' }
+    if (world.chance(this.faults.refuse)) return { kind: 'refused', error: { code: 'content_policy', message: 'no' } }
+    this.onAccept(ownId, this.tasks.filter((task) => task.ownId.slice(0, 36) === ownId.slice(0, 36)))
+    const endsAt = world.now + world.between(1_000, 40_000)
+    this.tasks.push({ taskId: `task-${this.tasks.length + 1}`, ownId, startsAt: world.now + 500, endsAt, fails: world.chance(0.2) })
+    return { kind: 'accepted', taskId: this.tasks.at(-1)!.taskId }
+  }
+
+  #get(id: string): { answer: TaskAnswer; taskId: string | null; rateLimit: null } {
+    const world = this.#world
+    if (world.chance(this.faults.miss)) return { answer: { kind: 'none', reason: '502' }, taskId: null, rateLimit: null }
+    const task = this.tasks.find((one) => one.taskId === id || one.ownId === id)
+    if (!task) return { answer: { kind: 'missing' }, taskId: null, rateLimit: null }
+    const { taskId } = task
+    if (!this.isEnded(task)) {
+      const progress = Math.floor((100 * (world.now - task.startsAt)) / (task.endsAt - task.startsAt))
+      return { answer: { kind: 'working', phase: world.now < task.startsAt ? 'queued' : 'running', progress: Math.max(0, progress) }, taskId, rateLimit: null }
+    }
+    if (task.fails) return { answer: { kind: 'failed', error: { code: 'provider_failed', message: 'no' } }, taskId, rateLimit: null }
+    return { answer: { kind: 'done', videoUrl: `https://example.com/${taskId}.mp4`, expiresAt: null }, taskId, rateLimit: null }
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * What the services ask of Postgres, in memory: each method is one transaction. Held to the real store by running the same operations on
+ * both. Time is the world's, in milliseconds.
+ */
+import type { OwedEvent } from '#libs/bus/outbox.ts'
+import type { Grant, Report, VideoEvent } from '#libs/scene-video/messages.ts'
+import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
+import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
+import type { Fate } from '#libs/store/reports.ts'
+import { Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
+
+export interface TimelineRow {
+  id: number
+  videoId: string
+  version: number
+  kind: string
+  event: string | null
+  attempt: number
+  epoch: bigint
+  owed: boolean
+  at: number
+  body: VideoEvent | null
+}
+
+const lookUpLifeMs = 24 * 3_600_000
+
+export class MemoryStore {
+  readonly videos = new Map<string, VideoRecord>()
+  readonly submissions: SubmissionRecord[] = []
+  readonly timeline: TimelineRow[] = []
+  generation = 0
+  readonly #now: () => number
+  /** Told of every change of a video, and of the report or claim that made it. */
+  onChange: (video: VideoRecord, kind: string, cause: { attempt: number; epoch: bigint } | null) => void = () => {}
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  #date(): Date {
+    return new Date(Date.UTC(2026, 0, 1) + this.#now())
+  }
+
+  #video(id: string): VideoRecord {
+    const video = this.videos.get(id)
+    if (!video) throw new Error(`no video ${id}`)
+    return video
+  }
+
+  #own(userId: string, id: string, attempt: number | null): VideoRecord {
+    const video = this.videos.get(id)
+    if (!video || video.userId !== userId) throw new Refused(404, 'not_found', 'There is no such video.')
+    if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
+    return video
+  }
+
+  #submission(id: string, attempt: number, send: number): SubmissionRecord | undefined {
+    return this.submissions.find((one) => one.videoId === id && one.attempt === attempt && one.send === send)
+  }
+
+  #record(video: VideoRecord, event: string, cause: { attempt: number; epoch: bigint } | null = null, body = toVideoEvent(video)): void {
+    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: body.version, kind: event, event, attempt: video.attempt, epoch: video.epoch, owed: true, at: this.#now(), body })
+    this.onChange(video, event, cause)
+  }
+
+  #fail(video: VideoRecord, error: VideoError): void {
+    Object.assign(video, { status: 'failed', phase: 'done', version: video.version + 1, errorCode: error.code, errorMessage: error.message, completedAt: this.#date(), updatedAt: this.#date() })
+    this.#record(video, 'failed')
+  }
+
+  // submissions ------------------------------------------------------------------------------------------------------
+
+  async accept(request: NewVideo): Promise<{ video: SceneVideo; created: boolean }> {
+    const at = this.#date()
+    const { deadlineSeconds } = request.body
+    const video: VideoRecord = {
+      id: request.id, sceneId: request.sceneId, scriptId: request.scriptId, projectId: request.projectId, userId: request.userId,
+      status: 'pending', phase: 'queued', progress: null, provider: request.system.provider, model: request.system.model, prompt: request.body.prompt ?? '', params: {},
+      taskId: null, videoUrl: null, videoUrlExpiresAt: null, errorCode: null, errorMessage: null, attempt: 1, version: 1, epoch: 0n, reportNo: 0, session: null,
+      cancelRequested: false, deadlineSeconds: deadlineSeconds ?? null, deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
+      createdAt: at, submittedAt: null, startedAt: null, completedAt: null, updatedAt: at,
+    }
+    this.videos.set(video.id, video)
+    this.#record(video, 'requested')
+    return { video: toSceneVideo(video), created: true }
+  }
+
+  async load(id: string) {
+    const video = this.videos.get(id)
+    if (!video) return null
+    const now = this.#date().getTime()
+    const submissions = this.submissions.filter((one) => one.videoId === id).toSorted((a, b) => a.attempt - b.attempt || a.send - b.send)
+    return {
+      video: { ...video }, submissions: submissions.map((one) => ({ ...one })), config: null,
+      ageMs: submissions.map((one) => now - one.intentAt.getTime()), pastDeadline: video.deadlineAt !== null && video.deadlineAt.getTime() <= now,
+    }
+  }
+
+  async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
+    const video = this.#video(id)
+    if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested || this.#submission(id, attempt, send)) return false
+    this.submissions.push({ videoId: id, attempt, send, ...pins, answer: null, detail: null, taskId: null, intentAt: this.#date(), answeredAt: null, settledAt: null })
+    return true
+  }
+
+  async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<void> {
+    const video = this.#video(id)
+    Object.assign(this.#submission(id, attempt, send)!, { answer: 'accepted', taskId, detail: how, answeredAt: this.#date() })
+    if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt) || video.taskId !== null) return
+    Object.assign(video, { taskId, phase: 'submitted', version: video.version + 1, submittedAt: this.#date(), updatedAt: this.#date() })
+    this.#record(video, 'submitted')
+  }
+
+  async answered(id: string, attempt: number, send: number, answer: 'later' | 'refused' | 'absent', detail: string): Promise<void> {
+    const submission = this.#submission(id, attempt, send)
+    if (submission && submission.answer !== 'accepted') Object.assign(submission, { answer, detail, answeredAt: this.#date(), settledAt: this.#date() })
+  }
+
+  async throttled(id: string, attempt: number, _reason: string): Promise<boolean> {
+    const video = this.#video(id)
+    if (video.attempt !== attempt || video.status !== 'pending' || video.phase !== 'queued') return false
+    Object.assign(video, { phase: 'throttled', version: video.version + 1, updatedAt: this.#date() })
+    this.#record(video, 'progress')
+    return true
+  }
+
+  async touch(id: string): Promise<void> {
+    const video = this.#video(id)
+    if (video.status === 'pending' && video.updatedAt.getTime() < this.#date().getTime() - 30_000) video.updatedAt = this.#date()
+  }
+
+  async failPending(id: string, attempt: number, error: VideoError): Promise<boolean> {
+    const video = this.#video(id)
+    if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null) return false
+    this.#fail(video, error)
+    return true
+  }
+
+  async cancel(userId: string, id: string, attempt: number | null): Promise<{ video: SceneVideo; ownerActs: boolean }> {
+    const video = this.#own(userId, id, attempt)
+    if (isTerminal(video.status)) throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
+    const open = this.submissions.some((one) => one.videoId === id && one.attempt === video.attempt && (one.answer === null || one.answer === 'accepted'))
+    const atOnce = !open && video.taskId === null
+    if (atOnce) this.#fail(video, { code: 'cancelled', message: 'Cancelled before it was submitted.' })
+    else video.cancelRequested = true
+    return { video: toSceneVideo(video), ownerActs: !atOnce }
+  }
+
+  async retry(userId: string, id: string, attempt: number | null): Promise<SceneVideo> {
+    const video = this.#own(userId, id, attempt)
+    if (video.status !== 'failed') throw new Refused(409, 'not_failed', `Only a failed video can be retried; this one is ${video.status}.`)
+    const at = this.#date()
+    Object.assign(video, {
+      status: 'pending', phase: 'queued', progress: null, taskId: null, videoUrl: null, videoUrlExpiresAt: null, errorCode: null, errorMessage: null,
+      attempt: video.attempt + 1, version: video.version + 1, cancelRequested: false, submittedAt: null, startedAt: null, completedAt: null, updatedAt: at,
+      deadlineAt: video.deadlineSeconds === null ? null : new Date(at.getTime() + video.deadlineSeconds * 1000),
+    })
+    this.#record(video, 'requested')
+    return toSceneVideo(video)
+  }
+
+  async noteLate(id: string, attempt: number, send: number, said: 'completed' | 'failed', _detail: Record<string, string | null>): Promise<boolean> {
+    const submission = this.#submission(id, attempt, send)
+    if (!submission || submission.settledAt !== null) return false
+    submission.settledAt = this.#date()
+    this.#note(this.#video(id), `late ${said}`)
+    return true
+  }
+
+  #note(video: VideoRecord, kind: string): void {
+    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: video.version, kind, event: null, attempt: video.attempt, epoch: video.epoch, owed: false, at: this.#now(), body: null })
+  }
+
+  // claims and reports -----------------------------------------------------------------------------------------------
+
+  async commitClaims(session: string, bids: { id: string; epoch: string }[]): Promise<Grant[]> {
+    const now = this.#date().getTime()
+    return bids.flatMap(({ id, epoch: text }) => {
+      const video = this.videos.get(id)
+      const epoch = BigInt(text)
+      if (!video || isTerminal(video.status) || video.taskId === null) return []
+      if (!(video.epoch < epoch || (video.epoch === epoch && video.session === session))) return []
+      if (video.epoch < epoch) Object.assign(video, { epoch, reportNo: 0 })
+      video.session = session
+      this.onChange(video, 'claimed', { attempt: video.attempt, epoch })
+      const { taskId, attempt, status, phase, progress, provider, model, reportNo, cancelRequested } = video
+      const submission = this.submissions.findLast((one) => one.videoId === id && one.taskId === taskId)!
+      return [{
+        id, epoch: text, attempt, status, phase: phase as Grant['phase'], progress, provider, model, taskId, reportNo, cancelRequested,
+        baseUrl: submission.baseUrl, keyCipher: submission.keyCipher,
+        sinceSubmittedMs: now - (video.submittedAt ?? video.createdAt).getTime(), untilDeadlineMs: video.deadlineAt ? video.deadlineAt.getTime() - now : null,
+      }]
+    })
+  }
+
+  async apply(reports: Report[]): Promise<Map<string, Fate>> {
+    return new Map(reports.map((report) => [report.id, this.#apply(report)]))
+  }
+
+  #apply({ id, attempt, epoch: text, no, change }: Report): Fate {
+    const video = this.videos.get(id)
+    const epoch = BigInt(text)
+    if (!video) return 'stale'
+    const fits = video.attempt === attempt && video.epoch === epoch && video.reportNo < no
+    if (!fits) return 'stale'
+    if (isTerminal(video.status)) {
+      if (!change || !isTerminal(change.status)) return 'stale'
+      this.#note(video, `late ${change.status}`)
+      return 'late'
+    }
+    const cause = { attempt, epoch }
+    const at = this.#date()
+    Object.assign(video, { reportNo: no, updatedAt: at })
+    if (!change) return 'applied'
+    const was = video.status
+    video.startedAt = change.status === 'failed' ? video.startedAt : (video.startedAt ?? at)
+    if (was === 'pending' && change.status === 'completed') {
+      Object.assign(video, { status: 'generating', phase: 'running', progress: change.progress, version: video.version + 1 })
+      this.#record(video, 'generating', cause)
+    }
+    Object.assign(video, {
+      status: change.status, phase: change.phase, progress: change.progress, version: video.version + 1,
+      videoUrl: change.videoUrl ?? video.videoUrl, videoUrlExpiresAt: change.videoUrlExpiresAt ? new Date(change.videoUrlExpiresAt) : video.videoUrlExpiresAt,
+      errorCode: change.error?.code ?? null, errorMessage: change.error?.message ?? null, completedAt: isTerminal(change.status) ? at : video.completedAt,
+    })
+    const settles = change.status === 'completed' || (change.status === 'failed' && !['cancelled', 'timed_out'].includes(change.error?.code ?? ''))
+    if (settles) for (const one of this.submissions) if (one.videoId === id && one.taskId === video.taskId) one.settledAt = at
+    this.#record(video, change.status === 'generating' ? (was === 'pending' ? 'generating' : 'progress') : change.status, cause)
+    return 'applied'
+  }
+
+  // outbox -----------------------------------------------------------------------------------------------------------
+
+  async owed(videoIds: string[] | null, limit: number): Promise<OwedEvent[]> {
+    const rows = this.timeline.filter((row) => row.owed && (videoIds === null || videoIds.includes(row.videoId))).slice(0, limit)
+    return rows.map((row) => ({ timelineId: BigInt(row.id), event: row.event!, at: '', body: row.body! }))
+  }
+
+  async markPublished(timelineIds: bigint[]): Promise<void> {
+    for (const id of timelineIds) this.timeline[Number(id) - 1]!.owed = false
+  }
+
+  async overdue(ms: number, limit: number): Promise<string[]> {
+    const rows = this.timeline.filter((row) => row.owed && row.at < this.#now() - ms).slice(0, limit)
+    return [...new Set(rows.map((row) => row.videoId))]
+  }
+
+  // recovery ---------------------------------------------------------------------------------------------------------
+
+  #idle(video: VideoRecord): number {
+    return this.#date().getTime() - video.updatedAt.getTime()
+  }
+
+  #open(withTask: boolean): VideoRecord[] {
+    return [...this.videos.values()].filter((video) => !isTerminal(video.status) && (video.taskId !== null) === withTask)
+  }
+
+  async pendingVideos(idleMs: number): Promise<string[]> {
+    return this.#open(false).filter((video) => this.#idle(video) >= idleMs).map((video) => video.id)
+  }
+
+  async staleVideos(idleMs: number): Promise<{ id: string; taskId: string; epoch: bigint }[]> {
+    return this.#open(true).filter((video) => this.#idle(video) > idleMs).map(({ id, taskId, epoch }) => ({ id, taskId: taskId!, epoch }))
+  }
+
+  async videosWithOpenTask(): Promise<string[]> {
+    return this.#open(true).map((video) => video.id)
+  }
+
+  async unsettledVideos(): Promise<string[]> {
+    const now = this.#date().getTime()
+    const unsettled = this.submissions.filter((one) => one.settledAt === null && this.#video(one.videoId).status === 'failed' && now - one.intentAt.getTime() < lookUpLifeMs)
+    return [...new Set(unsettled.map((one) => one.videoId))]
+  }
+
+  async raiseGeneration(): Promise<number> {
+    const highest = Math.max(0, ...[...this.videos.values()].map((video) => Math.floor(Number(video.epoch) / 2 ** 32)))
+    return (this.generation = Math.max(this.generation, highest) + 1)
+  }
+}

@@ -1,0 +1,259 @@
+/** One run of the whole system in a world of its own: the real lease, poller, submit, status and reconciler over memory, faults by chance. */
+import { consumers, streams } from '#libs/bus/topology.ts'
+import { publishOwed } from '#libs/bus/outbox.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
+import type { Database, Public } from '#libs/store/connect.ts'
+import { runPoller, type Poller } from '#services/poller/poller.ts'
+import { runReconciler } from '#services/reconciler/reconciler.ts'
+import { runStatus } from '#services/status/status.ts'
+import { runSubmit } from '#services/submit/submit.ts'
+import { Laws } from './laws.ts'
+import { Broker } from './memory-broker.ts'
+import { memoryBus, type MemoryBus } from './memory-bus.ts'
+import { MemoryProvider } from './memory-provider.ts'
+import { MemoryStore } from './memory-store.ts'
+import { call, Process, World, type Weather } from './world.ts'
+
+export interface Outcome {
+  seed: number
+  steps: number
+  hash: number
+  videos: number
+  ended: number
+  faults: Record<string, number>
+  virtualSeconds: number
+  broken: string | undefined
+  log: readonly string[]
+}
+
+const log = createLogger('simulation', 'silent')
+const ttlMs = 6_000
+const userId = '00000000-0000-4000-8000-000000000001'
+const counter = { inc: () => {} }
+const lookUpWindowMs = 12_000
+/** For everything to end once nothing is in the way: stale after 3 minutes, looked for every 2, twice. */
+const restMs = 30 * 60_000
+const key = Buffer.alloc(32)
+
+interface Running {
+  process: Process
+  bus: MemoryBus
+  poller?: Poller
+  part?: AsyncDisposable
+}
+
+const kinds = ['poller-1', 'poller-2', 'poller-3', 'submit-1', 'submit-2', 'status-1', 'status-2', 'reconciler'] as const
+
+class Simulation {
+  readonly world: World
+  readonly broker: Broker
+  readonly store: MemoryStore
+  readonly provider: MemoryProvider
+  readonly laws: Laws
+  readonly weather: Weather
+  readonly running = new Map<string, Running>()
+  readonly accepted: string[] = []
+  readonly faults: Record<string, number> = {}
+  readonly #user: Process
+  readonly #userBus: MemoryBus
+  storeUp = true
+  calm = false
+
+  constructor(seed: number, keepLog: boolean) {
+    this.world = new World(seed, keepLog)
+    const { world } = this
+    this.weather = { loss: world.between(0, 0.03), slow: world.between(0, 0.05), longest: world.between(50, 4_000) }
+    this.broker = new Broker(world)
+    this.store = new MemoryStore(() => world.now)
+    this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) })
+    this.laws = new Laws(world, this)
+    this.#user = new Process(world, 'user')
+    this.#userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
+    for (const name of kinds) this.start(name)
+  }
+
+  /** The store as one process has it: every method is a call over the network. */
+  #remote<T extends object>(process: Process, target: T): T {
+    const options = { weather: this.weather, timeoutMs: 15_000, isUp: () => this.storeUp, fail: () => new Error('Postgres does not answer') }
+    return new Proxy(target, {
+      get: (object, name) => {
+        const method: unknown = Reflect.get(object, name)
+        if (typeof method !== 'function') return method
+        return (...args: unknown[]) => call(process, options, () => method.apply(object, structuredClone(args)) as Promise<unknown>)
+      },
+    })
+  }
+
+  start(name: string): void {
+    const process = new Process(this.world, name)
+    const bus = memoryBus(process, this.broker, this.weather)
+    const running: Running = { process, bus }
+    this.running.set(name, running)
+    const begin = async () => {
+      if (name.startsWith('poller')) running.part = running.poller = await this.#poller(process, bus)
+      else if (name.startsWith('submit')) running.part = await this.#submit(process, bus)
+      else if (name.startsWith('status')) running.part = await this.#status(process, bus)
+      else running.part = this.#reconciler(process, bus)
+    }
+    begin().catch(() => process.alive && this.kill(name, 1_000))
+  }
+
+  kill(name: string, restartMs: number): void {
+    const { process, bus } = this.running.get(name)!
+    process.kill()
+    bus.cut()
+    this.world.schedule(restartMs, null, () => this.start(name))
+  }
+
+  #poller(process: Process, bus: MemoryBus): Promise<Poller> {
+    return runPoller({
+      bus, clock: process.clock, log, name: process.name, ttlMs, intervalMs: 5_000, concurrency: 100, queryBudget: { perSecond: 1_000, burst: 1_000 },
+      keyEncryptionKey: key, polls: counter,
+      provider: this.provider.port(process, this.weather, (taskId) => this.#onPoll(taskId)),
+    })
+  }
+
+  #onPoll(taskId: string): void {
+    const ownId = this.provider.tasks.find((task) => task.taskId === taskId)?.ownId
+    if (!ownId) return
+    const id = ownId.slice(0, 36)
+    const owners = [...this.running.values()].filter(({ process, poller }) => process.alive && !process.paused && poller?.ownership.isTrusted() && poller.host.videos.get(id)?.grant.taskId === taskId)
+    this.laws.onPoll(id, owners.map(({ process }) => process.name))
+  }
+
+  #submit(process: Process, bus: MemoryBus) {
+    const store = this.#remote(process, this.store)
+    const keyText = key.toString('base64')
+    return runSubmit({
+      config: { TOAPIS_BASE_URL: 'https://example.com', TOAPIS_API_KEY: keyText, TOAPIS_MODEL: 'm', KEY_ENCRYPTION_KEY: key, SEND_WINDOW_MS: 2_000, LOOKUP_WINDOW_MS: lookUpWindowMs, CREATE_CONCURRENCY: 20 },
+      bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter,
+      provider: this.provider.port(process, this.weather, () => {}),
+      publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
+    }, store, () => this.world.uuid())
+  }
+
+  #status(process: Process, bus: MemoryBus) {
+    const store = this.#remote(process, this.store)
+    const ensureStreams = () => call(process, { weather: this.weather, timeoutMs: 5_000, isUp: () => this.broker.isUp, fail: () => new Error('no answer') }, () =>
+      this.broker.ensure(() => {
+        void this.store.raiseGeneration()
+        return this.store.generation
+      }))
+    return runStatus({ bus, clock: process.clock, log, writer: store, outbox: store, fates: counter, batchMs: 20, batchMax: 50, ensureStreams })
+  }
+
+  #reconciler(process: Process, bus: MemoryBus) {
+    const store = this.#remote(process, this.store)
+    return runReconciler({ bus, clock: process.clock, log, recovery: store, outbox: store, staleAfterMs: 180_000, intervalMs: 120_000, count: () => {} })
+  }
+
+  /** What users do. */
+  demand(): void {
+    const { world } = this
+    const ask = (subject: string, body: object) => this.#userBus.request(subject, body, 20_000).then((reply) => commandReplySchema.parse(reply), () => null)
+    const act = async () => {
+      const ended = this.accepted.filter((id) => isTerminal(this.store.videos.get(id)!.status))
+      if (this.accepted.length < 5 || world.chance(0.7)) {
+        const body = world.chance(0.1) ? { deadlineSeconds: Math.ceil(world.between(1, 30)) } : {}
+        const reply = await ask(commandSubject.generate, { userId, projectId: userId, scriptId: userId, sceneId: userId, idempotencyKey: null, bodyHash: '', body })
+        if (reply?.ok) this.accepted.push(reply.video.id)
+      } else if (world.chance(0.5)) await ask(commandSubject.cancel, { userId, id: world.pick(this.accepted), attempt: null })
+      else if (ended.length) await ask(commandSubject.retry, { userId, id: world.pick(ended), attempt: null })
+    }
+    const next = () => {
+      if (this.calm) return
+      void act()
+      world.schedule(world.between(100, 8_000), null, next)
+    }
+    world.schedule(1_000, null, next)
+  }
+
+  /** What goes wrong. */
+  trouble(): void {
+    const { world } = this
+    const hit = (kind: string) => {
+      this.faults[kind] = (this.faults[kind] ?? 0) + 1
+      world.note(`fault ${kind}`)
+    }
+    const faults: Record<string, () => void> = {
+      kill: () => this.kill(world.pick(kinds), world.between(100, 15_000)),
+      pause: () => {
+        const { process } = this.running.get(world.pick(kinds))!
+        process.pause()
+        world.schedule(world.between(100, 25_000), null, () => process.resume())
+      },
+      isolate: () => {
+        const { process } = this.running.get(world.pick(kinds))!
+        process.isolated = true
+        world.schedule(world.between(100, 15_000), null, () => (process.isolated = false))
+      },
+      stop: () => {
+        const name = world.pick(kinds)
+        const { process, part } = this.running.get(name)!
+        if (!part) return
+        void part[Symbol.asyncDispose]().then(() => process.alive && this.kill(name, 500), () => process.alive && this.kill(name, 500))
+      },
+      brokerDown: () => {
+        this.broker.isUp = false
+        world.schedule(world.between(100, 20_000), null, () => this.#brokerBack())
+      },
+      storeDown: () => {
+        this.storeUp = false
+        world.schedule(world.between(100, 20_000), null, () => (this.storeUp = true))
+      },
+      wipe: () => {
+        this.broker.wipe()
+        this.laws.streamLost()
+      },
+    }
+    const next = () => {
+      if (this.calm) return
+      const kind = world.chance(0.02) ? 'wipe' : world.pick(Object.keys(faults).filter((one) => one !== 'wipe'))
+      hit(kind)
+      faults[kind]!()
+      world.schedule(world.between(500, 20_000), null, next)
+    }
+    world.schedule(3_000, null, next)
+  }
+
+  #brokerBack(): void {
+    this.broker.isUp = true
+    for (const { bus } of this.running.values()) bus.reconnected()
+  }
+
+  /** Nothing goes wrong from now on. */
+  heal(): void {
+    this.calm = true
+    Object.assign(this.weather, { loss: 0, slow: 0 })
+    this.provider.faults = { error: 0, later: 0, refuse: 0, miss: 0 }
+    this.storeUp = true
+    this.#brokerBack()
+    for (const { process } of this.running.values()) {
+      process.isolated = false
+      if (process.paused) process.resume()
+    }
+  }
+
+  allEnded(): boolean {
+    return this.accepted.every((id) => isTerminal(this.store.videos.get(id)?.status ?? 'pending')) && !this.store.timeline.some((row) => row.owed)
+  }
+}
+
+export async function simulate(options: { seed: number; steps: number; keepLog?: boolean }): Promise<Outcome> {
+  const simulation = new Simulation(options.seed, options.keepLog ?? false)
+  const { world, laws } = simulation
+  simulation.demand()
+  simulation.trouble()
+  while (world.steps < options.steps && !laws.broken) await world.step()
+  simulation.heal()
+  const restBy = world.now + restMs
+  while (!laws.broken && world.now < restBy && !simulation.allEnded()) await world.step()
+  if (!laws.broken) laws.atRest(simulation.accepted)
+  return {
+    seed: options.seed, steps: world.steps, hash: world.hash >>> 0, videos: simulation.accepted.length, faults: simulation.faults, virtualSeconds: Math.round(world.now / 1000),
+    ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status)).length,
+    broken: laws.broken?.message, log: world.log,
+  }
+}
