@@ -156,7 +156,7 @@ export class Host {
       if (!this.#isHosted(video)) return
       if (!this.#o.isTrusted()) return this.#schedule(video, 250)
       const delay = await this.#act(video, answer)
-      if (!video.ended) this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
+      if (!video.ended && this.#isHosted(video)) this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
     } catch (err) {
       this.#o.log.error({ err, video: video.grant.id }, 'poll failed unexpectedly')
       this.#schedule(video, intervalMs)
@@ -184,7 +184,7 @@ export class Host {
       log.warn({ video: video.grant.id, misses: video.misses, reason: answer.kind === 'none' ? answer.reason : answer.kind }, 'No answer to a poll')
       if (video.misses >= missesToShow) await this.#signal(video, { type: 'MISSED' })
     }
-    if (video.ended) return 0
+    if (video.ended || !this.#isHosted(video)) return 0
     if (clock.now() >= video.endsAt) await this.#signal(video, { type: 'FAILED', error: timedOut(video) })
     else if (video.cancel) await this.#signal(video, { type: 'FAILED', error: { code: 'cancelled', message: 'Cancelled. The provider cannot stop a running task; it may still be billed.' } })
     else if (clock.now() >= video.overdueAt && !video.actor.getSnapshot().context.slow) await this.#signal(video, { type: 'SLOW' })

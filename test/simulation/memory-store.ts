@@ -225,7 +225,7 @@ export class MemoryStore {
       errorCode: change.error?.code ?? null, errorMessage: change.error?.message ?? null, completedAt: isTerminal(change.status) ? at : video.completedAt,
     })
     const settles = change.status === 'completed' || (change.status === 'failed' && !['cancelled', 'timed_out'].includes(change.error?.code ?? ''))
-    if (settles) for (const one of this.submissions) if (one.videoId === id && one.taskId === video.taskId) one.settledAt = at
+    if (settles && video.taskId !== null) for (const one of this.submissions) if (one.videoId === id && one.taskId === video.taskId) one.settledAt = at
     this.#record(video, change.status === 'generating' ? (was === 'pending' ? 'generating' : 'progress') : change.status, cause)
     return 'applied'
   }

@@ -1,10 +1,8 @@
 /** One run of the whole system in a world of its own: the real lease, poller, submit, status and reconciler over memory, faults by chance. */
-import { consumers, streams } from '#libs/bus/topology.ts'
 import { publishOwed } from '#libs/bus/outbox.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import type { Database, Public } from '#libs/store/connect.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
 import { runReconciler } from '#services/reconciler/reconciler.ts'
 import { runStatus } from '#services/status/status.ts'
@@ -35,6 +33,8 @@ const counter = { inc: () => {} }
 const lookUpWindowMs = 12_000
 /** For everything to end once nothing is in the way: stale after 3 minutes, looked for every 2, twice. */
 const restMs = 30 * 60_000
+/** As runService has it. */
+const stopWithinMs = 20_000
 const key = Buffer.alloc(32)
 
 interface Running {
@@ -193,7 +193,9 @@ class Simulation {
         const name = world.pick(kinds)
         const { process, part } = this.running.get(name)!
         if (!part) return
-        void part[Symbol.asyncDispose]().then(() => process.alive && this.kill(name, 500), () => process.alive && this.kill(name, 500))
+        const end = () => void (process.alive && this.kill(name, 500))
+        part[Symbol.asyncDispose]().then(end, end)
+        world.schedule(stopWithinMs, null, end)
       },
       brokerDown: () => {
         this.broker.isUp = false

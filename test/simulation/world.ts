@@ -84,7 +84,7 @@ export class World {
     const { process } = event
     if (process && !process.alive) return true
     if (process?.paused) {
-      process.backlog.push(event.act)
+      process.backlog.push(event)
       return true
     }
     this.steps++
@@ -137,7 +137,7 @@ export class Process {
   paused = false
   /** Cut off from broker and store, without knowing. */
   isolated = false
-  backlog: (() => void)[] = []
+  backlog: Event[] = []
 
   constructor(world: World, name: string) {
     this.world = world
@@ -158,7 +158,7 @@ export class Process {
     this.paused = false
     const backlog = this.backlog
     this.backlog = []
-    for (const act of backlog) this.world.schedule(0, this, act)
+    for (const event of backlog) this.world.schedule(0, this, () => event.act()) // unless taken back meanwhile
   }
 
   kill(): void {
