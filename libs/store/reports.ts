@@ -27,11 +27,11 @@ export class ReportWriter {
       WITH bid AS (
         SELECT v.id, b.epoch FROM unnest(${bids.map((b) => b.id)}::uuid[], ${bids.map((b) => b.epoch)}::bigint[]) AS b(id, epoch)
         JOIN "SceneVideo" v USING (id)
-        WHERE v.status IN ('pending', 'generating') AND v."taskId" IS NOT NULL AND v.epoch <= b.epoch
+        WHERE v.status IN ('pending', 'generating') AND v."taskId" IS NOT NULL
         ORDER BY v.id FOR UPDATE OF v
       ), owned AS (
         UPDATE "SceneVideo" v SET epoch = b.epoch, "reportNo" = CASE WHEN v.epoch = b.epoch THEN v."reportNo" ELSE 0 END, session = ${session}
-        FROM bid b WHERE v.id = b.id AND v.epoch <= b.epoch AND (v.epoch < b.epoch OR v.session = ${session})
+        FROM bid b WHERE v.id = b.id AND (v.epoch < b.epoch OR (v.epoch = b.epoch AND v.session = ${session}))
         RETURNING v.*
       )
       SELECT o.id, o.epoch, o.attempt, o.status::text AS status, o.phase, o.progress, o.provider, o.model, o."taskId", s."baseUrl", s."keyCipher",

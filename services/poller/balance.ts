@@ -2,7 +2,10 @@
 import type { Peer } from '#libs/bus/lease.ts'
 
 /** Up to this much above the mean nobody moves anything. */
-const slack = { share: 1.02, videos: 5 }
+export interface Slack {
+  share: number
+  videos: number
+}
 
 export interface Gift {
   session: string
@@ -10,7 +13,7 @@ export interface Gift {
 }
 
 /** What a poller that owns `own` should give to which peers, so that all come to own about the same; most often nothing. */
-export function gifts(own: number, peers: Peer[]): Gift[] {
+export function gifts(own: number, peers: Peer[], slack: Slack = { share: 1.02, videos: 5 }): Gift[] {
   const takers = peers.filter((peer) => !peer.draining)
   const total = own + takers.reduce((sum, peer) => sum + peer.owned, 0)
   const fair = Math.ceil(total / (takers.length + 1))

@@ -12,7 +12,7 @@ import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { gaveSchema, giveSchema, giveSubject, nudgeSchema, nudgeSubject, workSchema } from '#libs/scene-video/messages.ts'
-import { gifts, heirOf } from './balance.ts'
+import { gifts, heirOf, type Slack } from './balance.ts'
 import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
@@ -23,6 +23,7 @@ export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs'
   log: Logger
   name: string
   ttlMs: number
+  slack?: Slack
   /** The provider's query budget per account, shared by all pollers. */
   queryBudget: { perSecond: number; burst: number }
 }
@@ -79,7 +80,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     while (!stop.signal.aborted) {
       await sleep(parts.ttlMs, stop.signal, clock)
       if (stop.signal.aborted || !ownership.mayClaim()) continue
-      for (const { session, count } of gifts(host.videos.size, ownership.peers())) {
+      for (const { session, count } of gifts(host.videos.size, ownership.peers(), parts.slack)) {
         const videos = host.giveAway(Math.min(count, 1_000))
         log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
         crashPoint('handed-over')

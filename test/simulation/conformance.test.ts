@@ -75,7 +75,7 @@ describe(`the broker in memory, seed ${seed}`, () => {
       const { subject, expect: sequence, wildcard, purge, text } = choice
       const found = (message: { subject: string; sequence: number; data: Uint8Array } | null) => message && [message.subject, message.sequence, Buffer.from(message.data).toString()]
       if (operation === 0) return found(await bus.newest(subject.startsWith('$KV') ? streams.ownership : streams.outbox, subject.startsWith('$KV') ? subject : `video.out.*.${subject.at(-1)}`))
-      if (operation === 1) return (await bus.newestOfEach(streams.ownership, '$KV.OWNERSHIP.owner.*')).map(found).toSorted()
+      if (operation === 1) return (await bus.newestOfEach(streams.ownership, '$KV.OWNERSHIP.owner.*')).map((message) => JSON.stringify(found(message))).toSorted()
       const expectation = sequence === undefined ? {} : { expect: { sequence, ...(wildcard ? { subject: `video.out.*.${subject.at(-1)}` } : {}) } }
       const headers: Record<string, string> = purge ? { 'KV-Operation': 'PURGE', 'Nats-Rollup': 'sub' } : {}
       return bus.store(subject, purge ? '' : text, { headers, ...expectation })
@@ -169,10 +169,14 @@ describe(`the store in memory, seed ${seed}`, () => {
       videoUrl: status === 'completed' ? 'https://example.com/v.mp4' : null, videoUrlExpiresAt: status === 'completed' ? '2026-02-01T00:00:00.000Z' : null, error: status === 'failed' ? error : null,
     }
     const session = world.pick(['s1', 's2'])
+    const accept = (store: Store) => store.accepted(id, attempt, send, `task-${id}-${attempt}`, 'answer')
+    const bid = world.chance(0.5) ? epoch : String((row?.epoch ?? 0n) + BigInt(world.pick([-1, 1, 2, 4_294_967_296])))
+    const claim = async (store: Store) =>
+      (await store.commitClaims(session, [{ id, epoch: bid }])).map((grant) => [grant.epoch, grant.attempt, grant.status, grant.phase, grant.taskId, grant.reportNo, grant.cancelRequested])
     const operations: ((store: Store) => Promise<unknown>)[] = [
       (store) => store.intend(id, attempt, send, pins),
       (store) => store.intend(id, attempt, send, pins),
-      (store) => store.accepted(id, attempt, send, `task-${id}-${attempt}`, 'answer'),
+      accept, accept, accept,
       (store) => store.answered(id, attempt, send, 'later', 'x'),
       (store) => store.throttled(id, attempt, 'x'),
       (store) => store.failPending(id, attempt, error),
@@ -181,7 +185,7 @@ describe(`the store in memory, seed ${seed}`, () => {
         return [video.status, video.version, ownerActs]
       },
       async (store) => (({ version, attempt: now }) => [version, now])(await store.retry(demo.userId, id, attempt)),
-      async (store) => (await store.commitClaims(session, [{ id, epoch }])).map((grant) => [grant.epoch, grant.attempt, grant.status, grant.phase, grant.taskId, grant.reportNo, grant.cancelRequested]),
+      claim, claim, claim,
       ...Array.from({ length: 6 }, () => async (store: Store) => [...(await store.apply([{ id, attempt, epoch, no, change }]))]),
       async (store) => (await store.owed([id], 100)).map((one) => [one.event, one.body.version, one.body.status, one.body.phase, one.body.progress]),
       async (store) => (await store.load(id))?.submissions.map((one) => [one.attempt, one.send, one.answer, one.taskId, one.settledAt !== null]),
@@ -191,7 +195,7 @@ describe(`the store in memory, seed ${seed}`, () => {
     ]
     // A task can only be recorded on a send that was intended.
     const chosen = world.pick(operations)
-    return chosen === operations[2] && !memory.submissions.some((one) => one.videoId === id && one.attempt === attempt && one.send === send) ? operations[0]! : chosen
+    return chosen === accept && !memory.submissions.some((one) => one.videoId === id && one.attempt === attempt && one.send === send) ? operations[0]! : chosen
   }
 
   it('changes and answers as Postgres does', async () => {

@@ -29,6 +29,7 @@ export class Laws {
     this.#world = world
     this.#store = parts.store
     parts.store.onChange = (video, kind, cause) => this.#onChange(video, kind, cause)
+    parts.store.onDoubleRow = () => this.breach('5: a statement names a video twice; one of its reports is lost without a word')
     parts.broker.onStored = (stream, message) => stream === streams.outbox && this.#onEvent(message)
     parts.provider.onAccept = (ownId, earlier) => {
       world.note(`accepted ${ownId}`)

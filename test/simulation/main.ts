@@ -46,6 +46,7 @@ async function main(): Promise<void> {
   const broken = outcomes.filter((outcome) => outcome.broken)
   process.stdout.write([
     `${count} seeds from ${first}, ${sum((one) => one.steps)} steps in ${((performance.now() - begun) / 1000).toFixed(1)} s, ${sum((one) => one.virtualSeconds)} simulated seconds`,
+    `all ended at most ${Math.max(...outcomes.map((one) => one.restSeconds))} simulated seconds after the last fault`,
     `${sum((one) => one.videos)} videos, ${sum((one) => one.ended)} ended; faults: ${Object.entries(faults).map(([kind, all]) => `${kind} ${all!.reduce((total, [, n]) => total + n, 0)}`).join(', ')}`,
     broken.length ? `BROKEN by seeds ${broken.map((one) => one.seed).join(', ')}; one again with: npm run simulate -- --seed ${broken[0]!.seed} --steps ${steps} --trace` : 'no law broken', '',
   ].join('\n'))

@@ -34,6 +34,9 @@ export class MemoryStore {
   /** Told of every change of a video, and of the report or claim that made it. */
   onChange: (video: VideoRecord, kind: string, cause: { attempt: number; epoch: bigint } | null) => void = () => {}
 
+  /** Told when a statement names a video twice: Postgres would apply one of the two, and say nothing. */
+  onDoubleRow: () => void = () => {}
+
   constructor(now: () => number) {
     this.#now = now
   }
@@ -195,6 +198,7 @@ export class MemoryStore {
   }
 
   async apply(reports: Report[]): Promise<Map<string, Fate>> {
+    if (new Set(reports.map((report) => report.id)).size < reports.length) this.onDoubleRow()
     return new Map(reports.map((report) => [report.id, this.#apply(report)]))
   }
 

@@ -1,0 +1,67 @@
+/**
+ * `npm run mutations [-- --only text]`: switches off one rule at a time in a copy of the sources, and shows that a law is then found broken.
+ * Exits non-zero when a rule can be removed and nothing notices.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, chmodSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { mutations, type Finder, type Mutation } from './table.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const node = process.execPath
+const vitest = (file: string, name: string) => [join(root, 'node_modules/vitest/vitest.mjs'), 'run', file, '-t', name]
+const finders: Record<Finder, string[]> = {
+  simulation: ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts', '--seeds', '150', '--steps', '10000'],
+  'store against Postgres': vitest('test/simulation/conformance.test.ts', 'as Postgres does'),
+  'broker against nats-server': vitest('test/simulation/conformance.test.ts', 'as nats-server does'),
+  outbox: vitest('libs/bus/outbox.test.ts', ''),
+  'who may send': vitest('libs/store/reports.test.ts', ''),
+}
+
+function copySources(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-mutant-'))
+  chmodSync(dir, 0o755)
+  for (const name of ['libs', 'services', 'test', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']) cpSync(join(root, name), join(dir, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'))
+  return dir
+}
+
+/** The finder's word on a mutant; null when it noticed nothing. */
+function find(dir: string, { by, also, ...edit }: Mutation): string | null {
+  const edits = also ? [edit, also] : [edit]
+  const originals = new Map(edits.map(({ file }) => [file, readFileSync(join(dir, file), 'utf8')]))
+  try {
+    for (const one of edits) apply(dir, one)
+    const run = spawnSync(node, finders[by], { cwd: dir, encoding: 'utf8', timeout: 180_000, env: { ...process.env, PATH: `${dirname(resolve(node))}:${process.env['PATH']}`, SEED: '1' } })
+    if (run.status === 0) return null
+    const words = /law (.*)/.exec(run.stdout)?.[1] ?? /AssertionError.*?: (.*)/.exec(run.stdout + run.stderr)?.[1] ?? `${run.stdout}${run.stderr}`.trim().split('\n').at(-1) ?? ''
+    return words.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').slice(0, 100)
+  } finally {
+    for (const [file, text] of originals) writeFileSync(join(dir, file), text)
+  }
+}
+
+function apply(dir: string, { file, find: text, replace }: { file: string; find: string; replace: string }): void {
+  const original = readFileSync(join(dir, file), 'utf8')
+  if (original.split(text).length !== 2) throw new Error(`${file} does not hold exactly once: ${text}`)
+  writeFileSync(join(dir, file), original.replace(text, () => replace))
+}
+
+const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
+const chosen = mutations.filter(({ rule }) => rule.includes(values.only))
+const dir = copySources()
+let unnoticed = 0
+try {
+  for (const [i, mutation] of chosen.entries()) {
+    const found = find(dir, mutation)
+    if (found === null) unnoticed++
+    process.stdout.write(`${i + 1}/${chosen.length} ${found === null ? 'NOT NOTICED' : 'found'}: ${mutation.rule} (${mutation.by})${found === null ? '' : `: ${found}`}\n`)
+  }
+} finally {
+  rmSync(dir, { recursive: true, force: true })
+}
+process.stdout.write(`${chosen.length - unnoticed} rules removed and found broken, ${unnoticed} not noticed\n`)
+process.exit(unnoticed ? 1 : 0)

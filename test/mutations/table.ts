@@ -1,0 +1,49 @@
+/** Every rule that keeps a law, and how to switch it off: a piece of source and what stands there instead. `by` finds the broken law. */
+export type Finder = 'simulation' | 'store against Postgres' | 'broker against nats-server' | 'outbox' | 'who may send'
+
+export interface Mutation {
+  rule: string
+  file: string
+  find: string
+  replace: string
+  /** Where two measures stand in for each other, both go. */
+  also?: { file: string; find: string; replace: string }
+  by: Finder
+}
+
+export const mutations: Mutation[] = [
+  { rule: 'fence: the attempt', file: 'libs/store/reports.ts', find: 'WHERE h.attempt = i.attempt AND h.was IN', replace: 'WHERE h.was IN', by: 'store against Postgres' },
+  { rule: 'fence: the epoch', file: 'libs/store/reports.ts', find: '(i.epoch, i.no) AND h.epoch = i.epoch', replace: '(i.epoch, i.no)', by: 'store against Postgres' },
+  { rule: 'fence: the report number', file: 'libs/store/reports.ts', find: '(h.epoch, h."reportNo") < (i.epoch, i.no)', replace: 'h.epoch <= i.epoch', by: 'store against Postgres' },
+  { rule: 'fence: nothing after the end', file: 'libs/store/reports.ts', find: "h.attempt = i.attempt AND h.was IN ('pending', 'generating') AND", replace: 'h.attempt = i.attempt AND', by: 'store against Postgres' },
+  { rule: 'a claim commits its epoch', file: 'libs/store/reports.ts', find: 'SET epoch = b.epoch, "reportNo"', replace: 'SET epoch = v.epoch, "reportNo"', by: 'store against Postgres' },
+  { rule: 'a claim below the row’s epoch is refused', file: 'libs/store/reports.ts', find: '(v.epoch < b.epoch OR (v.epoch = b.epoch AND v.session = ${session}))', replace: '(v.epoch <> b.epoch OR v.session = ${session})', by: 'store against Postgres' },
+  { rule: 'one winner for an intent', file: 'libs/store/submissions.ts', find: 'FROM open ON CONFLICT DO NOTHING`', replace: 'FROM open ON CONFLICT ("videoId", attempt, send) DO UPDATE SET "baseUrl" = excluded."baseUrl"`', by: 'store against Postgres' },
+  { rule: 'a retry serialises on its attempt', file: 'libs/store/submissions.ts', find: 'if (attempt !== null && attempt !== video.attempt) throw', replace: 'if (attempt === -1) throw', by: 'store against Postgres' },
+  { rule: 'one row per video per statement', file: 'services/status/apply-reports.ts', find: '(rounds[k] ??= []).push(report)', replace: '(rounds[k * 0] ??= []).push(report)', by: 'simulation' },
+  { rule: 'an owner acts only while its session is trusted', file: 'libs/bus/lease.ts', find: 'return this.#o.clock.now() < this.#trustedUntil', replace: 'return true', by: 'simulation' },
+  { rule: 'trust ends before a peer may declare death', file: 'libs/bus/lease.ts', find: 'renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6', replace: 'renewalStartedAt + this.#o.ttlMs * 1.5', by: 'simulation' },
+  { rule: 'a session found lost drops everything', file: 'services/poller/poller.ts', find: '      host.dropAll()\n      claims.forget()', replace: '      claims.forget()', by: 'simulation' },
+  { rule: 'death needs the beat to stand still', file: 'libs/bus/lease.ts', find: 'if (value.beat !== this.#peers.get(id)?.beat) {', replace: 'if (value.beat < 0) {', by: 'simulation' },
+  { rule: 'death needs the whole TTL', file: 'libs/bus/lease.ts', find: 'if (silentMs < ttlMs || !bus.isConnected()) continue', replace: 'if (silentMs < 0) continue', by: 'simulation' },
+  { rule: 'no claim of a live peer’s video', file: 'libs/bus/lease.ts', find: 'if (!isFree) return null', replace: '', by: 'simulation' },
+  { rule: 'claims are compare-and-set', file: 'libs/bus/ownership-records.ts', find: 'const expect = { sequence: Number(expected) }', replace: "const expect = key.startsWith('owner') ? undefined! : { sequence: Number(expected) }", by: 'simulation' },
+  { rule: 'nobody claims in a new bucket for one TTL', file: 'libs/bus/lease.ts', find: 'generation > 1 ? Math.max(0, ttlMs - ageMs) : 0', replace: '0', by: 'simulation' },
+  { rule: 'no claim by a session of a lost bucket', file: 'libs/bus/lease.ts', find: 'generationIn(epoch) !== generationIn(this.#revision)', replace: 'epoch < 0n', by: 'simulation' },
+  { rule: 'one bid per video at a time', file: 'services/poller/claims.ts', find: 'if (running) return running', replace: '', by: 'simulation' },
+  { rule: 'what is given away is not polled any more', file: 'services/poller/host.ts', find: '      this.drop(grant.id)\n      return { id: grant.id, dueInMs', replace: '      return { id: grant.id, dueInMs', by: 'simulation' },
+  { rule: 'only the winner of the intent sends', file: 'services/submit/submit-video.ts', find: 'if (!(await store.intend(id, attempt, send, pins))) throw', replace: 'if (!(await store.intend(id, attempt, send, pins)) && send < 0) throw', by: 'simulation' },
+  { rule: 'nothing is sent after the send window', file: 'services/submit/submit-video.ts', find: 'if (clock.now() - begun > config.SEND_WINDOW_MS) {', replace: 'if (clock.now() < begun) {', by: 'simulation' },
+  { rule: 'what may have been accepted is looked up', file: 'services/submit/submit-video.ts', find: 'if (await lookUpOpenSends(context, loaded)) return handOver(context, id)', replace: '', by: 'simulation' },
+  { rule: 'absence counts only after the whole window', file: 'services/submit/submit-video.ts', find: 'const over = ageMs >= context.config.LOOKUP_WINDOW_MS', replace: 'const over = ageMs >= 0', by: 'simulation' },
+  { rule: 'a retry takes what earlier attempts became', file: 'services/submit/submit-video.ts', find: "if (submission.answer === 'accepted' && submission.attempt !== video.attempt && (await adopt(context, submission))) return true", replace: '', by: 'simulation' },
+  { rule: 'a lost answer is not taken for a refusal', file: 'services/submit/submit-video.ts', find: "    case 'unknown':\n", replace: "    case 'unknown':\n      await store.answered(id, attempt, send, 'later', answer.reason)\n", by: 'simulation' },
+  { rule: 'an event is marked after it is published', file: 'libs/bus/outbox.ts', find: "  if (rows.length) crashPoint('before-publish')", replace: '  await store.markPublished(rows.map((row) => row.timelineId))', by: 'simulation' },
+  { rule: 'an event is stored under its video’s last sequence', file: 'libs/bus/outbox.ts', find: '{ headers: eventHeaders(event), expect })', replace: '{ headers: eventHeaders(event) })', by: 'simulation' },
+  { rule: 'nothing at or below the newest stored version is published', file: 'libs/bus/outbox.ts', find: 'if (last.version >= event.body.version) return last', replace: '', by: 'outbox' },
+  { rule: 'owed events are found again', file: 'services/status/status.ts', find: 'if (owed.length) await publish(owed)', replace: '', also: { file: 'services/reconciler/reconcile.ts', find: 'overdue.length ? await publishOwed(bus, outbox, overdue) : 0', replace: '0' }, by: 'simulation' },
+  { rule: 'the reconciler finds what nobody owns', file: 'services/reconciler/reconcile.ts', find: '  await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))', replace: '', also: { file: 'services/reconciler/reconcile.ts', find: '  const stale = await recovery.staleVideos(staleAfterMs)', replace: '  const stale: Awaited<ReturnType<typeof recovery.staleVideos>> = []' }, by: 'simulation' },
+  { rule: 'the reconciler hands back what stopped', file: 'services/reconciler/reconcile.ts', find: '  await each(pending, (id) => publishWork(bus, submitWorkSubject(id), { id }))', replace: '', by: 'simulation' },
+  { rule: 'revisions of a new bucket start above every epoch', file: 'libs/bus/topology.ts', find: 'first_seq: generation * 2 ** 32,', replace: '', by: 'broker against nats-server' },
+  { rule: 'one message per video in a work queue', file: 'libs/bus/topology.ts', find: '      discard_new_per_subject: true,\n', replace: '', by: 'broker against nats-server' },
+]
