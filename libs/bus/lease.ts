@@ -44,6 +44,12 @@ export interface Peer {
   draining: boolean
 }
 
+/** A live owner gives up what it owned at that epoch; whatever it claimed since, it keeps. */
+export interface Consent {
+  session: string
+  epoch: bigint
+}
+
 interface Heard {
   /** When its record was last seen to change. */
   at: number
@@ -75,6 +81,7 @@ export class Ownership implements AsyncDisposable {
     this.#o = options
   }
 
+  /** Empty between the loss of one and the opening of the next. */
   get session(): string {
     return this.#id
   }
@@ -162,6 +169,7 @@ export class Ownership implements AsyncDisposable {
 
   async #renew(): Promise<void> {
     const { bus, clock, log, onLost } = this.#o
+    if (this.#id === '') return this.#open()
     const startedAt = clock.now()
     this.#beat++
     const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), this.#revision)
@@ -176,6 +184,7 @@ export class Ownership implements AsyncDisposable {
     }
     log.warn({ session: this.#id, state: value?.state ?? 'gone' }, 'session lost')
     this.#trustedUntil = -Infinity
+    this.#id = '' // what it was granted and has not heard of yet is void, too
     onLost()
     await this.#open()
   }
@@ -243,14 +252,15 @@ export class Ownership implements AsyncDisposable {
   }
 
   /**
-   * Bids for a video. The epoch when the record now names this session; null when a live session has it, other than `from`, which gives it up
-   * to us. @throws BusUnavailable when that cannot be known now. A record of ours without an actor (a claim that landed late) is written anew, so that no two actors ever report under one epoch.
+   * Bids for a video. The epoch when the record now names this session; null when a live session has it, unless that gives it up to us.
+   * @throws BusUnavailable when that cannot be known now. A record of ours without an actor (a claim that landed late) is written anew, so that
+   * no two actors ever report under one epoch.
    */
-  async claim(videoId: string, from?: string): Promise<bigint | null> {
+  async claim(videoId: string, from?: Consent): Promise<bigint | null> {
     const session = this.#id
     for (let tries = 0; tries < 3; tries++) {
       const { revision, value } = await read(this.#o.bus, ownerKey(videoId), ownerSchema)
-      const isFree = value === null || value.session === session || value.session === from || (await this.#isDead(value.session))
+      const isFree = value === null || value.session === session || (value.session === from?.session && revision === from.epoch) || (await this.#isDead(value.session))
       if (!isFree) return null
       if (session !== this.#id || !this.mayClaim()) throw new BusUnavailable('the session is not trusted now')
       const epoch = await compareAndSet(this.#o.bus, ownerKey(videoId), { session }, revision)

@@ -78,9 +78,9 @@ export type Grant = z.infer<typeof grantSchema>
 export const claimReplySchema = z.object({ grants: z.array(grantSchema) })
 export type ClaimReply = z.infer<typeof claimReplySchema>
 
-/** Poller → poller, core request and reply: `from` has more than its share, and gives these up to that session. */
+/** Poller → poller, core request and reply: `from` has more than its share, and gives these up, as owned at these epochs, to that session. */
 export const giveSubject = (session: string) => `video.claim.give.${session}`
-export const giveSchema = z.object({ from: z.string(), videos: z.array(z.object({ id: videoId, dueInMs: z.number().min(0) })).max(1000) })
+export const giveSchema = z.object({ from: z.string(), videos: z.array(bidSchema.extend({ dueInMs: z.number().min(0) })).max(1000) })
 /** What the other one need not care for any more. */
 export const gaveSchema = z.object({ taken: z.array(videoId) })
 

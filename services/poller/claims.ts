@@ -4,7 +4,7 @@
  * record of ours without an actor would keep the video from everybody.
  */
 import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
-import type { Ownership } from '#libs/bus/lease.ts'
+import type { Consent, Ownership } from '#libs/bus/lease.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -14,8 +14,7 @@ import type { Host } from './host.ts'
 export type BidOutcome = 'granted' | 'elsewhere' | 'refused' | 'undecided'
 
 export interface BidOptions {
-  /** A session that gives the video up to us. */
-  from?: string
+  from?: Consent
   /** When the video would have been polled next, in ms; soon, when not known. */
   dueInMs?: number
 }

@@ -118,12 +118,12 @@ export class Host {
   }
 
   /** Gives up to `count` videos away, those due last first; none that is being polled. */
-  giveAway(count: number): { id: string; dueInMs: number }[] {
+  giveAway(count: number): { id: string; epoch: string; dueInMs: number }[] {
     const now = this.#o.clock.now()
     const idle = [...this.videos.values()].filter((video) => !video.polling).toSorted((a, b) => b.nextPollAt - a.nextPollAt)
     return idle.slice(0, count).map(({ grant, nextPollAt }) => {
       this.drop(grant.id)
-      return { id: grant.id, dueInMs: Math.max(0, nextPollAt - now) }
+      return { id: grant.id, epoch: grant.epoch, dueInMs: Math.max(0, nextPollAt - now) }
     })
   }
 
@@ -196,8 +196,7 @@ export class Host {
     if (video.ended || isUnchanged(video, signal)) return
     const change = advance(video.actor, signal)
     if (!change) return
-    await this.#report(video, change)
-    if (!isTerminal(change.status)) return
+    if (!(await this.#report(video, change)) || !isTerminal(change.status)) return
     crashPoint('end-reported')
     video.ended = true
     const { id, epoch } = video.grant
@@ -208,8 +207,8 @@ export class Host {
     this.#o.log.info({ video: id }, `Stopped polling for ${id}`)
   }
 
-  /** Stores the report in the queue; tries again for as long as the video is ours. */
-  async #report(video: Hosted, change: Change | null): Promise<void> {
+  /** Stores the report in the queue; tries again for as long as the video is ours. False when it is not any more: nobody waits for our word. */
+  async #report(video: Hosted, change: Change | null): Promise<boolean> {
     const { bus, clock, log } = this.#o
     const { id, attempt, epoch } = video.grant
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
@@ -218,9 +217,9 @@ export class Host {
         await bus.store(reportSubject(id), JSON.stringify(report))
         crashPoint('report-stored')
         video.reportedAt = clock.now()
-        return
+        return this.#isHosted(video)
       } catch (err) {
-        if (!this.#isHosted(video)) return
+        if (!this.#isHosted(video)) return false
         log.warn({ err: (err as Error).message, video: id }, 'report not stored yet')
         await sleep(reportAgainMs, undefined, clock)
       }

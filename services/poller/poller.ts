@@ -90,7 +90,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     }
   }
   const receive = () => serve(bus, { subject: giveSubject(ownership.session), queue: 'poller', schema: giveSchema, log }, async ({ from, videos }) => {
-    const outcomes = await Promise.all(videos.map(({ id, dueInMs }) => claims.bid(id, { from, dueInMs })))
+    const outcomes = await Promise.all(videos.map(({ id, epoch, dueInMs }) => claims.bid(id, { from: { session: from, epoch: BigInt(epoch) }, dueInMs })))
     return { taken: videos.map((video) => video.id).filter((_, i) => outcomes[i] === 'granted' || outcomes[i] === 'refused') }
   })
 

@@ -39,6 +39,9 @@ const restMs = 240_000
 const stopWithinMs = 20_000
 const key = Buffer.alloc(32)
 
+/** Statements after which a process is struck down or frozen. */
+const strikePoints = ['accept', 'intend', 'intend', 'accepted', 'failPending', 'retry', 'commitClaims', 'apply', 'owed', 'markPublished']
+
 interface Running {
   process: Process
   bus: MemoryBus
@@ -60,6 +63,7 @@ class Simulation {
   readonly faults: Record<string, number> = {}
   readonly #user: Process
   readonly #userBus: MemoryBus
+  #strikeAt: string | undefined
   storeUp = true
   calm = false
 
@@ -83,9 +87,26 @@ class Simulation {
       get: (object, name) => {
         const method: unknown = Reflect.get(object, name)
         if (typeof method !== 'function') return method
-        return (...args: unknown[]) => call(process, options, () => method.apply(object, structuredClone(args)) as Promise<unknown>)
+        return (...args: unknown[]) => call(process, options, () => {
+          const result = method.apply(object, structuredClone(args)) as Promise<unknown>
+          if (this.#strikeAt === name) this.#strike(process)
+          return result
+        })
       },
     })
+  }
+
+  /** Just after a statement has been carried out, before its caller hears of it. */
+  #strike(process: Process): void {
+    this.#strikeAt = undefined
+    this.world.note(`struck ${process.name}`)
+    if (this.world.chance(0.5)) this.kill(process.name, this.world.between(100, 15_000))
+    else this.#pause(process)
+  }
+
+  #pause(process: Process): void {
+    process.pause()
+    this.world.schedule(this.world.between(100, this.world.chance(0.3) ? 100_000 : 20_000), null, () => process.resume())
   }
 
   start(name: string): void {
@@ -181,11 +202,8 @@ class Simulation {
     }
     const faults: Record<string, () => void> = {
       kill: () => this.kill(world.pick(kinds), world.between(100, 15_000)),
-      pause: () => {
-        const { process } = this.running.get(world.pick(kinds))!
-        process.pause()
-        world.schedule(world.between(100, world.chance(0.3) ? 100_000 : 20_000), null, () => process.resume())
-      },
+      pause: () => this.#pause(this.running.get(world.pick(kinds))!.process),
+      strike: () => (this.#strikeAt = world.pick(strikePoints)),
       isolate: () => {
         const { process } = this.running.get(world.pick(kinds))!
         process.isolated = true
