@@ -70,18 +70,18 @@ export class ReportWriter {
           "errorCode" = f.code, "errorMessage" = f.message,
           "startedAt" = CASE WHEN f.status IN ('generating', 'completed') THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END,
           "completedAt" = CASE WHEN f.status IN ('completed', 'failed') THEN now() ELSE v."completedAt" END
-        FROM fit f WHERE v.id = f.id RETURNING v.*, f.was, f.status AS said
+        FROM fit f WHERE v.id = f.id RETURNING v.*, f.was, f.status AS said, f.epoch AS by
       ), settled AS (
         UPDATE "Submission" s SET "settledAt" = now() FROM applied a
         WHERE s."videoId" = a.id AND s."taskId" = a."taskId" AND (a.said = 'completed' OR (a.said = 'failed' AND a."errorCode" NOT IN ('cancelled', 'timed_out')))
       ), first_seen AS (
-        INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, snapshot, owed)
-        SELECT a.id, a.version - 1, a.attempt, 'generating', 'generating', 'generating', 'running', a.progress, 'status',
+        INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
+        SELECT a.id, a.version - 1, a.attempt, 'generating', 'generating', 'generating', 'running', a.progress, 'status', a.by,
           to_jsonb(a) - 'params' || jsonb_build_object('status', 'generating', 'phase', 'running', 'version', a.version - 1, 'videoUrl', null, 'videoUrlExpiresAt', null, 'completedAt', null), true
         FROM applied a WHERE a.was = 'pending' AND a.said = 'completed' RETURNING id
       ), recorded AS (
-        INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
-        SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status',
+        INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, detail, snapshot, owed)
+        SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.by,
           CASE WHEN a."errorCode" IS NULL THEN NULL ELSE jsonb_build_object('code', a."errorCode", 'message', a."errorMessage") END, to_jsonb(a) - 'params', true
         FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.said <> 'generating' THEN a.said WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
         WHERE a.said IS NOT NULL AND (SELECT count(*) FROM first_seen) >= 0
