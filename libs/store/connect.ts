@@ -17,3 +17,19 @@ export async function isReachable(database: Database): Promise<boolean> {
   await database.$queryRaw`SELECT 1`
   return true
 }
+
+/** Prisma's codes for a database that cannot be reached or has no room, and SQLSTATE classes 08, 53, 57 (connection, resources, intervention). */
+const awayCodes = /^(P1000|P1001|P1002|P1008|P1017|P2024|P2028|P2037|ECONN\w+|EPIPE|ETIMEDOUT|08\w{3}|53\w{3}|57\w{3})$/
+/** node-postgres gives these no code: brianc/node-postgres, pg-pool/index.js and pg/lib/client.js. */
+const awayWords = new Set([
+  'Connection terminated', 'Connection terminated unexpectedly', 'Connection terminated due to connection timeout', 'timeout exceeded when trying to connect', 'timeout expired', 'Query read timeout',
+  'Client has encountered a connection error and is not queryable',
+])
+
+/** Whether a call failed because Postgres is away, not because of what was asked. Nothing is known of whether it was carried out. */
+export function isDatabaseAway(err: unknown): boolean {
+  const { code, message = '', meta, cause } = err as { code?: string; message?: string; meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }; cause?: unknown }
+  const original = meta?.driverAdapterError?.cause?.originalCode
+  if ([code, original].some((one) => typeof one === 'string' && awayCodes.test(one)) || awayWords.has(message)) return true
+  return cause instanceof Error && isDatabaseAway(cause)
+}

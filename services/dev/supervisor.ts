@@ -21,10 +21,12 @@ const badSettings = 'exit 2'
 export class Supervisor {
   readonly #running = new Map<string, Running>()
   readonly #changed: () => void
+  readonly #say: (line: string) => void
   #stopping = false
 
-  constructor(changed: () => void) {
+  constructor(changed: () => void, tell: (line: string) => void = say) {
     this.#changed = changed
+    this.#say = tell
   }
 
   processes(): { name: string; pid: number }[] {
@@ -42,9 +44,9 @@ export class Supervisor {
       const since = performance.now()
       const how = await this.#running.get(name)!.exited
       if (this.#stopping) return
-      if (how === badSettings) return say(`${name} cannot run with these settings; not started again`)
+      if (how === badSettings) return this.#say(`${name} cannot run with these settings; not started again`)
       if (performance.now() - since > steadyAfter) pause = firstPause
-      say(`${name} died (${how}), starting it again`)
+      this.#say(`${name} died (${how}), starting it again`)
       await sleep(pause)
       pause = Math.min(longestPause, pause * 2)
       while (!this.#stopping) {
@@ -54,7 +56,7 @@ export class Supervisor {
           if (this.#stopping) await again.stop()
           break
         } catch (err) {
-          say(`${name} did not start: ${(err as Error).message}`)
+          this.#say(`${name} did not start: ${(err as Error).message}`)
           await sleep(longestPause)
         }
       }
@@ -73,7 +75,7 @@ export class Supervisor {
     const chosen = [...this.#running].filter(([name]) => names(name))
     await Promise.all(chosen.map(async ([name, running]) => {
       const late = setTimeout(() => {
-        say(`${name} does not stop; killing it`)
+        this.#say(`${name} does not stop; killing it`)
         process.kill(running.pid, 'SIGKILL')
       }, 15_000)
       await running.stop()
@@ -83,9 +85,9 @@ export class Supervisor {
 }
 
 /** A service as a child process; it ends by itself when we are gone, as its channel to us closes. */
-export function startService(name: string, file: string, env: NodeJS.ProcessEnv): Running {
+export function startService(name: string, file: string, env: NodeJS.ProcessEnv, tell: (line: string) => void = say): Running {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
-  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream as Readable }).on('line', (line) => say(readable(name, line)))
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream as Readable }).on('line', (line) => tell(readable(name, line)))
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`))
     child.once('error', (err) => resolve(err.message))

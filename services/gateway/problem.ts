@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
+import { isDatabaseAway } from '#libs/store/connect.ts'
 
 export const problemSchema = z.object({
   type: z.string(),
@@ -53,11 +54,4 @@ function toProblem(err: unknown): Problem {
   const { statusCode, message, code } = err as FastifyError
   if (statusCode && statusCode >= 400 && statusCode < 500) return new Problem(statusCode, code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? 'too_large' : 'invalid_request', message)
   return new Problem(500, 'internal', 'Something went wrong on our side.')
-}
-
-/** Prisma's codes for a database that cannot be reached, and the driver's words passed through. */
-function isDatabaseAway(err: unknown): boolean {
-  const { code, name, message = '' } = err as { code?: string; name?: string; message?: string }
-  if (code !== undefined && ['P1000', 'P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2037', 'ECONNREFUSED', 'ECONNRESET', '57P01', '57P03'].includes(code)) return true
-  return name?.startsWith('PrismaClient') === true && /connect|terminat|starting up|shutting down|timeout|reach/i.test(message)
 }

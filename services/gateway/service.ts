@@ -5,14 +5,14 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import websocket from '@fastify/websocket'
-import { fastify } from 'fastify'
+import { fastify, type FastifyBaseLogger } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { AddressInfo } from 'node:net'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
-import { createLogger } from '#libs/runtime/logger.ts'
+import { createLogger, type Logger } from '#libs/runtime/logger.ts'
 import { failingChecks, startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
@@ -39,7 +39,7 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   const checks = { nats: () => bus.isConnected(), postgres: () => isReachable(db), feed: () => feed.isHealthy() }
   const open = new Set<() => void>()
 
-  const app = (await buildApp(context, open, checks)) as App
+  const app = (await buildApp(context, open, checks, log)) as App
   await app.listen({ port: config.PORT, host: config.HOST })
   const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics: new Metrics() })
   const { port } = app.server.address() as AddressInfo
@@ -55,8 +55,8 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   return Object.assign(service, { url: `http://127.0.0.1:${port}` })
 }
 
-async function buildApp(context: Context, open: Set<() => void>, checks: Record<string, () => boolean | Promise<boolean>>): Promise<unknown> {
-  const app = fastify({ forceCloseConnections: true, bodyLimit: 256 * 1024, routerOptions: { maxParamLength: 200 } }).withTypeProvider<ZodTypeProvider>()
+async function buildApp(context: Context, open: Set<() => void>, checks: Record<string, () => boolean | Promise<boolean>>, log: Logger): Promise<unknown> {
+  const app = fastify({ loggerInstance: log as FastifyBaseLogger, disableRequestLogging: true, forceCloseConnections: true, bodyLimit: 256 * 1024, routerOptions: { maxParamLength: 200 } }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler((err, request, reply) => sendProblem(err, request, reply))

@@ -12,6 +12,7 @@ import { clip } from './clip.ts'
 import type { SimulatorConfig } from './config.ts'
 import { Ledger, type Task } from './ledger.ts'
 import { Limits, type Category } from './limits.ts'
+import { Polls } from './polls.ts'
 import { merge, patchSchema, type Fault } from './settings.ts'
 import { startWebhooks } from './webhooks.ts'
 
@@ -24,6 +25,7 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
   const now = () => Math.floor(performance.timeOrigin + performance.now())
   const ledger = new Ledger(config.SIMULATOR_DATA)
   const limits = new Limits()
+  const polls = new Polls()
   let url = ''
   const isHit = (fault: Fault) => Math.random() < ledger.settings.faults[fault]
 
@@ -72,6 +74,7 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
   }
 
   const query = (account: string, id: string, response: ServerResponse) => {
+    polls.note(id, now())
     if (isHit('status500')) return sendError(response, 500, 'internal_error', 'Something went wrong.')
     if (isHit('status503')) return sendError(response, 503, 'rate_limit_unavailable', 'Try again later.', { 'Retry-After': '1' })
     if (isHit('status429')) return sendError(response, 429, 'rate_limit_exceeded', 'Too many requests.', { 'Retry-After': '1' })
@@ -101,6 +104,7 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
   const audit = async (request: IncomingMessage, response: ServerResponse, path: string) => {
     if (path === '/livez' || path === '/readyz') return send(response, 200, { status: 'ok' })
     if (path === '/ledger') return send(response, 200, { tasks: ledger.all().map((task) => ledgerRow(task, now())) })
+    if (path === '/polls') return send(response, 200, { now: now(), polls: polls.all() })
     if (path === '/settings' && request.method === 'GET') return send(response, 200, ledger.settings)
     if (path === '/settings' && request.method === 'PUT') {
       ledger.saveSettings(merge(ledger.settings, patchSchema.parse(await readJson(request))))

@@ -12,7 +12,7 @@ interface Event {
 }
 
 /** Mulberry32: small, fast, good enough to choose faults. */
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let a = seed >>> 0
   return () => {
     a = (a + 0x6d2b79f5) >>> 0

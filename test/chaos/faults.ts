@@ -1,0 +1,117 @@
+/** What can go wrong, by name. Each goes on until its promise resolves, and leaves everything as it found it. */
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { crashPoints } from '#libs/runtime/crash-point.ts'
+import { pause, until } from '../system.ts'
+import type { Cluster, Server } from './cluster.ts'
+
+export interface Dice {
+  between(low: number, high: number): number
+  pick<T>(items: readonly T[]): T
+}
+
+/** Tells what happened more exactly, where that is known only afterwards. */
+export type Fault = (cluster: Cluster, dice: Dice) => Promise<void | string>
+
+/** Ends it, and waits until its successor runs. */
+export async function kill(cluster: Cluster, name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  const pid = cluster.pid(name)
+  if (!cluster.signal(name, signal)) return
+  await until(`${name} to be started again`, () => (cluster.pid(name) !== pid ? true : undefined), 60_000)
+}
+
+/** Stops a process, and its children (Postgres' backends), for a while. */
+export async function freeze(cluster: Cluster, name: string, ms: number): Promise<void> {
+  const pid = cluster.pid(name)
+  const all = [pid, ...childrenOf(pid)]
+  for (const one of all) send(one, 'SIGSTOP')
+  await pause(ms)
+  for (const one of all) send(one, 'SIGCONT')
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
+
+/** Nothing passes between a service and a server; then it all arrives late, or the connections are reset. */
+async function halfOpen(cluster: Cluster, name: string, server: Server, ms: number, cut: boolean): Promise<void> {
+  const proxy = cluster.proxy(name, server)
+  proxy.halfOpen()
+  await pause(ms)
+  proxy.heal(cut)
+}
+
+/** Away for a while: ended, and started only then. */
+export async function away(cluster: Cluster, server: Server, ms: number, meanwhile: () => void = () => {}): Promise<void> {
+  const open = cluster.hold(server)
+  const pid = cluster.pid(server)
+  cluster.signal(server, 'SIGKILL')
+  await until(`${server} to be gone`, () => !send(pid, 0) || undefined, 20_000)
+  meanwhile()
+  await pause(ms)
+  open()
+  await until(`${server} to be started again`, () => (cluster.pid(server) !== pid ? true : undefined), 60_000)
+}
+
+/** One process dies at that point; false when none came by in time. */
+export async function crashAt(cluster: Cluster, point: string, withinMs: number): Promise<boolean> {
+  const file = join(cluster.crashPoints, point)
+  rmSync(`${file}.fired`, { force: true })
+  writeFileSync(file, '')
+  const fired = await until(point, () => existsSync(`${file}.fired`) || undefined, withinMs).catch(() => false)
+  rmSync(file, { force: true })
+  return fired
+}
+
+const some = (cluster: Cluster, dice: Dice, ...kinds: string[]) => dice.pick(cluster.services.filter((name) => kinds.length === 0 || kinds.some((kind) => name.startsWith(kind))))
+const servers = ['nats', 'postgres'] as const
+
+export const processFaults: Record<string, Fault> = {
+  'kill -9': (cluster, dice) => kill(cluster, some(cluster, dice)),
+  'SIGTERM': (cluster, dice) => kill(cluster, some(cluster, dice), 'SIGTERM'),
+  'freeze short': (cluster, dice) => freeze(cluster, some(cluster, dice), dice.between(500, 5_000)),
+  'freeze past the lease': (cluster, dice) => freeze(cluster, some(cluster, dice, 'poller', 'status', 'submit'), dice.between(7_000, 15_000)),
+  'kill -9 the provider': (cluster) => kill(cluster, 'simulator'),
+  'freeze the provider': (cluster, dice) => freeze(cluster, 'simulator', dice.between(500, 4_000)),
+  'half-open connection': (cluster, dice) => halfOpen(cluster, some(cluster, dice), dice.pick(servers), dice.between(2_000, 60_000), dice.between(0, 1) < 0.5),
+  'crash point': async (cluster, dice) => {
+    const point = dice.pick(crashPoints)
+    return (await crashAt(cluster, point, 5_000)) ? `crash point ${point}` : 'crash point nobody came by'
+  },
+}
+
+export const serverFaults: Record<string, Fault> = {
+  'kill -9 nats-server': (cluster) => kill(cluster, 'nats'),
+  'kill -9 Postgres': (cluster) => kill(cluster, 'postgres'),
+  'freeze nats-server': (cluster, dice) => freeze(cluster, 'nats', dice.between(1_000, 12_000)),
+  'freeze Postgres': (cluster, dice) => freeze(cluster, 'postgres', dice.between(1_000, 20_000)),
+  'nats-server away': (cluster, dice) => away(cluster, 'nats', dice.between(1_000, 20_000)),
+  'Postgres away': (cluster, dice) => away(cluster, 'postgres', dice.between(1_000, 20_000)),
+  'both restarted again and again': async (cluster, dice) => {
+    for (let i = 0; i < 3; i++) {
+      await Promise.all([kill(cluster, 'nats'), kill(cluster, 'postgres')])
+      await pause(dice.between(5_000, 10_000))
+    }
+  },
+}
+
+/** The whole NATS store is gone. */
+export const loseStore: Fault = (cluster) => away(cluster, 'nats', 500, () => rmSync(join(cluster.natsDir, 'data'), { recursive: true, force: true }))
+
+/** A directory moved out of the way and back: for a copy put in its place. */
+export function replaceDirectory(dir: string, copy: string): void {
+  rmSync(dir, { recursive: true, force: true })
+  renameSync(copy, dir)
+}
