@@ -61,6 +61,8 @@ export class Cluster implements AsyncDisposable {
   readonly services: string[] = []
   databaseUrl = ''
   demo!: Demo
+  pollers = 0
+  #run!: (name: string, directory: string, more?: Record<string, string>) => Promise<void>
   #turn = 0
 
   private constructor(options: ClusterOptions) {
@@ -111,24 +113,30 @@ export class Cluster implements AsyncDisposable {
       ...process.env, TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`, TOAPIS_API_KEY: `sk-${randomBytes(12).toString('hex')}`, TOAPIS_WEBHOOK_SECRET: 'webhook-secret',
       KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'), HEALTH_PORT: '0', HEALTH_HOST: '127.0.0.1', CRASH_POINTS: this.crashPoints, ...quick, ...env,
     }
-    const run = async (name: string, directory: string, more: Record<string, string> = {}) => {
+    this.#run = async (name, directory, more = {}) => {
       const skewMs = Math.round((this.#options.random() * 2 - 1) * (this.#options.skewMs ?? 0))
       const own = { ...common, DATABASE_URL: await this.#through(name, 'postgres'), NATS_URL: await this.#through(name, 'nats'), CLOCK_SKEW_MS: String(skewMs), ...more }
       const options = skewMs === 0 || name === 'simulator' ? {} : { NODE_OPTIONS: `--import=${skew}` }
       await this.#supervisor.run(name, async () => startService(name, main(directory), { ...own, ...options }, (line) => void this.#log.write(`${line}\n`)))
       if (name !== 'simulator') this.services.push(name)
     }
+    const run = this.#run
     await run('simulator', 'provider-simulator', { SIMULATOR_PORT: String(ports.simulator), SIMULATOR_DATA: join(this.dir, 'simulator') })
     for (let n = 1; n <= others; n++) await run(`status-${n}`, 'status')
     for (let n = 1; n <= others; n++) await run(`submit-${n}`, 'submit')
     await run('reconciler', 'reconciler')
-    for (let n = 1; n <= pollers; n++) await run(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
+    for (let n = 1; n <= pollers; n++) await this.addPoller()
     for (let n = 1; n <= others; n++) {
       const port = await freePort()
       this.#gateways.push(`http://127.0.0.1:${port}`)
       await run(`gateway-${n}`, 'gateway', { PORT: String(port), HOST: '127.0.0.1' })
     }
     await this.ready()
+  }
+
+  async addPoller(): Promise<void> {
+    const name = `poller-${++this.pollers}`
+    await this.#run(name, 'poller', { POLLER_NAME: name })
   }
 
   get postgresDir(): string {

@@ -9,11 +9,13 @@ import { atRest } from './rest.ts'
 import { Users } from './users.ts'
 import { Witness } from './witness.ts'
 
+type Settings = Omit<ClusterOptions, 'random'>
+
 export interface Drill {
   about: string
   /** Also smaller, when quick. */
   run(drilling: Drilling): Promise<void>
-  cluster?: Omit<ClusterOptions, 'random'>
+  cluster?: Settings | (() => Settings)
 }
 
 /** What a drill has in hand. */
@@ -76,7 +78,7 @@ export const tableOf = (rows: [string, string | number][]): string => ['| what |
 
 export async function runDrill(drill: Drill, options: { quick: boolean; seed: number; tell(line: string): void }): Promise<Drilling> {
   const random = generator(options.seed)
-  await using cluster = await Cluster.start({ ...drill.cluster, random })
+  await using cluster = await Cluster.start({ ...(typeof drill.cluster === 'function' ? drill.cluster() : drill.cluster), random })
   await using witness = await Witness.begin(cluster, () => Math.random() < 0.1)
   const drilling = new Drilling({ ...options, cluster, users: new Users(cluster, random), witness, random })
   await drill.run(drilling)

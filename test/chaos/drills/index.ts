@@ -1,5 +1,11 @@
 import type { Drill } from '../drill.ts'
+import { natsAway, postgresAway } from './away.ts'
 import { crashPointsDrill } from './crash-points.ts'
+import { diskFull } from './disk-full.ts'
 import { frozen } from './frozen.ts'
+import { ownership } from './ownership.ts'
+import { storeLost } from './store-lost.ts'
 
-export const drills: Record<string, Drill> = { 'crash-points': crashPointsDrill, frozen }
+export const drills: Record<string, Drill> = {
+  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'postgres-away': postgresAway, 'store-lost': storeLost,
+}
