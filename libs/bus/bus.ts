@@ -27,6 +27,12 @@ export interface Stored {
   header(name: string): string | undefined
 }
 
+export interface StreamState {
+  ageMs: number
+  generation: number
+  lastSequence: number
+}
+
 export interface StoreOptions {
   headers?: Record<string, string>
   /** Stored only if this is the sequence of the newest message of `subject` (of the message's own, unless given); 0: there is none. */
@@ -75,8 +81,8 @@ export interface Bus {
   newest(stream: string, subject: string): Promise<Stored | null>
   /** The newest message of each subject that fits the filter. */
   newestOfEach(stream: string, filter: string): Promise<Stored[]>
-  /** How long ago a stream was made, in ms by the server's clock, and as which generation. */
-  birthOf(stream: string): Promise<{ ageMs: number; generation: number }>
+  /** How long ago a stream was made, in ms by the server's clock, as which generation, and the sequence of its newest message ever. */
+  stateOf(stream: string): Promise<StreamState>
   /**
    * Feeds `onMessage` from a durable consumer, one after another (it may start work and return), at most `maxMessages` fetched ahead. Survives the
    * loss of the server and of the stream. Disposing stops taking and waits for the call in hand.

@@ -98,11 +98,11 @@ export async function connectBus(options: { url: string; name: string; log: Logg
         throw translated(err, filter)
       })
     },
-    async birthOf(stream) {
+    async stateOf(stream) {
       requireLink()
-      const info = (await (await manager()).streams.info(stream)) as { created: string; ts?: string; config: { metadata?: Record<string, string> } }
+      const info = (await (await manager()).streams.info(stream)) as { created: string; ts?: string; config: { metadata?: Record<string, string> }; state: { last_seq: number } }
       const ageMs = info.ts ? Date.parse(info.ts) - Date.parse(info.created) : Infinity
-      return { ageMs, generation: Number(info.config.metadata?.['generation'] ?? 0) }
+      return { ageMs, generation: Number(info.config.metadata?.['generation'] ?? 0), lastSequence: info.state.last_seq }
     },
     consume: (stream, consumer, maxMessages, onMessage) => consumeLoop(js, { stream, consumer, maxMessages, log }, onMessage),
     async drain() {

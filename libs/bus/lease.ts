@@ -15,12 +15,16 @@
  *
  * Where the bucket itself was lost and made again, nothing in it tells who still trusts a session of the old one. So for one TTL after
  * its making nobody claims anything (the very first bucket excepted: before it there were no owners).
+ *
+ * And it may go back, when the server's power fails: what was acknowledged last is not there. So after every reconnect nobody claims for one TTL,
+ * and within it every owner holds its owner records against what it polls before it trusts its session again. A session whose own record has gone back is
+ * lost.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { BusUnavailable, jsonOf, type Bus } from './bus.ts'
-import { compareAndSet, ownerKey, ownerSchema, read, readAll, sessionKey, sessionSchema, subject, type SessionRecord } from './ownership-records.ts'
+import { compareAndSet, ownerKey, ownerRecords, ownerSchema, read, readAll, sessionKey, sessionSchema, subject, type SessionRecord } from './ownership-records.ts'
 import { streams } from './topology.ts'
 
 export interface OwnershipOptions {
@@ -36,6 +40,8 @@ export interface OwnershipOptions {
   onLost(): void
   /** A peer's session was found dead. */
   onPeerDead(session: string): void
+  /** The owner records that name this session now: whatever else is polled is not owned any more. */
+  onAudit(owned: Map<string, bigint>): void
 }
 
 export interface Peer {
@@ -73,6 +79,7 @@ export class Ownership implements AsyncDisposable {
   #trustedUntil = -Infinity
   #claimsFrom = Infinity
   #connectedSince = Infinity
+  #isAudited = true
   #renewing: Promise<void> = Promise.resolve()
   #loops: Promise<void>[] = []
   #subscription: { stop(): void } | undefined
@@ -110,7 +117,12 @@ export class Ownership implements AsyncDisposable {
   async start(): Promise<void> {
     const { bus, clock } = this.#o
     this.#subscription = bus.subscribe(subject('session.*'), null, (message) => this.#hear(message.subject.slice(subject('session.').length), message.data))
-    bus.onReconnect(() => (this.#connectedSince = clock.now()))
+    bus.onReconnect(() => {
+      this.#connectedSince = clock.now()
+      this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)
+      this.#isAudited = false
+      this.#dead.clear() // deaths may have been taken back, too
+    })
     await this.#open()
     this.#connectedSince = clock.now()
     this.#loops = [this.#renewLoop(), this.#watchLoop()]
@@ -129,8 +141,9 @@ export class Ownership implements AsyncDisposable {
 
   async #open(): Promise<void> {
     const { bus, clock, ttlMs, log } = this.#o
-    const { ageMs, generation } = await bus.birthOf(streams.ownership)
-    this.#claimsFrom = clock.now() + (generation > 1 ? Math.max(0, ttlMs - ageMs) : 0)
+    const { ageMs, generation } = await bus.stateOf(streams.ownership)
+    const sinceConnected = Number.isFinite(this.#connectedSince) ? clock.now() - this.#connectedSince : ttlMs
+    this.#claimsFrom = clock.now() + Math.max(0, ttlMs - sinceConnected, generation > 1 ? ttlMs - ageMs : 0)
     const startedAt = clock.now()
     this.#id = clock.uuid()
     this.#beat = 0
@@ -175,10 +188,10 @@ export class Ownership implements AsyncDisposable {
     const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), this.#revision)
     if (revision !== null) {
       this.#revision = revision
-      return this.#trust(startedAt)
+      return (await this.#audit()) ? this.#trust(startedAt) : undefined
     }
     const { revision: found, value } = await read(bus, sessionKey(this.#id), sessionSchema)
-    if (value && value.state !== 'dead') {
+    if (value && value.state !== 'dead' && found > this.#revision) {
       this.#revision = found // an earlier renewal of ours landed after it had timed out; the next one proves it
       return
     }
@@ -187,6 +200,17 @@ export class Ownership implements AsyncDisposable {
     this.#id = '' // what it was granted and has not heard of yet is void, too
     onLost()
     await this.#open()
+  }
+
+  /** After a reconnect, once. False when there was another one meanwhile. */
+  async #audit(): Promise<boolean> {
+    if (this.#isAudited) return true
+    const since = this.#connectedSince
+    const records = await ownerRecords(this.#o.bus)
+    if (since !== this.#connectedSince) return false
+    this.#o.onAudit(new Map(records.filter((record) => record.session === this.#id).map((record) => [record.videoId, record.revision])))
+    this.#isAudited = true
+    return true
   }
 
   async #watchLoop(): Promise<void> {

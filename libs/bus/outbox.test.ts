@@ -29,7 +29,7 @@ afterAll(async () => {
 
 const owed = (id: string, version: number, event: string): OwedEvent => ({ timelineId: BigInt(version), event, at: '2026-01-01T00:00:00.000Z', body: { id, version, status: 'pending' } as VideoEvent })
 /** A store whose marks never arrive: every publisher finds everything owed, as after a crash. */
-const forgetful = (events: OwedEvent[]): OutboxStore => ({ owed: async () => events, markPublished: async () => {} })
+const forgetful = (events: OwedEvent[]): OutboxStore => ({ owed: async () => events, storedBetween: async () => [], markPublished: async () => {} })
 
 async function stored(id: string): Promise<number[]> {
   await new Promise((resolve) => setTimeout(resolve, 300))

@@ -4,11 +4,15 @@
  * An event goes to `video.out.<event>.<id>` under the sequence of that video's previous event. A conflict means that
  * somebody else published it, or that an earlier try of ours landed after all: the last stored event tells which. Rows
  * stay owed until marked, so a crash at any point publishes again and is refused, never lost.
+ *
+ * A marked row remembers a sequence of the stream. NATS acknowledges before it has written to disk for good, so a power failure may take
+ * acknowledged events with it. So after every outage the newest rows are held against the stream, and what it has not any more is owed again. An
+ * event that would leave a gap brings along what this stream, not one before it, had stored in between.
  */
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eventSubject, outSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
 import { Conflict, type Bus } from './bus.ts'
-import { streams } from './topology.ts'
+import { firstSequence, streams } from './topology.ts'
 
 export interface OwedEvent {
   timelineId: bigint
@@ -21,7 +25,15 @@ export interface OwedEvent {
 export interface OutboxStore {
   /** Owed events in version order per video; of these videos, or of any (oldest first). */
   owed(videoIds: string[] | null, limit: number): Promise<OwedEvent[]>
-  markPublished(timelineIds: bigint[]): Promise<void>
+  /** A video's events above one version and below another that were stored at a sequence of at least `since`, or are owed. */
+  storedBetween(videoId: string, above: number, below: number, since: number): Promise<OwedEvent[]>
+  markPublished(published: PublishedEvent[]): Promise<void>
+}
+
+/** Stored at that sequence of OUTBOX, or below. */
+export interface PublishedEvent {
+  timelineId: bigint
+  sequence: number
 }
 
 const batch = 1_000
@@ -30,8 +42,10 @@ const batch = 1_000
 export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string[] | null): Promise<number> {
   const rows = await store.owed(videoIds, batch)
   if (rows.length) crashPoint('before-publish')
+  let begins: Promise<number> | undefined
+  const streamBegins = () => (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation)))
   const byVideo = Map.groupBy(rows, (row) => row.body.id)
-  const results = await Promise.allSettled([...byVideo.values()].map((events) => publishInOrder(bus, events)))
+  const results = await Promise.allSettled([...byVideo.values()].map((events) => publishInOrder(bus, store, events, streamBegins)))
   const published = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
   if (published.length) {
     crashPoint('before-mark')
@@ -42,25 +56,53 @@ export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string
   return published.length
 }
 
-async function publishInOrder(bus: Bus, events: OwedEvent[]): Promise<bigint[]> {
-  const done: bigint[] = []
+async function publishInOrder(bus: Bus, store: OutboxStore, events: OwedEvent[], streamBegins: () => Promise<number>): Promise<PublishedEvent[]> {
+  const done: PublishedEvent[] = []
   const first = events[0]!.body
-  let last: Published = first.version > 1 ? await lastPublished(bus, first.id) : { sequence: 0, version: 0 }
-  for (const event of events) {
-    if (event !== events[0]) crashPoint('mid-publish')
+  let last: Newest = first.version > 1 ? await lastPublished(bus, first.id) : { sequence: 0, version: 0 }
+  const lost = first.version > last.version + 1 ? await store.storedBetween(first.id, last.version, first.version, await streamBegins()) : []
+  for (const event of [...lost, ...events]) {
+    if (event.body !== first) crashPoint('mid-publish')
     last = await publishOnce(bus, event, last)
-    done.push(event.timelineId)
+    done.push({ timelineId: event.timelineId, sequence: last.sequence })
   }
   return done
 }
 
-interface Published {
+/** What is kept of the events that a stream has lost; see above. */
+export interface OutboxMemory {
+  /** The newest version of each video that was stored at a sequence above `sequence`. */
+  newestStored(above: number): Promise<{ videoId: string; version: number }[]>
+  /** Owes again what is above these versions and was stored at a sequence of at least `since`. */
+  oweAbove(lost: { videoId: string; version: number }[], since: number): Promise<void>
+}
+
+/** Sequences below the stream's end that are held against it, too: it may have grown before anybody looked. */
+const lookedAt = 20_000
+const atOnce = 200
+
+/** Owes again what the stream has lost; of how many videos that was something. */
+export async function oweWhatIsLost(bus: Bus, memory: OutboxMemory): Promise<number> {
+  const { lastSequence, generation } = await bus.stateOf(streams.outbox)
+  const stored = await memory.newestStored(Math.max(firstSequence(generation) - 1, lastSequence - lookedAt))
+  const lost: { videoId: string; version: number }[] = []
+  for (let from = 0; from < stored.length; from += atOnce) {
+    await Promise.all(stored.slice(from, from + atOnce).map(async ({ videoId, version }) => {
+      const have = (await lastPublished(bus, videoId)).version
+      if (have < version) lost.push({ videoId, version: have })
+    }))
+  }
+  if (lost.length) await memory.oweAbove(lost, firstSequence(generation))
+  return lost.length
+}
+
+interface Newest {
   sequence: number
   version: number
 }
 
 /** This video's newest event once `event` is stored. An event at or below the newest is stored already. */
-async function publishOnce(bus: Bus, event: OwedEvent, last: Published): Promise<Published> {
+async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Newest> {
   for (let tries = 0; tries < 5; tries++) {
     if (last.version >= event.body.version) return last
     try {
@@ -70,12 +112,14 @@ async function publishOnce(bus: Bus, event: OwedEvent, last: Published): Promise
     } catch (err) {
       if (!(err instanceof Conflict)) throw err
     }
-    last = await lastPublished(bus, event.body.id)
+    const now = await lastPublished(bus, event.body.id)
+    if (now.version < last.version) throw new Error(`the stream has gone back from version ${last.version} of ${event.body.id} to ${now.version}`)
+    last = now
   }
   throw new Error(`event ${event.body.id}:${event.body.version} keeps conflicting`)
 }
 
-async function lastPublished(bus: Bus, id: string): Promise<Published> {
+async function lastPublished(bus: Bus, id: string): Promise<Newest> {
   const message = await bus.newest(streams.outbox, outSubject('*', id))
   return message ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) } : { sequence: 0, version: 0 }
 }

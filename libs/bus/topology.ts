@@ -7,7 +7,8 @@
  *
  * KV revisions are epochs, so they may never restart: a bucket is created with `first_seq` = generation · 2³², and the
  * generation, kept in Postgres, is raised before a bucket is created. If the store is lost, everything is made again
- * with a higher generation; whoever finds streams missing waits for the owner of this module to do so.
+ * with a higher generation; whoever finds streams missing waits for the owner of this module to do so. OUTBOX counts in the same way, so
+ * that Postgres can tell from a sequence it remembers whether NATS still has that event.
  */
 import { nanos, NatsError, type ConsumerConfig, type StreamConfig } from 'nats'
 import { eventNames } from '#libs/scene-video/scene-video.ts'
@@ -21,6 +22,9 @@ export const streams = { video: 'VIDEO', outbox: 'OUTBOX', work: 'WORK', reports
 const days = (n: number) => nanos(n * 24 * 3600 * 1000)
 const seconds = (n: number) => nanos(n * 1000)
 
+/** Where a generation begins to count. */
+export const firstSequence = (generation: number): number => generation * 2 ** 32
+
 /** Fields this client's types do not know pass through to the server. */
 type Config = Partial<StreamConfig> & { name: string; first_seq?: number; allow_msg_ttl?: boolean; metadata?: Record<string, string> }
 
@@ -28,7 +32,7 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
   const metadata = { generation: String(generation) }
   const common = { storage: 'file', num_replicas: 1, metadata, discard: 'old' } as const
   return [
-    { ...common, name: streams.outbox, subjects: ['video.out.*.*'], retention: 'limits', max_age: days(eventDays) } as Config,
+    { ...common, name: streams.outbox, subjects: ['video.out.*.*'], retention: 'limits', max_age: days(eventDays), first_seq: firstSequence(generation) } as Config,
     {
       ...common,
       name: streams.video,
@@ -59,7 +63,7 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
       deny_delete: true,
       allow_direct: false,
       allow_msg_ttl: true,
-      first_seq: generation * 2 ** 32,
+      first_seq: firstSequence(generation),
     } as Config,
   ]
 }
@@ -67,8 +71,8 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
 export const consumers = { submit: 'submit', settle: 'settle', pollers: 'pollers', status: 'status' } as const
 
 const consumerConfigs: { stream: string; config: Partial<ConsumerConfig> & { durable_name: string } }[] = [
-  { stream: streams.work, config: workConsumer(consumers.submit, 'video.work.submit.*', 60, 20_000) },
-  { stream: streams.work, config: workConsumer(consumers.settle, 'video.work.settle.*', 60, 20_000) },
+  { stream: streams.work, config: workConsumer(consumers.submit, 'video.work.submit.*', 15, 20_000) },
+  { stream: streams.work, config: workConsumer(consumers.settle, 'video.work.settle.*', 15, 20_000) },
   { stream: streams.work, config: workConsumer(consumers.pollers, 'video.work.poll.*', 10, 20_000) },
   { stream: streams.reports, config: workConsumer(consumers.status, 'video.report.*', 15, 5_000) },
 ]
@@ -95,6 +99,12 @@ export async function ensureTopology(bus: NatsBus, raiseGeneration: () => Promis
   }
   for (const { stream, config } of consumerConfigs) await manager.consumers.add(stream, config)
   return missing.length > 0
+}
+
+/** A bucket that has gone back (a power failure, an older copy) may give epochs out again: it is made anew, above all of them. */
+export async function remakeOwnership(bus: NatsBus, raiseGeneration: () => Promise<number>): Promise<void> {
+  await (await bus.manager()).streams.delete(streams.ownership)
+  await ensureTopology(bus, raiseGeneration)
 }
 
 /** Another process made it at the same moment. */

@@ -32,6 +32,12 @@ export class Recovery {
       WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - interval '24 hours' LIMIT ${limit}::int`)
   }
 
+  /** The greatest epoch of a video in hand. */
+  async highestEpoch(): Promise<bigint> {
+    const rows = await this.#db.$queryRaw<{ epoch: bigint }[]>`SELECT coalesce(max(epoch), 0) AS epoch FROM "SceneVideo" WHERE status IN ('pending', 'generating')`
+    return rows[0]!.epoch
+  }
+
   /** Raises and returns the generation: before the NATS store is made anew, or after Postgres was restored. */
   async raiseGeneration(): Promise<number> {
     const rows = await this.#db.$queryRaw<{ generation: number }[]>`

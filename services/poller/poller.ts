@@ -50,6 +50,10 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
       claims.forget()
     },
     onPeerDead: (session) => void takeOver(session),
+    onAudit: (owned) => {
+      for (const [id, { grant }] of host.videos) if (owned.get(id)?.toString() !== grant.epoch) host.drop(id)
+      claims.doubt([...owned.keys()].filter((id) => !host.videos.has(id)))
+    },
   })
   const budget = new Budget(clock, parts.queryBudget, () => ownership.peers().length + 1)
   const host: Host = new Host({

@@ -18,7 +18,7 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   let generation: number | undefined
 
   const streamsAreNew = async () => {
-    const now = (await bus.birthOf(streams.work)).generation
+    const now = (await bus.stateOf(streams.work)).generation
     const changed = generation !== undefined && now !== generation
     generation = now
     return changed

@@ -6,7 +6,7 @@
  * caused are still owed and published then.
  */
 import { connectBus } from '#libs/bus/connect.ts'
-import { ensureTopology } from '#libs/bus/topology.ts'
+import { ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
@@ -29,7 +29,9 @@ export async function startStatus(config: StatusConfig): Promise<Service> {
     bus, clock: systemClock, log,
     writer: new ReportWriter(db),
     outbox: new Outbox(db),
+    recovery,
     ensureStreams: () => ensureTopology(bus, () => recovery.raiseGeneration(), config.EVENT_DAYS),
+    remakeOwnership: () => remakeOwnership(bus, () => recovery.raiseGeneration()),
     fates: metrics.counter('reports_total', 'Reports by fate', ['fate']),
     batchMs: config.BATCH_MS,
     batchMax: config.BATCH_MAX,

@@ -1,13 +1,15 @@
 /** What status does with its parts: it commits claims, applies reports, publishes what it committed, and tends what earlier tries left owed. */
 import type { Bus } from '#libs/bus/bus.ts'
-import { publishOwed, type OutboxStore } from '#libs/bus/outbox.ts'
+import { oweWhatIsLost, publishOwed, type OutboxMemory, type OutboxStore } from '#libs/bus/outbox.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import { streams } from '#libs/bus/topology.ts'
 import { claimRequestSchema, claimSubject } from '#libs/scene-video/messages.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
+import type { Recovery } from '#libs/store/recovery.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import { applyReports, type ApplyOptions } from './apply-reports.ts'
 
@@ -16,12 +18,17 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'batchMs' | 'b
   clock: Clock
   log: Logger
   writer: Public<ReportWriter>
-  outbox: Public<Outbox> & OutboxStore
+  outbox: Public<Outbox> & OutboxStore & OutboxMemory
+  recovery: Pick<Public<Recovery>, 'highestEpoch'>
   /** Makes the streams that are missing; true when any was. */
   ensureStreams(): Promise<boolean>
+  /** Makes the bucket of the leases anew. */
+  remakeOwnership(): Promise<void>
 }
 
 const tendMs = 2_000
+/** After this long, whoever published before an outage has said so to Postgres: more than the time a statement may take. */
+const marksLandMs = 20_000
 
 export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & { isHealthy(): boolean }> {
   const { bus, clock, log, writer, outbox } = parts
@@ -29,12 +36,28 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
   await parts.ensureStreams()
   const publish = (ids: string[]) => publishOwed(bus, outbox, ids)
 
+  /** What NATS had acknowledged and has not any more, after its power failed or an older copy of its store was put back. */
+  const makeGood = async () => {
+    const videos = await oweWhatIsLost(bus, outbox)
+    if (videos) log.warn({ videos }, 'NATS has lost events that it had stored; they are published again')
+    if (BigInt((await bus.stateOf(streams.ownership)).lastSequence) >= (await parts.recovery.highestEpoch())) return
+    log.warn('the bucket of the leases has gone back; it is made anew')
+    await parts.remakeOwnership()
+  }
+  let suspectedAt = [0]
+  bus.onReconnect(() => (suspectedAt = [clock.now(), clock.now() + marksLandMs]))
+
   const tend = async () => {
     while (!stop.signal.aborted) {
       await sleep(tendMs, stop.signal, clock)
       if (stop.signal.aborted || !bus.isConnected()) continue
       try {
         if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
+        const suspicions = suspectedAt
+        if (clock.now() >= (suspicions[0] ?? Infinity)) {
+          await makeGood()
+          suspicions.shift()
+        }
         const owed = await outbox.overdue(tendMs, 1_000)
         if (owed.length) await publish(owed)
       } catch (err) {

@@ -71,6 +71,15 @@ export class Laws {
     this.#everPublished.set(event.id, Math.max(ever, event.version))
   }
 
+  /** The stream has gone back to this. */
+  rewound(content: Message[]): void {
+    this.#published.clear()
+    for (const message of content.toSorted((a, b) => a.sequence - b.sequence)) {
+      const { id, version } = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
+      this.#published.set(id, version)
+    }
+  }
+
   /** The stream was lost: what it held is not expected to be there. */
   streamLost(): void {
     this.#published.clear()
@@ -83,12 +92,16 @@ export class Laws {
   }
 
   /** With nothing in the way any more: everything accepted has ended, and every event is out. */
-  atRest(accepted: string[]): void {
+  atRest(accepted: string[], content: Message[]): void {
     for (const id of accepted) {
       const video = this.#store.videos.get(id)
       if (!video) this.breach(`4: ${id} is lost`)
       else if (!isTerminal(video.status)) this.breach(`4: ${id} is stuck: ${video.status}, ${video.phase}, attempt ${video.attempt}, epoch ${video.epoch}, task ${video.taskId}`)
     }
-    for (const row of this.#store.timeline) if (row.owed) this.breach(`3: event ${row.videoId}:${row.version} is never published`)
+    const stored = new Set(content.map((message) => JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent).map(({ id, version }) => `${id}:${version}`))
+    for (const { owed, event, videoId, version } of this.#store.timeline) {
+      if (owed) this.breach(`3: event ${videoId}:${version} is never published`)
+      else if (event !== null && version > (this.#lostWith.get(videoId) ?? 0) && !stored.has(`${videoId}:${version}`)) this.breach(`3: event ${videoId}:${version} is not in the stream`)
+    }
   }
 }

@@ -51,13 +51,45 @@ export class Stream {
   readonly generation: number
   readonly messages = new Map<number, Message>()
   readonly #newest = new Map<string, number>()
+  readonly #now: () => number
+  /** How to take the latest changes back, oldest first. */
+  readonly #undo: { at: number; act: () => void }[] = []
   #next: number
 
-  constructor(name: string, generation: number, now: number) {
+  constructor(name: string, generation: number, now: () => number) {
     this.rules = rules[name]!
     this.generation = generation
-    this.bornAt = now
-    this.#next = name === streams.ownership ? generation * 2 ** 32 : 1
+    this.#now = now
+    this.bornAt = now()
+    this.#next = name === streams.ownership || name === streams.outbox ? generation * 2 ** 32 : 1
+  }
+
+  get lastSequence(): number {
+    return this.#next - 1
+  }
+
+  /** Its power failed: what it stored and removed since then was acknowledged, and is not so any more. */
+  rewind(to: number): void {
+    while (this.#undo.length && this.#undo.at(-1)!.at > to) this.#undo.pop()!.act()
+  }
+
+  #remember(...subjects: string[]): void {
+    const next = this.#next
+    const newest = subjects.map((subject) => [subject, this.#newest.get(subject)] as const)
+    const kept = newest.map(([, sequence]) => (sequence === undefined ? undefined : this.messages.get(sequence)))
+    this.#undo.push({
+      at: this.#now(),
+      act: () => {
+        for (let sequence = next; sequence < this.#next; sequence++) this.messages.delete(sequence)
+        this.#next = next
+        for (const message of kept) if (message) this.messages.set(message.sequence, message)
+        for (const [subject, sequence] of newest) {
+          if (sequence === undefined) this.#newest.delete(subject)
+          else this.#newest.set(subject, sequence)
+        }
+      },
+    })
+    if (this.#undo.length > 5_000) this.#undo.shift()
   }
 
   newest(filter: string): Message | null {
@@ -74,6 +106,7 @@ export class Stream {
   add(subject: string, data: Uint8Array, { headers = {}, expect }: StoreOptions): Message {
     if (expect && (this.newest(expect.subject ?? subject)?.sequence ?? 0) !== expect.sequence) throw new Conflict(subject)
     if (this.rules.onePerSubject === 'first' && this.newest(subject)) throw new AlreadyQueued(subject)
+    this.#remember(subject, lastToken(subject))
     const message = { subject, sequence: this.#next++, data, headers }
     if (this.rules.onePerSubject === 'newest') {
       const old = this.newest(subject)
@@ -87,6 +120,7 @@ export class Stream {
 
   remove(sequence: number): void {
     const message = this.messages.get(sequence)
+    if (message) this.#remember(message.subject)
     this.messages.delete(sequence)
     if (message && this.#newest.get(message.subject) === sequence) this.#newest.delete(message.subject)
   }
@@ -194,9 +228,34 @@ export class Broker {
   ensure(raiseGeneration: () => number): boolean {
     if (this.#streams.size > 0) return false
     const generation = raiseGeneration()
-    for (const name of Object.keys(rules)) this.#streams.set(name, new Stream(name, generation, this.world.now))
-    for (const { stream, name, filter, ackWaitMs } of consumerRules) this.#consumers.set(`${stream} ${name}`, new Consumer(this.world, this.#streams.get(stream)!, filter, ackWaitMs))
+    for (const name of Object.keys(rules)) this.#streams.set(name, new Stream(name, generation, () => this.world.now))
+    this.#makeConsumers()
     return true
+  }
+
+  #makeConsumers(): void {
+    for (const { stream: of, name, filter, ackWaitMs } of consumerRules) {
+      const stream = this.#streams.get(of)!
+      const consumer = new Consumer(this.world, stream, filter, ackWaitMs)
+      this.#consumers.set(`${of} ${name}`, consumer)
+      for (const message of stream.messages.values()) if (fits(message.subject, filter)) consumer.offer(message.sequence)
+    }
+  }
+
+  /** As remakeOwnership does. */
+  remake(name: string, generation: number): void {
+    this.#streams.set(name, new Stream(name, generation, () => this.world.now))
+  }
+
+  /** A power failure: what happened within the last `ms` is not on disk. Everything is delivered again. */
+  rewind(ms: number): void {
+    for (const stream of this.#streams.values()) stream.rewind(this.world.now - ms)
+    if (this.#streams.size > 0) this.#makeConsumers()
+  }
+
+  /** Everything a stream holds; nothing where there is none. */
+  contentOf(name: string): Message[] {
+    return [...(this.#streams.get(name)?.messages.values() ?? [])]
   }
 
   /** The whole store is lost. */

@@ -81,9 +81,9 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
       return message && toStored(message)
     }),
     newestOfEach: (stream, filter) => rpc(5_000, () => broker.stream(stream).newestOfEach(filter).map(toStored)),
-    birthOf: (stream) => rpc(5_000, () => {
-      const { bornAt, generation } = broker.stream(stream)
-      return { ageMs: world.now - bornAt, generation }
+    stateOf: (stream) => rpc(5_000, () => {
+      const { bornAt, generation, lastSequence } = broker.stream(stream)
+      return { ageMs: world.now - bornAt, generation, lastSequence }
     }),
     consume: (stream, name, maxMessages, onMessage) => {
       let stopped = false

@@ -19,9 +19,12 @@ export interface TimelineRow {
   attempt: number
   epoch: bigint
   owed: boolean
+  sequence: number | null
   at: number
   body: VideoEvent | null
 }
+
+const toOwed = (row: TimelineRow): OwedEvent => ({ timelineId: BigInt(row.id), event: row.event!, at: '', body: row.body! })
 
 const lookUpLifeMs = 24 * 3_600_000
 
@@ -63,7 +66,7 @@ export class MemoryStore {
   }
 
   #record(video: VideoRecord, event: string, cause: { attempt: number; epoch: bigint } | null = null, body = toVideoEvent(video)): void {
-    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: body.version, kind: event, event, attempt: video.attempt, epoch: video.epoch, owed: true, at: this.#now(), body })
+    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: body.version, kind: event, event, attempt: video.attempt, epoch: video.epoch, owed: true, sequence: null, at: this.#now(), body })
     this.onChange(video, event, cause)
   }
 
@@ -172,7 +175,7 @@ export class MemoryStore {
   }
 
   #note(video: VideoRecord, kind: string): void {
-    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: video.version, kind, event: null, attempt: video.attempt, epoch: video.epoch, owed: false, at: this.#now(), body: null })
+    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: video.version, kind, event: null, attempt: video.attempt, epoch: video.epoch, owed: false, sequence: null, at: this.#now(), body: null })
   }
 
   // claims and reports -----------------------------------------------------------------------------------------------
@@ -237,12 +240,26 @@ export class MemoryStore {
   // outbox -----------------------------------------------------------------------------------------------------------
 
   async owed(videoIds: string[] | null, limit: number): Promise<OwedEvent[]> {
-    const rows = this.timeline.filter((row) => row.owed && (videoIds === null || videoIds.includes(row.videoId))).slice(0, limit)
-    return rows.map((row) => ({ timelineId: BigInt(row.id), event: row.event!, at: '', body: row.body! }))
+    return this.timeline.filter((row) => row.owed && (videoIds === null || videoIds.includes(row.videoId))).slice(0, limit).map(toOwed)
   }
 
-  async markPublished(timelineIds: bigint[]): Promise<void> {
-    for (const id of timelineIds) this.timeline[Number(id) - 1]!.owed = false
+  async storedBetween(videoId: string, above: number, below: number, since: number): Promise<OwedEvent[]> {
+    return this.timeline.filter((row) => row.videoId === videoId && row.version > above && row.version < below && (row.owed || (row.sequence !== null && row.sequence >= since))).map(toOwed)
+  }
+
+  async markPublished(published: { timelineId: bigint; sequence: number }[]): Promise<void> {
+    for (const { timelineId, sequence } of published) Object.assign(this.timeline[Number(timelineId) - 1]!, { owed: false, sequence })
+  }
+
+  async newestStored(above: number): Promise<{ videoId: string; version: number }[]> {
+    const newest = new Map<string, number>()
+    for (const { videoId, version, sequence } of this.timeline) if (sequence !== null && sequence > above) newest.set(videoId, Math.max(newest.get(videoId) ?? 0, version))
+    return [...newest].map(([videoId, version]) => ({ videoId, version }))
+  }
+
+  async oweAbove(lost: { videoId: string; version: number }[], since: number): Promise<void> {
+    const have = new Map(lost.map(({ videoId, version }) => [videoId, version]))
+    for (const row of this.timeline) if (row.version > (have.get(row.videoId) ?? Infinity) && row.sequence !== null && row.sequence >= since) Object.assign(row, { owed: true, sequence: null })
   }
 
   async overdue(ms: number, limit: number): Promise<string[]> {
@@ -276,6 +293,10 @@ export class MemoryStore {
     const now = this.#date().getTime()
     const unsettled = this.submissions.filter((one) => one.settledAt === null && this.#video(one.videoId).status === 'failed' && now - one.intentAt.getTime() < lookUpLifeMs)
     return [...new Set(unsettled.map((one) => one.videoId))]
+  }
+
+  async highestEpoch(): Promise<bigint> {
+    return [...this.videos.values()].filter((video) => !isTerminal(video.status)).reduce((highest, { epoch }) => (epoch > highest ? epoch : highest), 0n)
   }
 
   async raiseGeneration(): Promise<number> {

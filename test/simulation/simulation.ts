@@ -1,5 +1,6 @@
 /** One run of the whole system in a world of its own: the real lease, poller, submit, status and reconciler over memory, faults by chance. */
 import { publishOwed } from '#libs/bus/outbox.ts'
+import { streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
@@ -38,6 +39,8 @@ const restMs = 240_000
 /** As runService has it. */
 const stopWithinMs = 20_000
 const key = Buffer.alloc(32)
+/** What was lost by a rewind is looked for again this long after it. */
+const marksLandMs = 30_000
 
 /** Statements after which a process is struck down or frozen. */
 const strikePoints = ['accept', 'intend', 'intend', 'accepted', 'failPending', 'retry', 'commitClaims', 'apply', 'owed', 'markPublished']
@@ -159,12 +162,16 @@ class Simulation {
 
   #status(process: Process, bus: MemoryBus) {
     const store = this.#remote(process, this.store)
-    const ensureStreams = () => call(process, { weather: this.weather, timeoutMs: 5_000, isUp: () => this.broker.isUp, fail: () => new Error('no answer') }, () =>
-      this.broker.ensure(() => {
-        void this.store.raiseGeneration()
-        return this.store.generation
-      }))
-    return runStatus({ bus, clock: process.clock, log, writer: store, outbox: store, fates: counter, batchMs: 20, batchMax: 50, ensureStreams })
+    const administer = <T>(act: () => T) => call(process, { weather: this.weather, timeoutMs: 5_000, isUp: () => this.broker.isUp, fail: () => new Error('no answer') }, act)
+    const raise = () => {
+      void this.store.raiseGeneration()
+      return this.store.generation
+    }
+    return runStatus({
+      bus, clock: process.clock, log, writer: store, outbox: store, recovery: store, fates: counter, batchMs: 20, batchMax: 50,
+      ensureStreams: () => administer(() => this.broker.ensure(raise)),
+      remakeOwnership: () => administer(() => this.broker.remake(streams.ownership, raise())),
+    })
   }
 
   #reconciler(process: Process, bus: MemoryBus) {
@@ -225,6 +232,12 @@ class Simulation {
         this.storeUp = false
         world.schedule(world.between(100, 20_000), null, () => (this.storeUp = true))
       },
+      rewind: () => {
+        this.broker.isUp = false
+        this.broker.rewind(world.between(100, 30_000))
+        this.laws.rewound(this.broker.contentOf(streams.outbox))
+        world.schedule(world.between(100, 5_000), null, () => this.#brokerBack())
+      },
       wipe: () => {
         this.broker.wipe()
         this.laws.streamLost()
@@ -272,8 +285,8 @@ export async function simulate(options: { seed: number; steps: number; keepLog?:
   simulation.heal()
   const healedAt = world.now
   const restBy = healedAt + restMs
-  while (!laws.broken && world.now < restBy && !simulation.allEnded()) await world.step()
-  if (!laws.broken) laws.atRest(simulation.accepted)
+  while (!laws.broken && world.now < restBy && (world.now < healedAt + marksLandMs || !simulation.allEnded())) await world.step()
+  if (!laws.broken) laws.atRest(simulation.accepted, simulation.broker.contentOf(streams.outbox))
   return {
     seed: options.seed, steps: world.steps, hash: world.hash >>> 0, videos: simulation.accepted.length, faults: simulation.faults, virtualSeconds: Math.round(world.now / 1000), restSeconds: Math.round((world.now - healedAt) / 1000),
     ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status)).length,

@@ -4,8 +4,9 @@ import { crashPointsDrill } from './crash-points.ts'
 import { diskFull } from './disk-full.ts'
 import { frozen } from './frozen.ts'
 import { ownership } from './ownership.ts'
+import { powerFailure } from './power-failure.ts'
 import { storeLost } from './store-lost.ts'
 
 export const drills: Record<string, Drill> = {
-  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'postgres-away': postgresAway, 'store-lost': storeLost,
+  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'power-failure': powerFailure, 'postgres-away': postgresAway, 'store-lost': storeLost,
 }
