@@ -23,8 +23,9 @@
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import { BusUnavailable, jsonOf, type Bus } from './bus.ts'
-import { compareAndSet, ownerKey, ownerRecords, ownerSchema, read, readAll, sessionKey, sessionSchema, subject, type SessionRecord } from './ownership-records.ts'
+import { BusUnavailable, type Bus } from './bus.ts'
+import { compareAndSet, ownerKey, ownerRecords, ownerSchema, read, sessionKey, sessionSchema, type SessionRecord } from './ownership-records.ts'
+import { Peers, type Peer } from './peers.ts'
 import { streams } from './topology.ts'
 
 export interface OwnershipOptions {
@@ -44,24 +45,10 @@ export interface OwnershipOptions {
   onAudit(owned: Map<string, bigint>): void
 }
 
-export interface Peer {
-  session: string
-  owned: number
-  draining: boolean
-}
-
 /** A live owner gives up what it owned at that epoch; whatever it claimed since, it keeps. */
 export interface Consent {
   session: string
   epoch: bigint
-}
-
-interface Heard {
-  /** When its record was last seen to change. */
-  at: number
-  beat: number
-  owned: number
-  draining: boolean
 }
 
 /** Of the bucket that gave a revision. */
@@ -70,8 +57,7 @@ const generationIn = (revision: bigint): bigint => revision >> 32n
 export class Ownership implements AsyncDisposable {
   readonly #o: OwnershipOptions
   readonly #stop = new AbortController()
-  readonly #peers = new Map<string, Heard>()
-  readonly #dead = new Set<string>()
+  readonly #peers: Peers
   #id = ''
   #revision = 0n
   #beat = 0
@@ -86,6 +72,7 @@ export class Ownership implements AsyncDisposable {
 
   constructor(options: OwnershipOptions) {
     this.#o = options
+    this.#peers = new Peers({ ...options, own: () => this.#id, onDead: (session) => options.onPeerDead(session) })
   }
 
   /** Empty between the loss of one and the opening of the next. */
@@ -111,32 +98,21 @@ export class Ownership implements AsyncDisposable {
 
   /** The other live sessions, as last heard. */
   peers(): Peer[] {
-    return [...this.#peers].map(([session, { owned, draining }]) => ({ session, owned, draining }))
+    return this.#peers.list()
   }
 
   async start(): Promise<void> {
     const { bus, clock } = this.#o
-    this.#subscription = bus.subscribe(subject('session.*'), null, (message) => this.#hear(message.subject.slice(subject('session.').length), message.data))
+    this.#subscription = this.#peers.listen()
     bus.onReconnect(() => {
       this.#connectedSince = clock.now()
       this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)
       this.#isAudited = false
-      this.#dead.clear() // deaths may have been taken back, too
+      this.#peers.reconnected()
     })
     await this.#open()
     this.#connectedSince = clock.now()
-    this.#loops = [this.#renewLoop(), this.#watchLoop()]
-  }
-
-  #hear(id: string, data: Uint8Array): void {
-    if (id === this.#id || this.#dead.has(id)) return
-    const record = data.length ? sessionSchema.safeParse(jsonOf({ data })).data : undefined
-    if (record?.state === 'dead') return this.#found(id)
-    if (record) this.#note(id, record)
-  }
-
-  #note(id: string, { beat, owned, state }: SessionRecord): void {
-    this.#peers.set(id, { at: this.#o.clock.now(), beat, owned, draining: state === 'draining' })
+    this.#loops = [this.#renewLoop(), this.#peers.watch(this.#stop.signal)]
   }
 
   async #open(): Promise<void> {
@@ -213,68 +189,6 @@ export class Ownership implements AsyncDisposable {
     return true
   }
 
-  async #watchLoop(): Promise<void> {
-    const { bus, clock, ttlMs, log } = this.#o
-    let discoverAt = 0
-    while (!this.#stop.signal.aborted) {
-      if (bus.isConnected()) {
-        try {
-          if (clock.now() >= discoverAt) {
-            await this.#discover()
-            discoverAt = clock.now() + ttlMs
-          }
-          await this.#judge()
-        } catch (err) {
-          log.warn({ err: (err as Error).message }, 'peers not watched')
-        }
-      }
-      await sleep(100, this.#stop.signal, clock)
-    }
-  }
-
-  async #discover(): Promise<void> {
-    for (const { id, value } of await readAll(this.#o.bus, 'session', sessionSchema)) {
-      if (id === this.#id) continue
-      if (value.state === 'dead') this.#found(id)
-      else if (!this.#peers.has(id) && !this.#dead.has(id)) this.#note(id, value)
-    }
-  }
-
-  #silentFor(id: string): number {
-    return this.#o.clock.now() - Math.max(this.#peers.get(id)?.at ?? Infinity, this.#connectedSince)
-  }
-
-  /** Declares dead whom we, connected throughout, have not heard for the TTL. */
-  async #judge(): Promise<void> {
-    const { bus, ttlMs, log } = this.#o
-    for (const id of this.#peers.keys()) {
-      if (this.#silentFor(id) < ttlMs) continue
-      const { revision, value } = await read(bus, sessionKey(id), sessionSchema)
-      if (value === null) {
-        this.#peers.delete(id)
-        continue
-      }
-      const silentMs = this.#silentFor(id)
-      if (value.state !== 'dead') {
-        if (value.beat !== this.#peers.get(id)?.beat) {
-          this.#note(id, value) // it did renew; only word of it was lost
-          continue
-        }
-        if (silentMs < ttlMs || !bus.isConnected()) continue
-        if ((await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null) continue
-      }
-      log.warn({ session: id, name: value.name, silentMs: Math.round(silentMs) }, 'peer declared dead')
-      this.#found(id)
-    }
-  }
-
-  #found(id: string): void {
-    this.#peers.delete(id)
-    if (this.#dead.has(id)) return
-    this.#dead.add(id)
-    this.#o.onPeerDead(id)
-  }
-
   /**
    * Bids for a video. The epoch when the record now names this session; null when a live session has it, unless that gives it up to us.
    * @throws BusUnavailable when that cannot be known now. A record of ours without an actor (a claim that landed late) is written anew, so that
@@ -284,7 +198,7 @@ export class Ownership implements AsyncDisposable {
     const session = this.#id
     for (let tries = 0; tries < 3; tries++) {
       const { revision, value } = await read(this.#o.bus, ownerKey(videoId), ownerSchema)
-      const isFree = value === null || value.session === session || (value.session === from?.session && revision === from.epoch) || (await this.#isDead(value.session))
+      const isFree = value === null || value.session === session || (value.session === from?.session && revision === from.epoch) || (await this.#peers.isDead(value.session))
       if (!isFree) return null
       if (session !== this.#id || !this.mayClaim()) throw new BusUnavailable('the session is not trusted now')
       const epoch = await compareAndSet(this.#o.bus, ownerKey(videoId), { session }, revision)
@@ -295,12 +209,6 @@ export class Ownership implements AsyncDisposable {
       if (epoch !== null) return epoch
     }
     throw new BusUnavailable('the owner record keeps changing')
-  }
-
-  async #isDead(session: string): Promise<boolean> {
-    if (this.#dead.has(session)) return true
-    const { value } = await read(this.#o.bus, sessionKey(session), sessionSchema)
-    return value === null || value.state === 'dead'
   }
 
   /** Gives a video up, if it is still ours at that epoch. */

@@ -1,5 +1,5 @@
 /** Who should own how many. Pure. */
-import type { Peer } from '#libs/bus/lease.ts'
+import type { Peer } from '#libs/bus/peers.ts'
 
 /** Up to this much above the mean nobody moves anything. */
 export interface Slack {
