@@ -11,7 +11,7 @@ import type { Outbox } from '#libs/store/outbox.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import { applyReports, type ApplyOptions } from './apply-reports.ts'
 
-export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'batchMs' | 'batchMax'> {
+export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batchMs' | 'batchMax'> {
   bus: Bus
   clock: Clock
   log: Logger

@@ -11,7 +11,7 @@ import { createToapis } from '#libs/provider/toapis.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
-import { Metrics } from '#libs/runtime/metrics.ts'
+import { deadLetters, Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
@@ -39,6 +39,7 @@ export async function startSubmit(config: SubmitConfig): Promise<Service> {
       lookups: metrics.counter('lookups_total', 'Answers to look-ups of earlier sends, by meaning', ['answer']),
       late: metrics.counter('late_results_total', 'Results that came after their video had ended', ['said']),
       duplicates: metrics.counter('duplicate_tasks_total', 'Second tasks of one attempt seen at the provider'),
+      dead: deadLetters(metrics),
       throttledUntil: new Map(),
     },
     new Recovery(db),

@@ -5,7 +5,7 @@
  * have been accepted. A deadline or a cancel ends the video also while a send is in doubt: that send stays watched.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import { Later, publishWork } from '#libs/bus/work.ts'
+import { Later, publishWork, type DeadTally } from '#libs/bus/work.ts'
 import type { Account, CreateAnswer, Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -31,6 +31,7 @@ export interface SubmitContext {
   lookups: Tally<'answer'>
   late: Tally<'said'>
   duplicates: Tally<never>
+  dead: DeadTally
   /** Per account: no create before this monotonic instant, as the provider asked. */
   throttledUntil: Map<string, number>
 }

@@ -151,7 +151,7 @@ class Simulation {
     const keyText = key.toString('base64')
     return runSubmit({
       config: { TOAPIS_BASE_URL: 'https://example.com', TOAPIS_API_KEY: keyText, TOAPIS_MODEL: 'm', KEY_ENCRYPTION_KEY: key, SEND_WINDOW_MS: 2_000, LOOKUP_WINDOW_MS: lookUpWindowMs, CREATE_CONCURRENCY: 20 },
-      bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter, lookups: counter, late: counter, duplicates: counter,
+      bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter, lookups: counter, late: counter, duplicates: counter, dead: counter,
       provider: this.provider.port(process, this.weather, () => {}),
       publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
     }, store, () => this.world.uuid())
