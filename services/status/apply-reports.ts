@@ -32,7 +32,7 @@ interface Item {
 }
 
 export function applyReports(options: ApplyOptions): Consuming {
-  const { bus, clock, log, batchMs, batchMax } = options
+  const { bus, clock, batchMs, batchMax } = options
   let gathered: Item[] = []
   let cancel: (() => void) | undefined
   let applying: Promise<void> = Promise.resolve()
