@@ -35,11 +35,12 @@ function translated(err: unknown, what: string): unknown {
   return err
 }
 
-export async function connectBus(options: { url: string; name: string; log: Logger }): Promise<NatsBus> {
+/** Waits for NATS however long it takes; with `patient: false` it throws when NATS is away. */
+export async function connectBus(options: { url: string; name: string; log: Logger; patient?: boolean }): Promise<NatsBus> {
   const { log } = options
   const nc = await connect({
     servers: options.url.split(','), name: options.name, reconnectTimeWait: 250, reconnectJitter: 100, maxReconnectAttempts: -1,
-    waitOnFirstConnect: true, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
+    waitOnFirstConnect: options.patient ?? true, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
   })
   requireVersion(nc.info?.version ?? '0.0.0')
   const js = nc.jetstream({ timeout: storeTimeoutMs })

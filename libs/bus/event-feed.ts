@@ -107,9 +107,18 @@ async function* replayRange(bus: NatsBus, generation: number, from: number, to: 
 }
 
 function toFeedEvent(message: JsMsg, generation: number): FeedEvent | null {
-  const parsed = videoEventSchema.safeParse(message.json())
+  const parsed = videoEventSchema.safeParse(readJson(message))
   if (!parsed.success) return null
   return { id: `${generation}-${message.seq}`, sequence: message.seq, event: message.subject.split('.')[1] as EventName, video: parsed.data }
+}
+
+/** Undefined where somebody put something else than JSON: it fits no schema. */
+function readJson(message: JsMsg): unknown {
+  try {
+    return message.json()
+  } catch {
+    return undefined
+  }
 }
 
 async function newestSequence(bus: NatsBus): Promise<number> {

@@ -41,7 +41,11 @@ interface Entry<T> {
 
 function parse<T>(message: Stored, schema: z.ZodType<T>): T | null {
   if (message.data.length === 0 || message.header('KV-Operation') || message.header('Nats-Marker-Reason')) return null
-  return schema.safeParse(jsonOf(message)).data ?? null
+  try {
+    return schema.safeParse(jsonOf(message)).data ?? null
+  } catch {
+    return null
+  }
 }
 
 /** The latest record of a key, from the stream's leader; revision 0 when there never was one. */

@@ -2,16 +2,33 @@ import type { z } from 'zod'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus, type CoreMessage } from './bus.ts'
 
-/** Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit gets no answer. */
+/**
+ * Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit is told so; one whose handler fails
+ * gets no answer, as nobody knows what became of it.
+ */
 export function serve<T>(
   bus: Bus,
   options: { subject: string; queue: string; schema: z.ZodType<T>; log: Logger },
   handle: (request: T) => Promise<unknown>,
 ): { stop(): Promise<void> } {
   const inHand = new Set<Promise<void>>()
-  const answer = async (message: CoreMessage) => {
+  const parse = (message: CoreMessage): { success: true; data: T } | { success: false; reason: string } => {
     try {
-      message.respond(await handle(options.schema.parse(jsonOf(message))))
+      const parsed = options.schema.safeParse(jsonOf(message))
+      if (parsed.success) return parsed
+      return { success: false, reason: parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ').slice(0, 1000) }
+    } catch {
+      return { success: false, reason: 'not JSON' }
+    }
+  }
+  const answer = async (message: CoreMessage) => {
+    const request = parse(message)
+    if (!request.success) {
+      options.log.warn({ subject: message.subject, reason: request.reason }, 'request does not fit')
+      return message.respond({ ok: false, status: 400, code: 'invalid_request', detail: request.reason })
+    }
+    try {
+      message.respond(await handle(request.data))
     } catch (err) {
       options.log.error({ err, subject: message.subject }, 'request failed')
     }

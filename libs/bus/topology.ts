@@ -51,7 +51,7 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
       discard_new_per_subject: true,
     } as Config,
     { ...common, name: streams.reports, subjects: ['video.report.*'], retention: 'workqueue' } as Config,
-    { ...common, name: streams.dead, subjects: ['video.dead.*.*'], retention: 'limits', max_age: days(30) } as Config,
+    { ...common, name: streams.dead, subjects: ['video.dead.*.*'], retention: 'limits', max_age: days(30), max_msgs_per_subject: 10 } as Config,
     {
       ...common,
       name: streams.ownership,

@@ -1,11 +1,14 @@
 /**
- * Work queues, and the one policy for what becomes of a message: handled → ack; `Later` thrown → redelivered after its delay;
- * does not fit its schema → dead-lettered with the reason; any other error → redelivered with backoff.
+ * Work queues, and the one policy for what becomes of a message: handled → ack; `Later` thrown → redelivered after its delay; does not fit
+ * its schema, or names another video than its subject → dead-lettered with the reason; any other error → redelivered with backoff, and
+ * dead-lettered after `tries` in a row. What an outage of the broker or of Postgres causes never counts as a try.
  */
 import type { z } from 'zod'
 import { systemClock, type Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import type { Tally } from '#libs/runtime/metrics.ts'
 import { AlreadyQueued, jsonOf, type Bus, type Consuming, type Job } from './bus.ts'
+import { deadHeaders } from './dead-letters.ts'
 
 /** Thrown by a handler: not now, deliver again after `ms`. */
 export class Later extends Error {
@@ -16,6 +19,10 @@ export class Later extends Error {
   }
 }
 
+/** About three minutes of backoff. */
+const triesBeforeDeath = 12
+/** What a dead letter keeps of a body: it must fit a message together with its headers. */
+const mostKept = 900_000
 const backoff = (deliveries: number) => Math.min(30_000, 500 * 2 ** Math.min(deliveries - 1, 6))
 const beatMs = 5_000
 
@@ -37,19 +44,35 @@ export interface WorkOptions<T> {
   concurrency: number
   log: Logger
   clock?: Clock
+  dead?: DeadTally
+  /** Whether a handler's error says that something it needs is away, and nothing of the message. */
+  isOutage?(err: unknown): boolean
+  tries?: number
 }
+
+/** Counts messages that were dead-lettered, by the kind in their subject. */
+export type DeadTally = Tally<'kind'>
+
+export interface Undertaker {
+  bus: Bus
+  log: Logger
+  dead?: DeadTally | undefined
+}
+
+const brokerErrors = new Set(['BusUnavailable', 'NatsError', 'StoreRefused', 'Conflict', 'AlreadyQueued'])
 
 /**
  * Consumes a durable consumer, up to `concurrency` messages at once, each kept in progress while its handler runs.
  * Disposing stops taking and waits for the handlers in hand.
  */
 export function consumeWork<T>(bus: Bus, options: WorkOptions<T>, handle: (body: T) => Promise<void>): Consuming {
-  const { stream, consumer, schema, concurrency, log, clock = systemClock } = options
+  const { stream, consumer, schema, concurrency, log, dead } = options
   const running = new Set<Promise<void>>()
+  const failures = new Map<string, number>()
   const consuming = bus.consume(stream, consumer, concurrency, async (job) => {
-    const body = await decodeOrBury(bus, job, schema, log)
+    const body = await decodeOrBury({ bus, log, dead }, job, schema)
     if (body === undefined) return
-    const work = runOne(job, () => handle(body), log, clock).finally(() => running.delete(work))
+    const work = runOne(bus, options, job, failures, () => handle(body)).finally(() => running.delete(work))
     running.add(work)
     if (running.size >= concurrency) await Promise.race(running)
   })
@@ -62,7 +85,8 @@ export function consumeWork<T>(bus: Bus, options: WorkOptions<T>, handle: (body:
   }
 }
 
-async function runOne(job: Job, handle: () => Promise<void>, log: Logger, clock: Clock): Promise<void> {
+async function runOne<T>(bus: Bus, options: WorkOptions<T>, job: Job, failures: Map<string, number>, handle: () => Promise<void>): Promise<void> {
+  const { log, dead, clock = systemClock, isOutage = () => false, tries = triesBeforeDeath } = options
   let cancel = () => {}
   const beat = () => (cancel = clock.after(beatMs, () => {
     job.working()
@@ -71,40 +95,57 @@ async function runOne(job: Job, handle: () => Promise<void>, log: Logger, clock:
   beat()
   try {
     await handle()
+    failures.delete(job.subject)
     job.ack()
   } catch (err) {
-    if (err instanceof Later) return job.nak(err.ms)
+    if (err instanceof Later) {
+      failures.delete(job.subject)
+      return job.nak(err.ms)
+    }
+    const isTheirs = brokerErrors.has((err as Error).name) || isOutage(err)
+    const failed = (failures.get(job.subject) ?? 0) + (isTheirs ? 0 : 1)
+    failures.set(job.subject, failed)
+    if (failed >= tries) {
+      failures.delete(job.subject)
+      return await bury({ bus, log, dead }, job, `failed ${failed} times: ${(err as Error).message}`)
+    }
     log.error({ err, subject: job.subject }, 'work failed, will be tried again')
-    job.nak(backoff(job.deliveries))
+    job.nak(backoff(isTheirs ? job.deliveries : failed))
   } finally {
     cancel()
   }
 }
 
 /** The parsed body; undefined after a body that does not fit went to the dead-letter stream. */
-export async function decodeOrBury<T>(bus: Bus, job: Job, schema: z.ZodType<T>, log: Logger): Promise<T | undefined> {
+export async function decodeOrBury<T>(undertaker: Undertaker, job: Job, schema: z.ZodType<T>): Promise<T | undefined> {
   let reason: string
   try {
     const parsed = schema.safeParse(jsonOf(job))
-    if (parsed.success) return parsed.data
-    reason = parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ')
+    const named = (parsed.data as { id?: unknown } | undefined)?.id
+    if (parsed.success && (named === undefined || job.subject.endsWith(`.${String(named)}`))) return parsed.data
+    reason = parsed.success ? `its subject names another video than its body: ${String(named)}` : parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ')
   } catch {
     reason = 'not JSON'
   }
-  await bury(bus, job, reason, log)
+  await bury(undertaker, job, reason)
   return undefined
 }
 
 /** Moves a message nobody can handle to the dead-letter stream, with its subject and reason. */
-export async function bury(bus: Bus, job: Job, reason: string, log: Logger): Promise<void> {
-  const headers = { 'Reelkeeper-Subject': job.subject, 'Reelkeeper-Reason': reason.slice(0, 1000).replaceAll(/[\r\n]/g, ' ') }
-  const [, kind = 'unknown'] = job.subject.split('.')
+export async function bury({ bus, log, dead }: Undertaker, job: Job, reason: string): Promise<void> {
+  const headers = {
+    [deadHeaders.subject]: job.subject, [deadHeaders.reason]: reason.slice(0, 1000).toWellFormed().replaceAll(/\p{Cc}/gu, ' '),
+    ...(job.data.length > mostKept ? { [deadHeaders.truncated]: String(job.data.length) } : {}),
+  }
+  const tokens = job.subject.split('.')
+  const kind = tokens.slice(1, -1).join('-')
   try {
-    await bus.store(`video.dead.${kind}.${job.sequence}`, job.data, { headers })
-    log.error({ subject: job.subject, reason }, 'message dead-lettered')
+    await bus.store(`video.dead.${kind}.${tokens.at(-1)}`, job.data.subarray(0, mostKept), { headers })
+    log.error({ subject: job.subject, reason: reason.slice(0, 1000) }, 'message dead-lettered')
+    dead?.inc({ kind })
     job.term()
   } catch (err) {
-    log.error({ err, subject: job.subject }, 'dead-lettering failed')
+    log.error({ err: (err as Error).message, subject: job.subject }, 'dead-lettering failed')
     job.nak(5_000)
   }
 }

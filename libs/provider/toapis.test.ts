@@ -1,7 +1,29 @@
 import { describe, expect, it } from 'vitest'
+import { conformance, type Words } from './conformance.ts'
 import { createToapis, readCreate, readTask } from './toapis.ts'
 
 const error = (code: string) => JSON.stringify({ error: { code, message: 'why' } })
+
+const task = (body: object) => ({ status: 200, body: JSON.stringify({ id: 'task-1', object: 'generation.task', ...body }) })
+const words: Words = {
+  accepted: (id) => [{ status: 200, body: JSON.stringify({ id, status: 'queued' }) }, { status: 200, body: JSON.stringify({ code: 200, data: [{ status: 'submitted', task_id: id }] }) }],
+  refused: {
+    invalid_request: { status: 400, body: error('invalid_request') }, bad_key: { status: 401, body: error('invalid_api_key') },
+    insufficient_balance: { status: 402, body: error('insufficient_balance') }, content_policy: { status: 422, body: error('content_policy_violation') },
+  },
+  later: (retryAfter) => {
+    const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+    return [{ status: 429, headers, body: error('rate_limit_exceeded') }, { status: 503, headers, body: error('rate_limit_unavailable') }]
+  },
+  working: (phase, progress) => task({ status: phase === 'queued' ? 'queued' : 'in_progress', progress }),
+  done: (url, expiresAt) => task({ status: 'completed', progress: 100, expires_at: expiresAt / 1000, result: { type: 'video', data: [{ url }] } }),
+  failed: (message) => task({ status: 'failed', error: { code: 'generation_failed', message } }),
+  missing: () => ({ status: 404, body: error('task_not_found') }),
+  badKey: () => ({ status: 401, body: error('invalid_api_key') }),
+  strange: () => task({ status: 'reticulating', progress: 50 }),
+}
+conformance('toapis', createToapis, words)
+conformance('toapis without look-up by own id', (options) => createToapis({ ...options, findByOwnId: false }), words)
 
 describe('what an answer to a create means', () => {
   it.each([
@@ -21,12 +43,6 @@ describe('what an answer to a create means', () => {
     [500, error('internal_error'), { kind: 'unknown' }],
   ])('%i %s', (status, body, meaning) => {
     expect(readCreate(status, '7', body)).toMatchObject(meaning)
-  })
-
-  it('knows that a refused connection carried nothing', async () => {
-    await using provider = createToapis({ createTimeoutMs: 2_000, getTimeoutMs: 2_000 })
-    const answer = await provider.create({ baseUrl: 'http://127.0.0.1:1/v1', apiKey: 'sk-x' }, { ownId: 'a-1', model: 'm', prompt: 'p' })
-    expect(answer).toMatchObject({ kind: 'later', reason: 'ECONNREFUSED' })
   })
 })
 

@@ -8,17 +8,20 @@ import type { ErrorCode, VideoError } from '#libs/scene-video/scene-video.ts'
 import type { CreateAnswer, CreateRequest, Provider, RateLimit, TaskAnswer } from './provider.ts'
 
 const errorBody = z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String), message: z.string().default('') }) })
-const createdPlain = z.object({ id: z.string().min(1) })
-const createdEnvelope = z.object({ data: z.array(z.object({ task_id: z.string().min(1) })).min(1) })
-const progress = z.number().min(0).max(100).nullish()
+/** What we keep: without control characters, which Postgres or a header would refuse. */
+const kept = (max: number) => z.string().min(1).max(max).regex(/^[^\p{Cc}\p{Cs}]+$/u)
+const taskId = kept(200)
+const createdPlain = z.object({ id: taskId })
+const createdEnvelope = z.object({ data: z.array(z.object({ task_id: taskId })).min(1) })
+/** The status word decides; what decorates it may be absent or odd, and then counts as absent. */
 const taskBody = z.object({
-  id: z.string().nullish(),
-  task_id: z.string().nullish(),
+  id: taskId.nullish().catch(null),
+  task_id: taskId.nullish().catch(null),
   status: z.string(),
-  progress,
-  expires_at: z.union([z.number(), z.string()]).nullish(),
-  result: z.object({ data: z.array(z.object({ url: z.string().min(1) })).min(1) }).nullish(),
-  error: z.object({ code: z.union([z.string(), z.number()]).transform(String).nullish(), message: z.string().nullish() }).nullish(),
+  progress: z.number().min(0).max(100).nullish().catch(null),
+  expires_at: z.union([z.number(), z.string()]).nullish().catch(null),
+  result: z.object({ data: z.array(z.object({ url: kept(8192) })).min(1) }).nullish().catch(null),
+  error: z.object({ code: z.union([z.string(), z.number()]).transform(String).nullish(), message: z.string().nullish() }).nullish().catch(null),
 })
 
 /** Refusals of this very request, by HTTP status. */
@@ -28,14 +31,24 @@ const failures: Record<string, ErrorCode> = { content_policy_violation: 'content
 /** Nothing of the request can have been read by the provider. */
 const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 
+/** However long a provider asks us to wait, it is asked again within the hour. */
+const longestWaitMs = 3_600_000
 const secondsToMs = (text: string | undefined): number | null => {
   const seconds = Number(text)
-  return text !== undefined && text !== '' && Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null
+  return text !== undefined && text !== '' && Number.isFinite(seconds) && seconds >= 0 ? Math.min(longestWaitMs, seconds * 1000) : null
 }
 
 const header = (headers: Record<string, string | string[] | undefined>, name: string): string | undefined => {
   const value = headers[name]
   return Array.isArray(value) ? value[0] : value
+}
+
+/** Retry-After in seconds. A date is told against the answer's own Date, so that no clock of ours judges it. */
+export function retryAfter(headers: Record<string, string | string[] | undefined>): string | undefined {
+  const text = header(headers, 'retry-after')
+  if (text === undefined || !Number.isNaN(Number(text))) return text
+  const seconds = (Date.parse(text) - Date.parse(header(headers, 'date') ?? '')) / 1000
+  return Number.isNaN(seconds) ? undefined : String(Math.max(0, seconds))
 }
 
 function readRateLimit(headers: Record<string, string | string[] | undefined>): RateLimit | null {
@@ -52,12 +65,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: number; maxConnections?: number }): Provider {
+/** `findByOwnId: false`: for services that speak the same format without keeping `client_business_id`. */
+export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: number; maxConnections?: number; findByOwnId?: boolean }): Provider {
   const agent = new Agent({ connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000, connect: { timeout: 5_000 } })
 
   return {
     name: 'toapis',
-    can: { findByOwnId: true, cancel: false },
+    can: { findByOwnId: options.findByOwnId ?? true, cancel: false },
     expectedMs: 10 * 60_000,
     resultLifeMs: 24 * 3_600_000,
     async create(account, input) {
@@ -71,7 +85,7 @@ export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: n
           bodyTimeout: options.createTimeoutMs,
           signal: AbortSignal.timeout(options.createTimeoutMs),
         })
-        return readCreate(statusCode, header(headers, 'retry-after'), await body.text())
+        return readCreate(statusCode, retryAfter(headers), await body.text())
       } catch (err) {
         const code = (err as { code?: string }).code ?? (err as Error).name
         return notSent.has(code) ? { kind: 'later', retryAfterMs: null, reason: code } : { kind: 'unknown', reason: code }
@@ -86,7 +100,7 @@ export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: n
           bodyTimeout: options.getTimeoutMs,
         })
         const text = await body.text()
-        return { ...readTask(statusCode, header(headers, 'retry-after'), text), rateLimit: readRateLimit(headers) }
+        return { ...readTask(statusCode, retryAfter(headers), text, header(headers, 'date')), rateLimit: readRateLimit(headers) }
       } catch (err) {
         const reason = err instanceof errors.UndiciError ? err.code : ((err as { code?: string }).code ?? (err as Error).name)
         return { answer: { kind: 'none', reason }, taskId: null, rateLimit: null }
@@ -124,42 +138,47 @@ export function readCreate(status: number, retryAfter: string | undefined, text:
   const said = errorBody.safeParse(json)
   if (!said.success) return { kind: 'unknown', reason: `unreadable ${status}` }
   const { code, message } = said.data.error
-  if (status === 429 || (status === 503 && code === 'rate_limit_unavailable')) return { kind: 'later', retryAfterMs: secondsToMs(retryAfter), reason: code }
+  if (status === 429 || (status === 503 && code === 'rate_limit_unavailable')) return { kind: 'later', retryAfterMs: secondsToMs(retryAfter), reason: clip(code) }
   const refusal = refusals[status]
   if (refusal) return { kind: 'refused', error: { code: refusal, message: clip(message || code) } }
-  return { kind: 'unknown', reason: `${status} ${code}` }
+  return { kind: 'unknown', reason: clip(`${status} ${code}`) }
 }
 
-/** What an answer to a look-up or a poll means. */
-export function readTask(status: number, retryAfter: string | undefined, text: string): { answer: TaskAnswer; taskId: string | null } {
+/** What an answer to a look-up or a poll means. `date` is the provider's clock, by which a result's link expires. */
+export function readTask(status: number, retryAfter: string | undefined, text: string, date?: string): { answer: TaskAnswer; taskId: string | null } {
   const json = parseJson(text)
-  if (status === 200) return readTaskBody(json, text)
+  if (status === 200) return readTaskBody(json, text, date)
   const code = errorBody.safeParse(json).data?.error.code
   if (status === 404 && code === 'task_not_found') return { answer: { kind: 'missing' }, taskId: null }
   if (status === 429 || (status === 503 && code === 'rate_limit_unavailable')) return { answer: { kind: 'later', retryAfterMs: secondsToMs(retryAfter) }, taskId: null }
-  return { answer: { kind: 'none', reason: `${status} ${code ?? ''}`.trim() }, taskId: null }
+  return { answer: { kind: 'none', reason: clip(`${status} ${code ?? ''}`).trim() }, taskId: null }
 }
 
-function readTaskBody(json: unknown, text: string): { answer: TaskAnswer; taskId: string | null } {
+function readTaskBody(json: unknown, text: string, date: string | undefined): { answer: TaskAnswer; taskId: string | null } {
   if (json === undefined) return { answer: { kind: 'none', reason: 'not JSON' }, taskId: null }
   const parsed = taskBody.safeParse(json)
   if (!parsed.success) return { answer: { kind: 'unknown', body: text.slice(0, 1000) }, taskId: null }
   const body = parsed.data
   const taskId = body.id ?? body.task_id ?? null
-  return { answer: readStatus(body, text), taskId }
+  return { answer: readStatus(body, text, date), taskId }
 }
 
-function readStatus(body: z.infer<typeof taskBody>, text: string): TaskAnswer {
+function readStatus(body: z.infer<typeof taskBody>, text: string, date: string | undefined): TaskAnswer {
   const percent = body.progress === null || body.progress === undefined ? null : Math.floor(body.progress)
   if (body.status === 'queued' || body.status === 'submitted') return { kind: 'working', phase: 'queued', progress: percent }
   if (body.status === 'in_progress') return { kind: 'working', phase: 'running', progress: percent }
   if (body.status === 'failed') return { kind: 'failed', error: failure(body.error?.code ?? '', body.error?.message ?? '') }
   const url = body.result?.data[0]?.url
-  if (body.status === 'completed' && url) return { kind: 'done', videoUrl: url, expiresAt: toIso(body.expires_at) }
+  if (body.status === 'completed' && url) {
+    const expiresAt = toIso(body.expires_at)
+    if (expiresAt !== null && Date.parse(expiresAt) <= Date.parse(date ?? '')) return { kind: 'failed', error: { code: 'timed_out', message: 'It was done, but the provider’s link to it has expired.' } }
+    return { kind: 'done', videoUrl: url, expiresAt }
+  }
   return { kind: 'unknown', body: text.slice(0, 1000) }
 }
 
-const clip = (message: string) => message.slice(0, 1900)
+/** As much of it as we keep, in characters that can be kept. */
+const clip = (message: string) => message.slice(0, 1900).toWellFormed().replaceAll(/\p{Cc}/gu, ' ')
 
 function failure(code: string, message: string): VideoError {
   return { code: failures[code] ?? 'provider_failed', message: clip(message || code || 'The provider gave no reason.') }
@@ -169,6 +188,7 @@ function failure(code: string, message: string): VideoError {
 function toIso(at: number | string | null | undefined): string | null {
   if (at === null || at === undefined) return null
   const date = typeof at === 'number' ? new Date(at * 1000) : new Date(/^\d+$/.test(at) ? Number(at) * 1000 : at)
-  return Number.isNaN(date.getTime()) ? null : date.toISOString()
+  const year = date.getUTCFullYear()
+  return year >= 1970 && year <= 9999 ? date.toISOString() : null
 }
 

@@ -19,3 +19,6 @@ export class Metrics {
     return new Histogram<L>({ name: `reelkeeper_${name}`, help, buckets, labelNames: [...labelNames], registers: [this.registry] })
   }
 }
+
+/** Every consumer counts what it gives up on under one name. */
+export const deadLetters = (metrics: Metrics) => metrics.counter('dead_letters_total', 'Messages nobody can handle, moved to the dead-letter stream, by kind', ['kind'])

@@ -6,6 +6,9 @@ import { z } from 'zod'
 import { errorCodes, generateVideoSchema, phases, sceneVideoSchema, statuses } from './scene-video.ts'
 
 const videoId = z.uuid()
+/** A KV revision: beyond what the client can count there is none. */
+const epoch = z.string().regex(/^\d{1,16}$/).refine((text) => Number.isSafeInteger(Number(text)))
+const int4 = z.number().int().max(2_147_483_647)
 
 // 1. gateway → submit, core request and reply ----------------------------------------------------------------------
 
@@ -24,7 +27,7 @@ export const generateCommandSchema = z.object({
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
 
 /** Cancel or retry one video; `attempt` null means the current one. */
-export const videoCommandSchema = z.object({ userId: z.uuid(), id: videoId, attempt: z.number().int().min(1).nullable() })
+export const videoCommandSchema = z.object({ userId: z.uuid(), id: videoId, attempt: int4.min(1).nullable() })
 export type VideoCommand = z.infer<typeof videoCommandSchema>
 
 /** Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP. */
@@ -49,7 +52,7 @@ export type Work = z.infer<typeof workSchema>
 
 export const claimSubject = 'video.claim.commit'
 
-export const bidSchema = z.object({ id: videoId, epoch: z.string().regex(/^\d+$/) })
+export const bidSchema = z.object({ id: videoId, epoch })
 export const claimRequestSchema = z.object({ session: z.string(), bids: z.array(bidSchema).max(1000) })
 export type ClaimRequest = z.infer<typeof claimRequestSchema>
 
@@ -91,9 +94,9 @@ export const reportSubject = (id: string) => `video.report.${id}`
 /** `no` counts an owner's reports of one video from 1; (epoch, no) only ever grows. `change` null: still in hand. */
 export const reportSchema = z.object({
   id: videoId,
-  attempt: z.number().int().min(1),
-  epoch: z.string().regex(/^\d+$/),
-  no: z.number().int().min(1),
+  attempt: int4.min(1),
+  epoch,
+  no: int4.min(1),
   change: z
     .object({
       status: z.enum(['generating', 'completed', 'failed']),

@@ -25,11 +25,16 @@ export class Recovery {
       SELECT id FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "taskId" IS NOT NULL ORDER BY id LIMIT ${limit}::int`)
   }
 
-  /** Failed videos with a send whose fate at the provider is not known; within its results' life. */
-  async unsettledVideos(limit = 1_000): Promise<string[]> {
+  /**
+   * Failed videos with a send whose fate at the provider is not known, within its results' life. Each is looked at again when its age has
+   * grown by an eighth, at the earliest after `leastMs`: some seventy times in its life, however often this is asked.
+   */
+  async unsettledVideos(leastMs = 10_000, limit = 500): Promise<string[]> {
     return this.#ids(this.#db.$queryRaw`
-      SELECT DISTINCT v.id FROM "Submission" s JOIN "SceneVideo" v ON v.id = s."videoId"
-      WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - interval '24 hours' LIMIT ${limit}::int`)
+      SELECT v.id FROM "Submission" s JOIN "SceneVideo" v ON v.id = s."videoId"
+      WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - interval '24 hours'
+        AND coalesce(s."lookedAt", s."intentAt") <= now() - greatest(${leastMs}::int * interval '1 millisecond', (coalesce(s."lookedAt", s."intentAt") - s."intentAt") / 8)
+      GROUP BY v.id ORDER BY min(coalesce(s."lookedAt", s."intentAt")) LIMIT ${limit}::int`)
   }
 
   /** The greatest epoch of a video in hand. */

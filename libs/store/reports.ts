@@ -72,7 +72,7 @@ export class ReportWriter {
           "completedAt" = CASE WHEN f.status IN ('completed', 'failed') THEN now() ELSE v."completedAt" END
         FROM fit f WHERE v.id = f.id RETURNING v.*, f.was, f.status AS said, f.epoch AS by
       ), settled AS (
-        UPDATE "Submission" s SET "settledAt" = now() FROM applied a
+        UPDATE "Submission" s SET "settledAt" = now(), outcome = a.said FROM applied a
         WHERE s."videoId" = a.id AND s."taskId" = a."taskId" AND (a.said = 'completed' OR (a.said = 'failed' AND a."errorCode" NOT IN ('cancelled', 'timed_out')))
       ), first_seen AS (
         INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)

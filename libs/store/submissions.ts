@@ -6,21 +6,10 @@ import type { GenerateVideo, SceneVideo, VideoError } from '#libs/scene-video/sc
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
 import { toSceneVideo } from './rows.ts'
+import { failRow, lock, lockOwn, record, Refused, type Tx, type VideoRecord } from './video-row.ts'
 
-type Tx = Prisma.TransactionClient
-export type VideoRecord = Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>
+export { Refused, type VideoRecord }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
-
-/** A command that cannot be carried out; `status` and `code` are what HTTP answers. */
-export class Refused extends Error {
-  readonly status: number
-  readonly code: string
-  constructor(status: number, code: string, detail: string) {
-    super(detail)
-    this.status = status
-    this.code = code
-  }
-}
 
 export interface EffectiveConfig {
   provider: string
@@ -108,7 +97,7 @@ export class SubmissionWriter {
     return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
   }
 
-  async load(id: string): Promise<{ video: VideoRecord; submissions: SubmissionRecord[]; config: EffectiveConfig | null; ageMs: number[]; pastDeadline: boolean } | null> {
+  async load(id: string): Promise<{ video: VideoRecord; submissions: SubmissionRecord[]; config: EffectiveConfig | null; ageMs: number[]; untilDeadlineMs: number | null } | null> {
     const video = await this.#db.sceneVideo.findUnique({ where: { id } })
     if (!video) return null
     const submissions = await this.#db.submission.findMany({ where: { videoId: id }, orderBy: [{ attempt: 'asc' }, { send: 'asc' }] })
@@ -118,43 +107,66 @@ export class SubmissionWriter {
     return {
       video, submissions, config,
       ageMs: submissions.map((submission) => now - submission.intentAt.getTime()),
-      pastDeadline: video.deadlineAt !== null && video.deadlineAt.getTime() <= now,
+      untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
     }
   }
 
   /**
-   * Commits the intent to send. True only for the one caller who inserted it; false when the video is not pending at that
-   * attempt, somebody else's intent has that number, or a cancel was asked for.
+   * Commits the intent to send. True only for the one caller who wrote it; false when the video is not pending at that attempt, an earlier
+   * send may have been accepted, somebody else's intent has that number, or a cancel was asked for. A send known as not accepted makes
+   * room for the next one: however long the provider is away, an attempt has one row.
    */
   async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
-    const inserted = await this.#db.$executeRaw`
-      WITH open AS (
-        SELECT id FROM "SceneVideo" WHERE id = ${id}::uuid AND attempt = ${attempt}::int AND status = 'pending' AND "taskId" IS NULL AND NOT "cancelRequested" FOR UPDATE
-      )
-      INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
-      SELECT id, ${attempt}::int, ${send}::int, ${pins.provider}, ${pins.baseUrl}, ${pins.keyCipher} FROM open ON CONFLICT DO NOTHING`
-    return inserted === 1
-  }
-
-  /** The task is recorded on its attempt whatever became of the video meanwhile; the video moves only if it still waits for it. */
-  async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<void> {
-    await this.#db.$transaction(async (tx) => {
+    return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      await tx.submission.update({ where: { videoId_attempt_send: { videoId: id, attempt, send } }, data: { answer: 'accepted', taskId, answeredAt: new Date(0), detail: how } })
-      await tx.$executeRaw`UPDATE "Submission" SET "answeredAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
-      if (how === 'adopted' ? video.status !== 'pending' : video.attempt !== attempt || video.status !== 'pending') return
-      if (video.taskId !== null) return
-      await tx.$executeRaw`
-        UPDATE "SceneVideo" SET "taskId" = ${taskId}, phase = 'submitted', version = version + 1, "submittedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
-      await record(tx, id, 'submitted', { how })
+      if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested) return false
+      const last = await tx.submission.findFirst({ where: { videoId: id, attempt }, orderBy: { send: 'desc' } })
+      if ((last?.send ?? 0) !== send - 1) return false
+      if (last && !isNotAccepted(last.answer)) return false
+      if (last?.answer === 'later') {
+        await tx.$executeRaw`
+          UPDATE "Submission" SET send = ${send}::int, answer = NULL, detail = NULL, "intentAt" = now(), "answeredAt" = NULL, "settledAt" = NULL
+          WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${last.send}::int`
+      } else {
+        await tx.$executeRaw`
+          INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
+          VALUES (${id}::uuid, ${attempt}::int, ${send}::int, ${pins.provider}, ${pins.baseUrl}, ${pins.keyCipher})`
+      }
+      return true
     })
   }
 
-  /** What is known of a send that was not accepted: `later`, `refused` or `absent`. */
-  async answered(id: string, attempt: number, send: number, answer: 'later' | 'refused' | 'absent', detail: string): Promise<void> {
+  /**
+   * The task is recorded on its attempt whatever became of the video meanwhile; the video moves only if it still waits for it. `late`: it
+   * does not any more; `duplicate`: it has another task of the same attempt.
+   */
+  async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<'taken' | 'late' | 'duplicate'> {
+    return this.#db.$transaction(async (tx) => {
+      const video = await lock(tx, id)
+      const recorded = await tx.$executeRaw`
+        UPDATE "Submission" SET answer = 'accepted', "taskId" = ${taskId}, detail = ${how}, "answeredAt" = now(), "settledAt" = CASE WHEN outcome IS NULL THEN NULL ELSE "settledAt" END
+        WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+      if (recorded !== 1) throw new Error(`send ${send} of attempt ${attempt} of ${id} was never intended`)
+      if (video.taskId === taskId) return 'taken'
+      if (video.taskId !== null) return video.attempt === attempt ? 'duplicate' : 'late'
+      if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt)) return 'late'
+      await tx.$executeRaw`
+        UPDATE "SceneVideo" SET "taskId" = ${taskId}, phase = 'submitted', version = version + 1, "submittedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
+      await record(tx, id, 'submitted', { how })
+      return 'taken'
+    })
+  }
+
+  /** What is known of a send that was not accepted: `later`, `refused` or `absent`; or that nobody will ever know: `lost`. */
+  async answered(id: string, attempt: number, send: number, answer: 'later' | 'refused' | 'absent' | 'lost', detail: string): Promise<void> {
     await this.#db.$executeRaw`
       UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = now()
       WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
+  }
+
+  /** Somebody asked the provider what became of this send. */
+  async looked(id: string, attempt: number, send: number): Promise<void> {
+    await this.#db.$executeRaw`UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
   }
 
   /** Phase throttled, recorded once however long the wait. */
@@ -216,7 +228,7 @@ export class SubmissionWriter {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
       const changed = await tx.$executeRaw`
-        UPDATE "Submission" SET "settledAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND "settledAt" IS NULL`
+        UPDATE "Submission" SET "settledAt" = now(), outcome = ${said} WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND outcome IS NULL`
       if (!changed) return false
       await tx.timeline.create({ data: { videoId: id, version: video.version, attempt, kind: 'late', status: video.status, phase: video.phase, progress: video.progress, service: 'submit', detail: { said, ...detail } } })
       return true
@@ -224,31 +236,5 @@ export class SubmissionWriter {
   }
 }
 
-/** Locks and reads the row. The lock lasts to the end of the transaction. */
-async function lock(tx: Tx, id: string): Promise<VideoRecord> {
-  await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
-  return tx.sceneVideo.findUniqueOrThrow({ where: { id } })
-}
-
-async function lockOwn(tx: Tx, userId: string, id: string, attempt: number | null): Promise<VideoRecord> {
-  await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
-  const video = await tx.sceneVideo.findFirst({ where: { id, userId } })
-  if (!video) throw new Refused(404, 'not_found', 'There is no such video.')
-  if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
-  return video
-}
-
-async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {
-  await tx.$executeRaw`
-    UPDATE "SceneVideo" SET status = 'failed', phase = 'done', version = version + 1, "errorCode" = ${error.code}, "errorMessage" = ${error.message},
-      "completedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
-  await record(tx, id, 'failed', { ...error })
-}
-
-/** Writes the row as it now is to the timeline, its event owed. */
-async function record(tx: Tx, id: string, event: string, detail: Record<string, string> | null = null): Promise<void> {
-  await tx.$executeRaw`
-    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
-    SELECT v.id, v.version, v.attempt, ${event}, ${event}, v.status, v.phase, v.progress, 'submit', ${detail === null ? null : JSON.stringify(detail)}::jsonb, to_jsonb(v) - 'params', true
-    FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
-}
+/** Whether a send with this answer certainly left no task behind. */
+export const isNotAccepted = (answer: string | null): boolean => answer === 'later' || answer === 'absent' || answer === 'refused'

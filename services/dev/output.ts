@@ -1,6 +1,6 @@
 /** Lines for people: plain on a pipe, coloured on a terminal. */
 const colours = { trace: 90, debug: 90, info: 36, warn: 33, error: 31, fatal: 31 } as Record<string, number>
-const hidden = new Set(['level', 'time', 'service', 'msg', 'healthPort'])
+const hidden = new Set(['level', 'time', 'service', 'msg'])
 const isTerminal = process.stdout.isTTY === true
 
 export function say(line: string): void {

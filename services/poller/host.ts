@@ -137,6 +137,11 @@ export class Host {
     return this.videos.get(video.grant.id) === video
   }
 
+  /** Its end waits for no budget: a provider that has us wait for an hour does not put off a deadline or a cancel. */
+  #mustEnd(video: Hosted): boolean {
+    return video.cancel || this.#o.clock.now() >= video.endsAt
+  }
+
   #schedule(video: Hosted, delay: number): void {
     video.nextPollAt = this.#o.clock.now() + delay
     this.#queue.add(video, video.nextPollAt)
@@ -146,10 +151,10 @@ export class Host {
     const { budget, clock, intervalMs } = this.#o
     if (!this.#o.isTrusted()) return this.#schedule(video, 250)
     const wait = budget.take(video.grant.baseUrl)
-    if (wait > 0) return this.#schedule(video, wait)
+    if (wait > 0 && !this.#mustEnd(video)) return this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - this.#o.clock.now())))
     video.polling = true
     try {
-      const { answer, rateLimit } = await this.#o.provider.get({ baseUrl: video.grant.baseUrl, apiKey: video.apiKey }, video.grant.taskId)
+      const { answer, rateLimit } = wait > 0 ? { answer: { kind: 'later', retryAfterMs: wait } as const, rateLimit: null } : await this.#o.provider.get({ baseUrl: video.grant.baseUrl, apiKey: video.apiKey }, video.grant.taskId)
       crashPoint('poll-answered')
       this.#o.polls.inc({ answer: answer.kind })
       if (rateLimit) budget.learn(video.grant.baseUrl, rateLimit)

@@ -7,7 +7,7 @@ import { Ownership } from '#libs/bus/lease.ts'
 import { ownerRecords } from '#libs/bus/ownership-records.ts'
 import { listen, serve } from '#libs/bus/rpc.ts'
 import { consumers, streams } from '#libs/bus/topology.ts'
-import { consumeWork, Later } from '#libs/bus/work.ts'
+import { consumeWork, Later, type DeadTally } from '#libs/bus/work.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -22,6 +22,7 @@ export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs'
   clock: Clock
   log: Logger
   name: string
+  dead?: DeadTally
   ttlMs: number
   slack?: Slack
   /** The provider's query budget per account, shared by all pollers. */
@@ -100,7 +101,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
 
   await ownership.start()
   const gifted = followSession(ownership, clock, stop.signal, receive)
-  const work = consumeWork(bus, { stream: streams.work, consumer: consumers.pollers, schema: workSchema, concurrency: 500, log, clock }, async ({ id }) => {
+  const work = consumeWork(bus, { stream: streams.work, consumer: consumers.pollers, schema: workSchema, concurrency: 500, log, clock, ...(parts.dead ? { dead: parts.dead } : {}) }, async ({ id }) => {
     const outcome = await claims.bid(id)
     if (outcome === 'elsewhere') log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
     if (outcome === 'undecided') throw new Later(ownership.claimsInMs() + 500 * (1 + clock.random()))

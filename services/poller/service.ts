@@ -10,7 +10,7 @@ import { createToapis } from '#libs/provider/toapis.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
-import { Metrics } from '#libs/runtime/metrics.ts'
+import { deadLetters, Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import type { PollerConfig } from './config.ts'
 import { runPoller } from './poller.ts'
@@ -29,6 +29,7 @@ export async function startPoller(config: PollerConfig): Promise<Service> {
     concurrency: config.POLL_CONCURRENCY,
     queryBudget: { perSecond: config.QUERY_PER_SECOND, burst: config.QUERY_BURST },
     keyEncryptionKey: config.KEY_ENCRYPTION_KEY,
+    dead: deadLetters(metrics),
     polls: metrics.counter('polls_total', 'Answers to polls, by meaning', ['answer']),
   })
   const owned = metrics.gauge('owned_videos', 'Videos this poller owns')

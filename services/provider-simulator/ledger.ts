@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { defaults, merge, settingsSchema, type Settings } from './settings.ts'
+import { defaults, merge, patchSchema, type Settings } from './settings.ts'
 
 export interface Task {
   taskId: string
@@ -36,7 +36,7 @@ export class Ledger {
       CREATE INDEX IF NOT EXISTS task_own ON task (ownId);
       CREATE TABLE IF NOT EXISTS settings (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL);`)
     const row = this.#db.prepare('SELECT body FROM settings').get()
-    if (row) this.settings = merge(defaults, settingsSchema.parse(JSON.parse(String(row['body']))))
+    if (row) this.settings = merge(defaults, patchSchema.parse(JSON.parse(String(row['body']))))
   }
 
   saveSettings(settings: Settings): void {
@@ -54,6 +54,10 @@ export class Ledger {
     const row = this.#db.prepare(`SELECT ${columns} FROM task WHERE account = ? AND (taskId = ? OR (ownId = ? AND createdAt <= ?)) ORDER BY createdAt DESC LIMIT 1`)
       .get(account, id, id, now - this.settings.lookupLagMs)
     return row as unknown as Task | undefined
+  }
+
+  byId(taskId: string): Task | undefined {
+    return this.#db.prepare(`SELECT ${columns} FROM task WHERE taskId = ?`).get(taskId) as unknown as Task | undefined
   }
 
   all(): Task[] {

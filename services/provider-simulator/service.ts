@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { z } from 'zod'
+import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { clip } from './clip.ts'
@@ -18,7 +19,6 @@ import { startWebhooks } from './webhooks.ts'
 
 const createSchema = z.object({ model: z.string().min(1), prompt: z.string().min(1), client_business_id: z.string().max(200).optional() })
 const base = '/v1/videos/generations'
-const dayMs = 24 * 3_600_000
 
 export async function startSimulator(config: SimulatorConfig): Promise<Service & { url: string }> {
   const log = createLogger('simulator', config.LOG_LEVEL)
@@ -29,6 +29,14 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
   let url = ''
   const isHit = (fault: Fault) => Math.random() < ledger.settings.faults[fault]
 
+  const expiresAt = (task: Task) => task.endsAt + ledger.settings.resultLifeSeconds * 1000
+  const askToWait = (response: ServerResponse, status: 429 | 503) => {
+    const { retryAfterSeconds: seconds, retryAfterAsDate } = ledger.settings
+    const headers = seconds === null ? {} : { 'Retry-After': retryAfterAsDate ? new Date(now() + seconds * 1000).toUTCString() : String(seconds) }
+    if (status === 503) return sendError(response, 503, 'rate_limit_unavailable', 'Try again later.', headers)
+    return sendError(response, 429, isHit('nullByte') ? 'rate_limit\u0000exceeded' : 'rate_limit_exceeded', 'Too many requests.', headers)
+  }
+
   const present = (task: Task): Record<string, unknown> => {
     const at = now()
     const common = { id: task.taskId, object: 'generation.task', model: task.model, created_at: Math.floor(task.createdAt / 1000) }
@@ -38,8 +46,8 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
       return { ...common, status: at < task.startsAt ? 'queued' : 'in_progress', progress: Math.floor(share * 99) }
     }
     const ended = { ...common, completed_at: Math.floor(task.endsAt / 1000) }
-    if (task.outcome === 'failed') return { ...ended, status: 'failed', progress: 0, error: { code: 'generation_failed', message: 'The model could not generate this video.' } }
-    return { ...ended, status: 'completed', progress: 100, expires_at: Math.floor((task.endsAt + dayMs) / 1000), result: { type: 'video', data: [{ url: `${url}/files/${task.taskId}.mp4`, format: 'mp4' }] } }
+    if (task.outcome === 'failed') return { ...ended, status: 'failed', progress: 0, error: { code: 'generation_failed', message: `The model could not generate this video.${isHit('nullByte') ? '\u0000' : ''}` } }
+    return { ...ended, status: 'completed', progress: 100, expires_at: Math.floor(expiresAt(task) / 1000), result: { type: 'video', data: [{ url: `${url}/files/${task.taskId}.mp4`, format: 'mp4' }] } }
   }
   const webhooks = startWebhooks(ledger, now, present)
 
@@ -56,15 +64,16 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
     }
   }
 
-  const create = (account: string, body: unknown, response: ServerResponse) => {
-    if (isHit('status503')) return sendError(response, 503, 'rate_limit_unavailable', 'Try again later.', { 'Retry-After': '1' })
-    if (isHit('status429')) return sendError(response, 429, 'rate_limit_exceeded', 'Too many requests.', { 'Retry-After': '1' })
+  const create = async (account: string, body: unknown, response: ServerResponse) => {
+    if (isHit('status503')) return askToWait(response, 503)
+    if (isHit('status429')) return askToWait(response, 429)
     const parsed = createSchema.safeParse(body)
     if (!parsed.success) return sendError(response, 400, 'invalid_request', z.prettifyError(parsed.error))
     if (parsed.data.prompt.includes('[policy]') || Math.random() < ledger.settings.policyRate) return sendError(response, 422, 'content_policy_violation', 'The prompt violates the content policy.')
     if (isHit('status500') && Math.random() < 0.5) return sendError(response, 500, 'internal_error', 'Something went wrong.')
     const task = newTask(account, parsed.data)
     ledger.add(task)
+    if (ledger.settings.createdDelayMs) await sleep(ledger.settings.createdDelayMs)
     if (isHit('status500')) return sendError(response, 500, 'internal_error', 'Something went wrong.')
     if (isHit('acceptThenTimeout')) return void setTimeout(() => response.destroy(), 120_000).unref()
     if (isHit('acceptThenReset')) return void response.socket?.destroy()
@@ -73,21 +82,23 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
     return send(response, 200, { ...present(task), metadata: {} })
   }
 
+  const isMissing = (task: Task) => now() >= task.endsAt && now() < task.endsAt + ledger.settings.finishedMissingMs
+
   const query = (account: string, id: string, response: ServerResponse) => {
     polls.note(id, now())
     if (isHit('status500')) return sendError(response, 500, 'internal_error', 'Something went wrong.')
-    if (isHit('status503')) return sendError(response, 503, 'rate_limit_unavailable', 'Try again later.', { 'Retry-After': '1' })
-    if (isHit('status429')) return sendError(response, 429, 'rate_limit_exceeded', 'Too many requests.', { 'Retry-After': '1' })
+    if (isHit('status503')) return askToWait(response, 503)
+    if (isHit('status429')) return askToWait(response, 429)
     if (isHit('malformed')) return void response.writeHead(200, { 'content-type': 'application/json' }).end('{"status": "in_pro')
     const task = ledger.find(account, id, now())
-    if (!task) return sendError(response, 404, 'task_not_found', 'There is no such task.')
+    if (!task || isHit('vanish') || isMissing(task)) return sendError(response, 404, 'task_not_found', 'There is no such task.')
     if (isHit('slowBody')) return dribble(response, JSON.stringify(present(task)))
     return send(response, 200, present(task))
   }
 
   const provider = async (request: IncomingMessage, response: ServerResponse, path: string) => {
     const account = /^Bearer (sk-\S+)$/.exec(request.headers.authorization ?? '')?.[1]
-    if (!account) return sendError(response, 401, 'invalid_api_key', 'The API key is not valid.')
+    if (!account || isHit('status401')) return sendError(response, 401, 'invalid_api_key', 'The API key is not valid.')
     const category: Category = request.method === 'POST' && path === base ? 'submit' : 'query'
     const { headers, waitSeconds } = limits.take(account, category, ledger.settings.tier, now())
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
@@ -110,7 +121,12 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
       ledger.saveSettings(merge(ledger.settings, patchSchema.parse(await readJson(request))))
       return send(response, 200, ledger.settings)
     }
-    if (path.startsWith('/files/')) return sendFile(request, response)
+    const taskId = /^\/files\/(\w+)\.mp4$/.exec(path)?.[1]
+    if (taskId) {
+      const task = ledger.byId(taskId)
+      if (task && now() >= expiresAt(task)) return sendError(response, 410, 'expired', 'This link has expired.')
+      return sendFile(request, response)
+    }
     return sendError(response, 404, 'not_found', 'There is no such route.')
   }
 

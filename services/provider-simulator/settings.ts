@@ -3,6 +3,8 @@ import { z } from 'zod'
 const rate = z.number().min(0).max(1)
 const faults = z.strictObject({
   acceptThenTimeout: rate, acceptThenReset: rate, status500: rate, status503: rate, status429: rate, unknownStatus: rate, malformed: rate, slowBody: rate,
+  /** The key is refused; a task that is there is answered 404; an error code with a null character in it. */
+  status401: rate, vanish: rate, nullByte: rate,
 })
 /** How the outside world behaves. Times in seconds or, where named so, milliseconds. */
 export const settingsSchema = z.strictObject({
@@ -15,6 +17,15 @@ export const settingsSchema = z.strictObject({
   webhookUrl: z.url().nullable(),
   webhookSecret: z.string().nullable(),
   lookupLagMs: z.number().min(0).max(3_600_000),
+  /** An accepted create is answered this much later. */
+  createdDelayMs: z.number().min(0).max(600_000),
+  /** A task is answered 404 for this long after its end. */
+  finishedMissingMs: z.number().min(0).max(86_400_000),
+  /** A result's link lives this long. */
+  resultLifeSeconds: z.number().min(0).max(10_000_000),
+  /** Retry-After of the faults 429 and 503; as an HTTP date where asked for; null: none. */
+  retryAfterSeconds: z.number().min(0).nullable(),
+  retryAfterAsDate: z.boolean(),
 })
 export type Settings = z.infer<typeof settingsSchema>
 export type Fault = keyof Settings['faults']
@@ -23,8 +34,8 @@ export const patchSchema = settingsSchema.partial().extend({ faults: faults.part
 
 export const defaults: Settings = {
   minSeconds: 15, maxSeconds: 45, tier: 'default', failRate: 0, policyRate: 0,
-  faults: { acceptThenTimeout: 0, acceptThenReset: 0, status500: 0, status503: 0, status429: 0, unknownStatus: 0, malformed: 0, slowBody: 0 },
-  webhookUrl: null, webhookSecret: null, lookupLagMs: 0,
+  faults: { acceptThenTimeout: 0, acceptThenReset: 0, status500: 0, status503: 0, status429: 0, unknownStatus: 0, malformed: 0, slowBody: 0, status401: 0, vanish: 0, nullByte: 0 },
+  webhookUrl: null, webhookSecret: null, lookupLagMs: 0, createdDelayMs: 0, finishedMissingMs: 0, resultLifeSeconds: 86_400, retryAfterSeconds: 1, retryAfterAsDate: false,
 }
 
 export const merge = (settings: Settings, patch: z.infer<typeof patchSchema>): Settings =>

@@ -4,7 +4,7 @@
  */
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
-import { bury, decodeOrBury } from '#libs/bus/work.ts'
+import { bury, decodeOrBury, type DeadTally } from '#libs/bus/work.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -12,6 +12,7 @@ import type { Tally } from '#libs/runtime/metrics.ts'
 import { reportSchema, type Report } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import type { Public } from '#libs/store/connect.ts'
+import { isDataFault } from '#libs/store/errors.ts'
 
 export interface ApplyOptions {
   bus: Bus
@@ -20,6 +21,7 @@ export interface ApplyOptions {
   publish(ids: string[]): Promise<number>
   log: Logger
   fates: Tally<'fate'>
+  dead?: DeadTally
   batchMs: number
   batchMax: number
 }
@@ -30,7 +32,7 @@ interface Item {
 }
 
 export function applyReports(options: ApplyOptions): Consuming {
-  const { bus, clock, log, batchMs, batchMax } = options
+  const { bus, clock, batchMs, batchMax } = options
   let gathered: Item[] = []
   let cancel: (() => void) | undefined
   let applying: Promise<void> = Promise.resolve()
@@ -44,7 +46,7 @@ export function applyReports(options: ApplyOptions): Consuming {
     return applying
   }
   const consuming = bus.consume(streams.reports, consumers.status, batchMax * 2, async (job) => {
-    const body = await decodeOrBury(bus, job, reportSchema, log)
+    const body = await decodeOrBury(options, job, reportSchema)
     if (body === undefined) return
     gathered.push({ body, job })
     if (gathered.length >= batchMax) await flush()
@@ -81,22 +83,16 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
 
 /** A batch that Postgres refuses is halved until the one report at fault is alone, and that is dead-lettered. */
 async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promise<void> {
-  const { bus, log } = options
-  if (!isOurFault(err)) {
+  const { log } = options
+  if (!isDataFault(err)) {
     log.warn({ err: (err as Error).message }, 'reports not applied, will be delivered again')
     for (const { job } of batch) job.nak(1_000)
     return
   }
-  if (batch.length === 1) return bury(bus, batch[0]!.job, `refused by Postgres: ${(err as Error).message}`, log)
+  if (batch.length === 1) return bury(options, batch[0]!.job, `refused by Postgres: ${(err as Error).message}`)
   const middle = batch.length >> 1
   await applyBatch(options, batch.slice(0, middle))
   await applyBatch(options, batch.slice(middle))
-}
-
-/** Errors of the data (SQLSTATE class 22, 23), not of the server or the way to it. */
-function isOurFault(err: unknown): boolean {
-  const code = (err as { meta?: { driverAdapterError?: { cause?: { originalCode?: string } } } }).meta?.driverAdapterError?.cause?.originalCode ?? ''
-  return /^2[23]/.test(code)
 }
 
 async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[]): Promise<void> {

@@ -10,7 +10,7 @@ import { ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
-import { Metrics } from '#libs/runtime/metrics.ts'
+import { deadLetters, Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
@@ -33,6 +33,7 @@ export async function startStatus(config: StatusConfig): Promise<Service> {
     ensureStreams: () => ensureTopology(bus, () => recovery.raiseGeneration(), config.EVENT_DAYS),
     remakeOwnership: () => remakeOwnership(bus, () => recovery.raiseGeneration()),
     fates: metrics.counter('reports_total', 'Reports by fate', ['fate']),
+    dead: deadLetters(metrics),
     batchMs: config.BATCH_MS,
     batchMax: config.BATCH_MAX,
   })

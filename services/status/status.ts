@@ -13,7 +13,7 @@ import type { Recovery } from '#libs/store/recovery.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import { applyReports, type ApplyOptions } from './apply-reports.ts'
 
-export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'batchMs' | 'batchMax'> {
+export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batchMs' | 'batchMax'> {
   bus: Bus
   clock: Clock
   log: Logger

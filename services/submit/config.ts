@@ -8,6 +8,8 @@ export const submitSettings = z.object({
   NATS_URL: z.string(),
   TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
   TOAPIS_API_KEY: z.string().min(1, 'the key for toapis; videos of users without one of their own use it'),
+  /** False for services of the same format that do not keep our own id: a lost answer then ends in `submission_unknown`. */
+  TOAPIS_FIND_BY_OWN_ID: z.stringbool().default(true),
   TOAPIS_MODEL: z.string().default('sora-2'),
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
   /** How long an answer to a create is waited for. */
@@ -17,5 +19,7 @@ export const submitSettings = z.object({
   /** Absent for this long after the intent means not accepted: create time-out + send window + delivery + look-up lag. */
   LOOKUP_WINDOW_MS: milliseconds(60_000),
   CREATE_CONCURRENCY: z.coerce.number().int().min(1).max(1000).default(50),
+}).refine((config) => config.LOOKUP_WINDOW_MS >= config.CREATE_TIMEOUT_MS + config.SEND_WINDOW_MS, {
+  path: ['LOOKUP_WINDOW_MS'], message: 'must be at least CREATE_TIMEOUT_MS + SEND_WINDOW_MS, or a create may still arrive when it is taken for absent',
 })
 export type SubmitConfig = z.infer<typeof submitSettings>

@@ -11,7 +11,7 @@ import { createToapis } from '#libs/provider/toapis.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { startHealthServer } from '#libs/runtime/health.ts'
-import { Metrics } from '#libs/runtime/metrics.ts'
+import { deadLetters, Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
@@ -26,7 +26,7 @@ export async function startSubmit(config: SubmitConfig): Promise<Service> {
   const bus = await connectBus({ url: config.NATS_URL, name: 'submit', log })
   const db = openDatabase(config.DATABASE_URL, 12)
   const outbox = new Outbox(db)
-  const provider = createToapis({ createTimeoutMs: config.CREATE_TIMEOUT_MS, getTimeoutMs: 10_000 })
+  const provider = createToapis({ createTimeoutMs: config.CREATE_TIMEOUT_MS, getTimeoutMs: 10_000, findByOwnId: config.TOAPIS_FIND_BY_OWN_ID })
   const metrics = new Metrics()
   await waitForTopology(bus, log)
   const submit = await runSubmit(
@@ -36,6 +36,10 @@ export async function startSubmit(config: SubmitConfig): Promise<Service> {
       store: new SubmissionWriter(db),
       publish: (id) => publishOwed(bus, outbox, [id]).catch((err: unknown) => log.warn({ err: (err as Error).message, video: id }, 'event stays owed')),
       creates: metrics.counter('creates_total', 'Answers to creates, by meaning', ['answer']),
+      lookups: metrics.counter('lookups_total', 'Answers to look-ups of earlier sends, by meaning', ['answer']),
+      late: metrics.counter('late_results_total', 'Results that came after their video had ended', ['said']),
+      duplicates: metrics.counter('duplicate_tasks_total', 'Second tasks of one attempt seen at the provider'),
+      dead: deadLetters(metrics),
       throttledUntil: new Map(),
     },
     new Recovery(db),

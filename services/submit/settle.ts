@@ -1,18 +1,30 @@
-/** What became of the tasks of a video that ended without them: a late success goes onto the timeline with its link. */
+/** What became of the tasks of a video that ended without them: a late success goes onto the timeline with its link, and is counted. */
 import { Later } from '#libs/bus/work.ts'
-import { ownId } from '#libs/scene-video/scene-video.ts'
-import { accountOf, type SubmitContext } from './submit-video.ts'
+import { ask, isAbsent, isAskable, recordTask } from './look-up.ts'
+import type { SubmitContext } from './submit-video.ts'
 
 export async function settleVideo(context: SubmitContext, id: string): Promise<void> {
-  const loaded = await context.store.load(id)
+  const { config, log, late, store } = context
+  const loaded = await store.load(id)
   if (!loaded || loaded.video.status !== 'failed') return
-  for (const submission of loaded.submissions) {
+  for (const [index, submission] of loaded.submissions.entries()) {
     if (submission.settledAt !== null) continue
-    const { answer } = await context.provider.get(accountOf(context, submission), submission.taskId ?? ownId(id, submission.attempt))
-    if (answer.kind === 'later') throw new Later(answer.retryAfterMs ?? 10_000)
+    const { attempt, send } = submission
+    const ageMs = loaded.ageMs[index]!
+    if (!isAskable(context, submission)) {
+      if (ageMs >= config.LOOKUP_WINDOW_MS) await store.answered(id, attempt, send, 'lost', 'cannot be looked up')
+      continue
+    }
+    await store.looked(id, attempt, send)
+    const { answer, taskId } = await ask(context, submission)
+    if (answer.kind === 'later') throw new Later(Math.min(answer.retryAfterMs ?? 10_000, 60_000))
+    if (taskId !== null && submission.taskId === null) await recordTask(context, submission, taskId, 'lookup')
+    if (isAbsent(context, submission, answer, ageMs)) await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
     if (answer.kind !== 'done' && answer.kind !== 'failed') continue
-    const detail = answer.kind === 'done' ? { videoUrl: answer.videoUrl, expiresAt: answer.expiresAt } : { code: answer.error.code }
     const said = answer.kind === 'done' ? 'completed' : 'failed'
-    if (await context.store.noteLate(id, submission.attempt, submission.send, said, detail)) context.log.warn({ video: id, said }, 'Late result noted')
+    const detail = answer.kind === 'done' ? { videoUrl: answer.videoUrl, expiresAt: answer.expiresAt } : { code: answer.error.code }
+    if (!(await store.noteLate(id, attempt, send, said, detail))) continue
+    late.inc({ said })
+    log.warn({ video: id, said }, 'Late result noted')
   }
 }

@@ -2,10 +2,10 @@
  * One pending video, one step further: look up what may have been accepted, else intend and send.
  *
  * Throws Later to be called again. Never sends while an earlier send of this attempt, or of an earlier attempt, may still
- * have been accepted.
+ * have been accepted. A deadline or a cancel ends the video also while a send is in doubt: that send stays watched.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import { Later, publishWork } from '#libs/bus/work.ts'
+import { Later, publishWork, type DeadTally } from '#libs/bus/work.ts'
 import type { Account, CreateAnswer, Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -17,6 +17,7 @@ import { ownId, type VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Pins, SubmissionRecord, SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
+import { lookUpSends, recordTask } from './look-up.ts'
 
 export interface SubmitContext {
   config: Pick<SubmitConfig, 'TOAPIS_BASE_URL' | 'TOAPIS_API_KEY' | 'TOAPIS_MODEL' | 'KEY_ENCRYPTION_KEY' | 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS' | 'CREATE_CONCURRENCY'>
@@ -27,12 +28,18 @@ export interface SubmitContext {
   clock: Clock
   publish(id: string): Promise<unknown>
   creates: Tally<'answer'>
+  lookups: Tally<'answer'>
+  late: Tally<'said'>
+  duplicates: Tally<never>
+  dead: DeadTally
   /** Per account: no create before this monotonic instant, as the provider asked. */
   throttledUntil: Map<string, number>
 }
 
-type Loaded = NonNullable<Awaited<ReturnType<SubmissionWriter['load']>>>
-const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)
+export type Loaded = NonNullable<Awaited<ReturnType<SubmissionWriter['load']>>>
+/** However long the wait: looked at this often, so that a deadline and a cancel are noticed and the row is touched. */
+const longestSleepMs = 45_000
+const later = ({ untilDeadlineMs }: Loaded, ms: number) => new Later(Math.max(50, Math.min(ms, longestSleepMs, untilDeadlineMs ?? Infinity)))
 
 export async function submitVideo(context: SubmitContext, id: string): Promise<void> {
   const loaded = await context.store.load(id)
@@ -42,78 +49,47 @@ export async function submitVideo(context: SubmitContext, id: string): Promise<v
   if (video.status !== 'pending') return
   await context.store.touch(id)
   if (video.provider !== context.provider.name) return fail(context, id, video.attempt, { code: 'unknown_provider', message: `No provider is called ${video.provider}.` })
-  if (await lookUpOpenSends(context, loaded)) return handOver(context, id)
-  if (video.cancelRequested) return fail(context, id, video.attempt, { code: 'cancelled', message: 'Cancelled before the provider accepted it.' })
-  if (loaded.pastDeadline) return fail(context, id, video.attempt, { code: 'timed_out', message: 'The deadline passed before the provider accepted it.' })
+  const finding = await lookUpSends(context, loaded)
+  if (finding.kind === 'taken') return handOver(context, id)
+  const inDoubt = finding.kind === 'clear' ? '' : ' A send is in doubt; what it became is watched, and a retry takes it.'
+  if (loaded.untilDeadlineMs !== null && loaded.untilDeadlineMs <= 0) return fail(context, id, video.attempt, { code: 'timed_out', message: `The deadline passed before the provider’s acceptance was known.${inDoubt}` })
+  if (video.cancelRequested) return fail(context, id, video.attempt, { code: 'cancelled', message: `Cancelled before the provider’s acceptance was known.${inDoubt}` })
+  if (finding.kind === 'unknown') return fail(context, id, video.attempt, { code: 'submission_unknown', message: 'The provider may or may not have accepted it, and cannot be asked any more.' })
+  if (finding.kind === 'wait') throw later(loaded, finding.ms)
   return intendAndSend(context, loaded)
 }
 
-/**
- * Settles every send that may have been accepted, of this attempt and of earlier ones. True when a task was found that the
- * video takes. @throws Later while somebody may still be accepting one.
- */
-async function lookUpOpenSends(context: SubmitContext, { video, submissions, ageMs }: Loaded): Promise<boolean> {
-  for (const [index, submission] of submissions.entries()) {
-    if (submission.answer === 'accepted' && submission.attempt !== video.attempt && (await adopt(context, submission))) return true
-    if (submission.answer !== null) continue
-    if (await lookUp(context, submission, ageMs[index]!)) return true
-  }
-  return false
-}
-
-/** Takes over an earlier attempt's task unless the provider says it failed. */
-async function adopt(context: SubmitContext, submission: SubmissionRecord): Promise<boolean> {
-  const { answer } = await context.provider.get(accountOf(context, submission), submission.taskId!)
-  if (answer.kind === 'failed') return false
-  if (answer.kind !== 'working' && answer.kind !== 'done') throw new Later(jitter(context, 5_000))
-  await context.store.accepted(submission.videoId, submission.attempt, submission.send, submission.taskId!, 'adopted')
-  context.log.info({ video: submission.videoId, taskId: submission.taskId }, 'Earlier task adopted')
-  return true
-}
-
-/** True when found; false when absent for the whole window, so certainly not accepted. @throws Later in between */
-async function lookUp(context: SubmitContext, submission: SubmissionRecord, ageMs: number): Promise<boolean> {
-  const { videoId, attempt, send } = submission
-  const { answer, taskId } = await context.provider.get(accountOf(context, submission), ownId(videoId, attempt))
-  if (taskId !== null) {
-    await context.store.accepted(videoId, attempt, send, taskId, 'lookup')
-    context.log.info({ video: videoId, taskId }, 'Lost answer found by own id')
-    return true
-  }
-  const over = ageMs >= context.config.LOOKUP_WINDOW_MS
-  if (answer.kind !== 'missing' || !over) throw new Later(jitter(context, Math.min(5_000, Math.max(500, ageMs / 4))))
-  await context.store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
-  return false
-}
-
-async function intendAndSend(context: SubmitContext, { video, submissions, config: own }: Loaded): Promise<void> {
+async function intendAndSend(context: SubmitContext, loaded: Loaded): Promise<void> {
   const { config, store, clock } = context
+  const { video, submissions } = loaded
   const { id, attempt } = video
-  const pins = pinsOf(context, own, submissions.findLast((one) => one.attempt === attempt))
-  const wait = (context.throttledUntil.get(accountKey(pins)) ?? 0) - clock.now()
-  if (wait > 0) return throttle(context, id, attempt, wait, 'waiting for the provider’s rate limit')
+  const last = submissions.findLast((one) => one.attempt === attempt)
+  const pins = pinsOf(context, loaded.config, last)
+  const account = { baseUrl: pins.baseUrl, apiKey: decrypt(pins.keyCipher, config.KEY_ENCRYPTION_KEY) }
+  const wait = (context.throttledUntil.get(accountKey(account)) ?? 0) - clock.now()
+  if (wait > 0) return throttle(context, loaded, wait, 'waiting for the provider’s rate limit')
 
-  const send = submissions.filter((one) => one.attempt === attempt).length + 1
+  const send = (last?.send ?? 0) + 1
   const begun = clock.now()
-  if (!(await store.intend(id, attempt, send, pins))) throw new Later(jitter(context, 1_000))
+  if (!(await store.intend(id, attempt, send, pins))) throw new Later(1_000 * (0.75 + clock.random() / 2))
   crashPoint('intent-committed')
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
     throw new Later(0)
   }
   const params = video.params as Record<string, never>
-  const answer = await context.provider.create({ baseUrl: pins.baseUrl, apiKey: decrypt(pins.keyCipher, config.KEY_ENCRYPTION_KEY) }, { ...params, ownId: ownId(id, attempt), model: video.model, prompt: video.prompt })
+  const answer = await context.provider.create(account, { ...params, ownId: ownId(id, attempt), model: video.model, prompt: video.prompt })
   crashPoint('create-answered')
   context.creates.inc({ answer: answer.kind })
-  return onAnswer(context, { id, attempt, send, pins }, answer)
+  return onAnswer(context, loaded, { send, account }, answer)
 }
 
-async function onAnswer(context: SubmitContext, sent: { id: string; attempt: number; send: number; pins: Pins }, answer: CreateAnswer): Promise<void> {
-  const { id, attempt, send, pins } = sent
+async function onAnswer(context: SubmitContext, loaded: Loaded, { send, account }: { send: number; account: Account }, answer: CreateAnswer): Promise<void> {
   const { store, log } = context
+  const { id, attempt } = loaded.video
   switch (answer.kind) {
     case 'accepted':
-      await store.accepted(id, attempt, send, answer.taskId, 'answer')
+      await recordTask(context, { videoId: id, attempt, send }, answer.taskId, 'answer')
       crashPoint('acceptance-recorded')
       log.info({ video: id, taskId: answer.taskId, attempt }, 'Submitted')
       return handOver(context, id)
@@ -123,8 +99,8 @@ async function onAnswer(context: SubmitContext, sent: { id: string; attempt: num
     case 'later': {
       await store.answered(id, attempt, send, 'later', answer.reason)
       const wait = answer.retryAfterMs ?? Math.min(30_000, 500 * 2 ** Math.min(send, 7))
-      context.throttledUntil.set(accountKey(pins), context.clock.now() + wait)
-      return throttle(context, id, attempt, wait, answer.reason)
+      context.throttledUntil.set(accountKey(account), context.clock.now() + wait)
+      return throttle(context, loaded, wait, answer.reason)
     }
     case 'unknown':
       log.warn({ video: id, attempt, reason: answer.reason }, 'Answer to the create is lost; looking it up by own id')
@@ -132,9 +108,10 @@ async function onAnswer(context: SubmitContext, sent: { id: string; attempt: num
   }
 }
 
-async function throttle(context: SubmitContext, id: string, attempt: number, waitMs: number, reason: string): Promise<never> {
+async function throttle(context: SubmitContext, loaded: Loaded, waitMs: number, reason: string): Promise<never> {
+  const { id, attempt } = loaded.video
   if (await context.store.throttled(id, attempt, reason)) await context.publish(id)
-  throw new Later(waitMs + context.clock.random() * Math.max(1_000, waitMs))
+  throw later(loaded, waitMs + context.clock.random() * Math.max(1_000, waitMs))
 }
 
 async function fail(context: SubmitContext, id: string, attempt: number, error: VideoError): Promise<void> {
@@ -160,9 +137,5 @@ function pinsOf(context: SubmitContext, own: Loaded['config'], earlier: Submissi
   }
 }
 
-/** System keys are one account per base URL; a user's own key is told apart by its cipher text. */
-const accountKey = (pins: Pins) => pins.baseUrl
-
-export function accountOf(context: SubmitContext, pins: { baseUrl: string; keyCipher: string }): Account {
-  return { baseUrl: pins.baseUrl, apiKey: decrypt(pins.keyCipher, context.config.KEY_ENCRYPTION_KEY) }
-}
+/** Who the provider's rate limits are about. */
+const accountKey = ({ baseUrl, apiKey }: Account) => `${baseUrl} ${apiKey}`

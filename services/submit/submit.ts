@@ -6,6 +6,7 @@ import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { commandSubject, generateCommandSchema, nudgeSubject, submitWorkSubject, videoCommandSchema, workSchema, type CommandReply } from '#libs/scene-video/messages.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
+import { isDataFault, isStoreOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/store/submissions.ts'
 import { settleVideo } from './settle.ts'
 import { submitVideo, type SubmitContext } from './submit-video.ts'
@@ -16,6 +17,7 @@ async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> 
     return await run()
   } catch (err) {
     if (err instanceof Refused) return { ok: false, status: err.status, code: err.code, detail: err.message }
+    if (isDataFault(err)) return { ok: false, status: 400, code: 'invalid_request', detail: 'A value has characters that cannot be stored.' }
     throw err
   }
 }
@@ -57,9 +59,10 @@ export async function runSubmit(context: SubmitContext, recovery: Pick<Public<Re
   for (const id of unfinished) await publishWork(bus, submitWorkSubject(id), { id })
   log.info({ count: unfinished.length }, `Found ${unfinished.length} unfinished videos to submit or look up`)
 
+  const policy = { log, clock, dead: context.dead, isOutage: isStoreOutage }
   const work = [
-    consumeWork(bus, { stream: streams.work, consumer: consumers.submit, schema: workSchema, concurrency: config.CREATE_CONCURRENCY, log, clock }, ({ id }) => submitVideo(context, id)),
-    consumeWork(bus, { stream: streams.work, consumer: consumers.settle, schema: workSchema, concurrency: 10, log, clock }, ({ id }) => settleVideo(context, id)),
+    consumeWork(bus, { stream: streams.work, consumer: consumers.submit, schema: workSchema, concurrency: config.CREATE_CONCURRENCY, ...policy }, ({ id }) => submitVideo(context, id)),
+    consumeWork(bus, { stream: streams.work, consumer: consumers.settle, schema: workSchema, concurrency: 10, ...policy }, ({ id }) => settleVideo(context, id)),
   ]
   return {
     isHealthy: () => work.every((one) => one.isHealthy()),

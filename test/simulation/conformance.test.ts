@@ -159,7 +159,8 @@ describe(`the store in memory, seed ${seed}`, () => {
     const id = world.pick(ids)
     const row = memory.videos.get(id)
     const attempt = world.chance(0.85) ? (row?.attempt ?? 1) : world.pick([1, 2, 3])
-    const send = world.pick([1, 1, 2])
+    const sent = Math.max(0, ...memory.submissions.filter((one) => one.videoId === id && one.attempt === attempt).map((one) => one.send))
+    const send = world.chance(0.8) ? Math.max(1, sent + world.pick([0, 0, 1])) : world.pick([1, 2, 3])
     const epoch = world.chance(0.7) ? String(row?.epoch ?? 0n) : String(world.pick([1, 2, 3, 4_294_967_296, 4_294_967_299]))
     const no = world.chance(0.7) ? (row?.reportNo ?? 0) + 1 : world.pick([1, 2, 3])
     const error = { code: world.pick(['cancelled', 'provider_failed', 'timed_out'] as const), message: 'no' }
@@ -169,6 +170,7 @@ describe(`the store in memory, seed ${seed}`, () => {
       videoUrl: status === 'completed' ? 'https://example.com/v.mp4' : null, videoUrlExpiresAt: status === 'completed' ? '2026-02-01T00:00:00.000Z' : null, error: status === 'failed' ? error : null,
     }
     const session = world.pick(['s1', 's2'])
+    const known = world.pick(['later', 'later', 'absent', 'refused', 'lost'] as const)
     const accept = (store: Store) => store.accepted(id, attempt, send, `task-${id}-${attempt}`, 'answer')
     const bid = world.chance(0.5) ? epoch : String((row?.epoch ?? 0n) + BigInt(world.pick([-1, 1, 2, 4_294_967_296])))
     const claim = async (store: Store) =>
@@ -177,7 +179,7 @@ describe(`the store in memory, seed ${seed}`, () => {
       (store) => store.intend(id, attempt, send, pins),
       (store) => store.intend(id, attempt, send, pins),
       accept, accept, accept,
-      (store) => store.answered(id, attempt, send, 'later', 'x'),
+      (store) => store.answered(id, attempt, send, known, 'x'),
       (store) => store.throttled(id, attempt, 'x'),
       (store) => store.failPending(id, attempt, error),
       async (store) => {
@@ -188,9 +190,9 @@ describe(`the store in memory, seed ${seed}`, () => {
       claim, claim, claim,
       ...Array.from({ length: 6 }, () => async (store: Store) => [...(await store.apply([{ id, attempt, epoch, no, change }]))]),
       async (store) => (await store.owed([id], 100)).map((one) => [one.event, one.body.version, one.body.status, one.body.phase, one.body.progress]),
-      async (store) => (await store.load(id))?.submissions.map((one) => [one.attempt, one.send, one.answer, one.taskId, one.settledAt !== null]),
+      async (store) => (await store.load(id))?.submissions.map((one) => [one.attempt, one.send, one.answer, one.taskId, one.settledAt !== null, one.outcome]),
       (store) => store.noteLate(id, attempt, send, 'completed', {}),
-      async (store) => (await store.unsettledVideos()).toSorted(),
+      async (store) => (await store.unsettledVideos(0)).toSorted(),
       async (store) => (await store.videosWithOpenTask()).toSorted(),
     ]
     // A task can only be recorded on a send that was intended.

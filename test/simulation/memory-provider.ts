@@ -25,12 +25,14 @@ export class MemoryProvider {
   readonly tasks: Task[] = []
   readonly #world: World
   faults: ProviderFaults
+  readonly findsByOwnId: boolean
   /** Told before a create is accepted. */
   onAccept: (ownId: string, earlier: Task[]) => void = () => {}
 
-  constructor(world: World, faults: ProviderFaults) {
+  constructor(world: World, faults: ProviderFaults, findsByOwnId: boolean) {
     this.#world = world
     this.faults = faults
+    this.findsByOwnId = findsByOwnId
   }
 
   isEnded(task: Task): boolean {
@@ -42,7 +44,7 @@ export class MemoryProvider {
     const reach = <T>(timeoutMs: number, answer: () => T) => call(process, { weather, timeoutMs, isUp: () => true, fail: () => new Error('no answer') }, answer)
     return {
       name: 'toapis',
-      can: { findByOwnId: true, cancel: false },
+      can: { findByOwnId: this.findsByOwnId, cancel: false },
       expectedMs: 10 * 60_000,
       resultLifeMs: 24 * 3_600_000,
       create: (_account: Account, request: CreateRequest) =>
@@ -70,7 +72,7 @@ export class MemoryProvider {
   #get(id: string): { answer: TaskAnswer; taskId: string | null; rateLimit: null } {
     const world = this.#world
     if (world.chance(this.faults.miss)) return { answer: { kind: 'none', reason: '502' }, taskId: null, rateLimit: null }
-    const task = this.tasks.find((one) => one.taskId === id || one.ownId === id)
+    const task = this.tasks.find((one) => one.taskId === id || (this.findsByOwnId && one.ownId === id))
     if (!task) return { answer: { kind: 'missing' }, taskId: null, rateLimit: null }
     const { taskId } = task
     if (!this.isEnded(task)) {

@@ -8,7 +8,7 @@ import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
 import type { Fate } from '#libs/store/reports.ts'
-import { Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
+import { isNotAccepted, Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
 
 export interface TimelineRow {
   id: number
@@ -99,28 +99,40 @@ export class MemoryStore {
     const submissions = this.submissions.filter((one) => one.videoId === id).toSorted((a, b) => a.attempt - b.attempt || a.send - b.send)
     return {
       video: { ...video }, submissions: submissions.map((one) => ({ ...one })), config: null,
-      ageMs: submissions.map((one) => now - one.intentAt.getTime()), pastDeadline: video.deadlineAt !== null && video.deadlineAt.getTime() <= now,
+      ageMs: submissions.map((one) => now - one.intentAt.getTime()), untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
     }
   }
 
   async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
     const video = this.#video(id)
-    if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested || this.#submission(id, attempt, send)) return false
-    this.submissions.push({ videoId: id, attempt, send, ...pins, answer: null, detail: null, taskId: null, intentAt: this.#date(), answeredAt: null, settledAt: null })
+    if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested) return false
+    const last = this.submissions.filter((one) => one.videoId === id && one.attempt === attempt).toSorted((a, b) => a.send - b.send).at(-1)
+    if ((last?.send ?? 0) !== send - 1 || (last && !isNotAccepted(last.answer))) return false
+    const fresh = { send, answer: null, detail: null, intentAt: this.#date(), answeredAt: null, settledAt: null }
+    if (last?.answer === 'later') Object.assign(last, fresh)
+    else this.submissions.push({ videoId: id, attempt, ...pins, taskId: null, outcome: null, lookedAt: null, ...fresh })
     return true
   }
 
-  async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<void> {
+  async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<'taken' | 'late' | 'duplicate'> {
     const video = this.#video(id)
-    Object.assign(this.#submission(id, attempt, send)!, { answer: 'accepted', taskId, detail: how, answeredAt: this.#date() })
-    if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt) || video.taskId !== null) return
+    const submission = this.#submission(id, attempt, send)!
+    Object.assign(submission, { answer: 'accepted', taskId, detail: how, answeredAt: this.#date(), settledAt: submission.outcome === null ? null : submission.settledAt })
+    if (video.taskId === taskId) return 'taken'
+    if (video.taskId !== null) return video.attempt === attempt ? 'duplicate' : 'late'
+    if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt)) return 'late'
     Object.assign(video, { taskId, phase: 'submitted', version: video.version + 1, submittedAt: this.#date(), updatedAt: this.#date() })
     this.#record(video, 'submitted')
+    return 'taken'
   }
 
-  async answered(id: string, attempt: number, send: number, answer: 'later' | 'refused' | 'absent', detail: string): Promise<void> {
+  async answered(id: string, attempt: number, send: number, answer: 'later' | 'refused' | 'absent' | 'lost', detail: string): Promise<void> {
     const submission = this.#submission(id, attempt, send)
     if (submission && submission.answer !== 'accepted') Object.assign(submission, { answer, detail, answeredAt: this.#date(), settledAt: this.#date() })
+  }
+
+  async looked(id: string, attempt: number, send: number): Promise<void> {
+    this.#submission(id, attempt, send)!.lookedAt = this.#date()
   }
 
   async throttled(id: string, attempt: number, _reason: string): Promise<boolean> {
@@ -168,8 +180,8 @@ export class MemoryStore {
 
   async noteLate(id: string, attempt: number, send: number, said: 'completed' | 'failed', _detail: Record<string, string | null>): Promise<boolean> {
     const submission = this.#submission(id, attempt, send)
-    if (!submission || submission.settledAt !== null) return false
-    submission.settledAt = this.#date()
+    if (!submission || submission.outcome !== null) return false
+    Object.assign(submission, { settledAt: this.#date(), outcome: said })
     this.#note(this.#video(id), `late ${said}`)
     return true
   }
@@ -232,7 +244,7 @@ export class MemoryStore {
       errorCode: change.error?.code ?? null, errorMessage: change.error?.message ?? null, completedAt: isTerminal(change.status) ? at : video.completedAt,
     })
     const settles = change.status === 'completed' || (change.status === 'failed' && !['cancelled', 'timed_out'].includes(change.error?.code ?? ''))
-    if (settles && video.taskId !== null) for (const one of this.submissions) if (one.videoId === id && one.taskId === video.taskId) one.settledAt = at
+    if (settles && video.taskId !== null) for (const one of this.submissions) if (one.videoId === id && one.taskId === video.taskId) Object.assign(one, { settledAt: at, outcome: change.status })
     this.#record(video, change.status === 'generating' ? (was === 'pending' ? 'generating' : 'progress') : change.status, cause)
     return 'applied'
   }
@@ -289,9 +301,13 @@ export class MemoryStore {
     return this.#open(true).map((video) => video.id)
   }
 
-  async unsettledVideos(): Promise<string[]> {
+  async unsettledVideos(leastMs = 10_000): Promise<string[]> {
     const now = this.#date().getTime()
-    const unsettled = this.submissions.filter((one) => one.settledAt === null && this.#video(one.videoId).status === 'failed' && now - one.intentAt.getTime() < lookUpLifeMs)
+    const isDue = ({ intentAt, lookedAt }: SubmissionRecord) => {
+      const last = (lookedAt ?? intentAt).getTime()
+      return last <= now - Math.max(leastMs, (last - intentAt.getTime()) / 8) && now - intentAt.getTime() < lookUpLifeMs
+    }
+    const unsettled = this.submissions.filter((one) => one.settledAt === null && this.#video(one.videoId).status === 'failed' && isDue(one))
     return [...new Set(unsettled.map((one) => one.videoId))]
   }
 

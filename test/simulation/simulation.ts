@@ -76,7 +76,7 @@ class Simulation {
     this.weather = { loss: world.between(0, 0.03), slow: world.between(0, 0.05), longest: world.between(50, 4_000) }
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now)
-    this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) })
+    this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) }, seed % 8 !== 0)
     this.laws = new Laws(world, this)
     this.#user = new Process(world, 'user')
     this.#userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
@@ -154,7 +154,7 @@ class Simulation {
     const keyText = key.toString('base64')
     return runSubmit({
       config: { TOAPIS_BASE_URL: 'https://example.com', TOAPIS_API_KEY: keyText, TOAPIS_MODEL: 'm', KEY_ENCRYPTION_KEY: key, SEND_WINDOW_MS: 2_000, LOOKUP_WINDOW_MS: lookUpWindowMs, CREATE_CONCURRENCY: 20 },
-      bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter,
+      bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter, lookups: counter, late: counter, duplicates: counter, dead: counter,
       provider: this.provider.port(process, this.weather, () => {}),
       publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
     }, store, () => this.world.uuid())

@@ -1,0 +1,47 @@
+/** One video's row within a transaction: locked, failed, written to the timeline. Whatever may race serialises on it. */
+import type { VideoError } from '#libs/scene-video/scene-video.ts'
+import type { Database } from './connect.ts'
+import type { Prisma } from './generated/client.ts'
+
+export type Tx = Prisma.TransactionClient
+export type VideoRecord = Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>
+
+/** A command that cannot be carried out; `status` and `code` are what HTTP answers. */
+export class Refused extends Error {
+  readonly status: number
+  readonly code: string
+  constructor(status: number, code: string, detail: string) {
+    super(detail)
+    this.status = status
+    this.code = code
+  }
+}
+
+/** Locks and reads the row. The lock lasts to the end of the transaction. */
+export async function lock(tx: Tx, id: string): Promise<VideoRecord> {
+  await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
+  return tx.sceneVideo.findUniqueOrThrow({ where: { id } })
+}
+
+export async function lockOwn(tx: Tx, userId: string, id: string, attempt: number | null): Promise<VideoRecord> {
+  await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
+  const video = await tx.sceneVideo.findFirst({ where: { id, userId } })
+  if (!video) throw new Refused(404, 'not_found', 'There is no such video.')
+  if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
+  return video
+}
+
+export async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE "SceneVideo" SET status = 'failed', phase = 'done', version = version + 1, "errorCode" = ${error.code}, "errorMessage" = ${error.message},
+      "completedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
+  await record(tx, id, 'failed', { ...error })
+}
+
+/** Writes the row as it now is to the timeline, its event owed. */
+export async function record(tx: Tx, id: string, event: string, detail: Record<string, string> | null = null): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
+    SELECT v.id, v.version, v.attempt, ${event}, ${event}, v.status, v.phase, v.progress, 'submit', ${detail === null ? null : JSON.stringify(detail)}::jsonb, to_jsonb(v) - 'params', true
+    FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
+}
