@@ -16,6 +16,7 @@ const mayImport: Record<string, string[]> = {
   'libs/bus': ['libs/runtime', 'libs/scene-video'],
   'libs/store': ['libs/runtime', 'libs/scene-video'],
   'libs/local': ['libs/runtime'],
+  'libs/client': [],
 }
 /** Packages with one home. */
 const homes: Record<string, string[]> = {
@@ -25,6 +26,7 @@ const homes: Record<string, string[]> = {
   pg: ['libs/local', 'test'],
   fastify: ['services/gateway'],
   pino: ['libs/runtime'],
+  react: ['libs/client', 'examples'],
 }
 
 const importRules: Check = (path, text) => importsOf(text).flatMap((name) => {

@@ -1,0 +1,155 @@
+/**
+ * Requests and streams. A request that may be repeated is sent again when it found nobody, was told to wait or hit a fault,
+ * with growing, jittered waits; any other only when it was surely not carried out (429). A stream that stays silent for
+ * longer than the gateway's heartbeat allows is given up.
+ */
+import { errorOf, ReelkeeperError } from './errors.ts'
+import { SseParser, type Message } from './sse.ts'
+
+export interface Options {
+  /** The gateway's address, or '' for a proxy at the page's own origin. */
+  baseUrl: string
+  /** For servers only: whoever has it can spend money. */
+  apiKey?: string | undefined
+  /** A stream token, or what gets a fresh one for each connection. */
+  token?: string | (() => string | Promise<string>) | undefined
+  fetch?: typeof fetch | undefined
+  /** How often a request is sent again. */
+  retries?: number | undefined
+  timeoutMs?: number | undefined
+  /** Between two questions while no stream is to be had. */
+  pollMs?: number | undefined
+  /** A stream without its first byte after so long is taken as blocked. */
+  openMs?: number | undefined
+  /** A stream silent for so long is taken as dead; the gateway says something every 15 s. */
+  silenceMs?: number | undefined
+}
+
+export interface Request {
+  body?: unknown
+  headers?: Record<string, string>
+  signal?: AbortSignal | undefined
+  /** Whether sending it twice does the same as once. */
+  repeatable?: boolean
+}
+
+const firstWaitMs = 500
+const longestWaitMs = 30_000
+
+/** Between half and all of a wait that doubles with every failure: clients that lost the same gateway do not return as one. */
+export const backoffMs = (failures: number): number => Math.min(firstWaitMs * 2 ** failures, longestWaitMs) * (0.5 + Math.random() / 2)
+
+/** @throws the signal's reason when it aborts meanwhile */
+export function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const stop = () => {
+      clearTimeout(timer)
+      reject(signal?.reason as Error)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    signal?.addEventListener('abort', stop, { once: true })
+  })
+}
+
+export class Http {
+  readonly options: Options
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  async send<T>(method: string, path: string, request: Request = {}): Promise<T> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return (await this.#once(method, path, request)) as T
+      } catch (err) {
+        const mayRepeat = err instanceof ReelkeeperError && err.isPassing && (request.repeatable || err.status === 429)
+        if (!mayRepeat || failures >= (this.options.retries ?? 5)) throw err
+        await wait(err.retryAfterMs ?? backoffMs(failures), request.signal)
+      }
+    }
+  }
+
+  async #once(method: string, path: string, { body, headers, signal }: Request): Promise<unknown> {
+    const timeout = AbortSignal.timeout(this.options.timeoutMs ?? 30_000)
+    const content = body === undefined ? {} : { 'content-type': 'application/json' }
+    const response = await this.#reach(path, {
+      method,
+      headers: { accept: 'application/json', ...content, ...(await this.#credentials()), ...headers },
+      body: body === undefined ? null : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    }, signal)
+    try {
+      if (!response.ok) throw await errorOf(response)
+      return await response.json()
+    } catch (err) {
+      signal?.throwIfAborted()
+      if (err instanceof ReelkeeperError) throw err
+      throw new ReelkeeperError('unexpected_answer', 0, 'The answer broke off or is not JSON.', { cause: err })
+    }
+  }
+
+  /** 'open' once the first bytes are there, then every message; ends when the gateway ends it. */
+  async *stream(path: string, lastEventId: string, signal: AbortSignal): AsyncGenerator<Message | 'open'> {
+    const given = new AbortController()
+    const both = AbortSignal.any([signal, given.signal])
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const within = async <T>(ms: number, work: () => Promise<T>): Promise<T> => {
+      timer = setTimeout(() => given.abort(new ReelkeeperError('timeout', 0, `The stream was silent for ${ms} ms.`)), ms)
+      return work().finally(() => clearTimeout(timer))
+    }
+    try {
+      const { openMs = 8_000, silenceMs = 40_000 } = this.options
+      const reader = await within(openMs, () => this.#open(path, lastEventId, both))
+      const parser = new SseParser()
+      for (let isFirst = true; ; isFirst = false) {
+        const { done, value } = await within(isFirst ? openMs : silenceMs, () => reader.read().catch((err: unknown) => this.#broken(err, both)))
+        if (done) return
+        if (isFirst) yield 'open'
+        yield* parser.push(value)
+      }
+    } finally {
+      given.abort()
+    }
+  }
+
+  async #open(path: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+    const token = this.options.apiKey ? undefined : await this.#token()
+    const query = token ? `${path.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : ''
+    const headers = { accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}), ...(token ? {} : await this.#credentials()) }
+    const response = await this.#reach(path + query, { headers, signal, cache: 'no-store' }, signal)
+    if (!response.ok) throw await errorOf(response)
+    if (response.body && response.headers.get('content-type')?.startsWith('text/event-stream')) return response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
+    throw new ReelkeeperError('unexpected_answer', response.status, 'The answer is not a stream of events.')
+  }
+
+  async #reach(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
+    const fetch = this.options.fetch ?? globalThis.fetch.bind(globalThis)
+    return fetch(this.options.baseUrl.replace(/\/$/, '') + path, init).catch((err: unknown) => this.#broken(err, signal))
+  }
+
+  #broken(err: unknown, signal: AbortSignal | undefined): never {
+    signal?.throwIfAborted()
+    if ((err as Error).name === 'TimeoutError') throw new ReelkeeperError('timeout', 0, 'No answer in time.', { cause: err })
+    throw new ReelkeeperError('unreachable', 0, 'The gateway cannot be reached.', { cause: err })
+  }
+
+  async #token(): Promise<string | undefined> {
+    const { token } = this.options
+    if (typeof token !== 'function') return token
+    try {
+      return await token()
+    } catch (err) {
+      throw err instanceof ReelkeeperError ? err : new ReelkeeperError('no_token', 0, 'There is no token to be had now.', { cause: err })
+    }
+  }
+
+  async #credentials(): Promise<Record<string, string>> {
+    const secret = this.options.apiKey ?? (await this.#token())
+    return secret ? { authorization: `Bearer ${secret}` } : {}
+  }
+}

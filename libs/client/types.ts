@@ -1,0 +1,104 @@
+/**
+ * What the gateway takes and answers, as plain types: a browser needs no schema library for them.
+ * test/client-types.test.ts holds them equal to the schemas that validate.
+ */
+
+export type Status = 'pending' | 'generating' | 'completed' | 'failed'
+export type Phase = 'queued' | 'throttled' | 'submitted' | 'running' | 'retrying' | 'overdue' | 'cancelling' | 'done' | 'stored'
+/** Why a video failed. `provider_failed` is what a provider says in words there is no code for. */
+export type VideoErrorCode =
+  | 'cancelled'
+  | 'timed_out'
+  | 'submission_unknown'
+  | 'content_policy'
+  | 'invalid_request'
+  | 'insufficient_balance'
+  | 'bad_key'
+  | 'provider_failed'
+  | 'unknown_provider'
+
+/** One generated video. Instants are ISO 8601 UTC; what is absent is null. */
+export interface SceneVideo {
+  id: string
+  sceneId: string
+  scriptId: string
+  projectId: string
+  status: Status
+  phase: Phase
+  /** 0–100, or null where the provider tells none. */
+  progress: number | null
+  provider: string
+  model: string
+  prompt: string
+  /** The provider's own id for the task of the current attempt. */
+  taskId: string | null
+  videoUrl: string | null
+  videoUrlExpiresAt: string | null
+  error: { code: VideoErrorCode; message: string } | null
+  attempt: number
+  /** Grows with every recorded change, over all attempts. */
+  version: number
+  createdAt: string
+  submittedAt: string | null
+  startedAt: string | null
+  completedAt: string | null
+  updatedAt: string
+}
+
+/** What to generate; all of it optional, `prompt` falls back to the scene's. */
+export interface GenerateVideo {
+  prompt?: string | undefined
+  provider?: string | undefined
+  model?: string | undefined
+  durationSeconds?: number | undefined
+  /** Like `16:9`. */
+  aspectRatio?: string | undefined
+  resolution?: string | undefined
+  imageUrls?: string[] | undefined
+  /** Seconds after acceptance at which the video is no longer wanted. */
+  deadlineSeconds?: number | undefined
+  metadata?: Record<string, string | number | boolean | null> | undefined
+}
+
+/** Where a scene is. */
+export interface ScenePath {
+  projectId: string
+  scriptId: string
+  sceneId: string
+}
+
+export interface ListFilter {
+  status?: Status | undefined
+  projectId?: string | undefined
+  scriptId?: string | undefined
+  sceneId?: string | undefined
+}
+
+export interface Page {
+  data: SceneVideo[]
+  hasMore: boolean
+  /** Goes into `after` of the next page. */
+  next: string | null
+}
+
+export interface TimelineEntry {
+  version: number
+  attempt: number
+  at: string
+  kind: string
+  status: Status
+  phase: string
+  progress: number | null
+  service: string
+  detail: unknown
+}
+
+export interface Project {
+  id: string
+  title: string
+  counts: Record<Status, number>
+  /** Mean over all its videos, 0–100; null without videos. */
+  progress: number | null
+}
+
+export const isEnded = (video: Pick<SceneVideo, 'status'>): boolean => video.status === 'completed' || video.status === 'failed'
