@@ -1,4 +1,4 @@
-/** What may stand between a client and the gateway: serves a page's files, passes /api on, and gets in the way when told to. */
+/** What may stand between a client and the gateway: passes requests on, and gets in the way when told to. */
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -12,17 +12,10 @@ export interface Front extends AsyncDisposable {
   readonly seen: { line: string; idempotencyKey: string | undefined; lastEventId: string | undefined }[]
 }
 
-type Files = (path: string) => { type: string; body: string | Buffer } | undefined
-
-/** `key` is put on what goes to the gateway, as a server does for its page. */
-export async function startFront(gatewayUrl: () => string, { key, files = () => undefined }: { key?: () => string; files?: Files } = {}): Promise<Front> {
-  const serve = (path: string, answer: ServerResponse) => {
-    const file = files(path)
-    answer.writeHead(file ? 200 : 404, { 'content-type': file?.type ?? 'text/plain', 'cache-control': 'no-store' }).end(file?.body)
-  }
+export async function startFront(gatewayUrl: () => string): Promise<Front> {
   const pass = (question: IncomingMessage, answer: ServerResponse, isLost: boolean) => {
     const { host: _, ...headers } = question.headers
-    const onward = request(gatewayUrl() + question.url!, { method: question.method, headers: { ...headers, ...(key ? { authorization: `Bearer ${key()}` } : {}) } }, (got) => {
+    const onward = request(gatewayUrl() + question.url!, { method: question.method, headers }, (got) => {
       if (isLost) return void got.resume().on('end', () => question.socket.destroy())
       answer.writeHead(got.statusCode!, got.headers)
       got.on('error', () => answer.destroy())
@@ -34,7 +27,6 @@ export async function startFront(gatewayUrl: () => string, { key, files = () => 
   }
   const server = createServer((question, answer) => {
     const path = new URL(question.url!, 'http://front').pathname
-    if (!path.startsWith('/api/')) return serve(path, answer)
     front.seen.push({ line: `${question.method} ${path}`, idempotencyKey: question.headers['idempotency-key']?.toString(), lastEventId: question.headers['last-event-id']?.toString() })
     if (path.endsWith('/events') && front.streams === 'refuse') return void answer.writeHead(403, { 'content-type': 'text/html' }).end('<h1>Not here</h1>')
     if (path.endsWith('/events') && front.streams === 'swallow') return answer.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
