@@ -44,7 +44,7 @@ const importRules: Check = (path, text) => importsOf(text).flatMap((name) => {
 const clockHomes = /^(libs\/runtime\/clock|test\/|bench\/|.*\.test\.ts)/
 const ambientRules: Check = (path, text) => [
   ...(/Date\.now\(\)|new Date\(\)/.test(text) && !clockHomes.test(path) ? [`${path}: take the time from a Clock, or from Postgres; not from the wall`] : []),
-  ...(/process\.env\b/.test(text) && !/(main|config|dev|generate|migrate|nats-binary|service|crash-point|system|cluster|subscriber|\.test)\.ts$/.test(path) ? [`${path}: read settings in config.ts and pass them in`] : []),
+  ...(/process\.env\b/.test(text) && !/(main|config|dev|generate|migrate|nats-binary|service|crash-point|system|cluster|subscriber|\.test|\.check)\.ts$/.test(path) ? [`${path}: read settings in config.ts and pass them in`] : []),
 ]
 
 const holeRules: Check = (path, text) => [

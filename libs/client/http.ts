@@ -76,7 +76,7 @@ export class Http {
 
   async #once(method: string, path: string, { body, headers, signal }: Request): Promise<unknown> {
     const timeout = AbortSignal.timeout(this.options.timeoutMs ?? 30_000)
-    const content = body === undefined ? {} : { 'content-type': 'application/json' }
+    const content: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
     const response = await this.#reach(path, {
       method,
       headers: { accept: 'application/json', ...content, ...(await this.#credentials()), ...headers },

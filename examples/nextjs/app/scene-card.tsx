@@ -1,0 +1,35 @@
+'use client'
+import type { ScenePath, SceneVideo } from '@reelkeeper/client'
+import { ReelkeeperContext, useSceneVideo } from '@reelkeeper/client/react'
+import { useContext, useState } from 'react'
+
+/** Submits, then shows the video live until it plays. */
+export function SceneCard({ scene }: { scene: ScenePath }) {
+  const reelkeeper = useContext(ReelkeeperContext)
+  const [id, setId] = useState<string | null>(null)
+  const [refusal, setRefusal] = useState<string | null>(null)
+  const { loading, video, error } = useSceneVideo(id)
+
+  const generate = async () => {
+    setRefusal(null)
+    await reelkeeper.generateVideo(scene).then((video) => setId(video.id), (err: Error) => setRefusal(err.message))
+  }
+  return (
+    <article>
+      <button onClick={generate}>Generate</button>
+      {loading && <p>…</p>}
+      {video && <Progress video={video} />}
+      {(refusal ?? error) && <p role="alert">{refusal ?? error?.message}</p>}
+    </article>
+  )
+}
+
+function Progress({ video }: { video: SceneVideo }) {
+  if (video.videoUrl) return <video src={video.videoUrl} autoPlay muted loop playsInline controls style={{ width: '100%' }} />
+  if (video.error) return <p role="alert">{video.error.message}</p>
+  return (
+    <p>
+      <progress max={100} {...(video.progress === null ? {} : { value: video.progress })} /> {video.status}, {video.phase}
+    </p>
+  )
+}
