@@ -59,6 +59,8 @@ export interface HostOptions {
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void
   polls: Tally<'answer'>
+  /** Told by how many seconds each poll was late. */
+  lateness?: { observe(seconds: number): void }
 }
 
 export class Host {
@@ -149,6 +151,7 @@ export class Host {
     if (!this.#o.isTrusted()) return this.#schedule(video, 250)
     const wait = this.#o.budget.take(video.account.id)
     if (wait > 0) return this.#schedule(video, wait)
+    this.#o.lateness?.observe(Math.max(0, this.#o.clock.now() - video.nextPollAt) / 1000)
     video.polling = true
     this.#inHand++
     void this.#poll(video).finally(() => this.#done(video))

@@ -17,7 +17,7 @@ import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
 
-export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls'> {
+export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness'> {
   bus: Bus
   clock: Clock
   log: Logger
