@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Vitals } from './processes.ts'
 
+process.on('disconnect', () => process.exit(0))
 const delay = monitorEventLoopDelay({ resolution: 5 })
 delay.enable()
 
@@ -30,7 +31,6 @@ export function answering(answers: Record<string, (data: never) => unknown> = {}
   process.on('message', async ({ id, question, data }: { id: number; question: string; data: never }) => {
     process.send?.({ re: id, answer: await all[question]?.(data) })
   })
-  process.on('disconnect', () => process.exit(0))
   process.send?.('ready')
 }
 

@@ -52,7 +52,9 @@ export class Lab implements AsyncDisposable {
     const demo = await seedDemo(postgres.url, `rk_bench_${'x'.repeat(40)}`)
     const port = await freePort()
     const provider = await new Worker('provider.ts', { PROVIDER_PORT: String(port) }).ready()
-    return new Lab({ dir, postgres, nats, provider, providerUrl: `http://127.0.0.1:${port}`, pool: new pg.Pool({ connectionString: postgres.url, max: 3 }), demo })
+    const lab = new Lab({ dir, postgres, nats, provider, providerUrl: `http://127.0.0.1:${port}`, pool: new pg.Pool({ connectionString: postgres.url, max: 3 }), demo })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void lab[Symbol.asyncDispose]().finally(() => process.exit(130)))
+    return lab
   }
 
   /** The settings of our services. */
@@ -70,7 +72,10 @@ export class Lab implements AsyncDisposable {
   /** Videos whose tasks run at the provider already; what the reconciler finds and hands to the pollers. Their ids. */
   async addVideos({ count, endFrom, endTo, step }: Tasks): Promise<string[]> {
     const now = Date.now()
-    const tasks = Array.from({ length: count }, (_, n) => taskId(now, now + 1000 * (endFrom + ((endTo - endFrom) * n) / count), step, n))
+    return this.addVideosFor(Array.from({ length: count }, (_, n) => taskId(now, now + 1000 * (endFrom + ((endTo - endFrom) * n) / count), step, n)))
+  }
+
+  async addVideosFor(tasks: string[]): Promise<string[]> {
     const ciphers = tasks.map(() => encrypt('sk-bench', key))
     const { userId, projectId, scriptId, sceneIds } = this.demo
     const { rows } = await this.pool.query<{ id: string }>(

@@ -61,7 +61,7 @@ export class Worker implements AsyncDisposable {
   constructor(file: string, env: Record<string, string>, args: string[] = []) {
     this.child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
       env: { ...process.env, LOG_LEVEL: 'warn', NODE_ENV: 'production', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc', ...(process.env['BENCH_PROF'] && args[0] === 'poller' ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`] : [])],
+      execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc', ...(process.env['BENCH_PROF'] && args[0] === (process.env['BENCH_PROF_OF'] ?? 'poller') ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`] : [])],
     })
     for (const stream of [this.child.stdout, this.child.stderr]) stream?.on('data', (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-20_000)))
     this.exited = new Promise((resolve) => this.child.once('exit', () => resolve()))

@@ -5,12 +5,14 @@
 import { connect } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
 import { Lab } from '../lib/lab.ts'
+import { cpuOfTree } from '../lib/processes.ts'
 import { latenessBelow, latenessBuckets, polls, startPoller, untilOwned } from '../lib/ours.ts'
 
 export interface GrowthRow {
   videos: number
   intervalMs: number
   rebuildMs: number
+  rebuildCpu: Record<string, number>
   heapPerVideo: number
   rssPerVideo: number
   rssMb: number
@@ -36,14 +38,20 @@ async function one(videos: number, seconds: number, say: (line: string) => void)
   const env = { POLL_INTERVAL_MS: String(intervalMs) }
   say('inserting')
   for (let done = 0; done < videos; done += 10_000) await lab.addVideos({ count: Math.min(10_000, videos - done), endFrom: 7_200, endTo: 7_200, step: 100 })
-  stack.use(await lab.service('status'))
+  const status = await lab.service('status')
+  stack.use(status)
   const poller = await startPoller(lab, 'poller-1', env)
   stack.use(poller.worker)
   const empty = await poller.worker.vitals()
+  const spent = async () => ({ ...(await lab.servers()), pollerMs: cpuOfTree(poller.worker.pid), statusMs: cpuOfTree(status.pid) })
+  const before = await spent()
   const rebuildFrom = performance.now()
   stack.use(await lab.service('reconciler'))
   await untilOwned([poller], videos, say)
   const rebuildMs = performance.now() - rebuildFrom
+  const after = await spent()
+  const rebuildCpu = { poller: after.pollerMs - before.pollerMs, status: after.statusMs - before.statusMs, postgres: after.postgresMs - before.postgresMs, nats: after.natsMs - before.natsMs }
+  say(JSON.stringify({ rebuildMs, rebuildCpu }))
   say('settling')
   await sleep(intervalMs + 3_000)
   await poller.worker.vitals()
@@ -68,7 +76,7 @@ async function one(videos: number, seconds: number, say: (line: string) => void)
   const handOverMs = performance.now() - handOverFrom
   await stopped
   return {
-    videos, intervalMs, rebuildMs, handOverMs,
+    videos, intervalMs, rebuildMs, rebuildCpu, handOverMs,
     heapPerVideo: (full.heapUsed - empty.heapUsed) / videos, rssPerVideo: (full.rss - empty.rss) / videos, rssMb: full.rss / 2 ** 20,
     cpuUsPerPoll: ((cpuAfter - cpu) * 1000) / (countAfter - count), pollsPerSecond: (countAfter - count) / seconds,
     latenessP50Below: latenessBelow(0.5, late, lateAfter), latenessP99Below: latenessBelow(0.99, late, lateAfter),

@@ -5,10 +5,11 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Worker } from '../lib/processes.ts'
 import { Lab, metric } from '../lib/lab.ts'
+import { median } from '../lib/numbers.ts'
 import { freePort } from '#libs/local/ports.ts'
 import { taskId } from '../lib/provider.ts'
 
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!
+
 
 export async function limitOfPoller({ pairs, say, videos = 2_000 }: { pairs: number; say: (line: string) => void; videos?: number }) {
   await using lab = await Lab.open()
