@@ -15,13 +15,18 @@ import { taskId } from './provider.ts'
 
 const key = Buffer.alloc(32, 7)
 
-/** How the tasks of a measurement go: all begun now, ending evenly between two instants, progress told in steps of so many per cent. */
+/** How the tasks of a measurement go: ending evenly between two instants, progress told in steps of so many per cent, all of one length. */
 export interface Tasks {
   count: number
   /** Seconds from now. */
   endFrom: number
   endTo: number
   step: number
+}
+
+export const taskOf = ({ count, endFrom, endTo, step }: Tasks, now: number, n: number): string => {
+  const endsAt = now + 1000 * (endFrom + ((endTo - endFrom) * n) / count)
+  return taskId(endsAt - 1000 * Math.max(1, endTo - endFrom), endsAt, step, n)
 }
 
 export class Lab implements AsyncDisposable {
@@ -70,9 +75,9 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Videos whose tasks run at the provider already; what the reconciler finds and hands to the pollers. Their ids. */
-  async addVideos({ count, endFrom, endTo, step }: Tasks): Promise<string[]> {
+  async addVideos(tasks: Tasks): Promise<string[]> {
     const now = Date.now()
-    return this.addVideosFor(Array.from({ length: count }, (_, n) => taskId(now, now + 1000 * (endFrom + ((endTo - endFrom) * n) / count), step, n)))
+    return this.addVideosFor(Array.from({ length: tasks.count }, (_, n) => taskOf(tasks, now, n)))
   }
 
   async addVideosFor(tasks: string[]): Promise<string[]> {

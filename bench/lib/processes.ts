@@ -54,11 +54,13 @@ export interface Vitals {
 export class Worker implements AsyncDisposable {
   readonly child: ChildProcess
   readonly exited: Promise<void>
+  readonly name: string
   output = ''
   #next = 0
   readonly #asked = new Map<number, (answer: never) => void>()
 
   constructor(file: string, env: Record<string, string>, args: string[] = []) {
+    this.name = args[0] ?? file
     this.child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
       env: { ...process.env, LOG_LEVEL: 'warn', NODE_ENV: 'production', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc', ...(process.env['BENCH_PROF'] && args[0] === (process.env['BENCH_PROF_OF'] ?? 'poller') ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`] : [])],

@@ -1,7 +1,7 @@
 /**
  * The same work, done in different ways: so many videos in flight, each polled every 5 s until the provider says done, what changed recorded in
- * Postgres, a subscriber told of each end. Each contestant alone, with servers of its own, for the same time. Half of the videos end
- * meanwhile; all tell progress in steps of 10 %.
+ * Postgres, a subscriber told of each end. Each contestant alone, with servers of its own, for the same time. A video takes five minutes and tells its
+ * progress in steps of 10 %; the videos are of all ages, so that as many end in a second as would where as many come.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,10 +11,10 @@ import { freePort } from '#libs/local/ports.ts'
 import { spawnServer, type LocalServer } from '#libs/local/server-process.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { Sample } from '../lib/answering.ts'
-import { Lab, type Tasks } from '../lib/lab.ts'
+import { Lab, taskOf, type Tasks } from '../lib/lab.ts'
 import { latenessBelow, latenessBuckets, polls, startPoller, untilOwned } from '../lib/ours.ts'
 import { cpuOfTree, rssOf, Worker } from '../lib/processes.ts'
-import { endOf, taskId } from '../lib/provider.ts'
+import { endOf } from '../lib/provider.ts'
 
 export const contestants = ['reelkeeper', 'original', 'bullmq', 'pg-boss', 'graphile-worker'] as const
 export type Contestant = (typeof contestants)[number]
@@ -26,6 +26,8 @@ export interface SameWorkRow {
   /** Of the polls that should have been made. */
   made: number
   cpuUsPerPoll: number
+  /** Ours: the poller's part of it. */
+  ofIt?: Record<string, number>
   serverUsPerPoll: number
   rssPerVideo: number
   latenessP50: number
@@ -50,19 +52,21 @@ interface Running extends AsyncDisposable {
 
 const file = (contestant: Contestant) => (contestant === 'original' ? 'original.ts' : `../peers/${contestant}.ts`)
 
+const lifeSeconds = 300
+
 export async function sameWork({ contestant, videos, seconds, say }: { contestant: Contestant; videos: number; seconds: number; say: (line: string) => void }): Promise<SameWorkRow> {
   await using lab = await Lab.open()
   await using running = contestant === 'reelkeeper' ? await ours(lab, say) : await peer(lab, contestant)
   const rssBefore = running.workers.reduce((sum, worker) => sum + rssOf(worker.pid), 0)
   const told = new Sample()
   await running.onEnd((id) => told.add(Date.now() - endOf(id)))
-  const settleSeconds = 15 + videos / 500
+  const settleSeconds = 20 + videos / 500
   say('loading')
-  await running.load({ count: videos, endFrom: settleSeconds, endTo: settleSeconds + 2 * seconds, step: 10 })
+  await running.load({ count: videos, endFrom: settleSeconds, endTo: settleSeconds + lifeSeconds, step: 10 })
   await sleep(5_000)
   await running.resetLateness()
   const cpu = (pids: { pid: number }[]) => pids.reduce((sum, { pid }) => sum + cpuOfTree(pid), 0)
-  const read = async () => ({ own: cpu(running.workers), servers: cpu(running.servers), polls: await running.polls(), ...(await lab.servers()) })
+  const read = async () => ({ own: cpu(running.workers), each: running.workers.map((one) => cpuOfTree(one.pid)), servers: cpu(running.servers), polls: await running.polls(), ...(await lab.servers()) })
   const before = await read()
   const from = performance.now()
   for (let left = seconds; left > 0; left -= 5) {
@@ -77,6 +81,7 @@ export async function sameWork({ contestant, videos, seconds, say }: { contestan
   const inFlight = videos - ends.count / 2
   return {
     contestant, videos, polls: count, made: count / ((inFlight * took) / 5_000), rssPerVideo: (running.workers.reduce((sum, worker) => sum + rssOf(worker.pid), 0) - rssBefore) / videos,
+    ofIt: Object.fromEntries(after.each.map((ms, i) => [running.workers[i]!.name, ((ms - before.each[i]!) * 1000) / count])),
     cpuUsPerPoll: ((after.own - before.own) * 1000) / count, serverUsPerPoll: ((after.servers - before.servers) * 1000) / count,
     latenessP50: late.p50, latenessP99: late.p99, told: ends.count, toldP50: ends.p50, toldP99: ends.p99,
     rows: after.rows - before.rows, transactions: after.transactions - before.transactions,
@@ -135,7 +140,7 @@ async function peer(lab: Lab, contestant: Contestant): Promise<Running> {
     workers: [worker], servers,
     async load(tasks) {
       const now = Date.now()
-      const ids = Array.from({ length: tasks.count }, (_, n) => taskId(now, now + 1000 * (tasks.endFrom + ((tasks.endTo - tasks.endFrom) * n) / tasks.count), tasks.step, n))
+      const ids = Array.from({ length: tasks.count }, (_, n) => taskOf(tasks, now, n))
       await lab.pool.query('INSERT INTO bench_task SELECT id FROM unnest($1::text[]) AS id', [ids])
       if (contestant === 'original') await lab.addVideosFor(ids)
       await worker.ask('load', ids)
