@@ -5,6 +5,7 @@
 import { connect, DeliverPolicy, ErrorCode, Events, headers, NatsError, type ConsumerMessages, type JetStreamClient, type JetStreamManager, type JsMsg, type MsgHdrs, type NatsConnection } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import { Acks, StoreRefused } from './acks.ts'
 import { AlreadyQueued, BusUnavailable, Conflict, type Bus, type Consuming, type Job, type Stored } from './bus.ts'
 
 /** With what only the makers of streams and the readers of events need. */
@@ -25,7 +26,7 @@ const noMessageCode = 10037
 const unavailable = new Set<string>([
   ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.ConnectionClosed, ErrorCode.ConnectionDraining, ErrorCode.Disconnect, ErrorCode.ConnectionTimeout, ErrorCode.JetStream408RequestTimeout,
 ])
-const apiCode = (err: unknown) => (err instanceof NatsError ? (err.api_error?.err_code ?? 0) : 0)
+const apiCode = (err: unknown) => (err instanceof StoreRefused ? err.code : err instanceof NatsError ? (err.api_error?.err_code ?? 0) : 0)
 
 /** The port's word for what the client threw. */
 function translated(err: unknown, what: string): unknown {
@@ -44,6 +45,7 @@ export async function connectBus(options: { url: string; name: string; log: Logg
   })
   requireVersion(nc.info?.version ?? '0.0.0')
   const js = nc.jetstream({ timeout: storeTimeoutMs })
+  const acks = new Acks(nc)
   const link = watchLink(nc, log)
   const manager = () => nc.jetstreamManager({ checkAPI: false, timeout: requestTimeoutMs })
   const requireLink = () => {
@@ -77,8 +79,7 @@ export async function connectBus(options: { url: string; name: string; log: Logg
     async store(subject, data, { headers: fields, expect, timeoutMs = storeTimeoutMs } = {}) {
       requireLink()
       try {
-        const ack = await js.publish(subject, data, { timeout: timeoutMs, ...(fields || expect ? { headers: toHeaders(fields ?? {}, expect) } : {}) })
-        return ack.seq
+        return await acks.store(subject, data, fields || expect ? toHeaders(fields ?? {}, expect) : undefined, timeoutMs)
       } catch (err) {
         throw translated(err, subject)
       }

@@ -5,6 +5,7 @@
 import { Agent, errors, request } from 'undici'
 import { z } from 'zod'
 import type { ErrorCode, VideoError } from '#libs/scene-video/scene-video.ts'
+import { getText } from './get-text.ts'
 import type { CreateAnswer, CreateRequest, Provider, RateLimit, TaskAnswer } from './provider.ts'
 
 const errorBody = z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String), message: z.string().default('') }) })
@@ -52,8 +53,9 @@ export function retryAfter(headers: Record<string, string | string[] | undefined
 }
 
 function readRateLimit(headers: Record<string, string | string[] | undefined>): RateLimit | null {
-  const remaining = Number(header(headers, 'x-ratelimit-remaining') ?? NaN)
-  if (!Number.isFinite(remaining)) return null
+  const said = header(headers, 'x-ratelimit-remaining')
+  const remaining = Number(said)
+  if (said === undefined || !Number.isFinite(remaining)) return null
   return { remaining, resetMs: secondsToMs(header(headers, 'x-ratelimit-reset')) ?? 0 }
 }
 
@@ -93,14 +95,8 @@ export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: n
     },
     async get(account, id) {
       try {
-        const { statusCode, headers, body } = await request(`${account.baseUrl}/videos/generations/${encodeURIComponent(id)}`, {
-          dispatcher: agent,
-          headers: { authorization: `Bearer ${account.apiKey}` },
-          headersTimeout: options.getTimeoutMs,
-          bodyTimeout: options.getTimeoutMs,
-        })
-        const text = await body.text()
-        return { ...readTask(statusCode, retryAfter(headers), text, header(headers, 'date')), rateLimit: readRateLimit(headers) }
+        const { status, headers, text } = await getText(agent, account.baseUrl, `/videos/generations/${encodeURIComponent(id)}`, account.apiKey, options.getTimeoutMs)
+        return { ...readTask(status, retryAfter(headers), text, header(headers, 'date')), rateLimit: readRateLimit(headers) }
       } catch (err) {
         const reason = err instanceof errors.UndiciError ? err.code : ((err as { code?: string }).code ?? (err as Error).name)
         return { answer: { kind: 'none', reason }, taskId: null, rateLimit: null }

@@ -1,9 +1,10 @@
 /**
- * Hosts one actor per owned video and polls each in its time.
+ * Hosts the machine of every owned video and polls each in its time.
  *
  * It acts only while its session is trusted: before a poll, and again before reporting what the poll said. Every report
  * carries attempt, epoch and number. An answer that changes nothing does not wake the statechart and reports nothing, but for a sign of
- * life every 45 s. A report that cannot be stored is kept (the newest state of the video) and sent again.
+ * life every 45 s. A report that cannot be stored is kept (the newest state of the video) and sent again. Polls and reports in hand are
+ * bounded together: where reports are stored slowly, polling slows down with them.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
@@ -11,11 +12,11 @@ import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
-import { decrypt } from '#libs/runtime/secrets.ts'
-import { actorAt, advance, statusAndPhase, type VideoActor, type VideoSignal } from '#libs/scene-video/machine.ts'
+import { advance, saysNothingNew, type Standing, type VideoSignal } from '#libs/scene-video/machine.ts'
 import { reportSubject, type Change, type Grant, type Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
+import { Accounts, type PolledAccount } from './accounts.ts'
 import type { Budget } from './budget.ts'
 import { TimerQueue } from './timer-queue.ts'
 
@@ -24,20 +25,24 @@ const reportAgainMs = 500
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
 
+/** All that is kept of a video between two polls. */
 export interface Hosted {
-  grant: Grant
-  apiKey: string
-  actor: VideoActor
+  readonly id: string
+  readonly attempt: number
+  readonly epoch: string
+  readonly taskId: string
+  readonly account: PolledAccount
+  standing: Standing
   no: number
   nextPollAt: number
   reportedAt: number
   misses: number
   polling: boolean
   cancel: boolean
-  overdueAt: number
-  endsAt: number
-  endsByDeadline: boolean
   ended: boolean
+  readonly overdueAt: number
+  readonly endsAt: number
+  readonly endsByDeadline: boolean
 }
 
 export interface HostOptions {
@@ -54,25 +59,25 @@ export interface HostOptions {
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void
   polls: Tally<'answer'>
+  /** Told by how many seconds each poll was late. */
+  lateness?: { observe(seconds: number): void }
 }
 
 export class Host {
   readonly videos = new Map<string, Hosted>()
   readonly #o: HostOptions
   readonly #queue: TimerQueue<Hosted>
-  readonly #inHand = new Set<Promise<void>>()
+  readonly #accounts: Accounts
+  #inHand = 0
+  #whenIdle: (() => void) | undefined
 
   constructor(options: HostOptions) {
     this.#o = options
+    this.#accounts = new Accounts(options.keyEncryptionKey)
     const due = (video: Hosted, at: number) => {
-      if (video.nextPollAt !== at || !this.#isHosted(video) || video.polling) return
-      const work = this.#turn(video).finally(() => {
-        this.#inHand.delete(work)
-        this.#queue.wake()
-      })
-      this.#inHand.add(work)
+      if (video.nextPollAt === at && this.#isHosted(video) && !video.polling) this.#turn(video)
     }
-    this.#queue = new TimerQueue(options.clock, due, () => this.#inHand.size < options.concurrency)
+    this.#queue = new TimerQueue(options.clock, due, () => this.#inHand < options.concurrency)
   }
 
   /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
@@ -82,11 +87,10 @@ export class Host {
     const now = clock.now()
     const lifeEnds = provider.resultLifeMs - grant.sinceSubmittedMs
     const endsByDeadline = grant.untilDeadlineMs !== null && grant.untilDeadlineMs < lifeEnds
-    const slow = grant.sinceSubmittedMs >= provider.expectedMs
     const video: Hosted = {
-      grant,
-      apiKey: decrypt(grant.keyCipher, this.#o.keyEncryptionKey),
-      actor: actorAt({ ...grant, slow }),
+      id: grant.id, attempt: grant.attempt, epoch: grant.epoch, taskId: grant.taskId,
+      account: this.#accounts.of(grant.baseUrl, grant.keyCipher),
+      standing: { status: grant.status, phase: grant.phase, progress: grant.progress, slow: grant.phase === 'overdue' || grant.sinceSubmittedMs >= provider.expectedMs },
       no: grant.reportNo,
       nextPollAt: 0, reportedAt: now, misses: 0, polling: false, cancel: grant.cancelRequested, ended: false,
       overdueAt: now + provider.expectedMs - grant.sinceSubmittedMs,
@@ -108,12 +112,10 @@ export class Host {
 
   /** Forgets everything without a word: it is ours no more. */
   dropAll(): void {
-    for (const video of this.videos.values()) video.actor.stop()
     this.videos.clear()
   }
 
   drop(id: string): void {
-    this.videos.get(id)?.actor.stop()
     this.videos.delete(id)
   }
 
@@ -121,20 +123,23 @@ export class Host {
   giveAway(count: number): { id: string; epoch: string; dueInMs: number }[] {
     const now = this.#o.clock.now()
     const idle = [...this.videos.values()].filter((video) => !video.polling).toSorted((a, b) => b.nextPollAt - a.nextPollAt)
-    return idle.slice(0, count).map(({ grant, nextPollAt }) => {
-      this.drop(grant.id)
-      return { id: grant.id, epoch: grant.epoch, dueInMs: Math.max(0, nextPollAt - now) }
+    return idle.slice(0, count).map(({ id, epoch, nextPollAt }) => {
+      this.drop(id)
+      return { id, epoch, dueInMs: Math.max(0, nextPollAt - now) }
     })
   }
 
   /** Stops polling and waits, at most `ms`, for the polls and reports in hand. What is hosted stays listed. */
   async drain(ms: number): Promise<void> {
     this.#queue.stop()
-    await Promise.race([Promise.allSettled(this.#inHand), sleep(ms, undefined, this.#o.clock)])
+    if (this.#inHand === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#whenIdle = resolve
+    await Promise.race([promise, sleep(ms, undefined, this.#o.clock)])
   }
 
   #isHosted(video: Hosted): boolean {
-    return this.videos.get(video.grant.id) === video
+    return this.videos.get(video.id) === video
   }
 
   /** Its end waits for no budget: a provider that has us wait for an hour does not put off a deadline or a cancel. */
@@ -147,26 +152,37 @@ export class Host {
     this.#queue.add(video, video.nextPollAt)
   }
 
-  async #turn(video: Hosted): Promise<void> {
-    const { budget, clock, intervalMs } = this.#o
+  #turn(video: Hosted): void {
     if (!this.#o.isTrusted()) return this.#schedule(video, 250)
-    const wait = budget.take(video.grant.baseUrl)
+    const wait = this.#o.budget.take(video.account.id)
     if (wait > 0 && !this.#mustEnd(video)) return this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - this.#o.clock.now())))
+    this.#o.lateness?.observe(Math.max(0, this.#o.clock.now() - video.nextPollAt) / 1000)
     video.polling = true
+    this.#inHand++
+    void this.#poll(video, wait).finally(() => this.#done(video))
+  }
+
+  #done(video: Hosted): void {
+    video.polling = false
+    this.#inHand--
+    if (this.#inHand === 0) this.#whenIdle?.()
+    this.#queue.wake()
+  }
+
+  async #poll(video: Hosted, wait: number): Promise<void> {
+    const { budget, clock, intervalMs } = this.#o
     try {
-      const { answer, rateLimit } = wait > 0 ? { answer: { kind: 'later', retryAfterMs: wait } as const, rateLimit: null } : await this.#o.provider.get({ baseUrl: video.grant.baseUrl, apiKey: video.apiKey }, video.grant.taskId)
+      const { answer, rateLimit } = wait > 0 ? { answer: { kind: 'later', retryAfterMs: wait } as const, rateLimit: null } : await this.#o.provider.get(video.account, video.taskId)
       crashPoint('poll-answered')
       this.#o.polls.inc({ answer: answer.kind })
-      if (rateLimit) budget.learn(video.grant.baseUrl, rateLimit)
+      if (rateLimit) budget.learn(video.account.id, rateLimit)
       if (!this.#isHosted(video)) return
       if (!this.#o.isTrusted()) return this.#schedule(video, 250)
       const delay = await this.#act(video, answer)
       if (!video.ended && this.#isHosted(video)) this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
     } catch (err) {
-      this.#o.log.error({ err, video: video.grant.id }, 'poll failed unexpectedly')
+      this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
       this.#schedule(video, intervalMs)
-    } finally {
-      video.polling = false
     }
   }
 
@@ -179,32 +195,33 @@ export class Host {
     if (answer.kind === 'done') await this.#signal(video, { type: 'DONE', videoUrl: answer.videoUrl, videoUrlExpiresAt: answer.expiresAt })
     else if (answer.kind === 'failed') await this.#signal(video, { type: 'FAILED', error: answer.error })
     else if (answer.kind === 'working') await this.#signal(video, { type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING', progress: answer.progress })
-    else if (answer.kind === 'unknown') log.error({ video: video.grant.id, body: answer.body }, 'The provider answered in words unknown to us; polling on')
+    else if (answer.kind === 'unknown') log.error({ video: video.id, body: answer.body }, 'The provider answered in words unknown to us; polling on')
     else if (answer.kind === 'later') {
       delay = afterThrottle(intervalMs, answer.retryAfterMs, clock.random())
-      budget.pause(video.grant.baseUrl, answer.retryAfterMs ?? intervalMs)
+      budget.pause(video.account.id, answer.retryAfterMs ?? intervalMs)
       await this.#signal(video, { type: 'THROTTLED' })
     } else {
       delay = afterMiss(intervalMs, video.misses, clock.random())
-      log.warn({ video: video.grant.id, misses: video.misses, reason: answer.kind === 'none' ? answer.reason : answer.kind }, 'No answer to a poll')
+      log.warn({ video: video.id, misses: video.misses, reason: answer.kind === 'none' ? answer.reason : answer.kind }, 'No answer to a poll')
       if (video.misses >= missesToShow) await this.#signal(video, { type: 'MISSED' })
     }
     if (video.ended || !this.#isHosted(video)) return 0
     if (clock.now() >= video.endsAt) await this.#signal(video, { type: 'FAILED', error: timedOut(video) })
     else if (video.cancel) await this.#signal(video, { type: 'FAILED', error: { code: 'cancelled', message: 'Cancelled. The provider cannot stop a running task; it may still be billed.' } })
-    else if (clock.now() >= video.overdueAt && !video.actor.getSnapshot().context.slow) await this.#signal(video, { type: 'SLOW' })
+    else if (clock.now() >= video.overdueAt && !video.standing.slow) await this.#signal(video, { type: 'SLOW' })
     if (!video.ended && clock.now() - video.reportedAt >= signOfLifeMs) await this.#report(video, null)
     return delay
   }
 
   async #signal(video: Hosted, signal: VideoSignal): Promise<void> {
-    if (video.ended || isUnchanged(video, signal)) return
-    const change = advance(video.actor, signal)
+    if (video.ended || saysNothingNew(video.standing, signal)) return
+    const { standing, change } = advance(video.standing, signal)
+    video.standing = standing
     if (!change) return
     if (!(await this.#report(video, change)) || !isTerminal(change.status)) return
     crashPoint('end-reported')
     video.ended = true
-    const { id, epoch } = video.grant
+    const { id, epoch } = video
     this.drop(id)
     this.#o.onEnded(id, BigInt(epoch))
     if (change.status === 'completed') this.#o.log.info({ video: id }, `Video generated successfully for ${id}`)
@@ -215,7 +232,7 @@ export class Host {
   /** Stores the report in the queue; tries again for as long as the video is ours. False when it is not any more: nobody waits for our word. */
   async #report(video: Hosted, change: Change | null): Promise<boolean> {
     const { bus, clock, log } = this.#o
-    const { id, attempt, epoch } = video.grant
+    const { id, attempt, epoch } = video
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
     for (;;) {
       try {
@@ -230,14 +247,6 @@ export class Host {
       }
     }
   }
-}
-
-/** The hot path: an answer that says what the last one said. */
-function isUnchanged(video: Hosted, signal: VideoSignal): boolean {
-  if (signal.type !== 'QUEUED' && signal.type !== 'RUNNING') return false
-  const snapshot = video.actor.getSnapshot()
-  const { status, phase } = statusAndPhase(snapshot)
-  return status === 'generating' && phase === signal.type.toLowerCase() && snapshot.context.progress === signal.progress
 }
 
 function timedOut(video: Hosted) {

@@ -17,7 +17,7 @@ import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
 
-export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls'> {
+export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness'> {
   bus: Bus
   clock: Clock
   log: Logger
@@ -52,7 +52,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     },
     onPeerDead: (session) => void takeOver(session),
     onAudit: (owned) => {
-      for (const [id, { grant }] of host.videos) if (owned.get(id)?.toString() !== grant.epoch) host.drop(id)
+      for (const { id, epoch } of host.videos.values()) if (owned.get(id)?.toString() !== epoch) host.drop(id)
       claims.doubt([...owned.keys()].filter((id) => !host.videos.has(id)))
     },
   })

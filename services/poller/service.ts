@@ -15,6 +15,8 @@ import { createService, type Service } from '#libs/runtime/service.ts'
 import type { PollerConfig } from './config.ts'
 import { runPoller } from './poller.ts'
 
+const latenessBuckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.175, 0.25, 0.5, 1, 2.5, 10]
+
 export async function startPoller(config: PollerConfig): Promise<Service> {
   const log = createLogger(config.POLLER_NAME, config.LOG_LEVEL)
   const bus = await connectBus({ url: config.NATS_URL, name: config.POLLER_NAME, log })
@@ -30,6 +32,7 @@ export async function startPoller(config: PollerConfig): Promise<Service> {
     queryBudget: { perSecond: config.QUERY_PER_SECOND, burst: config.QUERY_BURST },
     keyEncryptionKey: config.KEY_ENCRYPTION_KEY,
     dead: deadLetters(metrics),
+    lateness: metrics.histogram('poll_lateness_seconds', 'By how much polls were later than they were due', latenessBuckets),
     polls: metrics.counter('polls_total', 'Answers to polls, by meaning', ['answer']),
   })
   const owned = metrics.gauge('owned_videos', 'Videos this poller owns')

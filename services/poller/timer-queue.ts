@@ -17,7 +17,7 @@ export class TimerQueue<T> {
 
   /**
    * `due` is told the instant the entry was made for, so that a superseded one can be told from the current. While `hasRoom` says no, what is
-   * due waits; `wake` looks again.
+   * due waits; `wake` looks again, and must be called whenever there may be room anew: without room no timer runs, not even for what is due later.
    */
   constructor(clock: Clock, due: (item: T, at: number) => void, hasRoom: () => boolean = () => true) {
     this.#clock = clock
@@ -39,7 +39,7 @@ export class TimerQueue<T> {
   }
 
   wake(): void {
-    if ((this.#heap[0]?.at ?? Infinity) <= this.#clock.now()) this.#arm()
+    this.#arm()
   }
 
   stop(): void {

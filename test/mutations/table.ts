@@ -32,7 +32,7 @@ export const mutations: Mutation[] = [
   { rule: 'no claim by a session of a lost bucket', file: 'libs/bus/lease.ts', find: 'generationIn(epoch) !== generationIn(this.#revision)', replace: 'epoch < 0n', by: 'simulation' },
   { rule: 'one bid per video at a time', file: 'services/poller/claims.ts', find: 'if (running) return running', replace: '', by: 'simulation' },
   { rule: 'consent ends with the epoch it was given for', file: 'libs/bus/lease.ts', find: '(value.session === from?.session && revision === from.epoch)', replace: 'value.session === from?.session', by: 'simulation' },
-  { rule: 'what is given away is not polled any more', file: 'services/poller/host.ts', find: '      this.drop(grant.id)\n      return { id: grant.id, epoch', replace: '      return { id: grant.id, epoch', by: 'simulation' },
+  { rule: 'what is given away is not polled any more', file: 'services/poller/host.ts', find: '      this.drop(id)\n      return { id, epoch', replace: '      return { id, epoch', by: 'simulation' },
   { rule: 'only the winner of the intent sends', file: 'services/submit/submit-video.ts', find: 'if (!(await store.intend(id, attempt, send, pins))) throw', replace: 'if (!(await store.intend(id, attempt, send, pins)) && send < 0) throw', by: 'simulation' },
   { rule: 'nothing is sent after the send window', file: 'services/submit/submit-video.ts', find: 'if (clock.now() - begun > config.SEND_WINDOW_MS) {', replace: 'if (clock.now() < begun) {', by: 'simulation' },
   { rule: 'what may have been accepted is looked up', file: 'services/submit/submit-video.ts', find: 'const finding = await lookUpSends(context, loaded)', replace: "const finding = { kind: 'clear' } as Awaited<ReturnType<typeof lookUpSends>>", by: 'simulation' },

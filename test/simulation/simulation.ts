@@ -145,7 +145,7 @@ class Simulation {
     const ownId = this.provider.tasks.find((task) => task.taskId === taskId)?.ownId
     if (!ownId) return
     const id = ownId.slice(0, 36)
-    const owners = [...this.running.values()].filter(({ process, poller }) => process.alive && !process.paused && poller?.ownership.isTrusted() && poller.host.videos.get(id)?.grant.taskId === taskId)
+    const owners = [...this.running.values()].filter(({ process, poller }) => process.alive && !process.paused && poller?.ownership.isTrusted() && poller.host.videos.get(id)?.taskId === taskId)
     this.laws.onPoll(id, owners.map(({ process }) => process.name))
   }
 

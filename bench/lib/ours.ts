@@ -1,0 +1,43 @@
+/** Our services around a lab: status, any number of pollers, the reconciler, and what can be read off them. */
+import { freePort } from '#libs/local/ports.ts'
+import { sleep } from '#libs/runtime/clock.ts'
+import { metric, type Lab } from './lab.ts'
+import type { Worker } from './processes.ts'
+
+export interface Poller {
+  worker: Worker
+  healthPort: number
+}
+
+export async function startPoller(lab: Lab, name: string, more: Record<string, string> = {}): Promise<Poller> {
+  const healthPort = await freePort()
+  return { worker: await lab.service('poller', { POLLER_NAME: name, HEALTH_PORT: String(healthPort), ...more }), healthPort }
+}
+
+export const owned = (poller: Poller) => metric(poller.healthPort, 'owned_videos')
+export const polls = (poller: Poller) => metric(poller.healthPort, 'polls_total')
+
+export async function untilOwned(pollers: Poller[], count: number, say: (line: string) => void = () => {}, timeoutMs = 300_000): Promise<void> {
+  const end = performance.now() + timeoutMs
+  for (;;) {
+    const counts = await Promise.all(pollers.map(owned))
+    const total = counts.reduce((sum, one) => sum + one, 0)
+    say(`${total}/${count} owned`)
+    if (total >= count) return
+    if (performance.now() > end) throw new Error(`only ${total} of ${count} owned: ${pollers.map((one) => one.worker.output.slice(-500)).join('\n')}`)
+    await sleep(100)
+  }
+}
+
+/** Cumulative counts of the lateness histogram, by upper bound in seconds. */
+export async function latenessBuckets(poller: Poller): Promise<Map<number, number>> {
+  const text = await (await fetch(`http://127.0.0.1:${poller.healthPort}/metrics`)).text()
+  return new Map([...text.matchAll(/^reelkeeper_poll_lateness_seconds_bucket\{le="([^"]+)"\} (\d+)/gm)].map(([, le, count]) => [le === '+Inf' ? Infinity : Number(le), Number(count)]))
+}
+
+/** The smallest bound, in ms, under which that share of the polls between two readings was. */
+export function latenessBelow(share: number, before: Map<number, number>, after: Map<number, number>): number {
+  const total = after.get(Infinity)! - (before.get(Infinity) ?? 0)
+  for (const [bound, count] of after) if (count - (before.get(bound) ?? 0) >= share * total) return bound * 1000
+  return Infinity
+}
