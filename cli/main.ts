@@ -1,5 +1,6 @@
 /** `npm run reelkeeper -- <command>`: what an operator does by hand. Exit code 0 done, 1 not done, 2 not understood. */
 import * as deadLetters from './dead-letters.ts'
+import * as postgresRestored from './postgres-restored.ts'
 
 export interface Command {
   usage: string
@@ -7,7 +8,7 @@ export interface Command {
   run(args: string[]): Promise<number>
 }
 
-const commands: Record<string, Command> = { 'dead-letters': deadLetters }
+const commands: Record<string, Command> = { 'dead-letters': deadLetters, 'postgres-restored': postgresRestored }
 
 const [name = '', ...args] = process.argv.slice(2)
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -119,6 +119,16 @@ async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Ne
   throw new Error(`event ${event.body.id}:${event.body.version} keeps conflicting`)
 }
 
+/** The newest version of each video in the stream. */
+export async function newestPublished(bus: Bus): Promise<{ videoId: string; version: number }[]> {
+  const newest = new Map<string, number>()
+  for (const message of await bus.newestOfEach(streams.outbox, outSubject('*', '*'))) {
+    const [id = '', version = '0'] = (message.header('ce-id') ?? '').split(':')
+    newest.set(id, Math.max(newest.get(id) ?? 0, Number(version)))
+  }
+  return [...newest].map(([videoId, version]) => ({ videoId, version }))
+}
+
 async function lastPublished(bus: Bus, id: string): Promise<Newest> {
   const message = await bus.newest(streams.outbox, outSubject('*', id))
   return message ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) } : { sequence: 0, version: 0 }

@@ -106,7 +106,7 @@ export class SubmissionWriter {
     const now = clock!.now.getTime()
     return {
       video, submissions, config,
-      ageMs: submissions.map((submission) => now - submission.intentAt.getTime()),
+      ageMs: submissions.map((submission) => now - Math.max(submission.intentAt.getTime(), video.restoredAt?.getTime() ?? 0)),
       untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
     }
   }

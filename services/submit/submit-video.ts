@@ -73,6 +73,7 @@ async function intendAndSend(context: SubmitContext, loaded: Loaded): Promise<vo
   const begun = clock.now()
   if (!(await store.intend(id, attempt, send, pins))) throw new Later(1_000 * (0.75 + clock.random() / 2))
   crashPoint('intent-committed')
+  if (mayBeForgotten(loaded)) throw new Later(0) // Postgres was restored: looked up, as a send in doubt, before anything is sent
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
     throw new Later(0)
@@ -125,6 +126,10 @@ async function handOver(context: SubmitContext, id: string): Promise<void> {
   await publishWork(context.bus, pollWorkSubject(id), { id })
   await context.publish(id)
 }
+
+/** Whether Postgres went back to an older copy since this attempt last intended a send. */
+const mayBeForgotten = ({ video, submissions }: Loaded): boolean =>
+  video.restoredAt !== null && !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
 
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
 function pinsOf(context: SubmitContext, own: Loaded['config'], earlier: SubmissionRecord | undefined): Pins {

@@ -12,6 +12,9 @@ export class BrokenLaw extends Error {
   override name = 'BrokenLaw'
 }
 
+/** Of an earlier attempt: a restored Postgres may know nothing of later ones. */
+const isBefore = (ownId: string, other: string) => Number(ownId.slice(37)) < Number(other.slice(37))
+
 const order = { pending: 0, generating: 1, completed: 2, failed: 2 }
 
 export class Laws {
@@ -35,7 +38,7 @@ export class Laws {
       world.note(`accepted ${ownId}`)
       if (earlier.some((task) => task.ownId === ownId)) this.breach(`1: ${ownId} is paid twice`)
       // Where nobody can look up by own id, a person's retry may pay again: what became of the earlier attempt cannot be known.
-      if (parts.provider.findsByOwnId && earlier.some((task) => !(task.fails && parts.provider.isEnded(task)))) this.breach(`1: ${ownId} is paid while an earlier attempt may still deliver`)
+      if (parts.provider.findsByOwnId && earlier.some((task) => isBefore(task.ownId, ownId) && !(task.fails && parts.provider.isEnded(task)))) this.breach(`1: ${ownId} is paid while an earlier attempt may still deliver`)
     }
   }
 
@@ -70,6 +73,12 @@ export class Laws {
     if (event.version > (before ?? 0) + 1 && event.version - 1 > (this.#lostWith.get(event.id) ?? 0)) this.breach(`3: event ${event.id}:${event.version} leaves a gap after ${before}`)
     this.#published.set(event.id, event.version)
     this.#everPublished.set(event.id, Math.max(ever, event.version))
+  }
+
+  /** Postgres has gone back to what the store holds now. */
+  restored(): void {
+    this.#last.clear()
+    for (const { id, status, attempt, version, epoch } of this.#store.videos.values()) this.#last.set(id, { status, attempt, version, epoch })
   }
 
   /** The stream has gone back to this. */

@@ -28,6 +28,13 @@ const toOwed = (row: TimelineRow): OwedEvent => ({ timelineId: BigInt(row.id), e
 
 const lookUpLifeMs = 24 * 3_600_000
 
+export interface StoreCopy {
+  videos: Map<string, VideoRecord>
+  submissions: SubmissionRecord[]
+  timeline: TimelineRow[]
+  generation: number
+}
+
 export class MemoryStore {
   readonly videos = new Map<string, VideoRecord>()
   readonly submissions: SubmissionRecord[] = []
@@ -84,7 +91,7 @@ export class MemoryStore {
       id: request.id, sceneId: request.sceneId, scriptId: request.scriptId, projectId: request.projectId, userId: request.userId,
       status: 'pending', phase: 'queued', progress: null, provider: request.system.provider, model: request.system.model, prompt: request.body.prompt ?? '', params: {},
       taskId: null, videoUrl: null, videoUrlExpiresAt: null, errorCode: null, errorMessage: null, attempt: 1, version: 1, epoch: 0n, reportNo: 0, session: null,
-      cancelRequested: false, deadlineSeconds: deadlineSeconds ?? null, deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
+      cancelRequested: false, restoredAt: null, deadlineSeconds: deadlineSeconds ?? null, deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
       createdAt: at, submittedAt: null, startedAt: null, completedAt: null, updatedAt: at,
     }
     this.videos.set(video.id, video)
@@ -99,7 +106,7 @@ export class MemoryStore {
     const submissions = this.submissions.filter((one) => one.videoId === id).toSorted((a, b) => a.attempt - b.attempt || a.send - b.send)
     return {
       video: { ...video }, submissions: submissions.map((one) => ({ ...one })), config: null,
-      ageMs: submissions.map((one) => now - one.intentAt.getTime()), untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
+      ageMs: submissions.map((one) => now - Math.max(one.intentAt.getTime(), video.restoredAt?.getTime() ?? 0)), untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
     }
   }
 
@@ -309,6 +316,26 @@ export class MemoryStore {
     }
     const unsettled = this.submissions.filter((one) => one.settledAt === null && this.#video(one.videoId).status === 'failed' && isDue(one))
     return [...new Set(unsettled.map((one) => one.videoId))]
+  }
+
+  /** A copy to restore from. */
+  copy(): StoreCopy {
+    return structuredClone({ videos: this.videos, submissions: this.submissions, timeline: this.timeline, generation: this.generation })
+  }
+
+  /** Restored from a copy, and then what afterRestore does. */
+  restore({ videos, submissions, timeline, generation }: StoreCopy, published: Map<string, number>, natsGeneration: number): void {
+    this.videos.clear()
+    for (const [id, video] of videos) this.videos.set(id, video)
+    this.submissions.splice(0, Infinity, ...submissions)
+    this.timeline.splice(0, Infinity, ...timeline)
+    this.generation = Math.max(generation, natsGeneration) + 1
+    for (const video of this.videos.values()) {
+      if (video.status !== 'completed') video.restoredAt = this.#date()
+      if ((published.get(video.id) ?? 0) <= video.version) continue
+      video.version = published.get(video.id)!
+      this.#note(video, 'restored')
+    }
   }
 
   async highestEpoch(): Promise<bigint> {

@@ -15,5 +15,5 @@ it('breaks no law in 100 worlds', async () => {
   expect(outcomes.filter((one) => one.broken).map((one) => `seed ${one.seed}: law ${one.broken}`)).toEqual([])
   expect(outcomes).toHaveLength(100)
   expect(outcomes.reduce((sum, one) => sum + one.videos, 0)).toBeGreaterThan(500)
-  for (const kind of ['kill', 'pause', 'strike', 'isolate', 'stop', 'brokerDown', 'storeDown', 'rewind', 'wipe']) expect(outcomes.some((one) => one.faults[kind])).toBe(true)
+  for (const kind of ['kill', 'pause', 'strike', 'isolate', 'stop', 'brokerDown', 'storeDown', 'rewind', 'restore', 'wipe']) expect(outcomes.some((one) => one.faults[kind])).toBe(true)
 }, 180_000)

@@ -2,7 +2,7 @@
 import { publishOwed } from '#libs/bus/outbox.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
+import { commandReplySchema, commandSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
 import { runReconciler } from '#services/reconciler/reconciler.ts'
@@ -12,7 +12,7 @@ import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
 import { MemoryProvider } from './memory-provider.ts'
-import { MemoryStore } from './memory-store.ts'
+import { MemoryStore, type StoreCopy } from './memory-store.ts'
 import { call, Process, World, type Weather } from './world.ts'
 
 export interface Outcome {
@@ -67,6 +67,7 @@ class Simulation {
   readonly #user: Process
   readonly #userBus: MemoryBus
   #strikeAt: string | undefined
+  #copy: StoreCopy | undefined
   storeUp = true
   calm = false
 
@@ -232,6 +233,7 @@ class Simulation {
         this.storeUp = false
         world.schedule(world.between(100, 20_000), null, () => (this.storeUp = true))
       },
+      restore: () => this.#restore(),
       rewind: () => {
         this.broker.isUp = false
         this.broker.rewind(world.between(100, 30_000))
@@ -245,12 +247,42 @@ class Simulation {
     }
     const next = () => {
       if (this.calm) return
-      const kind = world.chance(0.02) ? 'wipe' : world.pick(Object.keys(faults).filter((one) => one !== 'wipe'))
+      const rare = ['wipe', 'restore']
+      const kind = world.chance(0.04) ? world.pick(rare) : world.pick(Object.keys(faults).filter((one) => !rare.includes(one)))
       hit(kind)
       faults[kind]!()
       world.schedule(world.between(500, 20_000), null, next)
     }
     world.schedule(3_000, null, next)
+    this.#takeCopies()
+  }
+
+  /** Everything is stopped, Postgres goes back to the copy, the operator's command is run, everything is started. */
+  #restore(): void {
+    const { world, store, laws } = this
+    const copy = this.#copy
+    if (!copy) return
+    this.storeUp = false
+    for (const name of kinds) this.kill(name, world.between(6_000, 10_000))
+    world.schedule(5_000, null, () => {
+      const published = new Map<string, number>()
+      for (const message of this.broker.contentOf(streams.outbox)) {
+        const { id, version } = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
+        published.set(id, Math.max(published.get(id) ?? 0, version))
+      }
+      store.restore(copy, published, this.broker.contentOf(streams.outbox).length ? this.broker.stream(streams.ownership).generation : 0)
+      laws.restored()
+      this.accepted.splice(0, Infinity, ...this.accepted.filter((id) => store.videos.has(id)))
+      this.storeUp = true
+      this.#copy = undefined
+    })
+  }
+
+  #takeCopies(): void {
+    this.world.schedule(this.world.between(10_000, 40_000), null, () => {
+      if (this.storeUp) this.#copy = this.store.copy()
+      if (!this.calm) this.#takeCopies()
+    })
   }
 
   #brokerBack(): void {
