@@ -149,7 +149,8 @@ describe('reelkeeper dead-letters', () => {
   })
 
   it('says what is wrong: an unknown number, a job queued already, NATS away, words it does not know', async () => {
-    for (const verb of ['show', 'put-back', 'discard']) expect(await reelkeeper(['dead-letters', verb, '99999'])).toEqual({ code: 1, out: '', err: 'There is no dead letter 99999.\n' })
+    const unknown = await Promise.all(['show', 'put-back', 'discard'].map((verb) => reelkeeper(['dead-letters', verb, '99999'])))
+    expect(unknown).toEqual(Array(3).fill({ code: 1, out: '', err: 'There is no dead letter 99999.\n' }))
     const id = crypto.randomUUID()
     await bus.store(`video.dead.work-submit.${id}`, JSON.stringify({ id }), { headers: { 'Reelkeeper-Subject': `video.work.poll.${id}`, 'Reelkeeper-Reason': 'x' } })
     await work(id, `video.work.poll.${id}`)
@@ -160,8 +161,9 @@ describe('reelkeeper dead-letters', () => {
     const nobody = `nats://127.0.0.1:${await freePort()}`
     expect(await reelkeeper(['dead-letters', 'list'], nobody)).toMatchObject({ code: 1, err: expect.stringContaining(`NATS is not reachable at ${nobody}`) })
     expect(await reelkeeper(['dead-letters', 'list'], '')).toMatchObject({ code: 1, err: expect.stringContaining('NATS_URL') })
-    for (const args of [['dead-letters'], ['dead-letters', 'show'], ['dead-letters', 'show', 'x'], ['dead-letters', 'bury', '1']]) expect(await reelkeeper(args)).toMatchObject({ code: 2, err: expect.stringContaining('dead-letters list') })
+    const misused = await Promise.all([['dead-letters'], ['dead-letters', 'show'], ['dead-letters', 'show', 'x'], ['dead-letters', 'bury', '1']].map((args) => reelkeeper(args)))
+    expect(misused).toEqual(Array(4).fill({ code: 2, out: '', err: expect.stringContaining('dead-letters list') }))
     expect(await reelkeeper(['nonsense'])).toMatchObject({ code: 2, out: expect.stringContaining('dead-letters list') })
     expect(await reelkeeper([])).toMatchObject({ code: 0, out: expect.stringContaining('dead-letters list') })
-  })
+  }, 180_000)
 })

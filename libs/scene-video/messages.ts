@@ -8,6 +8,7 @@ import { errorCodes, generateVideoSchema, phases, sceneVideoSchema, statuses } f
 const videoId = z.uuid()
 /** A KV revision: beyond what the client can count there is none. */
 const epoch = z.string().regex(/^\d{1,16}$/).refine((text) => Number.isSafeInteger(Number(text)))
+const session = z.string().regex(/^[\w-]{1,100}$/)
 const int4 = z.number().int().max(2_147_483_647)
 
 // 1. gateway → submit, core request and reply ----------------------------------------------------------------------
@@ -53,7 +54,7 @@ export type Work = z.infer<typeof workSchema>
 export const claimSubject = 'video.claim.commit'
 
 export const bidSchema = z.object({ id: videoId, epoch })
-export const claimRequestSchema = z.object({ session: z.string(), bids: z.array(bidSchema).max(1000) })
+export const claimRequestSchema = z.object({ session, bids: z.array(bidSchema).max(1000) })
 export type ClaimRequest = z.infer<typeof claimRequestSchema>
 
 /** What an owner needs to poll. Durations are milliseconds from Postgres' now, negative when past. */
@@ -83,7 +84,7 @@ export type ClaimReply = z.infer<typeof claimReplySchema>
 
 /** Poller → poller, core request and reply: `from` has more than its share, and gives these up, as owned at these epochs, to that session. */
 export const giveSubject = (session: string) => `video.claim.give.${session}`
-export const giveSchema = z.object({ from: z.string(), videos: z.array(bidSchema.extend({ dueInMs: z.number().min(0) })).max(1000) })
+export const giveSchema = z.object({ from: session, videos: z.array(bidSchema.extend({ dueInMs: z.number().min(0) })).max(1000) })
 /** What the other one need not care for any more. */
 export const gaveSchema = z.object({ taken: z.array(videoId) })
 

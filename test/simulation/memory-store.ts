@@ -3,28 +3,13 @@
  * both. Time is the world's, in milliseconds.
  */
 import type { OwedEvent } from '#libs/bus/outbox.ts'
-import type { Grant, Report, VideoEvent } from '#libs/scene-video/messages.ts'
+import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
 import type { Fate } from '#libs/store/reports.ts'
 import { isNotAccepted, Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
-
-export interface TimelineRow {
-  id: number
-  videoId: string
-  version: number
-  kind: string
-  event: string | null
-  attempt: number
-  epoch: bigint
-  owed: boolean
-  sequence: number | null
-  at: number
-  body: VideoEvent | null
-}
-
-const toOwed = (row: TimelineRow): OwedEvent => ({ timelineId: BigInt(row.id), event: row.event!, at: '', body: row.body! })
+import { toOwed, type TimelineRow } from './timeline-row.ts'
 
 const lookUpLifeMs = 24 * 3_600_000
 
