@@ -142,7 +142,7 @@ export class Ownership implements AsyncDisposable {
   async #renewLoop(): Promise<void> {
     const { clock, bus, ttlMs, log } = this.#o
     while (!this.#stop.signal.aborted) {
-      await sleep(ttlMs / 5, this.#stop.signal, clock)
+      await sleep(ttlMs / 4, this.#stop.signal, clock)
       if (this.#stop.signal.aborted) return
       if (!bus.isConnected()) continue
       await this.#renewOnce().catch((err: unknown) => log.warn({ err: (err as Error).message }, 'session not renewed'))

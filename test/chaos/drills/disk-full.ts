@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pause } from '../../system.ts'
@@ -21,6 +21,14 @@ function mountDisk(): string {
   return dir
 }
 
+function fillUp(file: string): void {
+  try {
+    for (;;) appendFileSync(file, Buffer.alloc(65_536))
+  } catch (err) {
+    if ((err as { code?: string }).code !== 'ENOSPC') throw err
+  }
+}
+
 export const diskFull: Drill = {
   about: 'the disk of NATS fills up; space is made, nats-server started again (needs root: it mounts a tmpfs)',
   cluster: () => ({ pollers: 2, natsDir: join(mountDisk(), 'nats') }),
@@ -30,8 +38,7 @@ export const diskFull: Drill = {
     users.begin({ rate: 4, cancel: 0.03, retry: 0.05 })
     await pause(10_000)
     const before = new Map(users.answers)
-    const { bavail, bsize } = statfsSync(dir)
-    writeFileSync(join(dir, 'ballast'), Buffer.alloc(Math.max(0, bavail * bsize - 16_384)))
+    fillUp(join(dir, 'ballast'))
     const fullMs = drilling.quick ? 15_000 : 60_000
     await pause(fullMs)
     drilling.note('disk full for, s', fullMs / 1000)

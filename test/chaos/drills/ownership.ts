@@ -87,13 +87,15 @@ export const ownership: Drill = {
   cluster: { pollers: 3, others: 1, env: { POLL_INTERVAL_MS: String(intervalMs), RECONCILE_INTERVAL_MS: '120000', STALE_AFTER_MS: '180000', LOG_LEVEL: 'warn' } },
   async run(drilling) {
     const { cluster, quick } = drilling
-    await cluster.simulator('/settings', { minSeconds: 170, maxSeconds: 190, tier: 'off' })
+    await cluster.simulator('/settings', { minSeconds: 260, maxSeconds: 280, tier: 'off' })
     await drilling.submit(quick ? 200 : 1_000, 100)
     await until('all to be polled', async () => ((await cluster.query<{ n: number }>(`SELECT count(*)::int n FROM "SceneVideo" WHERE status = 'pending'`))[0]?.n === 0 ? true : undefined))
     await pause(intervalMs * 3)
     drilling.note('videos owned by each poller', shares(await ownedNow(cluster)).join(', '))
-    await takeover(drilling)
-    await pause(15_000)
+    for (let kills = 0; kills < 3; kills++) {
+      await takeover(drilling)
+      await pause(10_000)
+    }
     await handover(drilling)
     await pause(15_000)
     await joining(drilling)

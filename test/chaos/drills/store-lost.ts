@@ -11,9 +11,9 @@ export const storeLost: Drill = {
   async run(drilling) {
     const { cluster, quick } = drilling
     const count = quick ? 300 : 10_000
-    const seconds = quick ? 40 : 420
+    const seconds = quick ? 40 : 330
     await cluster.simulator('/settings', { minSeconds: seconds, maxSeconds: seconds * 1.2, tier: 'off' })
-    await drilling.submit(count, quick ? 60 : 250)
+    await drilling.submit(count, quick ? 60 : 90)
     await until('all to be polled', async () => ((await cluster.query<{ n: number }>(`SELECT count(*)::int n FROM "SceneVideo" WHERE status = 'pending'`))[0]?.n === 0 ? true : undefined), 240_000)
     const open = async () => (await cluster.query<{ n: number; old: number }>(`SELECT count(*)::int n, (count(*) FILTER (WHERE epoch < 2 * 4294967296))::int old FROM "SceneVideo" WHERE status = 'generating'`))[0]!
     drilling.note('videos in hand when the store was deleted', (await open()).n)
