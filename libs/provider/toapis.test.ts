@@ -24,7 +24,7 @@ describe('what an answer to a create means', () => {
   })
 
   it('knows that a refused connection carried nothing', async () => {
-    await using provider = createToapis({ createTimeoutMs: 2_000, getTimeoutMs: 2_000 })
+    await using provider = createToapis({ createTimeoutMs: 2_000, getTimeoutMs: 2_000, allowPrivate: true })
     const answer = await provider.create({ baseUrl: 'http://127.0.0.1:1/v1', apiKey: 'sk-x' }, { ownId: 'a-1', model: 'm', prompt: 'p' })
     expect(answer).toMatchObject({ kind: 'later', reason: 'ECONNREFUSED' })
   })

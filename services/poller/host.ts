@@ -11,7 +11,7 @@ import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
-import { decrypt } from '#libs/runtime/secrets.ts'
+import { decrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import { actorAt, advance, statusAndPhase, type VideoActor, type VideoSignal } from '#libs/scene-video/machine.ts'
 import { reportSubject, type Change, type Grant, type Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
@@ -49,7 +49,7 @@ export interface HostOptions {
   intervalMs: number
   /** Polls under way at once. */
   concurrency: number
-  keyEncryptionKey: Buffer
+  keyEncryptionKey: Keyring
   isTrusted(): boolean
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void

@@ -18,7 +18,7 @@ import { runPoller } from './poller.ts'
 export async function startPoller(config: PollerConfig): Promise<Service> {
   const log = createLogger(config.POLLER_NAME, config.LOG_LEVEL)
   const bus = await connectBus({ url: config.NATS_URL, name: config.POLLER_NAME, log })
-  const provider = createToapis({ createTimeoutMs: 1, getTimeoutMs: config.POLL_TIMEOUT_MS, maxConnections: config.POLL_CONCURRENCY })
+  const provider = createToapis({ createTimeoutMs: 1, getTimeoutMs: config.POLL_TIMEOUT_MS, maxConnections: config.POLL_CONCURRENCY, trustedBaseUrl: config.TOAPIS_BASE_URL, allowPrivate: config.ALLOW_PRIVATE_BASE_URLS })
   const metrics = new Metrics()
   await waitForTopology(bus, log)
   const poller = await runPoller({

@@ -152,12 +152,13 @@ async function handOver(context: SubmitContext, id: string): Promise<void> {
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
 function pinsOf(context: SubmitContext, own: Loaded['config'], earlier: SubmissionRecord | undefined): Pins {
   if (earlier) return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
-  const { config, provider } = context
-  return {
-    provider: provider.name,
-    baseUrl: own?.baseUrl ?? config.TOAPIS_BASE_URL,
-    keyCipher: own?.keyCipher ?? encrypt(config.TOAPIS_API_KEY, config.KEY_ENCRYPTION_KEY),
-  }
+  return { provider: context.provider.name, ...addressAndKey(context, own) }
+}
+
+/** The system's key goes to the system's address only. */
+export function addressAndKey({ config }: SubmitContext, own: { baseUrl: string | null; keyCipher: string | null } | null): { baseUrl: string; keyCipher: string } {
+  if (own?.keyCipher) return { baseUrl: own.baseUrl ?? config.TOAPIS_BASE_URL, keyCipher: own.keyCipher }
+  return { baseUrl: config.TOAPIS_BASE_URL, keyCipher: encrypt(config.TOAPIS_API_KEY, config.KEY_ENCRYPTION_KEY) }
 }
 
 /** System keys are one account per base URL; a user's own key is told apart by its cipher text. */

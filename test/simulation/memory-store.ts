@@ -110,6 +110,10 @@ export class MemoryStore {
     return true
   }
 
+  async effectiveConfig(): Promise<null> {
+    return null
+  }
+
   async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<void> {
     const video = this.#video(id)
     Object.assign(this.#submission(id, attempt, send)!, { answer: 'accepted', taskId, detail: how, answeredAt: this.#date() })
