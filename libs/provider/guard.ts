@@ -32,9 +32,9 @@ export function guardedConnector(timeoutMs: number, lookup?: LookupFunction): bu
     const host = options.hostname.replace(/^\[|\]$/g, '')
     const socket = connect({ host, port: Number(options.port) || (isSecure ? 443 : 80), blockList: forbidden, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, ...(lookup ? { lookup } : {}) })
     const timer = setTimeout(() => socket.destroy(Object.assign(new Error('Connect Timeout Error'), { code: 'UND_ERR_CONNECT_TIMEOUT' })), timeoutMs)
-    const onError = (err: Error) => {
+    const onError = (err: Error & { errors?: (Error & { code?: string })[] }) => {
       clearTimeout(timer)
-      callback(err, null)
+      callback(err.errors?.find((one) => one.code === blockedCode) ?? err.errors?.[0] ?? err, null)
     }
     socket.once('error', onError)
     socket.once('connect', () => {

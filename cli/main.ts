@@ -1,0 +1,36 @@
+/** The operator's command: `npm run reelkeeper -- <command> …`. Exit 0 when done, 1 when it failed, 2 when asked wrongly. */
+import { ConfigError } from '#libs/runtime/config.ts'
+import { UsageError, type Command } from './command.ts'
+import { keys } from './keys.ts'
+import { users } from './users.ts'
+
+const commands: Record<string, Command> = {
+  users,
+  keys,
+}
+
+const usage = () => `Usage: reelkeeper <command>
+
+${Object.values(commands).map((command) => command.usage).join('\n')}
+
+Settings come from the environment: DATABASE_URL, KEY_ENCRYPTION_KEY. Without DATABASE_URL, the system that \`npm start\` runs in this directory.
+`
+
+async function main([name = '', ...args]: string[]): Promise<number> {
+  if (['', 'help', '--help', '-h'].includes(name)) {
+    process.stdout.write(usage())
+    return name === '' ? 2 : 0
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  try {
+    if (!command) throw new UsageError(`There is no command ${name}.`)
+    await command.run(args)
+    return 0
+  } catch (err) {
+    const isAskedWrongly = err instanceof UsageError || (err as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+    process.stderr.write(`${(err as Error).message}\n${isAskedWrongly ? `\n${command?.usage ?? usage()}\n` : ''}`)
+    return isAskedWrongly || err instanceof ConfigError ? 2 : 1
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))
