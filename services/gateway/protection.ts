@@ -18,7 +18,8 @@ const tooMany = (ttlMs: number) => {
 export async function registerProtection(app: App, auth: Auth, config: GatewayConfig): Promise<void> {
   await app.register(underPressure, {
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY_MS,
-    sampleInterval: 500,
+    // A sample without a measurement counts as an endless delay: no sample may be shorter than what is allowed.
+    sampleInterval: Math.max(500, config.MAX_EVENT_LOOP_DELAY_MS),
     pressureHandler: (request: FastifyRequest) => {
       if (!request.url.startsWith('/api')) return
       throw new Problem(503, 'overloaded', 'This gateway has more to do than it can; try again shortly.', { retryAfterSeconds: 2 })
