@@ -1,17 +1,39 @@
-/** `npm run reelkeeper -- <command>`: what an operator does by hand. Exit code 0 done, 1 not done, 2 not understood. */
+/** The operator's command: `npm run reelkeeper -- <command> …`. Exit 0 when done, 1 when it failed, 2 when asked wrongly. */
+import { ConfigError } from '#libs/runtime/config.ts'
+import { UsageError, type Command } from './command.ts'
 import * as deadLetters from './dead-letters.ts'
+import { keys } from './keys.ts'
 import * as postgresRestored from './postgres-restored.ts'
+import { users } from './users.ts'
 
-export interface Command {
-  usage: string
-  /** The exit code. */
-  run(args: string[]): Promise<number>
+const commands: Record<string, Command> = {
+  users,
+  keys,
+  'dead-letters': deadLetters,
+  'postgres-restored': postgresRestored,
 }
 
-const commands: Record<string, Command> = { 'dead-letters': deadLetters, 'postgres-restored': postgresRestored }
+const usage = () => `Usage: reelkeeper <command>
 
-const [name = '', ...args] = process.argv.slice(2)
-const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-if (command) process.exit(await command.run(args))
-process.stdout.write(`Usage: npm run reelkeeper -- <command>\n\n${Object.values(commands).map(({ usage }) => usage).join('\n\n')}\n`)
-process.exit(['', 'help', '--help', '-h'].includes(name) ? 0 : 2)
+${Object.values(commands).map((command) => command.usage).join('\n')}
+
+Settings come from the environment: DATABASE_URL, NATS_URL, KEY_ENCRYPTION_KEY. Without them, the system that \`npm start\` runs in this directory.
+`
+
+async function main([name = '', ...args]: string[]): Promise<number> {
+  if (['', 'help', '--help', '-h'].includes(name)) {
+    process.stdout.write(usage())
+    return name === '' ? 2 : 0
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  try {
+    if (!command) throw new UsageError(`There is no command ${name}.`)
+    return (await command.run(args)) ?? 0
+  } catch (err) {
+    const isAskedWrongly = err instanceof UsageError || (err as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+    process.stderr.write(`${(err as Error).message}\n${isAskedWrongly ? `\n${command?.usage ?? usage()}\n` : ''}`)
+    return isAskedWrongly || err instanceof ConfigError ? 2 : 1
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -79,6 +79,7 @@ async function start(): Promise<void> {
   facts = { gatewayUrl, apiKey: secrets.apiKey, natsUrl, databaseUrl, simulatorUrl, ...demo }
   const env = {
     TOAPIS_BASE_URL: `${simulatorUrl}/v1`, TOAPIS_API_KEY: secrets.providerKey, TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
+    RATE_LIMIT_PER_MINUTE: '1000000',
     ...process.env,
     DATABASE_URL: databaseUrl, NATS_URL: natsUrl, KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey, HEALTH_PORT: '0', HEALTH_HOST: '127.0.0.1',
     SIMULATOR_PORT: String(ports.simulator), SIMULATOR_DATA: resolve(state.dir, 'simulator'),

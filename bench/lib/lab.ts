@@ -81,7 +81,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async addVideosFor(tasks: string[]): Promise<string[]> {
-    const ciphers = tasks.map(() => encrypt('sk-bench', key))
+    const ciphers = tasks.map(() => encrypt('sk-bench', [key]))
     const { userId, projectId, scriptId, sceneIds } = this.demo
     const { rows } = await this.pool.query<{ id: string }>(
       `WITH v AS (INSERT INTO "SceneVideo" (id, "sceneId", "scriptId", "projectId", "userId", status, phase, provider, model, prompt, "taskId", version, "submittedAt")

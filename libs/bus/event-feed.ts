@@ -24,22 +24,30 @@ export interface EventFeed extends AsyncDisposable {
   subscribe(listener: (event: FeedEvent) => void): () => void
   /** Events after `afterId`; null when that id cannot be known any more. */
   replay(afterId: string, signal: AbortSignal): Promise<AsyncIterable<FeedEvent> | null>
+  /** Calls back when the store was made anew: events may have been lost with the old one. */
+  onReset(listener: () => void): void
   isHealthy(): boolean
 }
 
-export async function openEventFeed(bus: NatsBus, log: Logger): Promise<EventFeed> {
+/** Follows the stream from `history` events before its newest one. */
+export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Promise<EventFeed> {
   const stop = new AbortController()
+  const resets: (() => void)[] = []
   const listeners = new Set<(event: FeedEvent) => void>()
   let generation = await generationOf(bus, streams.video)
-  let last = await newestSequence(bus)
+  let last = await startSequence(bus, history)
   let healthy = true
   let current: { stop(): void } | undefined
 
   const follow = async () => {
     while (!stop.signal.aborted) {
       try {
-        const now = await generationOf(bus, streams.video)
-        if (now !== generation) [generation, last] = [now, 0]
+        const { generation: now, lastSequence } = await bus.stateOf(streams.video)
+        // Made anew, or gone back in a power failure: what was delivered last may not be there any more.
+        if (now !== generation || lastSequence < last) {
+          ;[generation, last] = [now, now === generation ? lastSequence : 0]
+          for (const listener of resets) listener()
+        }
         const consumer = await bus.js.consumers.get(streams.video, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: last + 1 })
         const messages = await consumer.consume({ max_messages: 1_000, idle_heartbeat: 1_000, expires: 10_000 })
         current = messages
@@ -73,6 +81,7 @@ export async function openEventFeed(bus: NatsBus, log: Logger): Promise<EventFee
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
+    onReset: (listener) => void resets.push(listener),
     async replay(afterId, signal) {
       const match = /^(\d+)-(\d+)$/.exec(afterId)
       if (!match || Number(match[1]) !== generation) return null
@@ -121,10 +130,11 @@ function readJson(message: JsMsg): unknown {
   }
 }
 
-async function newestSequence(bus: NatsBus): Promise<number> {
+async function startSequence(bus: NatsBus, history: number): Promise<number> {
   const manager = await bus.manager()
   try {
-    return (await manager.streams.info(streams.video)).state.last_seq
+    const { state } = await manager.streams.info(streams.video)
+    return Math.max(state.first_seq - 1, state.last_seq - history, 0)
   } catch (err) {
     if (err instanceof NatsError) return 0
     throw err

@@ -87,7 +87,7 @@ export interface TimelineEntry {
   at: string
   kind: string
   status: Status
-  phase: string
+  phase: Phase
   progress: number | null
   service: string
   detail: unknown

@@ -6,7 +6,8 @@ import { Agent, errors, request } from 'undici'
 import { z } from 'zod'
 import type { ErrorCode, VideoError } from '#libs/scene-video/scene-video.ts'
 import { getText } from './get-text.ts'
-import type { CreateAnswer, CreateRequest, Provider, RateLimit, TaskAnswer } from './provider.ts'
+import { blockedCode, guardedConnector } from './guard.ts'
+import type { Account, CreateAnswer, CreateRequest, Provider, RateLimit, TaskAnswer } from './provider.ts'
 
 const errorBody = z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String), message: z.string().default('') }) })
 /** What we keep: without control characters, which Postgres or a header would refuse. */
@@ -67,9 +68,24 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** `findByOwnId: false`: for services that speak the same format without keeping `client_business_id`. */
-export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: number; maxConnections?: number; findByOwnId?: boolean }): Provider {
-  const agent = new Agent({ connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000, connect: { timeout: 5_000 } })
+export interface ToapisOptions {
+  /** False for services that speak the same format without keeping `client_business_id`. */
+  findByOwnId?: boolean
+  createTimeoutMs: number
+  getTimeoutMs: number
+  maxConnections?: number
+  /** The operator's own base URL: it may be anywhere. All others are users', and reach no private network, unless `allowPrivate`. */
+  trustedBaseUrl?: string
+  allowPrivate?: boolean
+}
+
+const connectTimeoutMs = 5_000
+
+export function createToapis(options: ToapisOptions): Provider {
+  const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000, maxResponseSize: 4 * 1024 * 1024 }
+  const open = new Agent({ ...pool, connect: { timeout: connectTimeoutMs } })
+  const guarded = options.allowPrivate ? open : new Agent({ ...pool, connect: guardedConnector(connectTimeoutMs) })
+  const agentFor = ({ baseUrl }: Account) => (baseUrl === options.trustedBaseUrl ? open : guarded)
 
   return {
     name: 'toapis',
@@ -80,7 +96,7 @@ export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: n
       try {
         const { statusCode, headers, body } = await request(`${account.baseUrl}/videos/generations`, {
           method: 'POST',
-          dispatcher: agent,
+          dispatcher: agentFor(account),
           headers: { authorization: `Bearer ${account.apiKey}`, 'content-type': 'application/json' },
           body: JSON.stringify(createBody(input)),
           headersTimeout: options.createTimeoutMs,
@@ -90,12 +106,13 @@ export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: n
         return readCreate(statusCode, retryAfter(headers), await body.text())
       } catch (err) {
         const code = (err as { code?: string }).code ?? (err as Error).name
+        if (code === blockedCode) return { kind: 'refused', error: { code: 'invalid_request', message: 'The base URL leads into a private network; give a public one.' } }
         return notSent.has(code) ? { kind: 'later', retryAfterMs: null, reason: code } : { kind: 'unknown', reason: code }
       }
     },
     async get(account, id) {
       try {
-        const { status, headers, text } = await getText(agent, account.baseUrl, `/videos/generations/${encodeURIComponent(id)}`, account.apiKey, options.getTimeoutMs)
+        const { status, headers, text } = await getText(agentFor(account), account.baseUrl, `/videos/generations/${encodeURIComponent(id)}`, account.apiKey, options.getTimeoutMs)
         return { ...readTask(status, retryAfter(headers), text, header(headers, 'date')), rateLimit: readRateLimit(headers) }
       } catch (err) {
         const reason = err instanceof errors.UndiciError ? err.code : ((err as { code?: string }).code ?? (err as Error).name)
@@ -103,7 +120,7 @@ export function createToapis(options: { createTimeoutMs: number; getTimeoutMs: n
       }
     },
     async [Symbol.asyncDispose]() {
-      await agent.destroy()
+      await Promise.all([open, guarded].map((agent) => agent.destroy()))
     },
   }
 }

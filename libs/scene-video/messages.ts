@@ -13,7 +13,7 @@ const int4 = z.number().int().max(2_147_483_647)
 
 // 1. gateway → submit, core request and reply ----------------------------------------------------------------------
 
-export const commandSubject = { generate: 'video.command.generate', cancel: 'video.command.cancel', retry: 'video.command.retry' } as const
+export const commandSubject = { generate: 'video.command.generate', cancel: 'video.command.cancel', retry: 'video.command.retry', testConfig: 'video.command.test-config' } as const
 
 export const generateCommandSchema = z.object({
   userId: z.uuid(),
@@ -27,8 +27,13 @@ export const generateCommandSchema = z.object({
 })
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
 
-/** Cancel or retry one video; `attempt` null means the current one. */
-export const videoCommandSchema = z.object({ userId: z.uuid(), id: videoId, attempt: int4.min(1).nullable() })
+/** Cancel or retry one video; `attempt` null means the current one. `once`: the caller's Idempotency-Key. */
+export const videoCommandSchema = z.object({
+  userId: z.uuid(),
+  id: videoId,
+  attempt: int4.min(1).nullable(),
+  once: z.object({ key: z.string().max(300), route: z.string(), bodyHash: z.string() }).nullable().default(null),
+})
 export type VideoCommand = z.infer<typeof videoCommandSchema>
 
 /** Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP. */
@@ -37,6 +42,9 @@ export const commandReplySchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(false), status: z.number().int(), code: z.string(), detail: z.string() }),
 ])
 export type CommandReply = z.infer<typeof commandReplySchema>
+
+/** Does the effective configuration work? Answered with an AiConfigTest. */
+export const testConfigCommandSchema = z.object({ userId: z.uuid(), projectId: z.uuid().nullable() })
 
 // 2. submit → submit, work queue: send (or look up) the create of a pending video -----------------------------------
 

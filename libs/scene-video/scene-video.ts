@@ -31,6 +31,9 @@ export type VideoError = z.infer<typeof videoErrorSchema>
 
 const instant = z.iso.datetime()
 
+/** Text that Postgres and JSON can carry: no NUL, no half of a surrogate pair. */
+export const storable = z.string().refine((text) => text.isWellFormed() && !text.includes('\0'), 'must not contain NUL or half a surrogate pair')
+
 /** A SceneVideo as everybody outside sees it. Instants are ISO 8601 UTC; what is absent is null. */
 export const sceneVideoSchema = z.object({
   id: z.uuid(),
@@ -56,21 +59,21 @@ export const sceneVideoSchema = z.object({
   startedAt: instant.nullable(),
   completedAt: instant.nullable(),
   updatedAt: instant,
-})
+}).meta({ id: 'SceneVideo' })
 export type SceneVideo = z.infer<typeof sceneVideoSchema>
 
 /** What a caller may ask for; all of it optional. `prompt` falls back to the scene's. */
 export const generateVideoSchema = z.strictObject({
-  prompt: z.string().trim().min(1).max(10_000).optional(),
-  provider: z.string().min(1).max(64).optional(),
-  model: z.string().min(1).max(128).optional(),
+  prompt: storable.trim().min(1).max(10_000).optional(),
+  provider: storable.min(1).max(64).optional(),
+  model: storable.min(1).max(128).optional(),
   durationSeconds: z.number().int().min(1).max(600).optional(),
   aspectRatio: z.string().regex(/^\d{1,3}:\d{1,3}$/, 'must look like 16:9').optional(),
-  resolution: z.string().min(1).max(32).optional(),
-  imageUrls: z.array(z.url({ protocol: /^https?$/ }).max(4096)).max(16).optional(),
+  resolution: storable.min(1).max(32).optional(),
+  imageUrls: z.array(z.url({ protocol: /^https?$/ }).max(4096).refine((url) => url.isWellFormed() && !url.includes('\0'), 'must not contain NUL or half a surrogate pair')).max(16).optional(),
   /** Seconds after acceptance at which the caller no longer wants the video. */
   deadlineSeconds: z.number().int().min(1).max(30 * 24 * 3600).optional(),
-  metadata: z.record(z.string().max(128), z.union([z.string().max(4096), z.number(), z.boolean(), z.null()])).optional(),
+  metadata: z.record(storable.max(128), z.union([storable.max(4096), z.number(), z.boolean(), z.null()])).optional(),
 })
 export type GenerateVideo = z.infer<typeof generateVideoSchema>
 

@@ -1,5 +1,5 @@
 /** A demo user with a project, a script and three scenes, made once; the key is replaced when another is given. */
-import { parseApiKey } from './api-key.ts'
+import { parseApiKey, scopes } from './api-key.ts'
 import { openDatabase } from './connect.ts'
 
 export interface Demo {
@@ -22,7 +22,7 @@ export async function seedDemo(databaseUrl: string, apiKey: string): Promise<Dem
   try {
     const user = (await db.user.findFirst({ where: { name: 'demo' } })) ?? (await db.user.create({ data: { name: 'demo' } }))
     const secretHash = Uint8Array.from(key.secretHash)
-    await db.apiKey.upsert({ where: { id: key.id }, create: { id: key.id, userId: user.id, secretHash }, update: { secretHash } })
+    await db.apiKey.upsert({ where: { id: key.id }, create: { id: key.id, userId: user.id, secretHash, name: 'demo', scopes: [...scopes] }, update: { secretHash, scopes: [...scopes] } })
     const project = (await db.project.findFirst({ where: { userId: user.id }, orderBy: { createdAt: 'asc' } })) ??
       (await db.project.create({ data: { userId: user.id, title: 'Demo project' } }))
     const script = (await db.script.findFirst({ where: { projectId: project.id }, orderBy: { createdAt: 'asc' } })) ??

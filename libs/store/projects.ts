@@ -1,5 +1,7 @@
-/** Projects, scripts, scenes and AI configurations: what a user writes through the gateway. Never a video. */
+/** Projects, scripts and scenes: what a user writes through the gateway. Never a video. */
+import { v7 } from '#libs/runtime/uuid.ts'
 import type { Database } from './connect.ts'
+import { claimOnce, type Once } from './idempotency.ts'
 
 export class ProjectWriter {
   readonly #db: Database
@@ -7,19 +9,31 @@ export class ProjectWriter {
     this.#db = db
   }
 
-  async createProject(userId: string, title: string) {
-    return this.#db.project.create({ data: { userId, title } })
+  async createProject(userId: string, title: string, once: Once | null = null) {
+    return this.#db.$transaction(async (tx) => {
+      const id = v7()
+      const earlier = await claimOnce(tx, userId, once, id)
+      return earlier ? tx.project.findUniqueOrThrow({ where: { id: earlier } }) : tx.project.create({ data: { id, userId, title } })
+    })
   }
 
   /** Null when the project is not this user's. */
-  async createScript(userId: string, projectId: string, title: string) {
-    if (!(await this.#db.project.count({ where: { id: projectId, userId } }))) return null
-    return this.#db.script.create({ data: { projectId, title } })
+  async createScript(userId: string, projectId: string, title: string, once: Once | null = null) {
+    return this.#db.$transaction(async (tx) => {
+      if (!(await tx.project.count({ where: { id: projectId, userId } }))) return null
+      const id = v7()
+      const earlier = await claimOnce(tx, userId, once, id)
+      return earlier ? tx.script.findUniqueOrThrow({ where: { id: earlier } }) : tx.script.create({ data: { id, projectId, title } })
+    })
   }
 
   /** Null when the script is not in that project of this user. */
-  async createScene(userId: string, projectId: string, scriptId: string, scene: { title: string | null; prompt: string }) {
-    if (!(await this.#db.script.count({ where: { id: scriptId, projectId, project: { userId } } }))) return null
-    return this.#db.scene.create({ data: { scriptId, ...scene } })
+  async createScene(userId: string, projectId: string, scriptId: string, scene: { title: string | null; prompt: string }, once: Once | null = null) {
+    return this.#db.$transaction(async (tx) => {
+      if (!(await tx.script.count({ where: { id: scriptId, projectId, project: { userId } } }))) return null
+      const id = v7()
+      const earlier = await claimOnce(tx, userId, once, id)
+      return earlier ? tx.scene.findUniqueOrThrow({ where: { id: earlier } }) : tx.scene.create({ data: { id, scriptId, ...scene } })
+    })
   }
 }

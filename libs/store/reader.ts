@@ -1,7 +1,7 @@
 /** What may be read by whoever serves a user. Every query is bound to that user: what is not theirs is not found. */
-import type { SceneVideo, Status } from '#libs/scene-video/scene-video.ts'
+import type { Phase, SceneVideo, Status } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
-import { toSceneVideo } from './rows.ts'
+import { toSceneVideo, type VideoRow } from './rows.ts'
 
 export interface VideoFilter {
   status?: Status | undefined
@@ -16,7 +16,7 @@ export interface TimelineEntry {
   at: string
   kind: string
   status: Status
-  phase: string
+  phase: Phase
   progress: number | null
   service: string
   detail: unknown
@@ -36,10 +36,6 @@ export class Reader {
     this.#db = db
   }
 
-  async apiKey(id: string): Promise<{ userId: string; secretHash: Uint8Array } | null> {
-    return this.#db.apiKey.findFirst({ where: { id, revokedAt: null }, select: { userId: true, secretHash: true } })
-  }
-
   async video(userId: string, id: string): Promise<SceneVideo | null> {
     const row = await this.#db.sceneVideo.findFirst({ where: { id, userId } })
     return row && toSceneVideo(row)
@@ -52,14 +48,13 @@ export class Reader {
     return rows.map(toSceneVideo)
   }
 
-  /** Open ones, and those changed within the last minutes: what a live stream shows first. */
-  async liveVideos(userId: string, projectId: string | undefined, changedWithinMinutes = 10, limit = 1_000): Promise<SceneVideo[]> {
-    const ids = await this.#db.$queryRaw<{ id: string }[]>`
-      SELECT id FROM "SceneVideo" WHERE "userId" = ${userId}::uuid AND (${projectId ?? null}::uuid IS NULL OR "projectId" = ${projectId ?? null}::uuid)
-        AND (status IN ('pending', 'generating') OR "updatedAt" > now() - make_interval(mins => ${changedWithinMinutes}::int))
-      ORDER BY id DESC LIMIT ${limit}::int`
-    const rows = await this.#db.sceneVideo.findMany({ where: { id: { in: ids.map((row) => row.id) } }, orderBy: { id: 'asc' } })
-    return rows.map(toSceneVideo)
+  /** Open ones, and those changed within the last minutes: what a live stream shows first. By id, after `after`. */
+  async liveVideos(userId: string, projectId: string | undefined, after: string, limit: number, changedWithinMinutes = 10): Promise<SceneVideo[]> {
+    const rows = await this.#db.$queryRaw<{ row: VideoRow }[]>`
+      SELECT to_jsonb(v) - 'params' AS row FROM "SceneVideo" v WHERE "userId" = ${userId}::uuid AND (${projectId ?? null}::uuid IS NULL OR "projectId" = ${projectId ?? null}::uuid)
+        AND (status IN ('pending', 'generating') OR "updatedAt" > now() - make_interval(mins => ${changedWithinMinutes}::int)) AND id > ${after}::uuid
+      ORDER BY id LIMIT ${limit}::int`
+    return rows.map(({ row }) => toSceneVideo(row))
   }
 
   async timeline(userId: string, id: string): Promise<TimelineEntry[] | null> {
@@ -67,7 +62,7 @@ export class Reader {
     if (!owned) return null
     const rows = await this.#db.timeline.findMany({ where: { videoId: id }, orderBy: { id: 'asc' } })
     return rows.map(({ version, attempt, at, kind, status, phase, progress, service, detail }) => ({
-      version, attempt, at: at.toISOString(), kind, status, phase, progress, service, detail,
+      version, attempt, at: at.toISOString(), kind, status, phase: phase as Phase, progress, service, detail,
     }))
   }
 
@@ -86,9 +81,15 @@ export class Reader {
     return { id, title: project.title, counts, progress: total ? Math.floor(sum / total) : null }
   }
 
-  async failedVideoIds(userId: string, projectId: string): Promise<string[]> {
-    const rows = await this.#db.sceneVideo.findMany({ where: { userId, projectId, status: 'failed' }, select: { id: true }, orderBy: { id: 'asc' } })
-    return rows.map((row) => row.id)
+  async failedVideos(userId: string, projectId: string): Promise<{ id: string; attempt: number }[]> {
+    return this.#db.sceneVideo.findMany({ where: { userId, projectId, status: 'failed' }, select: { id: true, attempt: true }, orderBy: { id: 'asc' } })
+  }
+
+  /** The videos that requests under Idempotency-Keys with this beginning changed, as they are now. */
+  async videosUnderKey(userId: string, route: string, prefix: string): Promise<SceneVideo[]> {
+    const keys = await this.#db.idempotencyKey.findMany({ where: { userId, route, key: { startsWith: prefix } }, select: { resultId: true } })
+    const rows = await this.#db.sceneVideo.findMany({ where: { userId, id: { in: keys.map((one) => one.resultId) } }, orderBy: { id: 'asc' } })
+    return rows.map(toSceneVideo)
   }
 }
 

@@ -2,11 +2,13 @@
  * What submit writes: the accepted request, the intent of each create, and what its answer meant. Everything that may
  * race (a cancel, a retry, another submit process) serialises on the video's row.
  */
-import type { GenerateVideo, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import { isTerminal, type GenerateVideo, type SceneVideo, type VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
+import { claimOnce, type Once } from './idempotency.ts'
+import { Refused } from './refused.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, lock, lockOwn, record, Refused, type Tx, type VideoRecord } from './video-row.ts'
+import { failRow, lock, lockOwn, record, requireAttempt, type Tx, type VideoRecord } from './video-row.ts'
 
 export { Refused, type VideoRecord }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
@@ -52,8 +54,9 @@ export class SubmissionWriter {
         where: { id: request.sceneId, script: { id: request.scriptId, project: { id: request.projectId, userId: request.userId } } },
       })
       if (!scene) throw new Refused(404, 'not_found', 'There is no such scene in that script and project.')
-      const earlier = await this.#earlier(tx, request)
-      if (earlier) return { video: toSceneVideo(earlier), created: false }
+      const once = request.idempotencyKey === null ? null : { key: request.idempotencyKey, route: generateRoute, bodyHash: request.bodyHash }
+      const earlier = await claimOnce(tx, request.userId, once, request.id)
+      if (earlier) return { video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id: earlier } })), created: false }
       const { prompt, provider, model, deadlineSeconds, ...params } = request.body
       const effective = await this.#effective(tx, request.userId, request.projectId)
       const row = await tx.sceneVideo.create({
@@ -78,23 +81,14 @@ export class SubmissionWriter {
     })
   }
 
-  /** The video an Idempotency-Key of the last 24 h stands for. The insert waits for a concurrent first one to commit. */
-  async #earlier(tx: Tx, request: NewVideo): Promise<VideoRecord | null> {
-    if (request.idempotencyKey === null) return null
-    await tx.$executeRaw`DELETE FROM "IdempotencyKey" WHERE "userId" = ${request.userId}::uuid AND key = ${request.idempotencyKey} AND "createdAt" < now() - interval '24 hours'`
-    const inserted = await tx.$executeRaw`
-      INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "videoId")
-      VALUES (${request.userId}::uuid, ${request.idempotencyKey}, ${generateRoute}, ${request.bodyHash}, ${request.id}::uuid) ON CONFLICT DO NOTHING`
-    if (inserted) return null
-    const key = await tx.idempotencyKey.findUniqueOrThrow({ where: { userId_route_key: { userId: request.userId, route: generateRoute, key: request.idempotencyKey } } })
-    if (key.bodyHash !== request.bodyHash) throw new Refused(422, 'idempotency_key_reused', 'This Idempotency-Key was used with another body.')
-    return tx.sceneVideo.findUniqueOrThrow({ where: { id: key.videoId } })
+  async #effective(tx: Tx, userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
+    const rows = await tx.aiConfig.findMany({ where: { userId, OR: [{ projectId: null }, ...(projectId ? [{ projectId }] : [])] } })
+    const row = rows.find((r) => r.projectId !== null) ?? rows[0]
+    return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
   }
 
-  async #effective(tx: Tx, userId: string, projectId: string): Promise<EffectiveConfig | null> {
-    const rows = await tx.aiConfig.findMany({ where: { OR: [{ projectId }, { userId, projectId: null }] } })
-    const row = rows.find((r) => r.projectId === projectId) ?? rows[0]
-    return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
+  async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
+    return this.#effective(this.#db, userId, projectId)
   }
 
   async load(id: string): Promise<{ video: VideoRecord; submissions: SubmissionRecord[]; config: EffectiveConfig | null; ageMs: number[]; untilDeadlineMs: number | null } | null> {
@@ -196,10 +190,12 @@ export class SubmissionWriter {
   }
 
   /** @throws Refused. True when the owner has to act on it; false when it is done already. */
-  async cancel(userId: string, id: string, attempt: number | null): Promise<{ video: SceneVideo; ownerActs: boolean }> {
+  async cancel(userId: string, id: string, attempt: number | null, once: Once | null = null): Promise<{ video: SceneVideo; ownerActs: boolean }> {
     return this.#db.$transaction(async (tx) => {
-      const video = await lockOwn(tx, userId, id, attempt)
-      if (video.status === 'completed' || video.status === 'failed') throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
+      const video = await lockOwn(tx, userId, id)
+      if (await claimOnce(tx, userId, once, id)) return { video: toSceneVideo(video), ownerActs: video.cancelRequested && !isTerminal(video.status) }
+      requireAttempt(video, attempt)
+      if (isTerminal(video.status)) throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
       const intents = await tx.submission.count({ where: { videoId: id, attempt: video.attempt, OR: [{ answer: null }, { answer: 'accepted' }] } })
       const atOnce = intents === 0 && video.taskId === null
       if (atOnce) await failRow(tx, id, { code: 'cancelled', message: 'Cancelled before it was submitted.' })
@@ -209,9 +205,11 @@ export class SubmissionWriter {
   }
 
   /** Opens the next attempt of a failed video. @throws Refused */
-  async retry(userId: string, id: string, attempt: number | null): Promise<SceneVideo> {
+  async retry(userId: string, id: string, attempt: number | null, once: Once | null = null): Promise<SceneVideo> {
     return this.#db.$transaction(async (tx) => {
-      const video = await lockOwn(tx, userId, id, attempt)
+      const video = await lockOwn(tx, userId, id)
+      if (await claimOnce(tx, userId, once, id)) return toSceneVideo(video)
+      requireAttempt(video, attempt)
       if (video.status !== 'failed') throw new Refused(409, 'not_failed', `Only a failed video can be retried; this one is ${video.status}.`)
       await tx.$executeRaw`
         UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,

@@ -2,20 +2,10 @@
 import type { VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
+import { Refused } from './refused.ts'
 
 export type Tx = Prisma.TransactionClient
 export type VideoRecord = Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>
-
-/** A command that cannot be carried out; `status` and `code` are what HTTP answers. */
-export class Refused extends Error {
-  readonly status: number
-  readonly code: string
-  constructor(status: number, code: string, detail: string) {
-    super(detail)
-    this.status = status
-    this.code = code
-  }
-}
 
 /** Locks and reads the row. The lock lasts to the end of the transaction. */
 export async function lock(tx: Tx, id: string): Promise<VideoRecord> {
@@ -23,12 +13,15 @@ export async function lock(tx: Tx, id: string): Promise<VideoRecord> {
   return tx.sceneVideo.findUniqueOrThrow({ where: { id } })
 }
 
-export async function lockOwn(tx: Tx, userId: string, id: string, attempt: number | null): Promise<VideoRecord> {
+export async function lockOwn(tx: Tx, userId: string, id: string): Promise<VideoRecord> {
   await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
   const video = await tx.sceneVideo.findFirst({ where: { id, userId } })
   if (!video) throw new Refused(404, 'not_found', 'There is no such video.')
-  if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
   return video
+}
+
+export function requireAttempt(video: VideoRecord, attempt: number | null): void {
+  if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
 }
 
 export async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {

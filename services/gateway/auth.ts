@@ -1,41 +1,94 @@
-/** Who asks: an API key `rk_<id>_<secret>`, as a bearer or, on streams, `?token=`. A key is looked up at most every 5 s. */
+/**
+ * Who asks, and what they may do: an API key `rk_<id>_<secret>` or a JWT of the configured issuer, as a bearer; on streams and files also
+ * `?token=`, an API key or a stream token. A key is looked up at most every 5 s: that long it may outlive its revocation.
+ */
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '#libs/runtime/clock.ts'
-import { parseApiKey } from '#libs/store/api-key.ts'
-import type { Reader } from '#libs/store/reader.ts'
+import { parseApiKey, type Scope } from '#libs/store/api-key.ts'
+import type { ApiKeys } from '#libs/store/api-keys.ts'
+import type { JwtVerifier } from './jwt.ts'
 import { Problem } from './problem.ts'
+import type { StreamTokens } from './stream-token.ts'
+
+export interface Identity {
+  userId: string
+  scopes: readonly Scope[]
+  /** Whom the rate limit counts: the key, not the user. */
+  limitKey: string
+}
+
+/** A route's `config.access`. `token`: also by `?token=`. */
+export interface Access {
+  scope: Scope
+  token?: boolean
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+  }
+  interface FastifyRequest {
+    identity: Identity
+  }
+}
 
 const cacheMs = 5_000
+const refused = (detail: string) => new Problem(401, 'unauthorized', detail)
 
 export class Auth {
-  readonly #reader: Reader
+  readonly #keys: ApiKeys
   readonly #clock: Clock
-  readonly #cache = new Map<string, { until: number; found: { userId: string; secretHash: Uint8Array } | null }>()
+  readonly #jwt: JwtVerifier | null
+  readonly #tokens: StreamTokens
+  readonly #cache = new Map<string, { until: number; found: Awaited<ReturnType<ApiKeys['find']>> }>()
 
-  constructor(reader: Reader, clock: Clock) {
-    this.#reader = reader
+  constructor(keys: ApiKeys, clock: Clock, jwt: JwtVerifier | null, tokens: StreamTokens) {
+    this.#keys = keys
     this.#clock = clock
+    this.#jwt = jwt
+    this.#tokens = tokens
   }
 
-  /** The user's id. @throws Problem 401 */
-  async userOf(request: FastifyRequest, allowToken = false): Promise<string> {
+  /** @throws Problem 401, or 403 when the scope is missing */
+  async identify(request: FastifyRequest, access: Access): Promise<Identity> {
+    const identity = await this.#identity(request, access.token ?? false)
+    if (identity.scopes.includes(access.scope)) return identity
+    throw new Problem(403, 'insufficient_scope', `This key may not do that: it needs the scope ${access.scope}.`)
+  }
+
+  async #identity(request: FastifyRequest, byToken: boolean): Promise<Identity> {
     const bearer = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    const token = allowToken ? (request.query as { token?: string }).token : undefined
-    const key = parseApiKey(bearer ?? token ?? '')
-    if (!key) throw new Problem(401, 'unauthorized', 'An API key is needed: Authorization: Bearer rk_…')
+    const asked = (request.query as Record<string, unknown>)['token']
+    const token = byToken && typeof asked === 'string' ? asked : undefined
+    const given = bearer ?? token
+    if (!given) throw refused('A key is needed: Authorization: Bearer rk_…')
+    const key = parseApiKey(given)
+    if (key) return this.#byKey(key)
+    const fromToken = token === given ? await this.#tokens.verify(given) : null
+    const found = fromToken ?? (await this.#jwt?.verify(given))
+    if (!found) throw refused('This key or token is not valid, or has expired.')
+    return found
+  }
+
+  async #byKey(key: { id: string; secretHash: Buffer }): Promise<Identity> {
     const entry = await this.#lookUp(key.id)
-    if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash)) throw new Problem(401, 'unauthorized', 'This API key is not valid.')
-    return entry.userId
+    if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash)) throw refused('This API key is not valid, or it is revoked.')
+    return { userId: entry.userId, scopes: entry.scopes, limitKey: `key ${key.id}` }
   }
 
   async #lookUp(id: string) {
     const now = this.#clock.now()
     const cached = this.#cache.get(id)
     if (cached && cached.until > now) return cached.found
-    const found = await this.#reader.apiKey(id)
+    const found = await this.#keys.find(id)
     if (this.#cache.size > 10_000) this.#cache.clear()
     this.#cache.set(id, { until: now + cacheMs, found })
     return found
+  }
+
+  /** Here at once; other replicas follow when their look-up is due. */
+  forget(id: string): void {
+    this.#cache.delete(id)
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createHmac } from 'node:crypto'
 import type { Account } from '#libs/provider/provider.ts'
-import { decrypt } from '#libs/runtime/secrets.ts'
+import { decrypt, type Keyring } from '#libs/runtime/secrets.ts'
 
 export interface PolledAccount extends Account {
   readonly id: string
@@ -12,19 +12,19 @@ export interface PolledAccount extends Account {
 
 export class Accounts {
   readonly #known = new Map<string, WeakRef<PolledAccount>>()
-  readonly #keyEncryptionKey: Buffer
+  readonly #keys: Keyring
   readonly #gone = new FinalizationRegistry<string>((id) => {
     if (!this.#known.get(id)?.deref()) this.#known.delete(id)
   })
 
-  constructor(keyEncryptionKey: Buffer) {
-    this.#keyEncryptionKey = keyEncryptionKey
+  constructor(keys: Keyring) {
+    this.#keys = keys
   }
 
   /** @throws when the cipher text was made under another key */
   of(baseUrl: string, keyCipher: string): PolledAccount {
-    const apiKey = decrypt(keyCipher, this.#keyEncryptionKey)
-    const id = createHmac('sha256', this.#keyEncryptionKey).update(`${baseUrl}\n${apiKey}`).digest('base64url').slice(0, 16)
+    const apiKey = decrypt(keyCipher, this.#keys)
+    const id = createHmac('sha256', this.#keys[0]).update(`${baseUrl}\n${apiKey}`).digest('base64url').slice(0, 16)
     const known = this.#known.get(id)?.deref()
     if (known) return known
     const account = { id, baseUrl, apiKey }

@@ -6,6 +6,10 @@ export const pollerSettings = z.object({
   ...serviceSettings,
   NATS_URL: z.string(),
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
+  /** The operator's own address: the one that may be in a private network. */
+  TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
+  /** Lets users give base URLs of private networks: for development only. */
+  ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
   POLLER_NAME: z.string().default('poller'),
   POLL_INTERVAL_MS: milliseconds(5_000, 10),
   POLL_TIMEOUT_MS: milliseconds(10_000),

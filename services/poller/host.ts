@@ -13,6 +13,7 @@ import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
 import { advance, saysNothingNew, type Standing, type VideoSignal } from '#libs/scene-video/machine.ts'
+import type { Keyring } from '#libs/runtime/secrets.ts'
 import { reportSubject, type Change, type Grant, type Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
@@ -54,7 +55,7 @@ export interface HostOptions {
   intervalMs: number
   /** Polls under way at once. */
   concurrency: number
-  keyEncryptionKey: Buffer
+  keyEncryptionKey: Keyring
   isTrusted(): boolean
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void

@@ -7,6 +7,8 @@ export const submitSettings = z.object({
   DATABASE_URL: z.string(),
   NATS_URL: z.string(),
   TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
+  /** Lets users give base URLs of private networks: for development only. */
+  ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
   TOAPIS_API_KEY: z.string().min(1, 'the key for toapis; videos of users without one of their own use it'),
   /** False for services of the same format that do not keep our own id: a lost answer then ends in `submission_unknown`. */
   TOAPIS_FIND_BY_OWN_ID: z.stringbool().default(true),

@@ -19,14 +19,17 @@ import { Recovery } from '#libs/store/recovery.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
 import { runSubmit } from './submit.ts'
-import { v7 } from './uuid.ts'
+import { v7 } from '#libs/runtime/uuid.ts'
 
 export async function startSubmit(config: SubmitConfig): Promise<Service> {
   const log = createLogger('submit', config.LOG_LEVEL)
   const bus = await connectBus({ url: config.NATS_URL, name: 'submit', log })
   const db = openDatabase(config.DATABASE_URL, 12)
   const outbox = new Outbox(db)
-  const provider = createToapis({ createTimeoutMs: config.CREATE_TIMEOUT_MS, getTimeoutMs: 10_000, findByOwnId: config.TOAPIS_FIND_BY_OWN_ID })
+  const provider = createToapis({
+    createTimeoutMs: config.CREATE_TIMEOUT_MS, getTimeoutMs: 10_000, findByOwnId: config.TOAPIS_FIND_BY_OWN_ID,
+    trustedBaseUrl: config.TOAPIS_BASE_URL, allowPrivate: config.ALLOW_PRIVATE_BASE_URLS,
+  })
   const metrics = new Metrics()
   await waitForTopology(bus, log)
   const submit = await runSubmit(

@@ -134,12 +134,13 @@ const mayBeForgotten = ({ video, submissions }: Loaded): boolean =>
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
 function pinsOf(context: SubmitContext, own: Loaded['config'], earlier: SubmissionRecord | undefined): Pins {
   if (earlier) return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
-  const { config, provider } = context
-  return {
-    provider: provider.name,
-    baseUrl: own?.baseUrl ?? config.TOAPIS_BASE_URL,
-    keyCipher: own?.keyCipher ?? encrypt(config.TOAPIS_API_KEY, config.KEY_ENCRYPTION_KEY),
-  }
+  return { provider: context.provider.name, ...addressAndKey(context, own) }
+}
+
+/** The system's key goes to the system's address only. */
+export function addressAndKey({ config }: SubmitContext, own: { baseUrl: string | null; keyCipher: string | null } | null): { baseUrl: string; keyCipher: string } {
+  if (own?.keyCipher) return { baseUrl: own.baseUrl ?? config.TOAPIS_BASE_URL, keyCipher: own.keyCipher }
+  return { baseUrl: config.TOAPIS_BASE_URL, keyCipher: encrypt(config.TOAPIS_API_KEY, config.KEY_ENCRYPTION_KEY) }
 }
 
 /** Who the provider's rate limits are about. */

@@ -3,13 +3,14 @@ import { serve } from '#libs/bus/rpc.ts'
 import { consumers, streams } from '#libs/bus/topology.ts'
 import { consumeWork, publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { commandSubject, generateCommandSchema, nudgeSubject, submitWorkSubject, videoCommandSchema, workSchema, type CommandReply } from '#libs/scene-video/messages.ts'
+import { commandSubject, generateCommandSchema, nudgeSubject, submitWorkSubject, testConfigCommandSchema, videoCommandSchema, workSchema, type CommandReply } from '#libs/scene-video/messages.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 import { isDataFault, isStoreOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/store/submissions.ts'
 import { settleVideo } from './settle.ts'
 import { submitVideo, type SubmitContext } from './submit-video.ts'
+import { testConfig } from './test-config.ts'
 
 /** A refusal becomes its reply; anything else means nobody knows, and the caller hears nothing. */
 async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> {
@@ -42,17 +43,18 @@ export async function runSubmit(context: SubmitContext, recovery: Pick<Public<Re
       })),
     serve(bus, { subject: commandSubject.cancel, queue: 'submit', schema: videoCommandSchema, log }, (command) =>
       replyOf(async () => {
-        const { video, ownerActs } = await store.cancel(command.userId, command.id, command.attempt)
+        const { video, ownerActs } = await store.cancel(command.userId, command.id, command.attempt, command.once)
         if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
         else void publish(video.id)
         return { ok: true, video }
       })),
     serve(bus, { subject: commandSubject.retry, queue: 'submit', schema: videoCommandSchema, log }, (command) =>
       replyOf(async () => {
-        const video = await store.retry(command.userId, command.id, command.attempt)
+        const video = await store.retry(command.userId, command.id, command.attempt, command.once)
         await begin(video.id)
         return { ok: true, video }
       })),
+    serve(bus, { subject: commandSubject.testConfig, queue: 'submit', schema: testConfigCommandSchema, log }, (command) => testConfig(context, command)),
   ]
 
   const unfinished = await recovery.pendingVideos(0)

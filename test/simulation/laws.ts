@@ -78,7 +78,10 @@ export class Laws {
   /** Postgres has gone back to what the store holds now. */
   restored(): void {
     this.#last.clear()
-    for (const { id, status, attempt, version, epoch } of this.#store.videos.values()) this.#last.set(id, { status, attempt, version, epoch })
+    for (const { id, status, attempt, version, epoch } of this.#store.videos.values()) {
+      this.#last.set(id, { status, attempt, version, epoch })
+      this.#lostWith.set(id, Math.max(version, this.#lostWith.get(id) ?? 0)) // events of forgotten versions cannot be published again
+    }
   }
 
   /** The stream has gone back to this. */

@@ -106,6 +106,10 @@ export class MemoryStore {
     return true
   }
 
+  async effectiveConfig(): Promise<null> {
+    return null
+  }
+
   async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<'taken' | 'late' | 'duplicate'> {
     const video = this.#video(id)
     const submission = this.#submission(id, attempt, send)!

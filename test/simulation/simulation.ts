@@ -2,6 +2,7 @@
 import { publishOwed } from '#libs/bus/outbox.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
+import type { Keyring } from '#libs/runtime/secrets.ts'
 import { commandReplySchema, commandSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
@@ -38,7 +39,7 @@ const lookUpWindowMs = 12_000
 const restMs = 240_000
 /** As runService has it. */
 const stopWithinMs = 20_000
-const key = Buffer.alloc(32)
+const key: Keyring = [Buffer.alloc(32)]
 /** What was lost by a rewind is looked for again this long after it. */
 const marksLandMs = 30_000
 
@@ -152,7 +153,7 @@ class Simulation {
 
   #submit(process: Process, bus: MemoryBus) {
     const store = this.#remote(process, this.store)
-    const keyText = key.toString('base64')
+    const keyText = key[0].toString('base64')
     return runSubmit({
       config: { TOAPIS_BASE_URL: 'https://example.com', TOAPIS_API_KEY: keyText, TOAPIS_MODEL: 'm', KEY_ENCRYPTION_KEY: key, SEND_WINDOW_MS: 2_000, LOOKUP_WINDOW_MS: lookUpWindowMs, CREATE_CONCURRENCY: 20 },
       bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter, lookups: counter, late: counter, duplicates: counter, dead: counter,

@@ -1,83 +1,131 @@
+/** Server-sent events and WebSocket, from one source. `open` holds what has to end before the server can close. */
+import websocket, { type WebSocket } from '@fastify/websocket'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { BusUnavailable } from '#libs/bus/bus.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
 import type { App, Context } from '../app.ts'
-import { stream, type Sink, type Wanted } from '../live.ts'
+import { Hub, type Wanted } from '../live/hub.ts'
+import type { Sink } from '../live/outbound.ts'
+import { stream } from '../live/stream.ts'
 import { notFound } from '../problem.ts'
+import { id, ids, tokenQuery } from './shared.ts'
 
 const heartbeatMs = 15_000
-const query = z.object({ projectId: z.uuid().optional(), lastEventId: z.string().max(64).optional(), token: z.string().optional() })
+/** Bytes a WebSocket may have unsent before its reader counts as slow. */
+const slowBytes = 64 * 1024
+const goingAway = 1001
 
-/** Server-sent events and WebSocket, from one source. `open` holds what has to end before the server can close. */
-export function liveRoutes(app: App, context: Context, open: Set<() => void>): void {
-  const { auth, reader } = context
+const common = { projectId: id.optional(), lastEventId: z.string().max(64).optional().describe('As Last-Event-ID') }
+const query = tokenQuery.extend(common)
+const headers = z.object({ 'last-event-id': z.string().max(64).optional().describe('The id of the last event received; what came after it follows') })
+const eventStream = z.string().describe('Server-sent events: `snapshot` first, then `requested | submitted | generating | progress | completed | failed | stored`; data is a SceneVideo, id is `<generation>-<sequence>`. A comment every 15 s.')
+const messageSchema = z.object({ id: z.string(), event: z.string(), data: sceneVideoSchema }).meta({ id: 'LiveMessage' })
 
-  const mine = async (userId: string, wanted: { projectId?: string | undefined; videoId?: string | undefined }): Promise<Wanted> => {
-    if (wanted.videoId && !(await reader.video(userId, wanted.videoId))) throw notFound('There is no such video.')
-    if (wanted.projectId && !(await reader.project(userId, wanted.projectId))) throw notFound('There is no such project.')
-    return { userId, ...wanted }
+export async function liveRoutes(app: App, context: Context, open: Set<() => void>): Promise<void> {
+  const { bus, reader } = context
+  const parts = { hub: new Hub(context.feed), reader, clock: systemClock }
+  await app.register(websocket, { options: { maxPayload: 1_024 } })
+
+  const wantedBy = async (request: FastifyRequest): Promise<Wanted> => {
+    const { userId } = request.identity
+    const videoId = (request.params as { id?: string }).id
+    const { projectId } = request.query as z.infer<typeof query>
+    if (videoId && !(await reader.video(userId, videoId))) throw notFound('There is no such video.')
+    if (projectId && !(await reader.project(userId, projectId))) throw notFound('There is no such project.')
+    if (!bus.isConnected()) throw new BusUnavailable('NATS is not connected')
+    return { userId, projectId, videoId }
   }
-
-  const sse = async (request: FastifyRequest, reply: FastifyReply, wanted: Wanted, lastEventId: string | undefined) => {
-    reply.hijack()
-    const out = reply.raw
-    out.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'keep-alive' })
-    out.write('retry: 1000\n\n')
-    const ended = new AbortController()
-    const close = () => {
-      ended.abort()
-      clearInterval(heartbeat)
-      open.delete(close)
-      out.end()
-    }
-    const heartbeat = setInterval(() => out.write(':\n\n'), heartbeatMs)
-    open.add(close)
-    out.on('close', close)
-    const sink: Sink = {
-      write: ({ id, event, data }) => out.write(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
-      onDrain: (resume) => void out.once('drain', resume),
-      cut: close,
-    }
-    await stream(context, wanted, lastEventId, sink, ended.signal).catch((err: unknown) => {
+  const begin = (request: FastifyRequest, wanted: Wanted, sink: Sink, ended: AbortController) => {
+    const from = request.headers['last-event-id']?.toString() || (request.query as z.infer<typeof query>).lastEventId
+    open.add(sink.cut)
+    stream(parts, wanted, from, sink, ended.signal).catch((err: unknown) => {
       request.log.warn({ err }, 'live stream ended')
-      close()
+      sink.cut()
     })
   }
-  const lastId = (request: FastifyRequest, fromQuery: string | undefined) => request.headers['last-event-id']?.toString() ?? fromQuery
 
-  app.get('/api/scene-videos/:id/events', { schema: { params: z.object({ id: z.uuid() }), querystring: query } }, async (request, reply) => {
-    const wanted = await mine(await auth.userOf(request, true), { videoId: request.params.id })
-    return sse(request, reply, wanted, lastId(request, request.query.lastEventId))
-  })
-
-  app.get('/api/events', { schema: { querystring: query } }, async (request, reply) => {
-    const wanted = await mine(await auth.userOf(request, true), { projectId: request.query.projectId })
-    return sse(request, reply, wanted, lastId(request, request.query.lastEventId))
-  })
-
-  app.get('/api/ws', {
-    websocket: true,
-    schema: { querystring: query },
-    preValidation: async (request) => void (await auth.userOf(request, true)),
-  }, (socket, request) => {
+  const sse = async (request: FastifyRequest, reply: FastifyReply) => {
+    const wanted = await wantedBy(request)
+    reply.hijack()
+    const out = reply.raw
+    out.writeHead(200, { ...reply.getHeaders() as Record<string, string>, 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'close' })
+    out.write(retryHint())
     const ended = new AbortController()
-    const close = () => {
+    const heartbeat = setInterval(() => out.write(':\n\n'), heartbeatMs)
+    const over = () => {
       ended.abort()
       clearInterval(heartbeat)
-      open.delete(close)
-      socket.close(1001, 'going away')
+      open.delete(sink.cut)
     }
-    const heartbeat = setInterval(() => socket.ping(), heartbeatMs)
-    open.add(close)
-    socket.on('close', close)
     const sink: Sink = {
-      write: (message) => {
-        socket.send(JSON.stringify(message))
-        return socket.bufferedAmount < 1_000_000
+      write: (frame) => out.write(frame.sse),
+      onDrain: (resume) => void out.once('drain', resume),
+      mark: (position) => void out.write(`id: ${position}\n\n`),
+      cut() {
+        if (!ended.signal.aborted) out.end(retryHint())
+        over()
       },
-      onDrain: (resume) => void setTimeout(resume, 100),
-      cut: close,
     }
-    const { projectId, lastEventId } = request.query as z.infer<typeof query>
-    auth.userOf(request, true).then((userId) => mine(userId, { projectId })).then((wanted) => stream(context, wanted, lastEventId, sink, ended.signal)).catch(close)
+    out.on('close', over)
+    begin(request, wanted, sink, ended)
+  }
+
+  const live = { tags: ['live'], security: [{ apiKey: [] }, { token: [] }], headers, response: { 200: { description: 'The events', content: { 'text/event-stream': { schema: eventStream } } } } }
+  const access = { config: { access: { scope: 'read', token: true } } } as const
+  app.get('/api/scene-videos/:id/events', {
+    ...access, schema: { ...live, operationId: 'videoEvents', summary: 'What happens to one video, live', params: ids('id'), querystring: query.omit({ projectId: true }), 'x-problems': [404] },
+  }, sse)
+  app.get('/api/events', { ...access, schema: { ...live, operationId: 'events', summary: 'What happens to the user’s videos, live', querystring: query, 'x-problems': [404] } }, sse)
+
+  const wanted = new WeakMap<FastifyRequest, Wanted>()
+  app.get('/api/ws', {
+    ...access,
+    websocket: true,
+    schema: {
+      tags: ['live'], security: live.security, operationId: 'webSocket', summary: 'The same as JSON messages over WebSocket', querystring: query,
+      response: { 101: { description: 'Each message is one of these', content: { 'application/json': { schema: messageSchema } } } }, 'x-problems': [404],
+    },
+    preHandler: async (request) => void wanted.set(request, await wantedBy(request)),
+  }, (socket: WebSocket, request: FastifyRequest) => {
+    const ended = new AbortController()
+    let answered = true
+    const heartbeat = setInterval(() => {
+      if (!answered) return socket.terminate()
+      answered = false
+      socket.ping()
+    }, heartbeatMs)
+    const over = () => {
+      ended.abort()
+      clearInterval(heartbeat)
+      open.delete(sink.cut)
+    }
+    let resume: (() => void) | undefined
+    const sent = () => {
+      if (socket.bufferedAmount > slowBytes || !resume) return
+      const go = resume
+      resume = undefined
+      go()
+    }
+    const sink: Sink = {
+      write(frame) {
+        socket.send(frame.ws, sent)
+        return socket.bufferedAmount <= slowBytes
+      },
+      onDrain: (go) => void (resume = go),
+      mark: () => {},
+      cut() {
+        socket.close(goingAway, 'going away')
+        over()
+      },
+    }
+    socket.on('pong', () => (answered = true))
+    socket.on('error', () => socket.terminate())
+    socket.on('close', over)
+    begin(request, wanted.get(request)!, sink, ended)
   })
 }
+
+/** Spread out, so that the readers of a gateway that stops do not all come back at one moment. */
+const retryHint = () => `retry: ${Math.floor(500 + systemClock.random() * 1_500)}\n\n`

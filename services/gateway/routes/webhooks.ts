@@ -23,7 +23,11 @@ export function webhookRoutes(app: App, { bus, webhookSecret }: Context): void {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
     for (const path of ['/webhooks/:provider', '/webhooks/:provider/:id']) {
-      scope.post(path, async (request, reply) => {
+      const schema = {
+        operationId: path.endsWith(':id') ? 'webhookForVideo' : 'webhook', tags: ['webhooks'], summary: 'A provider’s webhook, signed: a hint to poll now', 'x-public': true, 'x-problems': [401, 404],
+        params: z.object({ provider: z.string(), ...(path.endsWith(':id') ? { id: z.string() } : {}) }), response: { 204: z.null().describe('Taken note of') },
+      }
+      scope.post(path, { schema }, async (request, reply) => {
         const { provider, id } = request.params as { provider: string; id?: string }
         if (provider !== 'toapis') throw notFound('There is no such provider.')
         const header = (name: string) => request.headers[name]?.toString() ?? ''
@@ -33,7 +37,7 @@ export function webhookRoutes(app: App, { bus, webhookSecret }: Context): void {
         if (!webhookSecret || !isSigned(webhookSecret, signed, body, nowSeconds)) throw new Problem(401, 'bad_signature', 'The signature is not valid.')
         const video = z.uuid().safeParse(id ?? ownIdIn(body)?.slice(0, 36))
         if (video.success) bus.publishCore(nudgeSubject(video.data), { id: video.data, reason: 'webhook' })
-        return reply.code(204).send()
+        return reply.code(204).send(null)
       })
     }
   })

@@ -1,0 +1,60 @@
+/** API keys and their users. A key's secret is given out once, when it is made; afterwards only its hash is known. */
+import { newApiKey, parseApiKey, type Scope } from './api-key.ts'
+import type { Database } from './connect.ts'
+
+export interface ApiKeyInfo {
+  id: string
+  name: string | null
+  scopes: Scope[]
+  createdAt: string
+  revokedAt: string | null
+}
+
+type Row = { id: string; name: string | null; scopes: string[]; createdAt: Date; revokedAt: Date | null }
+const toInfo = ({ id, name, scopes, createdAt, revokedAt }: Row): ApiKeyInfo => ({ id, name, scopes: scopes as Scope[], createdAt: createdAt.toISOString(), revokedAt: revokedAt?.toISOString() ?? null })
+
+export class ApiKeys {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Whose key it is and what it may do; null when there is none or it is revoked. */
+  async find(id: string): Promise<{ userId: string; secretHash: Uint8Array; scopes: Scope[] } | null> {
+    const row = await this.#db.apiKey.findFirst({ where: { id, revokedAt: null }, select: { userId: true, secretHash: true, scopes: true } })
+    return row && { ...row, scopes: row.scopes as Scope[] }
+  }
+
+  async create(userId: string, scopes: Scope[], name: string | null): Promise<ApiKeyInfo & { apiKey: string }> {
+    const apiKey = newApiKey()
+    const { id, secretHash } = parseApiKey(apiKey)!
+    const row = await this.#db.apiKey.create({ data: { id, userId, name, scopes, secretHash: Uint8Array.from(secretHash) } })
+    return { ...toInfo(row), apiKey }
+  }
+
+  async list(userId: string): Promise<ApiKeyInfo[]> {
+    const rows = await this.#db.apiKey.findMany({ where: { userId }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })
+    return rows.map(toInfo)
+  }
+
+  /** Revokes for good; false when there is no such key (of that user, where one is given). */
+  async revoke(id: string, userId?: string): Promise<boolean> {
+    const changed = userId === undefined
+      ? await this.#db.$executeRaw`UPDATE "ApiKey" SET "revokedAt" = coalesce("revokedAt", now()) WHERE id = ${id}`
+      : await this.#db.$executeRaw`UPDATE "ApiKey" SET "revokedAt" = coalesce("revokedAt", now()) WHERE id = ${id} AND "userId" = ${userId}::uuid`
+    return changed === 1
+  }
+
+  async createUser(name: string): Promise<{ id: string; name: string }> {
+    return this.#db.user.create({ data: { name }, select: { id: true, name: true } })
+  }
+
+  /** The user of an identity provider, made when first seen. */
+  async ensureUser(id: string, name: string): Promise<void> {
+    await this.#db.$executeRaw`INSERT INTO "User" (id, name) VALUES (${id}::uuid, ${name}) ON CONFLICT DO NOTHING`
+  }
+
+  async userExists(id: string): Promise<boolean> {
+    return (await this.#db.user.count({ where: { id } })) === 1
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * All live readers of this gateway, by what they want: an event costs only those who want it. Keeps the newest events, so that whoever
+ * comes back after a short absence is served from memory.
+ *
+ * Between two calls without an `await`, nothing can come in: who reads `after()` and subscribes in one go misses nothing.
+ */
+import type { EventFeed, FeedEvent } from '#libs/bus/event-feed.ts'
+import { Frame } from './frame.ts'
+
+export interface Wanted {
+  userId: string
+  projectId?: string | undefined
+  videoId?: string | undefined
+}
+
+export interface LiveEvent {
+  sequence: number
+  userId: string
+  frame: Frame
+}
+
+export interface Subscriber {
+  take(event: LiveEvent): void
+  /** The store was made anew: begin with a snapshot again. */
+  reset(): void
+}
+
+/** How many events are kept. */
+export const history = 5_000
+/** Beginnings (look-ups in Postgres, replays from NATS) under way at once; the others wait their turn. */
+const beginningsAtOnce = 8
+
+const keyOf = ({ userId, projectId, videoId }: Wanted) => videoId ?? projectId ?? userId
+
+export const isWanted = (wanted: Wanted, { userId, frame: { data } }: LiveEvent) =>
+  userId === wanted.userId && (!wanted.projectId || data.projectId === wanted.projectId) && (!wanted.videoId || data.id === wanted.videoId)
+
+export function toLive({ id, event, sequence, video: { userId, ...data } }: FeedEvent): LiveEvent {
+  return { sequence, userId, frame: new Frame(id, event, data) }
+}
+
+export class Hub {
+  readonly feed: EventFeed
+  readonly #subscribers = new Map<string, Set<Subscriber>>()
+  readonly #waiting: (() => void)[] = []
+  #beginnings = 0
+  #kept: LiveEvent[] = []
+  #floor: number
+
+  constructor(feed: EventFeed) {
+    this.feed = feed
+    this.#floor = feed.lastSequence()
+    feed.subscribe((event) => this.#on(toLive(event)))
+    feed.onReset(() => this.#reset())
+  }
+
+  /** What came after it is kept. */
+  get floor(): number {
+    return this.#floor
+  }
+
+  /** Events after that sequence, oldest first; null when it lies before what is kept. */
+  after(sequence: number): LiveEvent[] | null {
+    if (sequence < this.#floor) return null
+    let from = this.#kept.length
+    while (from > 0 && this.#kept[from - 1]!.sequence > sequence) from--
+    return this.#kept.slice(from)
+  }
+
+  subscribe(wanted: Wanted, subscriber: Subscriber): () => void {
+    const key = keyOf(wanted)
+    const all = this.#subscribers.get(key) ?? new Set()
+    this.#subscribers.set(key, all.add(subscriber))
+    return () => {
+      all.delete(subscriber)
+      if (all.size === 0 && this.#subscribers.get(key) === all) this.#subscribers.delete(key)
+    }
+  }
+
+  async beginning<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#beginnings >= beginningsAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#beginnings++
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#beginnings--
+    }
+  }
+
+  #on(event: LiveEvent): void {
+    this.#kept.push(event)
+    if (this.#kept.length >= history * 1.25) {
+      this.#floor = this.#kept[this.#kept.length - history - 1]!.sequence
+      this.#kept = this.#kept.slice(-history)
+    }
+    for (const key of [event.userId, event.frame.data.projectId, event.frame.data.id]) {
+      for (const subscriber of this.#subscribers.get(key) ?? []) subscriber.take(event)
+    }
+  }
+
+  #reset(): void {
+    this.#kept = []
+    this.#floor = this.feed.lastSequence()
+    for (const all of this.#subscribers.values()) for (const subscriber of all) subscriber.reset()
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * One live stream: a snapshot or a replay first, then changes, in order, without a gap or a repetition.
+ *
+ * A position is `<generation>-<sequence>` of stream VIDEO. A snapshot is read after its position was taken; an event implies its record,
+ * so what the snapshot has already is left out by version. Only the last frame of a snapshot carries the position: whoever
+ * breaks off before it (`<generation>-0`) begins again. When the NATS store was made anew, a snapshot is sent once more.
+ */
+import type { Clock } from '#libs/runtime/clock.ts'
+import type { FeedEvent } from '#libs/bus/event-feed.ts'
+import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+import type { Reader } from '#libs/store/reader.ts'
+import { Frame } from './frame.ts'
+import { isWanted, toLive, type Hub, type LiveEvent, type Wanted } from './hub.ts'
+import { Outbound, type Sink } from './outbound.ts'
+
+export interface StreamParts {
+  hub: Hub
+  reader: Reader
+  clock: Clock
+}
+
+const page = 500
+const first = '00000000-0000-0000-0000-000000000000'
+
+/** Runs until the signal aborts. */
+export async function stream(parts: StreamParts, wanted: Wanted, lastEventId: string | undefined, sink: Sink, signal: AbortSignal): Promise<void> {
+  const one = new Stream(parts, wanted, sink, signal)
+  let from = lastEventId
+  while (!signal.aborted) {
+    await one.run(from)
+    from = undefined
+  }
+}
+
+class Stream {
+  readonly #parts: StreamParts
+  readonly #wanted: Wanted
+  readonly #sink: Sink
+  readonly #signal: AbortSignal
+  readonly #out: Outbound
+  /** Of videos in the snapshot, until an event has gone past it. */
+  readonly #shown = new Map<string, number>()
+  #position = 0
+
+  constructor(parts: StreamParts, wanted: Wanted, sink: Sink, signal: AbortSignal) {
+    this.#parts = parts
+    this.#wanted = wanted
+    this.#sink = sink
+    this.#signal = signal
+    this.#out = new Outbound(sink, parts.clock)
+    signal.addEventListener('abort', () => this.#out.release(), { once: true })
+  }
+
+  /** Returns when the reader is gone or everything has to begin anew. */
+  async run(lastEventId: string | undefined): Promise<void> {
+    const { hub } = this.#parts
+    const generation = hub.feed.generation
+    if (!(await this.#resume(lastEventId))) await this.#snapshot(generation)
+    const events = hub.after(this.#position)
+    if (this.#signal.aborted || !events || hub.feed.generation !== generation) return
+    const ended = Promise.withResolvers<void>()
+    const unsubscribe = hub.subscribe(this.#wanted, { take: (event) => this.#take(event), reset: ended.resolve })
+    this.#signal.addEventListener('abort', () => ended.resolve(), { once: true })
+    for (const event of events) this.#take(event)
+    await ended.promise
+    unsubscribe()
+  }
+
+  /** Replays what came after the id; false when that cannot be known. */
+  async #resume(lastEventId: string | undefined): Promise<boolean> {
+    const { hub } = this.#parts
+    const [, generation, sequence] = /^(\d{1,15})-(\d{1,15})$/.exec(lastEventId ?? '') ?? []
+    if (Number(generation) !== hub.feed.generation || Number(sequence) === 0) return false
+    this.#position = Number(sequence)
+    // Of another gateway, it may be a little ahead of this one.
+    if (this.#position > hub.feed.lastSequence()) return (await hub.feed.replay(`${generation}-${this.#position}`, this.#signal)) !== null
+    while (!this.#signal.aborted && !hub.after(this.#position)) {
+      const events = await hub.beginning(() => this.#replay(`${generation}-${this.#position}`))
+      if (!events) return false
+      for (const event of events) this.#take(toLive(event))
+      this.#position = events.at(-1)?.sequence ?? hub.floor
+      await this.#out.room()
+    }
+    return true
+  }
+
+  /** The next events from NATS, of everybody; null when the id cannot be known any more. */
+  async #replay(id: string): Promise<FeedEvent[] | null> {
+    const replay = await this.#parts.hub.feed.replay(id, this.#signal)
+    if (!replay) return null
+    const events: FeedEvent[] = []
+    for await (const event of replay) {
+      events.push(event)
+      if (events.length >= page) break
+    }
+    return events
+  }
+
+  async #snapshot(generation: number): Promise<void> {
+    const { hub, reader } = this.#parts
+    const { userId, projectId, videoId } = this.#wanted
+    this.#shown.clear()
+    this.#position = hub.feed.lastSequence()
+    let last: SceneVideo | undefined
+    for (let after = first, more = true; more && !this.#signal.aborted; ) {
+      const from = after
+      const videos = await hub.beginning(async () => (videoId ? [await reader.video(userId, videoId)].filter((video) => video !== null) : reader.liveVideos(userId, projectId, from, page)))
+      for (const video of videos) {
+        if (last) this.#out.push(new Frame(`${generation}-0`, 'snapshot', last))
+        last = video
+        this.#shown.set(video.id, video.version)
+      }
+      more = !videoId && videos.length === page
+      after = last?.id ?? first
+      await this.#out.room()
+    }
+    const id = `${generation}-${this.#position}`
+    if (last) this.#out.push(new Frame(id, 'snapshot', last))
+    else this.#sink.mark(id)
+  }
+
+  #take(event: LiveEvent): void {
+    if (event.sequence <= this.#position || !isWanted(this.#wanted, event)) return
+    const { id, version } = event.frame.data
+    if ((this.#shown.get(id) ?? 0) >= version) return
+    this.#shown.delete(id)
+    this.#position = event.sequence
+    this.#out.push(event.frame)
+  }
+}

@@ -1,0 +1,61 @@
+/** What stands between the network and the routes: who asks, how often, from where, and whether there is room for one more request. */
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import underPressure from '@fastify/under-pressure'
+import type { FastifyRequest } from 'fastify'
+import type { App } from './app.ts'
+import type { Auth } from './auth.ts'
+import type { GatewayConfig } from './config.ts'
+import { Problem } from './problem.ts'
+
+const minute = 60_000
+const tooMany = (ttlMs: number) => {
+  const retryAfterSeconds = Math.max(1, Math.ceil(ttlMs / 1000))
+  return new Problem(429, 'rate_limited', `Too many requests with this key; go on in ${retryAfterSeconds} s.`, { retryAfterSeconds })
+}
+
+export async function registerProtection(app: App, auth: Auth, config: GatewayConfig): Promise<void> {
+  await app.register(underPressure, {
+    maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY_MS,
+    // A sample without a measurement counts as an endless delay: no sample may be shorter than what is allowed.
+    sampleInterval: Math.max(500, config.MAX_EVENT_LOOP_DELAY_MS),
+    pressureHandler: (request: FastifyRequest) => {
+      if (!request.url.startsWith('/api')) return
+      throw new Problem(503, 'overloaded', 'This gateway has more to do than it can; try again shortly.', { retryAfterSeconds: 2 })
+    },
+  })
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+  })
+  const origins = config.CORS_ORIGINS
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : origins,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id'],
+    exposedHeaders: ['location', 'retry-after', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
+    maxAge: 600,
+    strictPreflight: false,
+  })
+  app.decorateRequest('identity')
+  app.addHook('onRoute', ({ url, config: route, method }) => {
+    if (url.startsWith('/api') && method !== 'OPTIONS' && !route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
+  })
+  await app.register(rateLimit, {
+    global: false,
+    enableDraftSpec: true,
+    max: config.RATE_LIMIT_PER_MINUTE,
+    timeWindow: minute,
+    cache: 20_000,
+    keyGenerator: (request) => request.identity.limitKey,
+    errorResponseBuilder: (_request, { ttl }) => tooMany(ttl),
+  })
+  const limit = app.rateLimit()
+  app.addHook('onRequest', async function (request, reply) {
+    const { access } = request.routeOptions.config
+    if (!access) return
+    request.identity = await auth.identify(request, access)
+    await limit.call(app, request, reply)
+  })
+}
