@@ -23,7 +23,7 @@ Settings come from the environment: DATABASE_URL, NATS_URL, KEY_ENCRYPTION_KEY. 
 async function main([name = '', ...args]: string[]): Promise<number> {
   if (['', 'help', '--help', '-h'].includes(name)) {
     process.stdout.write(usage())
-    return name === '' ? 2 : 0
+    return 0
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   try {

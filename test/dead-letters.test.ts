@@ -163,7 +163,7 @@ describe('reelkeeper dead-letters', () => {
     expect(await reelkeeper(['dead-letters', 'list'], '')).toMatchObject({ code: 1, err: expect.stringContaining('NATS_URL') })
     const misused = await Promise.all([['dead-letters'], ['dead-letters', 'show'], ['dead-letters', 'show', 'x'], ['dead-letters', 'bury', '1']].map((args) => reelkeeper(args)))
     expect(misused).toEqual(Array(4).fill({ code: 2, out: '', err: expect.stringContaining('dead-letters list') }))
-    expect(await reelkeeper(['nonsense'])).toMatchObject({ code: 2, out: expect.stringContaining('dead-letters list') })
+    expect(await reelkeeper(['nonsense'])).toMatchObject({ code: 2, err: expect.stringContaining('dead-letters list') })
     expect(await reelkeeper([])).toMatchObject({ code: 0, out: expect.stringContaining('dead-letters list') })
   }, 180_000)
 })

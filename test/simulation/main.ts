@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
-import { simulate, type Outcome } from './simulation.ts'
+import { simulate, type Outcome } from './simulate.ts'
 
 interface Share {
   seeds: number[]

@@ -9,16 +9,9 @@ import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
 import type { Fate } from '#libs/store/reports.ts'
 import { isNotAccepted, Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
-import { toOwed, type TimelineRow } from './timeline-row.ts'
+import { newVideo, toOwed, type StoreCopy, type TimelineRow } from './rows.ts'
 
 const lookUpLifeMs = 24 * 3_600_000
-
-export interface StoreCopy {
-  videos: Map<string, VideoRecord>
-  submissions: SubmissionRecord[]
-  timeline: TimelineRow[]
-  generation: number
-}
 
 export class MemoryStore {
   readonly videos = new Map<string, VideoRecord>()
@@ -36,9 +29,7 @@ export class MemoryStore {
     this.#now = now
   }
 
-  #date(): Date {
-    return new Date(Date.UTC(2026, 0, 1) + this.#now())
-  }
+  readonly #date = (): Date => new Date(Date.UTC(2026, 0, 1) + this.#now())
 
   #video(id: string): VideoRecord {
     const video = this.videos.get(id)
@@ -71,14 +62,7 @@ export class MemoryStore {
 
   async accept(request: NewVideo): Promise<{ video: SceneVideo; created: boolean }> {
     const at = this.#date()
-    const { deadlineSeconds } = request.body
-    const video: VideoRecord = {
-      id: request.id, sceneId: request.sceneId, scriptId: request.scriptId, projectId: request.projectId, userId: request.userId,
-      status: 'pending', phase: 'queued', progress: null, provider: request.system.provider, model: request.system.model, prompt: request.body.prompt ?? '', params: {},
-      taskId: null, videoUrl: null, videoUrlExpiresAt: null, errorCode: null, errorMessage: null, attempt: 1, version: 1, epoch: 0n, reportNo: 0, session: null,
-      cancelRequested: false, restoredAt: null, deadlineSeconds: deadlineSeconds ?? null, deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
-      createdAt: at, submittedAt: null, startedAt: null, completedAt: null, updatedAt: at,
-    }
+    const video = newVideo(request, at)
     this.videos.set(video.id, video)
     this.#record(video, 'requested')
     return { video: toSceneVideo(video), created: true }
@@ -106,9 +90,7 @@ export class MemoryStore {
     return true
   }
 
-  async effectiveConfig(): Promise<null> {
-    return null
-  }
+  readonly effectiveConfig = async (): Promise<null> => null
 
   async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<'taken' | 'late' | 'duplicate'> {
     const video = this.#video(id)
@@ -285,9 +267,7 @@ export class MemoryStore {
     return [...this.videos.values()].filter((video) => !isTerminal(video.status) && (video.taskId !== null) === withTask)
   }
 
-  async pendingVideos(idleMs: number): Promise<string[]> {
-    return this.#open(false).filter((video) => this.#idle(video) >= idleMs).map((video) => video.id)
-  }
+  readonly pendingVideos = async (idleMs: number): Promise<string[]> => this.#open(false).filter((video) => this.#idle(video) >= idleMs).map((video) => video.id)
 
   async staleVideos(idleMs: number): Promise<{ id: string; taskId: string; epoch: bigint }[]> {
     return this.#open(true).filter((video) => this.#idle(video) > idleMs).map(({ id, taskId, epoch }) => ({ id, taskId: taskId!, epoch }))

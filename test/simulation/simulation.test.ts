@@ -1,7 +1,7 @@
 /** The laws in a hundred worlds of 10,000 steps each. A failure names the seed; `npm run simulate -- --seed S --trace` shows that run. */
 import { expect, it } from 'vitest'
 import { simulateAll } from './main.ts'
-import { simulate, type Outcome } from './simulation.ts'
+import { simulate, type Outcome } from './simulate.ts'
 
 it('gives the same trace for the same seed, and another for another', async () => {
   const [first, again, other] = [await simulate({ seed: 7, steps: 5_000 }), await simulate({ seed: 7, steps: 5_000 }), await simulate({ seed: 8, steps: 5_000 })]

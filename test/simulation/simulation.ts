@@ -13,35 +13,18 @@ import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
 import { MemoryProvider } from './memory-provider.ts'
-import { MemoryStore, type StoreCopy } from './memory-store.ts'
+import { MemoryStore } from './memory-store.ts'
+import type { StoreCopy } from './rows.ts'
 import { call, Process, World, type Weather } from './world.ts'
-
-export interface Outcome {
-  seed: number
-  steps: number
-  hash: number
-  videos: number
-  ended: number
-  faults: Record<string, number>
-  virtualSeconds: number
-  /** Simulated seconds from the last fault to the end of the last video. */
-  restSeconds: number
-  broken: string | undefined
-  log: readonly string[]
-}
 
 const log = createLogger('simulation', 'silent')
 const ttlMs = 6_000
 const userId = '00000000-0000-4000-8000-000000000001'
 const counter = { inc: () => {} }
 const lookUpWindowMs = 12_000
-/** For everything to end once nothing is in the way: two passes of the reconciler. The longest seen in 25 million steps was 164 s. */
-const restMs = 240_000
 /** As runService has it. */
 const stopWithinMs = 20_000
 const key: Keyring = [Buffer.alloc(32)]
-/** What was lost by a rewind is looked for again this long after it. */
-const marksLandMs = 30_000
 
 /** Statements after which a process is struck down or frozen. */
 const strikePoints = ['accept', 'intend', 'intend', 'accepted', 'failPending', 'retry', 'commitClaims', 'apply', 'owed', 'markPublished']
@@ -55,7 +38,7 @@ interface Running {
 
 const kinds = ['poller-1', 'poller-2', 'poller-3', 'submit-1', 'submit-2', 'status-1', 'status-2', 'reconciler'] as const
 
-class Simulation {
+export class Simulation {
   readonly world: World
   readonly broker: Broker
   readonly store: MemoryStore
@@ -306,23 +289,5 @@ class Simulation {
 
   allEnded(): boolean {
     return this.accepted.every((id) => isTerminal(this.store.videos.get(id)?.status ?? 'pending')) && !this.store.timeline.some((row) => row.owed)
-  }
-}
-
-export async function simulate(options: { seed: number; steps: number; keepLog?: boolean }): Promise<Outcome> {
-  const simulation = new Simulation(options.seed, options.keepLog ?? false)
-  const { world, laws } = simulation
-  simulation.demand()
-  simulation.trouble()
-  while (world.steps < options.steps && !laws.broken) await world.step()
-  simulation.heal()
-  const healedAt = world.now
-  const restBy = healedAt + restMs
-  while (!laws.broken && world.now < restBy && (world.now < healedAt + marksLandMs || !simulation.allEnded())) await world.step()
-  if (!laws.broken) laws.atRest(simulation.accepted, simulation.broker.contentOf(streams.outbox))
-  return {
-    seed: options.seed, steps: world.steps, hash: world.hash >>> 0, videos: simulation.accepted.length, faults: simulation.faults, virtualSeconds: Math.round(world.now / 1000), restSeconds: Math.round((world.now - healedAt) / 1000),
-    ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status)).length,
-    broken: laws.broken?.message, log: world.log,
   }
 }

@@ -1,0 +1,41 @@
+/** One world from its seed to the verdict: users and faults for so many steps, then rest, then the laws. */
+import { streams } from '#libs/bus/topology.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
+import { Simulation } from './simulation.ts'
+
+export interface Outcome {
+  seed: number
+  steps: number
+  hash: number
+  videos: number
+  ended: number
+  faults: Record<string, number>
+  virtualSeconds: number
+  /** Simulated seconds from the last fault to the end of the last video. */
+  restSeconds: number
+  broken: string | undefined
+  log: readonly string[]
+}
+
+/** For everything to end once nothing is in the way: two passes of the reconciler. The longest seen in 25 million steps was 164 s. */
+const restMs = 240_000
+/** What was lost by a rewind is looked for again this long after it. */
+const marksLandMs = 30_000
+
+export async function simulate(options: { seed: number; steps: number; keepLog?: boolean }): Promise<Outcome> {
+  const simulation = new Simulation(options.seed, options.keepLog ?? false)
+  const { world, laws } = simulation
+  simulation.demand()
+  simulation.trouble()
+  while (world.steps < options.steps && !laws.broken) await world.step()
+  simulation.heal()
+  const healedAt = world.now
+  const restBy = healedAt + restMs
+  while (!laws.broken && world.now < restBy && (world.now < healedAt + marksLandMs || !simulation.allEnded())) await world.step()
+  if (!laws.broken) laws.atRest(simulation.accepted, simulation.broker.contentOf(streams.outbox))
+  return {
+    seed: options.seed, steps: world.steps, hash: world.hash >>> 0, videos: simulation.accepted.length, faults: simulation.faults, virtualSeconds: Math.round(world.now / 1000), restSeconds: Math.round((world.now - healedAt) / 1000),
+    ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status)).length,
+    broken: laws.broken?.message, log: world.log,
+  }
+}
