@@ -40,9 +40,10 @@ describe('the statechart of a video', () => {
   })
 
   it('need not be woken for a signal that says nothing new', () => {
-    const words = fc.oneof(signal, fc.record({ type: fc.constantFrom('QUEUED' as const, 'RUNNING' as const), progress: fc.constantFrom(null, 5) }))
+    const repeated = fc.record({ type: fc.constantFrom('QUEUED' as const, 'RUNNING' as const), progress: fc.constantFrom(null, 5) })
+    const words = fc.oneof({ weight: 1, arbitrary: signal }, { weight: 9, arbitrary: repeated })
     let spared = 0
-    fc.assert(fc.property(fc.array(words, { maxLength: 20 }), words, fc.boolean(), (signals, next, slow) => {
+    fc.assert(fc.property(fc.array(words, { maxLength: 5 }), words, fc.boolean(), (signals, next, slow) => {
       const before = { ...after(signals), slow }
       if (!saysNothingNew(before, next)) return
       spared++
