@@ -63,7 +63,7 @@ export async function sameWork({ contestant, videos, seconds, say }: { contestan
   const settleSeconds = 20 + videos / 500
   say('loading')
   await running.load({ count: videos, endFrom: settleSeconds, endTo: settleSeconds + lifeSeconds, step: 10 })
-  await sleep(5_000)
+  await sleep(10_000) // first polls, warm code
   await running.resetLateness()
   const cpu = (pids: { pid: number }[]) => pids.reduce((sum, { pid }) => sum + cpuOfTree(pid), 0)
   const read = async () => ({ own: cpu(running.workers), each: running.workers.map((one) => cpuOfTree(one.pid)), servers: cpu(running.servers), polls: await running.polls(), ...(await lab.servers()) })
@@ -124,18 +124,20 @@ async function ours(lab: Lab, say: (line: string) => void): Promise<Running> {
 }
 
 async function peer(lab: Lab, contestant: Contestant): Promise<Running> {
-  const stack = new AsyncDisposableStack()
+  await using building = new AsyncDisposableStack()
   const servers: { pid: number }[] = [lab.postgres]
   const env: Record<string, string> = { DATABASE_URL: lab.postgres.url, PROVIDER_URL: lab.providerUrl, INTERVAL_MS: '5000' }
   await lab.pool.query('CREATE TABLE bench_task (id text PRIMARY KEY, status text, progress int, updated_at timestamptz)')
   if (contestant === 'bullmq') {
     const redis = await startRedis(join(lab.dir, 'redis'))
-    stack.use(redis)
+    building.use(redis)
     servers.push(redis)
     env['REDIS_PORT'] = String(redis.port)
   }
-  const worker = await new Worker(file(contestant), env).ready()
-  stack.use(worker)
+  const worker = new Worker(file(contestant), env)
+  building.use(worker)
+  await worker.ready()
+  const stack = building.move()
   return {
     workers: [worker], servers,
     async load(tasks) {
@@ -150,6 +152,7 @@ async function peer(lab: Lab, contestant: Contestant): Promise<Running> {
     lateness: () => worker.ask<{ p50: number; p99: number }>('lateness'),
     async onEnd(listener) {
       const client = new pg.Client({ connectionString: lab.postgres.url })
+      client.on('error', () => {}) // it ends with the server
       await client.connect()
       stack.defer(() => client.end())
       client.on('notification', ({ payload }) => payload && listener(payload))

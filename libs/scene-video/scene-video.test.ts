@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { diagram } from './diagram.ts'
 import { advance, saysNothingNew, type Standing, type VideoSignal } from './machine.ts'
-import { afterAnswer, afterClaim, afterMiss, afterThrottle } from './poll-schedule.ts'
+import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from './poll-schedule.ts'
+import { phases } from './scene-video.ts'
 
 const signal: fc.Arbitrary<VideoSignal> = fc.oneof(
   fc.record({ type: fc.constantFrom('QUEUED' as const, 'RUNNING' as const), progress: fc.option(fc.integer({ min: 0, max: 100 })) }),
@@ -39,9 +40,10 @@ describe('the statechart of a video', () => {
   })
 
   it('need not be woken for a signal that says nothing new', () => {
-    const words = fc.oneof(signal, fc.record({ type: fc.constantFrom('QUEUED' as const, 'RUNNING' as const), progress: fc.constantFrom(null, 5) }))
+    const repeated = fc.record({ type: fc.constantFrom('QUEUED' as const, 'RUNNING' as const), progress: fc.constantFrom(null, 5) })
+    const words = fc.oneof({ weight: 1, arbitrary: signal }, { weight: 9, arbitrary: repeated })
     let spared = 0
-    fc.assert(fc.property(fc.array(words, { maxLength: 20 }), words, fc.boolean(), (signals, next, slow) => {
+    fc.assert(fc.property(fc.array(words, { maxLength: 5 }), words, fc.boolean(), (signals, next, slow) => {
       const before = { ...after(signals), slow }
       if (!saysNothingNew(before, next)) return
       spared++
@@ -72,7 +74,24 @@ describe('the poll schedule', () => {
       expect(afterThrottle(interval, n * 10, random)).toBeGreaterThanOrEqual(n * 10)
       expect(afterMiss(interval, n, random)).toBeLessThanOrEqual(66_000)
       expect(Math.abs(afterAnswer(interval, random) - interval)).toBeLessThanOrEqual(interval * 0.1 + 1)
-      expect(afterClaim(interval, random)).toBeLessThanOrEqual(Math.min(interval, 1_000))
+      expect(afterClaim(interval, n * 100, random)).toBeLessThanOrEqual(interval)
+      expect(afterClaim(interval, 10, random)).toBeLessThanOrEqual(500)
     }))
+  })
+
+  it('adapts between half and three times the interval: never sooner for what is further from its end', () => {
+    const outlook = fc.record({ phase: fc.constantFrom(...phases), progress: fc.option(fc.integer({ min: 0, max: 100 })), elapsed: fc.integer({ min: -1_000, max: 86_400_000 }) })
+    fc.assert(fc.property(fc.integer({ min: 10, max: 60_000 }), outlook, fc.integer({ min: 0, max: 100 }), (interval, one, less) => {
+      const next = adaptiveInterval(interval, one)
+      expect(next).toBeGreaterThanOrEqual(interval / 2)
+      expect(next).toBeLessThanOrEqual(interval * 3)
+      if (one.progress && one.elapsed > 0 && less > 0 && less <= one.progress) expect(adaptiveInterval(interval, { ...one, progress: less })).toBeGreaterThanOrEqual(next)
+    }))
+  })
+
+  it('spreads what is claimed together over the interval, evenly', () => {
+    const slots = Array.from({ length: 10 }, () => 0)
+    for (let i = 0; i < 10_000; i++) slots[Math.floor(afterClaim(5_000, 10_000, i / 10_000) / 500)]!++
+    for (const count of slots) expect(count).toBe(1_000)
   })
 })

@@ -12,6 +12,8 @@ export const pollerSettings = z.object({
   ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
   POLLER_NAME: z.string().default('poller'),
   POLL_INTERVAL_MS: milliseconds(5_000, 10),
+  /** Ask less often while queued and far from the expected end, more often near it: half to three times the interval. */
+  POLL_ADAPTIVE: z.stringbool().default(false),
   POLL_TIMEOUT_MS: milliseconds(10_000),
   /** A session not renewed for this long may be declared dead by a peer. */
   SESSION_TTL_MS: milliseconds(6_000, 500),

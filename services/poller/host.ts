@@ -16,7 +16,7 @@ import { advance, saysNothingNew, type Standing, type VideoSignal } from '#libs/
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import { reportSubject, type Change, type Grant, type Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import { afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
+import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
 import { Accounts, type PolledAccount } from './accounts.ts'
 import type { Budget } from './budget.ts'
 import { TimerQueue } from './timer-queue.ts'
@@ -36,6 +36,8 @@ export interface Hosted {
   standing: Standing
   no: number
   nextPollAt: number
+  /** The slot of the account's budget that is reserved for the next poll. */
+  slotAt: number | null
   reportedAt: number
   misses: number
   polling: boolean
@@ -53,6 +55,8 @@ export interface HostOptions {
   provider: Provider
   budget: Budget
   intervalMs: number
+  /** Ask less often while queued and far from the end, more often near it. */
+  adaptive?: boolean
   /** Polls under way at once. */
   concurrency: number
   keyEncryptionKey: Keyring
@@ -93,13 +97,13 @@ export class Host {
       account: this.#accounts.of(grant.baseUrl, grant.keyCipher),
       standing: { status: grant.status, phase: grant.phase, progress: grant.progress, slow: grant.phase === 'overdue' || grant.sinceSubmittedMs >= provider.expectedMs },
       no: grant.reportNo,
-      nextPollAt: 0, reportedAt: now, misses: 0, polling: false, cancel: grant.cancelRequested, ended: false,
+      nextPollAt: 0, slotAt: null, reportedAt: now, misses: 0, polling: false, cancel: grant.cancelRequested, ended: false,
       overdueAt: now + provider.expectedMs - grant.sinceSubmittedMs,
       endsAt: now + (endsByDeadline ? grant.untilDeadlineMs! : lifeEnds),
       endsByDeadline,
     }
     this.videos.set(grant.id, video)
-    this.#schedule(video, dueInMs ?? afterClaim(intervalMs, clock.random()))
+    this.#schedule(video, dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random()))
     log.info({ video: grant.id, taskId: grant.taskId, epoch: grant.epoch }, `Started polling for ${grant.id} (taskId: ${grant.taskId})`)
   }
 
@@ -155,12 +159,21 @@ export class Host {
 
   #turn(video: Hosted): void {
     if (!this.#o.isTrusted()) return this.#schedule(video, 250)
-    const wait = this.#o.budget.take(video.account.id)
+    const wait = this.#slotIn(video)
     if (wait > 0 && !this.#mustEnd(video)) return this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - this.#o.clock.now())))
+    video.slotAt = null
     this.#o.lateness?.observe(Math.max(0, this.#o.clock.now() - video.nextPollAt) / 1000)
     video.polling = true
     this.#inHand++
     void this.#poll(video, wait).finally(() => this.#done(video))
+  }
+
+  /** Milliseconds until the account's budget allows this poll; 0: now. */
+  #slotIn(video: Hosted): number {
+    const { budget, clock } = this.#o
+    const now = clock.now()
+    if (video.slotAt === null || budget.isPaused(video.account.id)) video.slotAt = now + budget.take(video.account.id)
+    return Math.max(0, video.slotAt - now)
   }
 
   #done(video: Hosted): void {
@@ -177,6 +190,7 @@ export class Host {
       crashPoint('poll-answered')
       this.#o.polls.inc({ answer: answer.kind })
       if (rateLimit) budget.learn(video.account.id, rateLimit)
+      if (wait === 0 && answer.kind === 'later') budget.pause(video.account.id, answer.retryAfterMs ?? intervalMs)
       if (!this.#isHosted(video)) return
       if (!this.#o.isTrusted()) return this.#schedule(video, 250)
       const delay = await this.#act(video, answer)
@@ -189,17 +203,16 @@ export class Host {
 
   /** What an answer means; the delay to the next poll. */
   async #act(video: Hosted, answer: TaskAnswer): Promise<number> {
-    const { intervalMs, log, budget, clock } = this.#o
+    const { intervalMs, log, clock } = this.#o
+    let delay = 0
     const answered = answer.kind === 'working' || answer.kind === 'unknown'
     video.misses = answered || answer.kind === 'later' ? 0 : video.misses + 1
-    let delay = afterAnswer(intervalMs, clock.random())
     if (answer.kind === 'done') await this.#signal(video, { type: 'DONE', videoUrl: answer.videoUrl, videoUrlExpiresAt: answer.expiresAt })
     else if (answer.kind === 'failed') await this.#signal(video, { type: 'FAILED', error: answer.error })
     else if (answer.kind === 'working') await this.#signal(video, { type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING', progress: answer.progress })
     else if (answer.kind === 'unknown') log.error({ video: video.id, body: answer.body }, 'The provider answered in words unknown to us; polling on')
     else if (answer.kind === 'later') {
       delay = afterThrottle(intervalMs, answer.retryAfterMs, clock.random())
-      budget.pause(video.account.id, answer.retryAfterMs ?? intervalMs)
       await this.#signal(video, { type: 'THROTTLED' })
     } else {
       delay = afterMiss(intervalMs, video.misses, clock.random())
@@ -211,7 +224,12 @@ export class Host {
     else if (video.cancel) await this.#signal(video, { type: 'FAILED', error: { code: 'cancelled', message: 'Cancelled. The provider cannot stop a running task; it may still be billed.' } })
     else if (clock.now() >= video.overdueAt && !video.standing.slow) await this.#signal(video, { type: 'SLOW' })
     if (!video.ended && clock.now() - video.reportedAt >= signOfLifeMs) await this.#report(video, null)
-    return delay
+    return delay || afterAnswer(this.#interval(video), clock.random())
+  }
+
+  #interval({ standing: { phase, progress }, overdueAt }: Hosted): number {
+    const { adaptive, intervalMs, provider, clock } = this.#o
+    return adaptive ? adaptiveInterval(intervalMs, { phase, progress, elapsed: provider.expectedMs - (overdueAt - clock.now()) }) : intervalMs
   }
 
   async #signal(video: Hosted, signal: VideoSignal): Promise<void> {

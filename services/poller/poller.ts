@@ -17,7 +17,7 @@ import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
 
-export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness'> {
+export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness' | 'adaptive'> {
   bus: Bus
   clock: Clock
   log: Logger

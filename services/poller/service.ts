@@ -28,6 +28,7 @@ export async function startPoller(config: PollerConfig): Promise<Service> {
     name: config.POLLER_NAME,
     ttlMs: config.SESSION_TTL_MS,
     intervalMs: config.POLL_INTERVAL_MS,
+    adaptive: config.POLL_ADAPTIVE,
     concurrency: config.POLL_CONCURRENCY,
     queryBudget: { perSecond: config.QUERY_PER_SECOND, burst: config.QUERY_BURST },
     keyEncryptionKey: config.KEY_ENCRYPTION_KEY,

@@ -1,0 +1,90 @@
+import { expect, it } from 'vitest'
+import type { Bus } from '#libs/bus/bus.ts'
+import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { encrypt } from '#libs/runtime/secrets.ts'
+import type { Grant, Report } from '#libs/scene-video/messages.ts'
+import { Process, World } from '../../test/simulation/world.ts'
+import { Budget } from './budget.ts'
+import { Host } from './host.ts'
+
+const key = Buffer.alloc(32, 1)
+const id = '01a20dfc-26a3-7015-b732-000000000001'
+const grant: Grant = {
+  id, epoch: '7', attempt: 1, status: 'pending', phase: 'submitted', progress: null, provider: 'toapis', model: 'm', taskId: 't', baseUrl: 'http://127.0.0.1:1/v1',
+  keyCipher: encrypt('sk-x', key), reportNo: 0, cancelRequested: false, sinceSubmittedMs: 0, untilDeadlineMs: null,
+}
+
+/** A host in a world of its own; the provider answers what `answer` says, reports are stored when `store` allows it. */
+function hostIn(world: World, answer: () => TaskAnswer, store: () => Promise<number> = async () => 1, concurrency = 10, perSecond = 1_000) {
+  const { clock } = new Process(world, 'poller')
+  const reports: Report[] = []
+  let polls = 0
+  const bus = { store: (_: string, data: string) => (reports.push(JSON.parse(data) as Report), store()) } as unknown as Bus
+  const provider = {
+    name: 'toapis', can: { findByOwnId: true, cancel: false }, expectedMs: 600_000, resultLifeMs: 86_400_000,
+    get: async () => ({ answer: (polls++, answer()), taskId: 't', rateLimit: null }),
+  } as unknown as Provider
+  const host = new Host({
+    bus, clock, provider, concurrency, log: createLogger('test', 'silent'), budget: new Budget(clock, { perSecond, burst: perSecond }, () => 1), intervalMs: 5_000,
+    keyEncryptionKey: key, isTrusted: () => true, onEnded: () => {}, polls: { inc: () => {} },
+  })
+  return { host, reports, polls: () => polls }
+}
+
+async function run(world: World, untilMs: number): Promise<void> {
+  while (world.now < untilMs && (await world.step()));
+}
+
+it('resolves no machine and reports nothing for an answer that says what the last one said, but for a sign of life', async () => {
+  const world = new World(1)
+  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 40 }))
+  host.adopt(grant)
+  await run(world, 2_000)
+  expect(reports).toMatchObject([{ no: 1, change: { status: 'generating', phase: 'running', progress: 40 } }])
+  const { standing } = host.videos.get(id)!
+  await run(world, 40_000)
+  expect(polls()).toBeGreaterThan(6)
+  expect(host.videos.get(id)!.standing).toBe(standing)
+  expect(reports).toHaveLength(1)
+  await run(world, 60_000)
+  expect(reports).toHaveLength(2)
+  expect(reports[1]).toMatchObject({ no: 2, change: null })
+})
+
+it('has no more polls and reports in hand than allowed while reports are not stored', async () => {
+  const world = new World(1)
+  const stuck: (() => void)[] = []
+  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }), () => new Promise((resolve) => stuck.push(() => resolve(1))), 3)
+  for (let n = 0; n < 50; n++) host.adopt({ ...grant, id: id.slice(0, -2) + String(n).padStart(2, '0') })
+  await run(world, 30_000)
+  expect([polls(), reports.length]).toEqual([3, 3])
+  for (let n = 0; n < 100; n++) {
+    for (const release of stuck.splice(0)) release()
+    await new Promise((resolve) => setImmediate(resolve)) // what follows from it without waiting
+    await run(world, world.now + 100)
+  }
+  expect(reports.length).toBeGreaterThanOrEqual(50)
+})
+
+it('ends a video whose deadline passes before its slot, and has nobody else wait for that', async () => {
+  const world = new World(1)
+  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }), undefined, 10, 1)
+  for (let n = 0; n < 50; n++) host.adopt({ ...grant, id: id.slice(0, -2) + String(n).padStart(2, '0') })
+  host.adopt({ ...grant, id: `${id.slice(0, -2)}99`, untilDeadlineMs: 10_000 })
+  await run(world, 30_000)
+  expect(reports.find((report) => report.id.endsWith('99') && report.change?.status === 'failed')?.change?.error?.code).toBe('timed_out')
+  expect(polls()).toBeGreaterThan(27)
+})
+
+it('keeps one account for a key however often it was encrypted, and none for two keys', () => {
+  const { host } = hostIn(new World(1), () => ({ kind: 'missing' }))
+  const of = (n: number, apiKey: string) => {
+    const one = `${id.slice(0, -2)}${n}0`
+    host.adopt({ ...grant, id: one, keyCipher: encrypt(apiKey, key) })
+    return host.videos.get(one)!.account
+  }
+  expect(of(1, 'sk-a')).toBe(of(2, 'sk-a'))
+  expect(of(3, 'sk-b').id).not.toBe(of(4, 'sk-a').id)
+  expect(of(5, 'sk-secret').id).not.toContain('secret')
+})
