@@ -2,13 +2,13 @@ import { expect, it } from 'vitest'
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { encrypt } from '#libs/runtime/secrets.ts'
+import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import { Process, World } from '../../test/simulation/world.ts'
 import { Budget } from './budget.ts'
 import { Host } from './host.ts'
 
-const key = Buffer.alloc(32, 1)
+const key: Keyring = [Buffer.alloc(32, 1)]
 const id = '01a20dfc-26a3-7015-b732-000000000001'
 const grant: Grant = {
   id, epoch: '7', attempt: 1, status: 'pending', phase: 'submitted', progress: null, provider: 'toapis', model: 'm', taskId: 't', baseUrl: 'http://127.0.0.1:1/v1',
