@@ -36,7 +36,7 @@ function find(dir: string, { by, also, ...edit }: Mutation): string | null {
   try {
     for (const one of edits) apply(dir, one)
     const run = spawnSync(node, finders[by], { cwd: dir, encoding: 'utf8', timeout: 180_000, env: { ...process.env, PATH: `${dirname(resolve(node))}:${process.env['PATH']}`, SEED: '1' } })
-    if (run.status === 0) return null
+    if (run.status === 0 || run.signal !== null) return null // a run that had to be ended has found nothing
     const words = /law (.*)/.exec(run.stdout)?.[1] ?? /AssertionError.*?: (.*)/.exec(run.stdout + run.stderr)?.[1] ?? `${run.stdout}${run.stderr}`.trim().split('\n').at(-1) ?? ''
     return words.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').slice(0, 100)
   } finally {
