@@ -156,7 +156,9 @@ describe('a WebSocket', () => {
     reader.close()
     const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
     const status = (token: string) => new Promise((resolve, reject) => get(`${stack.gatewayUrl}/api/ws?projectId=${stack.demo.projectId}&token=${token}`, { headers: upgrade, agent: false }, (response) => resolve(response.resume().statusCode)).on('upgrade', () => resolve(101)).on('error', reject))
+    const refused = (token: string) => new Promise<void>((resolve) => get(`${stack.gatewayUrl}/api/ws?projectId=${stack.demo.projectId}&token=${token}`, { headers: upgrade, agent: false }, (response) => void response.resume().socket.once('close', () => resolve())))
     expect([await status('nonsense'), await status(await stack.stranger())]).toEqual([401, 404])
+    await refused('nonsense') // and its connection is ended
   })
 })
 

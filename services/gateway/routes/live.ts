@@ -1,5 +1,5 @@
 /** Server-sent events and WebSocket, from one source. `open` holds what has to end before the server can close. */
-import websocket, { type WebSocket } from '@fastify/websocket'
+import type { WebSocket } from '@fastify/websocket'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
@@ -23,10 +23,9 @@ const headers = z.object({ 'last-event-id': z.string().max(64).optional().descri
 const eventStream = z.string().describe('Server-sent events: `snapshot` first, then `requested | submitted | generating | progress | completed | failed | stored`; data is a SceneVideo, id is `<generation>-<sequence>`. A comment every 15 s.')
 const messageSchema = z.object({ id: z.string(), event: z.string(), data: sceneVideoSchema }).meta({ id: 'LiveMessage' })
 
-export async function liveRoutes(app: App, context: Context, open: Set<() => void>): Promise<void> {
+export function liveRoutes(app: App, context: Context, open: Set<() => void>): void {
   const { bus, reader } = context
   const parts = { hub: new Hub(context.feed), reader, clock: systemClock }
-  await app.register(websocket, { options: { maxPayload: 1_024 } })
 
   const wantedBy = async (request: FastifyRequest): Promise<Wanted> => {
     const { userId } = request.identity
