@@ -2,7 +2,8 @@
  * gateway: HTTP, SSE and WebSocket for frontends. It holds no state that matters: reads come from Postgres, live events from
  * stream VIDEO, and whatever changes a video is asked of submit.
  */
-import type { AddressInfo } from 'node:net'
+import websocket from '@fastify/websocket'
+import type { AddressInfo, Socket } from 'node:net'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
@@ -58,11 +59,19 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   const open = new Set<() => void>()
 
   const app = createApp(log)
+  // Before what refuses: it ends the connection of an upgrade that was refused.
+  await app.register(websocket, { options: { maxPayload: 1_024 } })
   await registerProtection(app, context.auth, config)
   await registerOpenApi(app)
   healthRoutes(app, checks)
   for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes]) routes(app, context)
-  await liveRoutes(app, context, open)
+  liveRoutes(app, context, open)
+  // Of upgraded connections the server itself knows nothing any more, but it waits for them.
+  const sockets = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   await app.listen({ port: config.PORT, host: config.HOST })
   const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics: new Metrics() })
   const { port } = app.server.address() as AddressInfo
@@ -70,7 +79,7 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
 
   const service = createService('gateway', async () => {
     for (const close of open) close()
-    const hurry = setTimeout(() => app.server.closeAllConnections(), 3_000)
+    const hurry = setTimeout(() => sockets.forEach((socket) => socket.destroy()), 3_000)
     await app.close()
     clearTimeout(hurry)
     await feed[Symbol.asyncDispose]()

@@ -1,5 +1,5 @@
 /** Server-sent events and WebSocket, from one source. `open` holds what has to end before the server can close. */
-import websocket, { type WebSocket } from '@fastify/websocket'
+import type { WebSocket } from '@fastify/websocket'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
@@ -9,7 +9,7 @@ import type { App, Context } from '../app.ts'
 import { Hub, type Wanted } from '../live/hub.ts'
 import type { Sink } from '../live/outbound.ts'
 import { stream } from '../live/stream.ts'
-import { notFound } from '../problem.ts'
+import { notFound, Problem } from '../problem.ts'
 import { id, ids, tokenQuery } from './shared.ts'
 
 const heartbeatMs = 15_000
@@ -23,10 +23,9 @@ const headers = z.object({ 'last-event-id': z.string().max(64).optional().descri
 const eventStream = z.string().describe('Server-sent events: `snapshot` first, then `requested | submitted | generating | progress | completed | failed | stored`; data is a SceneVideo, id is `<generation>-<sequence>`. A comment every 15 s.')
 const messageSchema = z.object({ id: z.string(), event: z.string(), data: sceneVideoSchema }).meta({ id: 'LiveMessage' })
 
-export async function liveRoutes(app: App, context: Context, open: Set<() => void>): Promise<void> {
+export function liveRoutes(app: App, context: Context, open: Set<() => void>): void {
   const { bus, reader } = context
   const parts = { hub: new Hub(context.feed), reader, clock: systemClock }
-  await app.register(websocket, { options: { maxPayload: 1_024 } })
 
   const wantedBy = async (request: FastifyRequest): Promise<Wanted> => {
     const { userId } = request.identity
@@ -80,15 +79,7 @@ export async function liveRoutes(app: App, context: Context, open: Set<() => voi
   app.get('/api/events', { ...access, schema: { ...live, operationId: 'events', summary: 'What happens to the user’s videos, live', querystring: query, 'x-problems': [404] } }, sse)
 
   const wanted = new WeakMap<FastifyRequest, Wanted>()
-  app.get('/api/ws', {
-    ...access,
-    websocket: true,
-    schema: {
-      tags: ['live'], security: live.security, operationId: 'webSocket', summary: 'The same as JSON messages over WebSocket', querystring: query,
-      response: { 101: { description: 'Each message is one of these', content: { 'application/json': { schema: messageSchema } } } }, 'x-problems': [404],
-    },
-    preHandler: async (request) => void wanted.set(request, await wantedBy(request)),
-  }, (socket: WebSocket, request: FastifyRequest) => {
+  const follow = (socket: WebSocket, request: FastifyRequest) => {
     const ended = new AbortController()
     let answered = true
     const heartbeat = setInterval(() => {
@@ -124,6 +115,20 @@ export async function liveRoutes(app: App, context: Context, open: Set<() => voi
     socket.on('error', () => socket.terminate())
     socket.on('close', over)
     begin(request, wanted.get(request)!, sink, ended)
+  }
+  app.route({
+    method: 'GET',
+    url: '/api/ws',
+    ...access,
+    schema: {
+      tags: ['live'], security: live.security, operationId: 'webSocket', summary: 'The same as JSON messages over WebSocket', querystring: query,
+      response: { 101: { description: 'Each message is one of these', content: { 'application/json': { schema: messageSchema } } } }, 'x-problems': [404, 426],
+    },
+    preHandler: async (request) => void wanted.set(request, await wantedBy(request)),
+    handler: () => {
+      throw new Problem(426, 'upgrade_required', 'This is for WebSockets; for server-sent events there is /api/events.')
+    },
+    wsHandler: follow,
   })
 }
 
