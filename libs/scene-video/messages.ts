@@ -112,7 +112,8 @@ export const reportSchema = z.object({
       phase: z.enum(phases),
       progress: z.number().int().min(0).max(100).nullable(),
       videoUrl: z.string().max(8192).nullable(),
-      videoUrlExpiresAt: z.iso.datetime().nullable(),
+      /** Postgres knows no year 0. */
+      videoUrlExpiresAt: z.iso.datetime().refine((at) => !at.startsWith('0000')).nullable(),
       error: z.object({ code: z.enum(errorCodes), message: z.string().max(2000) }).nullable(),
     })
     .nullable(),
