@@ -52,6 +52,15 @@ it('resolves no machine and reports nothing for an answer that says what the las
   expect(reports[1]).toMatchObject({ no: 2, change: null })
 })
 
+it('reports a first poll that says failed as generating, then failed', async () => {
+  const world = new World(1)
+  const { host, reports } = hostIn(world, () => ({ kind: 'failed', error: { code: 'provider_failed', message: 'no' } }))
+  host.adopt(grant)
+  await run(world, 2_000)
+  expect(reports).toMatchObject([{ no: 1, change: { status: 'generating' } }, { no: 2, change: { status: 'failed', error: { code: 'provider_failed' } } }])
+  expect(host.videos.size).toBe(0)
+})
+
 it('has no more polls and reports in hand than allowed while reports are not stored', async () => {
   const world = new World(1)
   const stuck: (() => void)[] = []

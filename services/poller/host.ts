@@ -208,7 +208,10 @@ export class Host {
     const answered = answer.kind === 'working' || answer.kind === 'unknown'
     video.misses = answered || answer.kind === 'later' ? 0 : video.misses + 1
     if (answer.kind === 'done') await this.#signal(video, { type: 'DONE', videoUrl: answer.videoUrl, videoUrlExpiresAt: answer.expiresAt })
-    else if (answer.kind === 'failed') await this.#signal(video, { type: 'FAILED', error: answer.error })
+    else if (answer.kind === 'failed') {
+      if (video.standing.status === 'pending') await this.#signal(video, { type: 'RUNNING', progress: null }) // a first poll was answered: recorded as such
+      await this.#signal(video, { type: 'FAILED', error: answer.error })
+    }
     else if (answer.kind === 'working') await this.#signal(video, { type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING', progress: answer.progress })
     else if (answer.kind === 'unknown') log.error({ video: video.id, body: answer.body }, 'The provider answered in words unknown to us; polling on')
     else if (answer.kind === 'later') {

@@ -48,12 +48,22 @@ const quick = {
   QUERY_PER_SECOND: '100000', QUERY_BURST: '100000', LOG_LEVEL: 'info',
 }
 
+/** False when there is no such process. */
+export function send(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return pid > 0 && process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
+
 export class Cluster implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), 'reelkeeper-chaos-'))
   readonly crashPoints = join(this.dir, 'crash-points')
   readonly #options: ClusterOptions
   readonly #log: WriteStream
   readonly #supervisor: Supervisor
+  readonly #stopped = new Set<number>()
   readonly #gates = new Map<Server, Promise<void>>()
   readonly #proxies = new Map<string, Proxy>()
   readonly #ports = { postgres: 0, nats: 0, simulator: 0 }
@@ -78,6 +88,7 @@ export class Cluster implements AsyncDisposable {
 
   /** Nothing outlives the process that asked for it, however that ends. */
   readonly #endAtOnce = () => {
+    for (const pid of this.#stopped) send(pid, 'SIGCONT')
     for (const { name } of this.#supervisor.processes()) this.signal(name, 'SIGKILL')
     if (!process.env['KEEP']) rmSync(this.dir, { recursive: true, force: true })
   }
@@ -182,10 +193,20 @@ export class Cluster implements AsyncDisposable {
 
   /** False when there is no such process now. */
   signal(name: string, signal: NodeJS.Signals): boolean {
-    try {
-      return process.kill(this.pid(name), signal)
-    } catch {
-      return false
+    return send(this.pid(name), signal)
+  }
+
+  /** Stops processes until the returned function is called; a cluster that ends wakes them, too: nothing stays behind that cannot even die. */
+  stop(pids: number[]): () => void {
+    for (const pid of pids) {
+      this.#stopped.add(pid)
+      send(pid, 'SIGSTOP')
+    }
+    return () => {
+      for (const pid of pids) {
+        this.#stopped.delete(pid)
+        send(pid, 'SIGCONT')
+      }
     }
   }
 
@@ -233,6 +254,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const pid of this.#stopped) send(pid, 'SIGCONT')
     for (const { pid, name } of this.#supervisor.processes()) if (pid > 0) this.signal(name, 'SIGCONT')
     for (const proxy of this.#proxies.values()) proxy.heal(true)
     const servers = new Set(['postgres', 'nats', 'simulator'])

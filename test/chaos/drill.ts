@@ -31,7 +31,6 @@ export class Drilling {
   readonly promises: Partial<Promises> = {}
 
   constructor(parts: Pick<Drilling, 'quick' | 'cluster' | 'users' | 'witness' | 'random' | 'tell'>) {
-    Object.assign(this, parts)
     this.quick = parts.quick
     this.cluster = parts.cluster
     this.users = parts.users

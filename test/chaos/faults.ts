@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
 import { pause, until } from '../system.ts'
-import type { Cluster, Server } from './cluster.ts'
+import { send, type Cluster, type Server } from './cluster.ts'
 
 export interface Dice {
   between(low: number, high: number): number
@@ -23,10 +23,9 @@ export async function kill(cluster: Cluster, name: string, signal: NodeJS.Signal
 /** Stops a process, and its children (Postgres' backends), for a while. */
 export async function freeze(cluster: Cluster, name: string, ms: number): Promise<void> {
   const pid = cluster.pid(name)
-  const all = [pid, ...childrenOf(pid)]
-  for (const one of all) send(one, 'SIGSTOP')
+  const wake = cluster.stop([pid, ...childrenOf(pid)])
   await pause(ms)
-  for (const one of all) send(one, 'SIGCONT')
+  wake()
 }
 
 function childrenOf(pid: number): number[] {
@@ -34,14 +33,6 @@ function childrenOf(pid: number): number[] {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
   } catch {
     return []
-  }
-}
-
-function send(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, signal)
-  } catch {
-    return false
   }
 }
 

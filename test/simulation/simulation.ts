@@ -220,7 +220,7 @@ export class Simulation {
       restore: () => this.#restore(),
       rewind: () => {
         this.broker.isUp = false
-        this.broker.rewind(world.between(100, 30_000))
+        this.broker.rewind(world.chance(0.5) ? world.between(50, 1_500) : world.between(1_500, 30_000))
         this.laws.rewound(this.broker.contentOf(streams.outbox))
         world.schedule(world.between(100, 5_000), null, () => this.#brokerBack())
       },

@@ -13,8 +13,7 @@ async function owned(cluster: Cluster): Promise<Map<string, string[]>> {
 async function freezeUntilTakenOver(cluster: Cluster, name: string): Promise<{ videos: number; ms: number }> {
   const before = await owned(cluster)
   const begun = performance.now()
-  const pid = cluster.pid(name)
-  process.kill(pid, 'SIGSTOP')
+  const wake = cluster.stop([cluster.pid(name)])
   try {
     const gone = await until(`${name} to be taken over`, async () => {
       const now = await owned(cluster)
@@ -22,7 +21,7 @@ async function freezeUntilTakenOver(cluster: Cluster, name: string): Promise<{ v
     }, 40_000)
     return { videos: gone[1].length, ms: performance.now() - begun }
   } finally {
-    process.kill(pid, 'SIGCONT')
+    wake()
   }
 }
 

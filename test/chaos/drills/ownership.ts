@@ -1,5 +1,5 @@
 import { pause, until } from '../../system.ts'
-import type { Cluster } from '../cluster.ts'
+import { send, type Cluster } from '../cluster.ts'
 import type { Drill, Drilling } from '../drill.ts'
 import { percentile, pollsSeen } from '../polling.ts'
 
@@ -36,14 +36,7 @@ async function handover(drilling: Drilling): Promise<void> {
   const pid = cluster.pid('poller-2')
   const at = Date.now()
   cluster.signal('poller-2', 'SIGTERM')
-  const isGone = () => {
-    try {
-      process.kill(pid, 0)
-      return undefined
-    } catch {
-      return Date.now() - at
-    }
-  }
+  const isGone = () => (send(pid, 0) ? undefined : Date.now() - at)
   const exited = until('poller-2 to exit', isGone, 20_000)
   const handedOver = until('all to be owned by peers', async () => {
     const now = new Map((await ownedNow(cluster)).map((one) => [one.id, one.session]))
