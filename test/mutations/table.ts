@@ -1,5 +1,5 @@
 /** Every rule that keeps a law, and how to switch it off: a piece of source and what stands there instead. `by` finds the broken law. */
-export type Finder = 'simulation' | 'store against Postgres' | 'broker against nats-server' | 'outbox' | 'who may send'
+export type Finder = 'simulation' | 'long simulation' | 'store against Postgres' | 'broker against nats-server' | 'outbox' | 'who may send'
 
 export interface Mutation {
   rule: string
@@ -51,6 +51,7 @@ export const mutations: Mutation[] = [
   { rule: 'what NATS has lost is owed again', file: 'services/status/status.ts', find: '    const videos = await oweWhatIsLost(bus, outbox)', replace: '    const videos = 0', by: 'simulation' },
   { rule: 'a gap brings along what was lost', file: 'libs/bus/outbox.ts', find: 'const lost = first.version > last.version + 1 ?', replace: 'const lost = first.version < 0 ?', by: 'simulation' },
   { rule: 'nothing is published when the stream has gone back', file: 'libs/bus/outbox.ts', find: 'if (now.version < last.version) throw', replace: 'if (now.version < 0) throw', by: 'simulation' },
+  { rule: 'a session that has gone back is lost', file: 'libs/bus/lease.ts', find: "value.state !== 'dead' && found > this.#revision", replace: "value.state !== 'dead'", by: 'long simulation' },
   { rule: 'after a reconnect an owner audits its records', file: 'libs/bus/lease.ts', find: 'if (this.#isAudited) return true', replace: 'if (Number.isFinite(1)) return true', by: 'simulation' },
   { rule: 'nobody claims for one TTL after a reconnect', file: 'libs/bus/lease.ts', find: 'this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)', replace: '', by: 'simulation' },
   { rule: 'revisions of a new bucket start above every epoch', file: 'libs/bus/topology.ts', find: 'first_seq: firstSequence(generation),', replace: '', by: 'broker against nats-server' },
