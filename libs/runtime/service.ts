@@ -1,7 +1,7 @@
 /**
  * The life of a process: one service, started by a function, stopped by SIGTERM or SIGINT.
  *
- * `runService` is the only owner of signals and exit codes. Exit 0 after a clean stop, 1 when the service failed or
+ * `runService` is the only owner of signals and exit codes. Exit 0 after a clean stop, also while it still waits for what it needs, 1 when the service failed or
  * would not stop in time, 2 when its settings are wrong. An uncaught error ends the process: a supervisor restarts
  * it, and nothing of value lives in its memory.
  */
@@ -43,12 +43,12 @@ export async function runService(name: string, start: () => Promise<Service>): P
   process.on('uncaughtException', (err) => die(log, err, 1))
   process.on('unhandledRejection', (err) => die(log, err, 1))
   const asked = stopRequested()
-  let service: Service
-  try {
-    service = await start()
-  } catch (err) {
-    return die(log, err, err instanceof ConfigError ? 2 : 1)
+  const begun = await Promise.race([start().catch((err: unknown) => die(log, err, err instanceof ConfigError ? 2 : 1)), asked])
+  if (typeof begun === 'string') {
+    log.info({ reason: begun }, `${name} stopped before it had started`)
+    process.exit(0)
   }
+  const service = begun
   const reason = await Promise.race([asked, service.closed.then(() => 'closed', (err: unknown) => die(log, err, 1))])
   log.info({ reason }, `${name} stopping`)
   setTimeout(() => die(log, new Error(`did not stop within ${stopWithin} ms`), 1), stopWithin).unref()
@@ -70,7 +70,7 @@ function stopRequested(): Promise<string> {
   })
 }
 
-function die(log: Logger, err: unknown, code: number): void {
+function die(log: Logger, err: unknown, code: number): never {
   if (err instanceof ConfigError) log.fatal(err.message)
   else log.fatal({ err }, 'fatal')
   process.exit(code)
