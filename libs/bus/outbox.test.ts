@@ -6,9 +6,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startNats } from '#libs/local/nats-server.ts'
 import type { LocalServer } from '#libs/local/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import type { VideoEvent } from '#libs/scene-video/messages.ts'
+import type { OwedEvent, VideoEvent } from '#libs/scene-video/messages.ts'
+import type { Bus } from './bus.ts'
 import { connectBus, type NatsBus } from './connect.ts'
-import { publishOwed, type OutboxStore, type OwedEvent } from './outbox.ts'
+import { NewestKnown, publishEvents, publishOwed, type OutboxStore } from './outbox.ts'
 import { ensureTopology, streams } from './topology.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))
@@ -56,6 +57,28 @@ it('stores an event once when many publish it at the same time and again later',
     await publishOwed(bus, last, [id])
   }
   expect(await stored(id)).toEqual([1, 2, 3, 4])
+})
+
+it('asks the server for nothing that it published itself, and is told when somebody else went on', async () => {
+  const id = crypto.randomUUID()
+  const events = ['requested', 'submitted', 'generating', 'progress', 'completed'].map((event, i) => owed(id, i + 1, event))
+  let asked = 0
+  const counting: Bus = { ...bus, newest: (...of) => (asked++, bus.newest(...of)) }
+  const newest = new NewestKnown()
+  for (const event of events.slice(0, 3)) await publishEvents(counting, forgetful([]), [event], newest)
+  expect(asked).toBe(0)
+  await publishEvents(bus, forgetful([]), [events[3]!])
+  await publishEvents(counting, forgetful([]), [events[3]!], newest)
+  await publishEvents(counting, forgetful([]), [events[4]!], newest)
+  expect(asked).toBe(1)
+  expect(await stored(id)).toEqual([1, 2, 3, 4, 5])
+})
+
+it('publishes what was left owed before it', async () => {
+  const id = crypto.randomUUID()
+  const first = owed(id, 1, 'requested')
+  await publishEvents(bus, { ...forgetful([]), storedBetween: async () => [first] }, [owed(id, 2, 'submitted')], new NewestKnown())
+  expect(await stored(id)).toEqual([1, 2])
 })
 
 it('starts a bucket’s revisions above every epoch of an earlier generation', async () => {

@@ -10,17 +10,9 @@
  * event that would leave a gap brings along what this stream, not one before it, had stored in between.
  */
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { eventSubject, outSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
+import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/messages.ts'
 import { Conflict, type Bus } from './bus.ts'
 import { firstSequence, streams } from './topology.ts'
-
-export interface OwedEvent {
-  timelineId: bigint
-  event: string
-  /** ISO 8601, of the commit. */
-  at: string
-  body: VideoEvent
-}
 
 export interface OutboxStore {
   /** Owed events in version order per video; of these videos, or of any (oldest first). */
@@ -37,15 +29,21 @@ export interface PublishedEvent {
 }
 
 const batch = 1_000
+/** About 20 MB. */
+const mostKnown = 100_000
 
 /** Publishes what is owed, of some videos or of all; returns how many events. */
-export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string[] | null): Promise<number> {
-  const rows = await store.owed(videoIds, batch)
-  if (rows.length) crashPoint('before-publish')
+export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string[] | null, newest?: NewestKnown): Promise<number> {
+  return publishEvents(bus, store, await store.owed(videoIds, batch), newest)
+}
+
+/** Publishes committed events, in version order per video, and what of these videos is owed before them; returns how many. */
+export async function publishEvents(bus: Bus, store: OutboxStore, events: OwedEvent[], newest: NewestKnown = new NewestKnown()): Promise<number> {
+  if (events.length) crashPoint('before-publish')
   let begins: Promise<number> | undefined
-  const streamBegins = () => (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation)))
-  const byVideo = Map.groupBy(rows, (row) => row.body.id)
-  const results = await Promise.allSettled([...byVideo.values()].map((events) => publishInOrder(bus, store, events, streamBegins)))
+  const publisher = { bus, store, newest, streamBegins: () => (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation))) }
+  const byVideo = Map.groupBy(events, (event) => event.body.id)
+  const results = await Promise.allSettled([...byVideo.values()].map((some) => publishInOrder(publisher, some)))
   const published = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
   if (published.length) {
     crashPoint('before-mark')
@@ -56,17 +54,50 @@ export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string
   return published.length
 }
 
-async function publishInOrder(bus: Bus, store: OutboxStore, events: OwedEvent[], streamBegins: () => Promise<number>): Promise<PublishedEvent[]> {
+interface Publisher {
+  bus: Bus
+  store: OutboxStore
+  newest: NewestKnown
+  streamBegins(): Promise<number>
+}
+
+async function publishInOrder({ bus, store, newest, streamBegins }: Publisher, events: OwedEvent[]): Promise<PublishedEvent[]> {
   const done: PublishedEvent[] = []
   const first = events[0]!.body
-  let last: Newest = first.version > 1 ? await lastPublished(bus, first.id) : { sequence: 0, version: 0 }
+  const known = newest.take(first.id)
+  let last = known?.version === first.version - 1 ? known : first.version > 1 ? await lastPublished(bus, first.id) : nothing
   const lost = first.version > last.version + 1 ? await store.storedBetween(first.id, last.version, first.version, await streamBegins()) : []
   for (const event of [...lost, ...events]) {
     if (event.body !== first) crashPoint('mid-publish')
     last = await publishOnce(bus, event, last)
     done.push({ timelineId: event.timelineId, sequence: last.sequence })
   }
+  newest.keep(first.id, last)
   return done
+}
+
+/**
+ * Each video's newest event, as this process published it: saves asking the server before the next. It is a guess that the server checks (the expected
+ * sequence), and after a reconnect it must be forgotten: a server that lost events may give their sequences out again.
+ */
+export class NewestKnown {
+  readonly #of = new Map<string, Newest>()
+
+  /** Not kept while in use: what is published at the same time by somebody else here, or fails, asks the server. */
+  take(id: string): Newest | undefined {
+    const known = this.#of.get(id)
+    this.#of.delete(id)
+    return known
+  }
+
+  keep(id: string, newest: Newest): void {
+    this.#of.set(id, newest)
+    if (this.#of.size > mostKnown) this.#of.delete(this.#of.keys().next().value!)
+  }
+
+  forget(): void {
+    this.#of.clear()
+  }
 }
 
 /** What is kept of the events that a stream has lost; see above. */
@@ -100,6 +131,7 @@ interface Newest {
   sequence: number
   version: number
 }
+const nothing: Newest = { sequence: 0, version: 0 }
 
 /** This video's newest event once `event` is stored. An event at or below the newest is stored already. */
 async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Newest> {
@@ -131,7 +163,7 @@ export async function newestPublished(bus: Bus): Promise<{ videoId: string; vers
 
 async function lastPublished(bus: Bus, id: string): Promise<Newest> {
   const message = await bus.newest(streams.outbox, outSubject('*', id))
-  return message ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) } : { sequence: 0, version: 0 }
+  return message ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) } : nothing
 }
 
 function eventHeaders({ event, at, body }: OwedEvent): Record<string, string> {

@@ -130,6 +130,15 @@ export const outSubject = (event: string, id: string) => `video.out.${event}.${i
 export const videoEventSchema = sceneVideoSchema.extend({ userId: z.uuid() })
 export type VideoEvent = z.infer<typeof videoEventSchema>
 
+/** An event that was committed to the timeline and is owed to the stream. */
+export interface OwedEvent {
+  timelineId: bigint
+  event: string
+  /** ISO 8601, of the commit. */
+  at: string
+  body: VideoEvent
+}
+
 // 8. gateway (webhooks), submit (cancel), reconciler (stale) → pollers, core: poll this video now; revoked: you do not own it ----
 
 export const nudgeSubject = (id: string) => `video.nudge.${id}`

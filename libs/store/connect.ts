@@ -6,9 +6,25 @@ export type Database = PrismaClient
 /** What a class offers, without what it hides: somebody else may offer the same. */
 export type Public<T> = { [K in keyof T]: T[K] }
 
+/** Statements that Postgres keeps prepared on a connection; lists of ids make more texts than that. */
+const mostPrepared = 200
+
+/** Names statements so that Postgres parses and plans each once per connection: planning one of the larger ones takes longer than carrying it out. */
+function statementNames(): (query: { sql: string }) => string {
+  const names = new Map<string, string>()
+  return ({ sql }) => {
+    const known = names.get(sql)
+    if (known !== undefined || names.size >= mostPrepared) return known ?? '' // the empty name is Postgres' own for a statement that is not kept
+    const name = `s${names.size}`
+    names.set(sql, name)
+    return name
+  }
+}
+
 /** Opens a pool of at most `max` connections. A statement or a transaction may take 15 s, getting a connection 5 s; then it fails. */
 export function openDatabase(connectionString: string, max = 8): Database {
-  const adapter = new PrismaPg({ connectionString, max, connectionTimeoutMillis: 5_000, statement_timeout: 15_000, query_timeout: 20_000, keepAlive: true })
+  const pool = { connectionString, max, connectionTimeoutMillis: 5_000, statement_timeout: 15_000, query_timeout: 20_000, keepAlive: true }
+  const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames() })
   return new PrismaClient({ adapter, transactionOptions: { maxWait: 5_000, timeout: 15_000 } })
 }
 

@@ -55,7 +55,7 @@ async function submittedVideo(): Promise<string> {
 const running = (progress: number): Change => ({ status: 'generating', phase: 'running', progress, videoUrl: null, videoUrlExpiresAt: null, error: null })
 const done: Change = { status: 'completed', phase: 'done', progress: 100, videoUrl: 'https://example.com/v.mp4', videoUrlExpiresAt: null, error: null }
 const report = (id: string, epoch: string, no: number, change: Change | null, attempt = 1): Report => ({ id, attempt, epoch, no, change })
-const fate = async (one: Report) => (await writer.apply([one])).get(one.id)
+const fate = async (one: Report) => (await writer.apply([one])).get(one.id)?.fate
 const events = async (id: string) => (await new Outbox(db).owed([id], 100)).map((one) => `${one.body.version} ${one.event}`)
 
 it('lets one of many intents win', async () => {

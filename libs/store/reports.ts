@@ -3,10 +3,11 @@
  *
  * The fence: same attempt, not terminal, and (epoch, report number) greater than the row's. A report that doesn't pass changes
  * nothing; a result that comes after the end is noted on the timeline as late. One row per video per statement:
- * the caller splits a batch so that no video appears twice.
+ * the caller splits a batch so that no video appears twice. A report without a change, a sign of life, is an update and nothing else.
  */
-import type { Grant, Report } from '#libs/scene-video/messages.ts'
+import type { Change, Grant, OwedEvent, Report } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
+import { toVideoEvent, type VideoRow } from './rows.ts'
 
 export interface Bid {
   id: string
@@ -14,6 +15,23 @@ export interface Bid {
 }
 
 export type Fate = 'applied' | 'late' | 'stale'
+
+/** What became of a report, and the event it caused: its own, the last of its video now. */
+export interface Outcome {
+  fate: Fate
+  event: OwedEvent | null
+}
+
+interface OutcomeRow {
+  id: string
+  fate: Fate
+  timelineId: bigint | null
+  event: string | null
+  at: Date | null
+  snapshot: VideoRow | null
+}
+
+type Changed = Report & { change: Change }
 
 export class ReportWriter {
   readonly #db: Database
@@ -45,27 +63,44 @@ export class ReportWriter {
   }
 
   /** Applies reports, at most one per video. Deadlines are judged here, by Postgres' clock. */
-  async apply(reports: Report[]): Promise<Map<string, Fate>> {
+  async apply(reports: Report[]): Promise<Map<string, Outcome>> {
+    const sorted = reports.toSorted((a, b) => (a.id < b.id ? -1 : 1)) // two statements at once take their locks in one order
+    const changed = sorted.filter((report): report is Changed => report.change !== null)
+    const alive = sorted.filter((report) => report.change === null)
+    const outcomes = await Promise.all([changed.length ? this.#applyChanges(changed) : [], alive.length ? this.#keepAlive(alive) : []])
+    return new Map(outcomes.flat())
+  }
+
+  async #keepAlive(reports: Report[]): Promise<[string, Outcome][]> {
+    const rows = await this.#db.$queryRaw<{ id: string }[]>`
+      UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now()
+      FROM unnest(${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[]) AS i(id, attempt, epoch, no)
+      WHERE v.id = i.id AND v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND v.epoch = i.epoch AND v."reportNo" < i.no
+      RETURNING v.id`
+    const applied = new Set(rows.map((row) => row.id))
+    return reports.map(({ id }) => [id, { fate: applied.has(id) ? 'applied' : 'stale', event: null }])
+  }
+
+  async #applyChanges(reports: Changed[]): Promise<[string, Outcome][]> {
     const changes = reports.map((report) => report.change)
-    const rows = await this.#db.$queryRaw<{ id: string; fate: Fate }[]>`
+    const rows = await this.#db.$queryRaw<OutcomeRow[]>`
       WITH input AS (
         SELECT * FROM unnest(
           ${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[],
-          ${changes.map((c) => c?.status ?? null)}::text[], ${changes.map((c) => c?.phase ?? null)}::text[], ${changes.map((c) => c?.progress ?? null)}::int[],
-          ${changes.map((c) => c?.videoUrl ?? null)}::text[], ${changes.map((c) => c?.videoUrlExpiresAt ?? null)}::timestamptz[],
-          ${changes.map((c) => c?.error?.code ?? null)}::text[], ${changes.map((c) => c?.error?.message ?? null)}::text[]
+          ${changes.map((c) => c.status)}::text[], ${changes.map((c) => c.phase)}::text[], ${changes.map((c) => c.progress)}::int[],
+          ${changes.map((c) => c.videoUrl)}::text[], ${changes.map((c) => c.videoUrlExpiresAt)}::timestamptz[],
+          ${changes.map((c) => c.error?.code ?? null)}::text[], ${changes.map((c) => c.error?.message ?? null)}::text[]
         ) AS i(id, attempt, epoch, no, status, phase, progress, url, expires, code, message)
       ), held AS (
-        SELECT v.id, v.status AS was, v.version AS version_was, v.attempt, v.epoch, v."reportNo", v."deadlineAt" FROM "SceneVideo" v JOIN input i USING (id) ORDER BY v.id FOR UPDATE OF v
+        SELECT v.id, v.status AS was, v.version AS version_was, v.attempt, v.epoch, v."reportNo" FROM "SceneVideo" v JOIN input i USING (id) ORDER BY v.id FOR UPDATE OF v
       ), fit AS (
         SELECT i.*, h.was FROM input i JOIN held h USING (id)
         WHERE h.attempt = i.attempt AND h.was IN ('pending', 'generating') AND (h.epoch, h."reportNo") < (i.epoch, i.no) AND h.epoch = i.epoch
       ), applied AS (
         UPDATE "SceneVideo" v SET
           "reportNo" = f.no, "updatedAt" = now(),
-          version = v.version + CASE WHEN f.status IS NULL THEN 0 WHEN f.was = 'pending' AND f.status = 'completed' THEN 2 ELSE 1 END,
-          status = coalesce(f.status::"Status", v.status), phase = coalesce(f.phase, v.phase),
-          progress = CASE WHEN f.status IS NULL THEN v.progress ELSE f.progress END,
+          version = v.version + CASE WHEN f.was = 'pending' AND f.status = 'completed' THEN 2 ELSE 1 END,
+          status = f.status::"Status", phase = f.phase, progress = f.progress,
           "videoUrl" = coalesce(f.url, v."videoUrl"), "videoUrlExpiresAt" = coalesce(f.expires, v."videoUrlExpiresAt"),
           "errorCode" = f.code, "errorMessage" = f.message,
           "startedAt" = CASE WHEN f.status IN ('generating', 'completed') THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END,
@@ -84,15 +119,19 @@ export class ReportWriter {
         SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.by,
           CASE WHEN a."errorCode" IS NULL THEN NULL ELSE jsonb_build_object('code', a."errorCode", 'message', a."errorMessage") END, to_jsonb(a) - 'params', true
         FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.said <> 'generating' THEN a.said WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
-        WHERE a.said IS NOT NULL AND (SELECT count(*) FROM first_seen) >= 0
+        WHERE (SELECT count(*) FROM first_seen) >= 0
+        RETURNING id, "videoId", event, at, snapshot
       ), late AS (
         INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
         SELECT h.id, h.version_was, i.attempt, 'late', h.was, 'done', i.progress, 'status', jsonb_build_object('said', i.status, 'videoUrl', i.url)
         FROM input i JOIN held h USING (id) WHERE i.status IN ('completed', 'failed') AND h.was IN ('completed', 'failed') AND h.attempt = i.attempt AND h.epoch = i.epoch AND h."reportNo" < i.no
         RETURNING "videoId"
       )
-      SELECT i.id, CASE WHEN a.id IS NOT NULL THEN 'applied' WHEN l."videoId" IS NOT NULL THEN 'late' ELSE 'stale' END AS fate
-      FROM input i LEFT JOIN applied a USING (id) LEFT JOIN late l ON l."videoId" = i.id`
-    return new Map(rows.map((row) => [row.id, row.fate]))
+      SELECT i.id, CASE WHEN r.id IS NOT NULL THEN 'applied' WHEN l."videoId" IS NOT NULL THEN 'late' ELSE 'stale' END AS fate,
+        r.id AS "timelineId", r.event, r.at, r.snapshot
+      FROM input i LEFT JOIN recorded r ON r."videoId" = i.id LEFT JOIN late l ON l."videoId" = i.id`
+    return rows.map(({ id, fate, timelineId, event, at, snapshot }) => [
+      id, { fate, event: timelineId === null ? null : { timelineId, event: event!, at: at!.toISOString(), body: toVideoEvent(snapshot!) } },
+    ])
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Reports, gathered into batches and applied in rounds: the k-th report of every video goes into the k-th statement, so no
- * statement holds two rows of one video. Acked only when committed and published.
+ * statement holds two rows of one video. Acked only when committed and published: a report that comes again may be stale, but the event it caused is looked for.
  */
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
@@ -9,7 +9,7 @@ import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
-import { reportSchema, type Report } from '#libs/scene-video/messages.ts'
+import { reportSchema, type OwedEvent, type Report } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import type { Public } from '#libs/store/connect.ts'
 import { isDataFault } from '#libs/store/errors.ts'
@@ -18,7 +18,8 @@ export interface ApplyOptions {
   bus: Bus
   clock: Clock
   writer: Public<ReportWriter>
-  publish(ids: string[]): Promise<number>
+  publish(events: OwedEvent[]): Promise<number>
+  publishOwed(ids: string[]): Promise<number>
   log: Logger
   fates: Tally<'fate'>
   dead?: DeadTally
@@ -62,18 +63,21 @@ export function applyReports(options: ApplyOptions): Consuming {
 }
 
 async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
-  const { log, publish } = options
+  const { log } = options
+  const events: OwedEvent[] = []
   try {
     const rounds = splitIntoRounds(batch)
     for (const [k, round] of rounds.entries()) {
       if (k > 0) crashPoint('mid-batch')
-      await applyRound(options, round)
+      events.push(...(await applyRound(options, round)))
     }
   } catch (err) {
     return halve(options, batch, err)
   }
   try {
-    await publish([...new Set(batch.map((item) => item.body.id))])
+    const again = new Set(batch.filter(({ job }) => job.deliveries > 1).map(({ body }) => body.id))
+    if (again.size) await options.publishOwed([...again])
+    await options.publish(events.filter(({ body }) => !again.has(body.id)))
   } catch (err) {
     log.warn({ err: (err as Error).message }, 'events stay owed')
   }
@@ -95,13 +99,15 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
   await applyBatch(options, batch.slice(middle))
 }
 
-async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[]): Promise<void> {
-  const outcome = await writer.apply(round)
+/** The events it caused. */
+async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[]): Promise<OwedEvent[]> {
+  const outcomes = await writer.apply(round)
   for (const report of round) {
-    const fate = outcome.get(report.id) ?? 'stale'
+    const fate = outcomes.get(report.id)?.fate ?? 'stale'
     fates.inc({ fate })
     if (fate !== 'applied') log.info({ video: report.id, epoch: report.epoch, no: report.no, fate }, 'Report not applied')
   }
+  return [...outcomes.values()].flatMap(({ event }) => event ?? [])
 }
 
 /** Reports of one video in order of (epoch, no), each in a round of its own. */

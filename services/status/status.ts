@@ -1,6 +1,6 @@
 /** What status does with its parts: it commits claims, applies reports, publishes what it committed, and tends what earlier tries left owed. */
 import type { Bus } from '#libs/bus/bus.ts'
-import { oweWhatIsLost, publishOwed, type OutboxMemory, type OutboxStore } from '#libs/bus/outbox.ts'
+import { NewestKnown, oweWhatIsLost, publishEvents, publishOwed, type OutboxMemory, type OutboxStore } from '#libs/bus/outbox.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -34,7 +34,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
   const { bus, clock, log, writer, outbox } = parts
   const stop = new AbortController()
   await parts.ensureStreams()
-  const publish = (ids: string[]) => publishOwed(bus, outbox, ids)
+  const newest = new NewestKnown()
 
   /** What NATS had acknowledged and has not any more, after its power failed or an older copy of its store was put back. */
   const makeGood = async () => {
@@ -45,7 +45,10 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
     await parts.remakeOwnership()
   }
   let suspectedAt = [0]
-  bus.onReconnect(() => (suspectedAt = [clock.now(), clock.now() + marksLandMs]))
+  bus.onReconnect(() => {
+    newest.forget()
+    suspectedAt = [clock.now(), clock.now() + marksLandMs]
+  })
 
   const tend = async () => {
     while (!stop.signal.aborted) {
@@ -59,7 +62,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
           suspicions.shift()
         }
         const owed = await outbox.overdue(tendMs, 1_000)
-        if (owed.length) await publish(owed)
+        if (owed.length) await publishOwed(bus, outbox, owed)
       } catch (err) {
         log.warn({ err: (err as Error).message }, 'streams or outbox not tended')
       }
@@ -72,7 +75,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
     crashPoint('claim-committed')
     return { grants }
   })
-  const reports = applyReports({ ...parts, publish })
+  const reports = applyReports({ ...parts, publish: (events) => publishEvents(bus, outbox, events, newest), publishOwed: (ids) => publishOwed(bus, outbox, ids) })
   return {
     isHealthy: () => reports.isHealthy(),
     async [Symbol.asyncDispose]() {

@@ -1,6 +1,6 @@
 /**
  * The whole system as real processes, two or more of each service, every one behind proxies of its own to NATS and Postgres and with a wall clock
- * of its own. A process that ends is started again at once; a server only when its gate is open.
+ * of its own. A process that ends is started again at once; one that is held only when it is let go.
  */
 import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, rmSync, type WriteStream } from 'node:fs'
 import { randomBytes } from 'node:crypto'
@@ -64,7 +64,7 @@ export class Cluster implements AsyncDisposable {
   readonly #log: WriteStream
   readonly #supervisor: Supervisor
   readonly #stopped = new Set<number>()
-  readonly #gates = new Map<Server, Promise<void>>()
+  readonly #gates = new Map<string, Promise<void>>()
   readonly #proxies = new Map<string, Proxy>()
   readonly #ports = { postgres: 0, nats: 0, simulator: 0 }
   readonly #gateways: string[] = []
@@ -128,7 +128,10 @@ export class Cluster implements AsyncDisposable {
       const skewMs = Math.round((this.#options.random() * 2 - 1) * (this.#options.skewMs ?? 0))
       const own = { ...common, DATABASE_URL: await this.#through(name, 'postgres'), NATS_URL: await this.#through(name, 'nats'), CLOCK_SKEW_MS: String(skewMs), ...more }
       const options = skewMs === 0 || name === 'simulator' ? {} : { NODE_OPTIONS: `--import=${skew}` }
-      await this.#supervisor.run(name, async () => startService(name, main(directory), { ...own, ...options }, (line) => void this.#log.write(`${line}\n`)))
+      await this.#supervisor.run(name, async () => {
+        await this.#gates.get(name)
+        return startService(name, main(directory), { ...own, ...options }, (line) => void this.#log.write(`${line}\n`))
+      })
       if (name !== 'simulator') this.services.push(name)
     }
     const run = this.#run
@@ -211,11 +214,11 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** After it has ended, it is not started again until the returned function is called. */
-  hold(server: Server): () => void {
+  hold(name: string): () => void {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#gates.set(server, promise)
+    this.#gates.set(name, promise)
     return () => {
-      this.#gates.delete(server)
+      this.#gates.delete(name)
       resolve()
     }
   }

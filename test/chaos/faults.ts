@@ -44,16 +44,24 @@ async function halfOpen(cluster: Cluster, name: string, server: Server, ms: numb
   proxy.heal(cut)
 }
 
+/** Ended, and kept from starting until the returned function is called, which waits for its start. */
+export async function end(cluster: Cluster, name: string, signal: NodeJS.Signals): Promise<() => Promise<void>> {
+  const open = cluster.hold(name)
+  const pid = cluster.pid(name)
+  cluster.signal(name, signal)
+  await until(`${name} to be gone`, () => !send(pid, 0) || undefined, 20_000)
+  return async () => {
+    open()
+    await until(`${name} to be started again`, () => (cluster.pid(name) !== pid ? true : undefined), 60_000)
+  }
+}
+
 /** Away for a while: ended, and started only then. */
 export async function away(cluster: Cluster, server: Server, ms: number, meanwhile: () => void = () => {}): Promise<void> {
-  const open = cluster.hold(server)
-  const pid = cluster.pid(server)
-  cluster.signal(server, 'SIGKILL')
-  await until(`${server} to be gone`, () => !send(pid, 0) || undefined, 20_000)
+  const begin = await end(cluster, server, 'SIGKILL')
   meanwhile()
   await pause(ms)
-  open()
-  await until(`${server} to be started again`, () => (cluster.pid(server) !== pid ? true : undefined), 60_000)
+  await begin()
 }
 
 /** One process dies at that point; false when none came by in time. */

@@ -188,7 +188,10 @@ describe(`the store in memory, seed ${seed}`, () => {
       },
       async (store) => (({ version, attempt: now }) => [version, now])(await store.retry(demo.userId, id, attempt)),
       claim, claim, claim,
-      ...Array.from({ length: 6 }, () => async (store: Store) => [...(await store.apply([{ id, attempt, epoch, no, change }]))]),
+      ...Array.from({ length: 6 }, () => async (store: Store) => {
+        const { fate, event } = (await store.apply([{ id, attempt, epoch, no, change }])).get(id)!
+        return [fate, event && [event.event, event.body.version, event.body.status, event.body.phase, event.body.progress, Number(event.timelineId)]]
+      }),
       async (store) => (await store.owed([id], 100)).map((one) => [one.event, one.body.version, one.body.status, one.body.phase, one.body.progress]),
       async (store) => (await store.load(id))?.submissions.map((one) => [one.attempt, one.send, one.answer, one.taskId, one.settledAt !== null, one.outcome]),
       (store) => store.noteLate(id, attempt, send, 'completed', {}),

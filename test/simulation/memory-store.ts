@@ -2,12 +2,11 @@
  * What the services ask of Postgres, in memory: each method is one transaction. Held to the real store by running the same operations on
  * both. Time is the world's, in milliseconds.
  */
-import type { OwedEvent } from '#libs/bus/outbox.ts'
-import type { Grant, Report } from '#libs/scene-video/messages.ts'
+import type { Grant, OwedEvent, Report } from '#libs/scene-video/messages.ts'
 import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
-import type { Fate } from '#libs/store/reports.ts'
+import type { Fate, Outcome } from '#libs/store/reports.ts'
 import { isNotAccepted, Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
 import { newVideo, toOwed, type StoreCopy, type TimelineRow } from './rows.ts'
 
@@ -190,9 +189,14 @@ export class MemoryStore {
     })
   }
 
-  async apply(reports: Report[]): Promise<Map<string, Fate>> {
+  async apply(reports: Report[]): Promise<Map<string, Outcome>> {
     if (new Set(reports.map((report) => report.id)).size < reports.length) this.onDoubleRow()
-    return new Map(reports.map((report) => [report.id, this.#apply(report)]))
+    return new Map(reports.map((report) => {
+      const before = this.timeline.length
+      const fate = this.#apply(report)
+      const caused = this.timeline.length > before && fate === 'applied' ? this.timeline.at(-1)! : null
+      return [report.id, { fate, event: caused && toOwed(caused) }]
+    }))
   }
 
   #apply({ id, attempt, epoch: text, no, change }: Report): Fate {

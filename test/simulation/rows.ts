@@ -1,6 +1,5 @@
 /** The rows of the store in memory. */
-import type { OwedEvent } from '#libs/bus/outbox.ts'
-import type { VideoEvent } from '#libs/scene-video/messages.ts'
+import type { OwedEvent, VideoEvent } from '#libs/scene-video/messages.ts'
 import type { NewVideo, SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 
 /** With `owed`: an event not known to be published. */

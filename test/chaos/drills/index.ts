@@ -4,9 +4,10 @@ import { crashPointsDrill } from './crash-points.ts'
 import { diskFull } from './disk-full.ts'
 import { frozen } from './frozen.ts'
 import { ownership } from './ownership.ts'
+import { postgresRestored } from './postgres-restored.ts'
 import { powerFailure } from './power-failure.ts'
 import { storeLost } from './store-lost.ts'
 
 export const drills: Record<string, Drill> = {
-  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'power-failure': powerFailure, 'postgres-away': postgresAway, 'store-lost': storeLost,
+  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'power-failure': powerFailure, 'postgres-away': postgresAway, 'postgres-restored': postgresRestored, 'store-lost': storeLost,
 }
