@@ -1,4 +1,10 @@
-/** One timer for all waiting videos: a binary heap of instants, and a single timer for the earliest. */
+/**
+ * One timer for all waiting videos: a binary heap of instants, and a single timer for the earliest. It fires in ticks: what falls into one is called at its
+ * end, together. Waking up costs a process more than a poll does, so many small wakings are made into few.
+ */
+
+/** The longest that anything is called after its instant, unless there is no room, in ms. */
+const tickMs = 50
 import type { Clock } from '#libs/runtime/clock.ts'
 
 interface Entry<T> {
@@ -50,7 +56,7 @@ export class TimerQueue<T> {
 
   #arm(): void {
     const first = this.#heap[0]
-    const at = first && this.#hasRoom() ? first.at : Infinity
+    const at = first && this.#hasRoom() ? Math.ceil(first.at / tickMs) * tickMs : Infinity
     if (at === this.#armedFor) return
     this.#cancel()
     this.#armedFor = at

@@ -42,8 +42,10 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
     const common = { id: task.taskId, object: 'generation.task', model: task.model, created_at: Math.floor(task.createdAt / 1000) }
     if (at < task.endsAt) {
       const share = Math.max(0, (at - task.startsAt) / Math.max(1, task.endsAt - task.startsAt))
-      if (task.strange || isHit('unknownStatus')) return { ...common, status: 'reticulating', progress: Math.floor(share * 99) }
-      return { ...common, status: at < task.startsAt ? 'queued' : 'in_progress', progress: Math.floor(share * 99) }
+      const { progressStep } = ledger.settings
+      const progress = Math.floor((share * 99) / progressStep) * progressStep
+      if (task.strange || isHit('unknownStatus')) return { ...common, status: 'reticulating', progress }
+      return { ...common, status: at < task.startsAt ? 'queued' : 'in_progress', progress }
     }
     const ended = { ...common, completed_at: Math.floor(task.endsAt / 1000) }
     if (task.outcome === 'failed') return { ...ended, status: 'failed', progress: 0, error: { code: 'generation_failed', message: `The model could not generate this video.${isHit('nullByte') ? '\u0000' : ''}` } }

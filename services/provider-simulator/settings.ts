@@ -11,6 +11,8 @@ export const settingsSchema = z.strictObject({
   minSeconds: z.number().min(0).max(86_400),
   maxSeconds: z.number().min(0).max(86_400),
   tier: z.enum(['default', 'vip', 'svip', 'off']),
+  /** Progress is told in steps of so many per cent. */
+  progressStep: z.number().int().min(1).max(100),
   failRate: rate,
   policyRate: rate,
   faults,
@@ -33,7 +35,7 @@ export type Fault = keyof Settings['faults']
 export const patchSchema = settingsSchema.partial().extend({ faults: faults.partial().optional() })
 
 export const defaults: Settings = {
-  minSeconds: 15, maxSeconds: 45, tier: 'default', failRate: 0, policyRate: 0,
+  minSeconds: 15, maxSeconds: 45, tier: 'default', progressStep: 1, failRate: 0, policyRate: 0,
   faults: { acceptThenTimeout: 0, acceptThenReset: 0, status500: 0, status503: 0, status429: 0, unknownStatus: 0, malformed: 0, slowBody: 0, status401: 0, vanish: 0, nullByte: 0 },
   webhookUrl: null, webhookSecret: null, lookupLagMs: 0, createdDelayMs: 0, finishedMissingMs: 0, resultLifeSeconds: 86_400, retryAfterSeconds: 1, retryAfterAsDate: false,
 }

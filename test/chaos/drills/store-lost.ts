@@ -12,7 +12,7 @@ export const storeLost: Drill = {
     const { cluster, quick } = drilling
     const count = quick ? 300 : 10_000
     const seconds = quick ? 40 : 330
-    await cluster.simulator('/settings', { minSeconds: seconds, maxSeconds: seconds * 1.2, tier: 'off' })
+    await cluster.simulator('/settings', { minSeconds: seconds, maxSeconds: seconds * 1.2, progressStep: 10, tier: 'off' })
     await drilling.submit(count, quick ? 60 : 90)
     await until('all to be polled', async () => ((await cluster.query<{ n: number }>(`SELECT count(*)::int n FROM "SceneVideo" WHERE status = 'pending'`))[0]?.n === 0 ? true : undefined), 240_000)
     const open = async () => (await cluster.query<{ n: number; old: number }>(`SELECT count(*)::int n, (count(*) FILTER (WHERE epoch < 2 * 4294967296))::int old FROM "SceneVideo" WHERE status = 'generating'`))[0]!
