@@ -58,4 +58,8 @@ export interface Provider extends AsyncDisposable {
   create(account: Account, request: CreateRequest): Promise<CreateAnswer>
   /** By the provider's task id, or, where it can, by own id. */
   get(account: Account, id: string): Promise<{ answer: TaskAnswer; taskId: string | null; rateLimit: RateLimit | null }>
+  /** How many tasks one query of this account may ask for; 1 where it can only be asked one by one. */
+  mostAtOnce(account: Account): number
+  /** Answers in the order of the task ids, by one query. What that leaves open is asked one by one. */
+  getMany(account: Account, taskIds: string[]): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }>
 }

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { conformance, type Words } from './conformance.ts'
 import { createToapis, readCreate, readTask } from './toapis.ts'
 
@@ -63,5 +65,61 @@ describe('what an answer to a poll means', () => {
     [500, '', { kind: 'none' }],
   ])('%i %s', (status, body, meaning) => {
     expect(readTask(status, undefined, body).answer).toMatchObject(meaning)
+  })
+})
+
+describe('a query of many', () => {
+  const batchPath = '/videos/generations/batch'
+  const running = (id: string) => ({ id, status: 'in_progress', progress: 40 })
+
+  /** A server that answers queries of many by `many`, and knows each task when asked for it alone. What was asked, in order. */
+  async function serve(many: (response: ServerResponse) => void) {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      const path = request.url!.slice('/v1/videos/generations/'.length)
+      asked.push(path)
+      if (path === 'batch') many(response)
+      else response.end(JSON.stringify(running(path)))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const provider = createToapis({ createTimeoutMs: 400, getTimeoutMs: 400, allowPrivate: true, batchPath })
+    onTestFinished(async () => {
+      await provider[Symbol.asyncDispose]()
+      server.close()
+    })
+    return { asked, provider, account: { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, apiKey: 'sk-x' } }
+  }
+
+  it('answers in the order asked, and asks alone for what it left out or told without a name', async () => {
+    const { asked, provider, account } = await serve((response) => response.end(JSON.stringify({ data: [{ ...running('c'), progress: 7 }, { status: 'completed' }, { ...running('a'), status: 'queued' }] })))
+    expect(provider.mostAtOnce(account)).toBe(100)
+    const { answers } = await provider.getMany(account, ['a', 'b', 'c'])
+    expect(answers).toMatchObject([{ phase: 'queued' }, { phase: 'running', progress: 40 }, { phase: 'running', progress: 7 }])
+    expect(asked).toEqual(['batch', 'b'])
+  })
+
+  it('asks one by one, from then on, where nobody answers queries of many', async () => {
+    const { asked, provider, account } = await serve((response) => response.writeHead(404).end('<html>'))
+    expect((await provider.getMany(account, ['a', 'b'])).answers).toMatchObject([{ kind: 'working' }, { kind: 'working' }])
+    expect(asked.toSorted()).toEqual(['a', 'b', 'batch'])
+    expect(provider.mostAtOnce(account)).toBe(1)
+  })
+
+  it.each([
+    [429, error('rate_limit_exceeded'), 'later'],
+    [503, error('rate_limit_unavailable'), 'later'],
+    [502, '<html>', 'none'],
+    [401, error('invalid_api_key'), 'none'],
+  ])('%i is the answer for all of them', async (status, body, kind) => {
+    const { asked, provider, account } = await serve((response) => response.writeHead(status).end(body))
+    expect((await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer.kind)).toEqual([kind, kind])
+    expect(asked).toEqual(['batch'])
+    expect(provider.mostAtOnce(account)).toBe(100)
+  })
+
+  it('knows nothing of them after a time-out', async () => {
+    const { asked, provider, account } = await serve(() => {})
+    expect((await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer.kind)).toEqual(['none', 'none'])
+    expect(asked).toEqual(['batch'])
   })
 })

@@ -1,6 +1,6 @@
 /**
  * toapis: `POST /videos/generations`, `GET /videos/generations/{task id | own id}`. It can look up by own id and cannot
- * cancel. Wire format: its public documentation.
+ * cancel. Wire format: its public documentation. That says that up to 100 tasks may be asked for at once, but not under which path: whoever has been told sets it.
  */
 import { Agent, errors, request } from 'undici'
 import { z } from 'zod'
@@ -9,6 +9,8 @@ import { getText } from './get-text.ts'
 import { blockedCode, guardedConnector } from './guard.ts'
 import type { Account, CreateAnswer, CreateRequest, Provider, RateLimit, TaskAnswer } from './provider.ts'
 
+/** What answers a query of many: the tasks it knows, in any order. */
+const manyBody = z.object({ data: z.array(z.unknown()) })
 const errorBody = z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String), message: z.string().default('') }) })
 /** What we keep: without control characters, which Postgres or a header would refuse. */
 const kept = (max: number) => z.string().min(1).max(max).regex(/^[^\p{Cc}\p{Cs}]+$/u)
@@ -73,6 +75,8 @@ export interface ToapisOptions {
   findByOwnId?: boolean
   createTimeoutMs: number
   getTimeoutMs: number
+  /** Where, under a base URL, up to 100 tasks are asked for at once by `POST {ids}`. */
+  batchPath?: string | undefined
   maxConnections?: number
   /** The operator's own base URL: it may be anywhere. All others are users', and reach no private network, unless `allowPrivate`. */
   trustedBaseUrl?: string
@@ -80,12 +84,34 @@ export interface ToapisOptions {
 }
 
 const connectTimeoutMs = 5_000
+const batchSize = 100
+/** Refused once, a query of many is not tried again there for as long as this process lives. */
+const mostWithoutBatch = 1_000
 
 export function createToapis(options: ToapisOptions): Provider {
   const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000, maxResponseSize: 4 * 1024 * 1024 }
   const open = new Agent({ ...pool, connect: { timeout: connectTimeoutMs } })
   const guarded = options.allowPrivate ? open : new Agent({ ...pool, connect: guardedConnector(connectTimeoutMs) })
   const agentFor = ({ baseUrl }: Account) => (baseUrl === options.trustedBaseUrl ? open : guarded)
+  const withoutBatch = new Set<string>()
+
+  const ask = async (account: Account, path: string, body: string | null = null) => {
+    try {
+      return await getText(agentFor(account), account.baseUrl, path, account.apiKey, options.getTimeoutMs, body)
+    } catch (err) {
+      return { reason: err instanceof errors.UndiciError ? err.code : ((err as { code?: string }).code ?? (err as Error).name) }
+    }
+  }
+  const get: Provider['get'] = async (account, id) => {
+    const said = await ask(account, `/videos/generations/${encodeURIComponent(id)}`)
+    if ('reason' in said) return { answer: { kind: 'none', reason: said.reason }, taskId: null, rateLimit: null }
+    const { status, headers, text } = said
+    return { ...readTask(status, retryAfter(headers), text, header(headers, 'date')), rateLimit: readRateLimit(headers) }
+  }
+  const oneByOne = async (account: Account, taskIds: string[]) => {
+    const found = await Promise.all(taskIds.map((id) => get(account, id)))
+    return { answers: found.map(({ answer }) => answer), rateLimit: found.findLast(({ rateLimit }) => rateLimit)?.rateLimit ?? null }
+  }
 
   return {
     name: 'toapis',
@@ -110,14 +136,20 @@ export function createToapis(options: ToapisOptions): Provider {
         return notSent.has(code) ? { kind: 'later', retryAfterMs: null, reason: code } : { kind: 'unknown', reason: code }
       }
     },
-    async get(account, id) {
-      try {
-        const { status, headers, text } = await getText(agentFor(account), account.baseUrl, `/videos/generations/${encodeURIComponent(id)}`, account.apiKey, options.getTimeoutMs)
-        return { ...readTask(status, retryAfter(headers), text, header(headers, 'date')), rateLimit: readRateLimit(headers) }
-      } catch (err) {
-        const reason = err instanceof errors.UndiciError ? err.code : ((err as { code?: string }).code ?? (err as Error).name)
-        return { answer: { kind: 'none', reason }, taskId: null, rateLimit: null }
-      }
+    get,
+    mostAtOnce: ({ baseUrl }) => (options.batchPath && !withoutBatch.has(baseUrl) ? batchSize : 1),
+    async getMany(account, taskIds) {
+      if (!options.batchPath || taskIds.length === 1) return oneByOne(account, taskIds)
+      const said = await ask(account, options.batchPath, JSON.stringify({ ids: taskIds }))
+      if ('reason' in said) return { answers: taskIds.map(() => ({ kind: 'none', reason: said.reason })), rateLimit: null }
+      const { status, headers, text } = said
+      const known = status === 200 ? readMany(text, header(headers, 'date')) : null
+      const { answer } = readTask(status, retryAfter(headers), text)
+      if (known === null && (answer.kind === 'later' || status >= 500 || status === 401)) return { answers: taskIds.map(() => answer), rateLimit: readRateLimit(headers) }
+      if (known === null && withoutBatch.size < mostWithoutBatch) withoutBatch.add(account.baseUrl)
+      const open = taskIds.filter((id) => !known?.has(id))
+      const rest = new Map((await oneByOne(account, open)).answers.map((one, i) => [open[i], one]))
+      return { answers: taskIds.map((id) => known?.get(id) ?? rest.get(id)!), rateLimit: readRateLimit(headers) }
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([open, guarded].map((agent) => agent.destroy()))
@@ -165,6 +197,14 @@ export function readTask(status: number, retryAfter: string | undefined, text: s
   if (status === 404 && code === 'task_not_found') return { answer: { kind: 'missing' }, taskId: null }
   if (status === 429 || (status === 503 && code === 'rate_limit_unavailable')) return { answer: { kind: 'later', retryAfterMs: secondsToMs(retryAfter) }, taskId: null }
   return { answer: { kind: 'none', reason: clip(`${status} ${code ?? ''}`).trim() }, taskId: null }
+}
+
+/** Answers by task id; null when it is no answer to a query of many. What cannot be told apart is left out. */
+export function readMany(text: string, date?: string): Map<string, TaskAnswer> | null {
+  const parsed = manyBody.safeParse(parseJson(text))
+  if (!parsed.success) return null
+  const answers = parsed.data.data.map((one) => readTaskBody(one, JSON.stringify(one), date))
+  return new Map(answers.flatMap(({ answer, taskId: id }) => (id === null ? [] : [[id, answer] as const])))
 }
 
 function readTaskBody(json: unknown, text: string, date: string | undefined): { answer: TaskAnswer; taskId: string | null } {

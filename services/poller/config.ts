@@ -8,6 +8,8 @@ export const pollerSettings = z.object({
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
   /** The operator's own address: the one that may be in a private network. */
   TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
+  /** Where, under a base URL, up to 100 tasks can be asked for by one query, as `POST {ids}`; toapis tells it to its customers only. */
+  TOAPIS_BATCH_PATH: z.string().startsWith('/').optional(),
   /** Lets users give base URLs of private networks: for development only. */
   ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
   POLLER_NAME: z.string().default('poller'),
@@ -20,7 +22,7 @@ export const pollerSettings = z.object({
   /** The query budget of one account at the provider, all pollers together; toapis' default tier. */
   QUERY_PER_SECOND: z.coerce.number().positive().default(50),
   QUERY_BURST: z.coerce.number().min(1).default(500),
-  /** Polls under way at once. */
+  /** Queries under way at once. */
   POLL_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(200),
 })
 export type PollerConfig = z.infer<typeof pollerSettings>

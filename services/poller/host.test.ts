@@ -16,20 +16,23 @@ const grant: Grant = {
 }
 
 /** A host in a world of its own; the provider answers what `answer` says, reports are stored when `store` allows it. */
-function hostIn(world: World, answer: () => TaskAnswer, store: () => Promise<number> = async () => 1, concurrency = 10, perSecond = 1_000) {
+function hostIn(world: World, answer: () => TaskAnswer, store: () => Promise<number> = async () => 1, concurrency = 10, perSecond = 1_000, atOnce = 1) {
   const { clock } = new Process(world, 'poller')
   const reports: Report[] = []
+  const queries: string[][] = []
   let polls = 0
   const bus = { store: (_: string, data: string) => (reports.push(JSON.parse(data) as Report), store()) } as unknown as Bus
   const provider = {
     name: 'toapis', can: { findByOwnId: true, cancel: false }, expectedMs: 600_000, resultLifeMs: 86_400_000,
-    get: async () => ({ answer: (polls++, answer()), taskId: 't', rateLimit: null }),
+    mostAtOnce: () => atOnce,
+    get: async (_: unknown, taskId: string) => ({ answer: (polls++, queries.push([taskId]), answer()), taskId: 't', rateLimit: null }),
+    getMany: async (_: unknown, taskIds: string[]) => ({ answers: (queries.push(taskIds), taskIds.map(() => (polls++, answer()))), rateLimit: null }),
   } as unknown as Provider
   const host = new Host({
     bus, clock, provider, concurrency, log: createLogger('test', 'silent'), budget: new Budget(clock, { perSecond, burst: perSecond }, () => 1), intervalMs: 5_000,
     keyEncryptionKey: key, isTrusted: () => true, onEnded: () => {}, polls: { inc: () => {} },
   })
-  return { host, reports, polls: () => polls }
+  return { host, reports, queries, polls: () => polls }
 }
 
 async function run(world: World, untilMs: number): Promise<void> {
@@ -96,4 +99,18 @@ it('keeps one account for a key however often it was encrypted, and none for two
   expect(of(1, 'sk-a')).toBe(of(2, 'sk-a'))
   expect(of(3, 'sk-b').id).not.toBe(of(4, 'sk-a').id)
   expect(of(5, 'sk-secret').id).not.toContain('secret')
+})
+
+it('asks for many tasks by one query where the provider can, within its budget of queries', async () => {
+  const world = new World(1)
+  const { host, reports, queries } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }), undefined, 10, 1, 100)
+  for (let n = 100; n < 350; n++) host.adopt({ ...grant, taskId: `t${n}`, id: id.slice(0, -3) + n })
+  host.adopt({ ...grant, taskId: 'of another', id: `${id.slice(0, -3)}999`, keyCipher: encrypt('sk-y', key) })
+  await run(world, 40_000)
+  expect(new Set(queries.flat()).size).toBe(251)
+  expect(new Set(reports.map((report) => report.id)).size).toBe(251)
+  for (const tasks of queries) expect(new Set(tasks).size).toBe(tasks.length)
+  expect(Math.max(...queries.map((tasks) => tasks.length))).toBeLessThanOrEqual(100)
+  for (const tasks of queries.filter((one) => one.includes('of another'))) expect(tasks).toEqual(['of another'])
+  expect(queries.filter((tasks) => !tasks.includes('of another')).length).toBeLessThanOrEqual(42)
 })

@@ -3,11 +3,11 @@
  *
  * It acts only while its session is trusted: before a poll, and again before reporting what the poll said. Every report
  * carries attempt, epoch and number. An answer that changes nothing does not wake the statechart and reports nothing, but for a sign of
- * life every 45 s. A report that cannot be stored is kept (the newest state of the video) and sent again. Polls and reports in hand are
+ * life every 45 s. Where the provider can be asked for many tasks at once, those of one account that are due together are one query. A report that cannot be stored is kept (the newest state of the video) and sent again. Polls and reports in hand are
  * bounded together: where reports are stored slowly, polling slows down with them.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
+import type { Provider, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -36,8 +36,8 @@ export interface Hosted {
   standing: Standing
   no: number
   nextPollAt: number
-  /** The slot of the account's budget that is reserved for the next poll. */
-  slotAt: number | null
+  /** The slot of the account's budget that is reserved for the next poll; videos that are asked for together share one. */
+  slot: Slot | null
   reportedAt: number
   misses: number
   polling: boolean
@@ -46,6 +46,11 @@ export interface Hosted {
   readonly overdueAt: number
   readonly endsAt: number
   readonly endsByDeadline: boolean
+}
+
+interface Slot {
+  at: number
+  used: boolean
 }
 
 export interface HostOptions {
@@ -57,7 +62,7 @@ export interface HostOptions {
   intervalMs: number
   /** Ask less often while queued and far from the end, more often near it. */
   adaptive?: boolean
-  /** Polls under way at once. */
+  /** Queries under way at once. */
   concurrency: number
   keyEncryptionKey: Keyring
   isTrusted(): boolean
@@ -73,6 +78,8 @@ export class Host {
   readonly #o: HostOptions
   readonly #queue: TimerQueue<Hosted>
   readonly #accounts: Accounts
+  /** Due now and not asked for yet, by account. */
+  readonly #gathered = new Map<PolledAccount, Hosted[]>()
   #inHand = 0
   #whenIdle: (() => void) | undefined
 
@@ -97,7 +104,7 @@ export class Host {
       account: this.#accounts.of(grant.baseUrl, grant.keyCipher),
       standing: { status: grant.status, phase: grant.phase, progress: grant.progress, slow: grant.phase === 'overdue' || grant.sinceSubmittedMs >= provider.expectedMs },
       no: grant.reportNo,
-      nextPollAt: 0, slotAt: null, reportedAt: now, misses: 0, polling: false, cancel: grant.cancelRequested, ended: false,
+      nextPollAt: 0, slot: null, reportedAt: now, misses: 0, polling: false, cancel: grant.cancelRequested, ended: false,
       overdueAt: now + provider.expectedMs - grant.sinceSubmittedMs,
       endsAt: now + (endsByDeadline ? grant.untilDeadlineMs! : lifeEnds),
       endsByDeadline,
@@ -159,46 +166,100 @@ export class Host {
 
   #turn(video: Hosted): void {
     if (!this.#o.isTrusted()) return this.#schedule(video, 250)
-    const wait = this.#slotIn(video)
-    if (wait > 0 && !this.#mustEnd(video)) return this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - this.#o.clock.now())))
-    video.slotAt = null
-    this.#o.lateness?.observe(Math.max(0, this.#o.clock.now() - video.nextPollAt) / 1000)
     video.polling = true
-    this.#inHand++
-    void this.#poll(video, wait).finally(() => this.#done(video))
+    const most = this.#o.provider.mostAtOnce(video.account)
+    if (most === 1 || this.#mustEnd(video)) return this.#ask([video])
+    const together = this.#gathered.get(video.account) ?? []
+    together.push(video)
+    if (together.length === 1) {
+      this.#gathered.set(video.account, together)
+      queueMicrotask(() => this.#askGathered(video.account, together)) // after all that are due in this tick
+    }
+    if (together.length === most) this.#askGathered(video.account, together)
   }
 
-  /** Milliseconds until the account's budget allows this poll; 0: now. */
-  #slotIn(video: Hosted): number {
+  #askGathered(account: PolledAccount, together: Hosted[]): void {
+    if (this.#gathered.get(account) !== together) return
+    this.#gathered.delete(account)
+    this.#ask(together)
+  }
+
+  /** One query for videos of one account: now, or when its budget allows. */
+  #ask(videos: Hosted[]): void {
+    const { clock, lateness } = this.#o
+    const wait = this.#slotIn(videos)
+    if (wait > 0 && !this.#mustEnd(videos[0]!)) {
+      for (const video of videos) {
+        video.polling = false
+        this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - clock.now())))
+      }
+      return
+    }
+    for (const video of videos) {
+      video.slot = null
+      lateness?.observe(Math.max(0, clock.now() - video.nextPollAt) / 1000)
+    }
+    this.#inHand++
+    void this.#poll(videos, wait).finally(() => this.#done())
+  }
+
+  /** Milliseconds until the account's budget allows a query for these; 0: now. */
+  #slotIn(videos: Hosted[]): number {
     const { budget, clock } = this.#o
     const now = clock.now()
-    if (video.slotAt === null || budget.isPaused(video.account.id)) video.slotAt = now + budget.take(video.account.id)
-    return Math.max(0, video.slotAt - now)
+    const account = videos[0]!.account.id
+    const reserved = videos.map((video) => video.slot).filter((slot) => slot !== null && !slot.used) as Slot[]
+    let slot = budget.isPaused(account) ? undefined : reserved.toSorted((a, b) => a.at - b.at)[0]
+    slot ??= { at: now + budget.take(account), used: false }
+    slot.used = slot.at <= now
+    for (const video of videos) video.slot = slot
+    return Math.max(0, slot.at - now)
   }
 
-  #done(video: Hosted): void {
-    video.polling = false
+  #done(): void {
     this.#inHand--
     if (this.#inHand === 0) this.#whenIdle?.()
     this.#queue.wake()
   }
 
-  async #poll(video: Hosted, wait: number): Promise<void> {
+  async #poll(videos: Hosted[], wait: number): Promise<void> {
     const { budget, clock, intervalMs } = this.#o
-    try {
-      const { answer, rateLimit } = wait > 0 ? { answer: { kind: 'later', retryAfterMs: wait } as const, rateLimit: null } : await this.#o.provider.get(video.account, video.taskId)
-      crashPoint('poll-answered')
-      this.#o.polls.inc({ answer: answer.kind })
-      if (rateLimit) budget.learn(video.account.id, rateLimit)
-      if (wait === 0 && answer.kind === 'later') budget.pause(video.account.id, answer.retryAfterMs ?? intervalMs)
-      if (!this.#isHosted(video)) return
-      if (!this.#o.isTrusted()) return this.#schedule(video, 250)
-      const delay = await this.#act(video, answer)
+    const account = videos[0]!.account
+    const { answers, rateLimit } = wait > 0 ? { answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })), rateLimit: null } : await this.#query(account, videos)
+    crashPoint('poll-answered')
+    if (rateLimit) budget.learn(account.id, rateLimit)
+    const refused = answers.find((answer) => answer.kind === 'later')
+    if (wait === 0 && refused) budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
+    await Promise.all(videos.map(async (video, i) => {
+      let delay: number
+      try {
+        delay = await this.#answered(video, answers[i]!)
+      } catch (err) {
+        this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
+        delay = intervalMs
+      }
+      video.polling = false
       if (!video.ended && this.#isHosted(video)) this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
+    }))
+  }
+
+  async #query(account: PolledAccount, videos: Hosted[]): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }> {
+    const { provider, log } = this.#o
+    try {
+      if (videos.length > 1) return await provider.getMany(account, videos.map((video) => video.taskId))
+      const { answer, rateLimit } = await provider.get(account, videos[0]!.taskId)
+      return { answers: [answer], rateLimit }
     } catch (err) {
-      this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
-      this.#schedule(video, intervalMs)
+      log.error({ err }, 'a query failed unexpectedly')
+      return { answers: videos.map(() => ({ kind: 'none', reason: 'unexpected' })), rateLimit: null }
     }
+  }
+
+  /** The delay to the next poll. */
+  async #answered(video: Hosted, answer: TaskAnswer): Promise<number> {
+    this.#o.polls.inc({ answer: answer.kind })
+    if (!this.#isHosted(video)) return 0
+    return this.#o.isTrusted() ? this.#act(video, answer) : 250
   }
 
   /** What an answer means; the delay to the next poll. */

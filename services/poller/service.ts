@@ -20,7 +20,7 @@ const latenessBuckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.175, 0.25, 0.5,
 export async function startPoller(config: PollerConfig): Promise<Service> {
   const log = createLogger(config.POLLER_NAME, config.LOG_LEVEL)
   const bus = await connectBus({ url: config.NATS_URL, name: config.POLLER_NAME, log })
-  const provider = createToapis({ createTimeoutMs: 1, getTimeoutMs: config.POLL_TIMEOUT_MS, maxConnections: config.POLL_CONCURRENCY, trustedBaseUrl: config.TOAPIS_BASE_URL, allowPrivate: config.ALLOW_PRIVATE_BASE_URLS })
+  const provider = createToapis({ createTimeoutMs: 1, getTimeoutMs: config.POLL_TIMEOUT_MS, batchPath: config.TOAPIS_BATCH_PATH, maxConnections: config.POLL_CONCURRENCY, trustedBaseUrl: config.TOAPIS_BASE_URL, allowPrivate: config.ALLOW_PRIVATE_BASE_URLS })
   const metrics = new Metrics()
   await waitForTopology(bus, log)
   const poller = await runPoller({

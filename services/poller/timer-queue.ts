@@ -4,7 +4,7 @@
  */
 
 /** The longest that anything is called after its instant, unless there is no room, in ms. */
-const tickMs = 50
+const tickMs = 100
 import type { Clock } from '#libs/runtime/clock.ts'
 
 interface Entry<T> {

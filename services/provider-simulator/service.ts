@@ -108,6 +108,7 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
     if (category === 'submit') return create(account, await readJson(request), response)
     if (request.method === 'POST' && path === `${base}/batch`) {
       const { ids } = z.object({ ids: z.array(z.string()).max(100) }).parse(await readJson(request))
+      for (const id of ids) polls.note(id, now())
       return send(response, 200, { data: ids.map((id) => ledger.find(account, id, now())).filter((task) => task !== undefined).map(present) })
     }
     if (request.method === 'GET' && path.startsWith(`${base}/`)) return query(account, decodeURIComponent(path.slice(base.length + 1)), response)

@@ -27,6 +27,8 @@ export class MemoryProvider {
   faults: ProviderFaults
   readonly findsByOwnId: boolean
   /** Told before a create is accepted. */
+  /** How many tasks one query may ask for. */
+  atOnce = 1
   onAccept: (ownId: string, earlier: Task[]) => void = () => {}
 
   constructor(world: World, faults: ProviderFaults, findsByOwnId: boolean) {
@@ -53,6 +55,12 @@ export class MemoryProvider {
         onPoll(id)
         const none = (err: Error) => ({ answer: { kind: 'none', reason: err.message } as TaskAnswer, taskId: null, rateLimit: null })
         return reach(10_000, () => this.#get(id)).catch(none)
+      },
+      mostAtOnce: () => this.atOnce,
+      getMany: (_account: Account, ids: string[]) => {
+        for (const id of ids) onPoll(id)
+        const none = (err: Error) => ({ answers: ids.map((): TaskAnswer => ({ kind: 'none', reason: err.message })), rateLimit: null })
+        return reach(10_000, () => ({ answers: ids.map((id) => this.#get(id).answer), rateLimit: null })).catch(none)
       },
       [Symbol.asyncDispose]: async () => {},
     }

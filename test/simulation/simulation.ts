@@ -62,6 +62,7 @@ export class Simulation {
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now)
     this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) }, seed % 8 !== 0)
+    this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
     this.#user = new Process(world, 'user')
     this.#userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
