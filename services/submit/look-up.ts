@@ -1,6 +1,9 @@
 /**
  * What earlier sends became, asked of the provider by task id or own id. Nothing is sent while one of them may still have been accepted,
  * and every question ends: an absence counts after the look-up window, no usable answer at all once the results' life has passed.
+ *
+ * The window is that of the process that looks: from the first "no such task" it heard itself, on its monotonic clock, and heard several times since. The age of the
+ * intent does not do: where Postgres' clock leaps, or the machine slept, a create that is still on its way is old at once.
  */
 import type { Account, TaskAnswer } from '#libs/provider/provider.ts'
 import { decrypt } from '#libs/runtime/secrets.ts'
@@ -16,6 +19,26 @@ export type Finding =
   | { kind: 'wait'; ms: number }
   /** Nobody can tell, and nobody ever will. */
   | { kind: 'unknown' }
+
+/** How often a task must have been absent before that counts: more than a leap of the clock between two looks. */
+const leastLooks = 3
+const mostRemembered = 50_000
+
+/** When this process first heard that a send is absent, and how often since. */
+export class Absences {
+  readonly #seen = new Map<string, { since: number; looks: number }>()
+
+  /** Notes another absence; whether it now counts. */
+  counts(key: string, now: number, windowMs: number): boolean {
+    const seen = this.#seen.get(key) ?? { since: now, looks: 0 }
+    seen.looks++
+    this.#seen.set(key, seen)
+    if (this.#seen.size > mostRemembered) this.#seen.delete(this.#seen.keys().next().value!)
+    const counts = seen.looks >= leastLooks && now - seen.since >= windowMs
+    if (counts) this.#seen.delete(key)
+    return counts
+  }
+}
 
 const clear = { kind: 'clear' } as const
 const taken = { kind: 'taken' } as const
@@ -56,7 +79,7 @@ async function lookUpSend(context: SubmitContext, submission: SubmissionRecord, 
     await store.noteLate(videoId, attempt, send, 'failed', { code: answer.error.code })
     return clear
   }
-  if (isAbsent(context, submission, answer, ageMs)) {
+  if (isAbsent(context, submission, answer)) {
     await store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
     return clear
   }
@@ -71,9 +94,9 @@ const mayDeliver = (answer: TaskAnswer) => answer.kind === 'working' || answer.k
 /** Whether the provider can be asked about this send at all. */
 export const isAskable = ({ provider }: SubmitContext, { taskId }: SubmissionRecord): boolean => taskId !== null || provider.can.findByOwnId
 
-/** Only the provider's own word counts, and only for a task id that was never seen, and after the whole window. */
-export const isAbsent = (context: SubmitContext, { taskId }: SubmissionRecord, answer: TaskAnswer, ageMs: number): boolean =>
-  taskId === null && answer.kind === 'missing' && ageMs >= context.config.LOOKUP_WINDOW_MS
+/** Only the provider's own word counts, and only for a task id that was never seen, and when repeated over the whole window. */
+export const isAbsent = ({ absences, clock, config }: SubmitContext, { videoId, attempt, send, taskId }: SubmissionRecord, answer: TaskAnswer): boolean =>
+  taskId === null && answer.kind === 'missing' && absences.counts(`${ownId(videoId, attempt)}/${send}`, clock.now(), config.LOOKUP_WINDOW_MS)
 
 /** Asks; the task's id is the one said, or the one known. Counted, and logged when the words are unknown to us. */
 export async function ask(context: SubmitContext, submission: SubmissionRecord): Promise<{ answer: TaskAnswer; taskId: string | null }> {

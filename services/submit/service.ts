@@ -18,6 +18,7 @@ import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
+import { Absences } from './look-up.ts'
 import { runSubmit } from './submit.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 
@@ -43,7 +44,7 @@ export async function startSubmit(config: SubmitConfig): Promise<Service> {
       late: metrics.counter('late_results_total', 'Results that came after their video had ended', ['said']),
       duplicates: metrics.counter('duplicate_tasks_total', 'Second tasks of one attempt seen at the provider'),
       dead: deadLetters(metrics),
-      throttledUntil: new Map(),
+      throttledUntil: new Map(), absences: new Absences(),
     },
     new Recovery(db),
     v7,

@@ -19,7 +19,7 @@ export async function settleVideo(context: SubmitContext, id: string): Promise<v
     const { answer, taskId } = await ask(context, submission)
     if (answer.kind === 'later') throw new Later(Math.min(answer.retryAfterMs ?? 10_000, 60_000))
     if (taskId !== null && submission.taskId === null) await recordTask(context, submission, taskId, 'lookup')
-    if (isAbsent(context, submission, answer, ageMs)) await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
+    if (isAbsent(context, submission, answer)) await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
     if (answer.kind !== 'done' && answer.kind !== 'failed') continue
     const said = answer.kind === 'done' ? 'completed' : 'failed'
     const detail = answer.kind === 'done' ? { videoUrl: answer.videoUrl, expiresAt: answer.expiresAt } : { code: answer.error.code }

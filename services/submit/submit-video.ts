@@ -17,7 +17,7 @@ import { ownId, type VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Pins, SubmissionRecord, SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
-import { lookUpSends, recordTask } from './look-up.ts'
+import { lookUpSends, recordTask, type Absences } from './look-up.ts'
 
 export interface SubmitContext {
   config: Pick<SubmitConfig, 'TOAPIS_BASE_URL' | 'TOAPIS_API_KEY' | 'TOAPIS_MODEL' | 'KEY_ENCRYPTION_KEY' | 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS' | 'CREATE_CONCURRENCY'>
@@ -34,6 +34,7 @@ export interface SubmitContext {
   dead: DeadTally
   /** Per account: no create before this monotonic instant, as the provider asked. */
   throttledUntil: Map<string, number>
+  absences: Absences
 }
 
 export type Loaded = NonNullable<Awaited<ReturnType<SubmissionWriter['load']>>>

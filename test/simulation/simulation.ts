@@ -8,6 +8,7 @@ import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
 import { runReconciler } from '#services/reconciler/reconciler.ts'
 import { runStatus } from '#services/status/status.ts'
+import { Absences } from '#services/submit/look-up.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
@@ -51,6 +52,8 @@ export class Simulation {
   readonly #user: Process
   readonly #userBus: MemoryBus
   #strikeAt: string | undefined
+  /** By how much the clock of Postgres has run ahead. */
+  #leaptMs = 0
   #copy: StoreCopy | undefined
   storeUp = true
   calm = false
@@ -60,7 +63,7 @@ export class Simulation {
     const { world } = this
     this.weather = { loss: world.between(0, 0.03), slow: world.between(0, 0.05), longest: world.between(50, 4_000) }
     this.broker = new Broker(world)
-    this.store = new MemoryStore(() => world.now)
+    this.store = new MemoryStore(() => world.now + this.#leaptMs)
     this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) }, seed % 8 !== 0)
     this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
@@ -140,7 +143,7 @@ export class Simulation {
     const keyText = key[0].toString('base64')
     return runSubmit({
       config: { TOAPIS_BASE_URL: 'https://example.com', TOAPIS_API_KEY: keyText, TOAPIS_MODEL: 'm', KEY_ENCRYPTION_KEY: key, SEND_WINDOW_MS: 2_000, LOOKUP_WINDOW_MS: lookUpWindowMs, CREATE_CONCURRENCY: 20 },
-      bus, clock: process.clock, log, store, throttledUntil: new Map(), creates: counter, lookups: counter, late: counter, duplicates: counter, dead: counter,
+      bus, clock: process.clock, log, store, throttledUntil: new Map(), absences: new Absences(), creates: counter, lookups: counter, late: counter, duplicates: counter, dead: counter,
       provider: this.provider.port(process, this.weather, () => {}),
       publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
     }, store, () => this.world.uuid())
@@ -217,6 +220,9 @@ export class Simulation {
       storeDown: () => {
         this.storeUp = false
         world.schedule(world.between(100, 20_000), null, () => (this.storeUp = true))
+      },
+      leap: () => {
+        this.#leaptMs += world.between(1_000, 120_000)
       },
       restore: () => this.#restore(),
       rewind: () => {

@@ -6,8 +6,9 @@ import { frozen } from './frozen.ts'
 import { ownership } from './ownership.ts'
 import { postgresRestored } from './postgres-restored.ts'
 import { powerFailure } from './power-failure.ts'
+import { short } from './short.ts'
 import { storeLost } from './store-lost.ts'
 
 export const drills: Record<string, Drill> = {
-  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'power-failure': powerFailure, 'postgres-away': postgresAway, 'postgres-restored': postgresRestored, 'store-lost': storeLost,
+  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'power-failure': powerFailure, 'postgres-away': postgresAway, 'postgres-restored': postgresRestored, short, 'store-lost': storeLost,
 }
