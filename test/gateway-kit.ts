@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startNats } from '#libs/local/nats-server.ts'
 import { startPostgres } from '#libs/local/postgres.ts'
+import type { LocalServer } from '#libs/local/server-process.ts'
 import { readConfig } from '#libs/runtime/config.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Scope } from '#libs/store/api-key.ts'
@@ -20,6 +21,8 @@ import { simulatorSettings } from '#services/provider-simulator/config.ts'
 import { startSimulator } from '#services/provider-simulator/service.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { startPoller } from '#services/poller/service.ts'
+import { reconcilerSettings } from '#services/reconciler/config.ts'
+import { startReconciler } from '#services/reconciler/service.ts'
 import { statusSettings } from '#services/status/config.ts'
 import { startStatus } from '#services/status/service.ts'
 import { submitSettings } from '#services/submit/config.ts'
@@ -35,6 +38,8 @@ export interface Answer {
 export class Stack implements AsyncDisposable {
   readonly #stops: (() => Promise<unknown>)[] = []
   readonly #env: NodeJS.ProcessEnv
+  #nats: LocalServer | undefined
+  #dir = ''
   databaseUrl = ''
   natsUrl = ''
   gatewayUrl = ''
@@ -65,7 +70,9 @@ export class Stack implements AsyncDisposable {
     const postgres = await startPostgres({ dir: join(dir, 'postgres') })
     this.#stops.push(() => postgres.stop())
     const nats = await startNats({ dir: join(dir, 'nats') })
-    this.#stops.push(() => nats.stop())
+    this.#nats = nats
+    this.#dir = dir
+    this.#stops.push(() => this.#nats!.stop())
     this.databaseUrl = postgres.url
     this.natsUrl = nats.url
     await migrate(postgres.url)
@@ -94,6 +101,18 @@ export class Stack implements AsyncDisposable {
   async poller(): Promise<void> {
     const poller = await startPoller(readConfig(pollerSettings, this.env))
     this.#stops.push(() => Promise.resolve(poller[Symbol.asyncDispose]()))
+  }
+
+  async reconciler(): Promise<void> {
+    const reconciler = await startReconciler(readConfig(reconcilerSettings, this.env))
+    this.#stops.push(() => Promise.resolve(reconciler[Symbol.asyncDispose]()))
+  }
+
+  /** NATS is killed, and finds when it starts again what `meanwhile` has made of its store's directory. */
+  async restartNats(meanwhile: (store: string) => void = () => {}): Promise<void> {
+    await this.#nats!.kill()
+    meanwhile(join(this.#dir, 'nats', 'data'))
+    this.#nats = await startNats({ dir: join(this.#dir, 'nats'), port: this.#nats!.port })
   }
 
   async simulate(settings: unknown): Promise<void> {

@@ -25,6 +25,7 @@ import { createJwtVerifier } from './jwt.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerProtection } from './protection.ts'
 import { history } from './live/hub.ts'
+import { OpenStreams } from './live/open-streams.ts'
 import { aiConfigRoutes } from './routes/ai-config.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { liveRoutes } from './routes/live.ts'
@@ -44,8 +45,10 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   const apiKeys = new ApiKeys(db)
   const jwt = jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
   const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
+  const metrics = new Metrics()
+  const open = new OpenStreams({ keys: apiKeys, log, intervalMs: config.STREAM_CHECK_INTERVAL_MS, count: metrics.gauge('open_streams', 'Live streams open on this gateway') })
   const context: Context = {
-    bus, feed, apiKeys, streamTokens,
+    bus, open, feed, apiKeys, streamTokens,
     reader: new Reader(db),
     projects: new ProjectWriter(db),
     aiConfigs: new AiConfigs(db),
@@ -56,7 +59,6 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
   }
   const checks = { nats: () => bus.isConnected(), postgres: () => isReachable(db), feed: () => feed.isHealthy() }
-  const open = new Set<() => void>()
 
   const app = createApp(log)
   // Before what refuses: it ends the connection of an upgrade that was refused.
@@ -65,7 +67,7 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   await registerOpenApi(app)
   healthRoutes(app, checks)
   for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes]) routes(app, context)
-  liveRoutes(app, context, open)
+  liveRoutes(app, context)
   // Of upgraded connections the server itself knows nothing any more, but it waits for them.
   const sockets = new Set<Socket>()
   app.server.on('connection', (socket: Socket) => {
@@ -73,12 +75,12 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     socket.once('close', () => sockets.delete(socket))
   })
   await app.listen({ port: config.PORT, host: config.HOST })
-  const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics: new Metrics() })
+  const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics })
   const { port } = app.server.address() as AddressInfo
   log.info({ port, healthPort: health.port }, 'gateway started')
 
   const service = createService('gateway', async () => {
-    for (const close of open) close()
+    await open[Symbol.asyncDispose]()
     const hurry = setTimeout(() => sockets.forEach((socket) => socket.destroy()), 3_000)
     await app.close()
     clearTimeout(hurry)
