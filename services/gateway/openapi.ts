@@ -1,4 +1,4 @@
-/** OpenAPI 3.1 out of the schemas that validate, at /openapi.json, and as pages at /docs. */
+/** OpenAPI 3.1 out of the schemas that validate, and as pages at /docs. */
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
@@ -13,9 +13,20 @@ declare module 'fastify' {
   }
 }
 
+/** Answered by others than our routes: the pages by their plugin, the metrics by the server of runtime/health.ts. */
+const elsewhere = {
+  '/docs': { get: { operationId: 'docs', tags: ['service'], summary: 'This document as pages', 'x-public': true, responses: { 200: { description: 'The pages', content: { 'text/html': { schema: { type: 'string' } } } } } } },
+  '/metrics': { get: {
+    servers: [{ url: 'http://{host}:{port}', description: 'The port HEALTH_PORT, which also answers /livez and /readyz', variables: { host: { default: 'localhost' }, port: { default: '9090' } } }],
+    operationId: 'metrics', tags: ['service'], summary: 'Counters for Prometheus', security: [], responses: { 200: { description: 'Prometheus’ text format', content: { 'text/plain': { schema: { type: 'string' } } } } },
+  } },
+}
+
 const always = [400, 408, 431, 500, 503]
 const ofKeys = [401, 403, 429]
 const ofBodies = [413, 415]
+const header = (description: string) => ({ description, schema: { type: 'integer', minimum: 0 } })
+const limitHeaders = { 'RateLimit-Limit': header('Requests this key may make in a window'), 'RateLimit-Remaining': header('Of them left'), 'RateLimit-Reset': header('Seconds until the window is over') }
 const description = `Keeps AI video generation tasks alive: submitted once, paid once, polled until they end.
 
 Errors are \`application/problem+json\`; programs decide by \`code\`. 503 and 429 carry \`Retry-After\`. Every POST below \`/api\` takes an \`Idempotency-Key\`
@@ -35,20 +46,29 @@ interface OpenApi {
 
 function withProblems(document: OpenApi): OpenApi {
   const used = new Set<number>()
-  for (const [method, operation] of Object.values(document.paths).flatMap((path) => Object.entries(path))) {
+  const paths = { ...document.paths, '/docs': structuredClone(elsewhere['/docs']) as Record<string, Operation> }
+  for (const [method, operation] of Object.values(paths).flatMap((path) => Object.entries(path))) {
     const common = operation['x-public'] ? always : [...always, ...ofKeys]
     for (const status of [...common, ...(method === 'get' ? [] : ofBodies), ...(operation['x-problems'] ?? [])]) {
       used.add(status)
       operation.responses[status] ??= { $ref: `#/components/responses/Problem${status}` }
     }
     if (operation['x-public']) operation.security = []
+    else describeLimits(operation)
     delete operation['x-problems']
     delete operation['x-public']
   }
   const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
-  const retryAfter = { 'Retry-After': { description: 'Seconds to wait before asking again', schema: { type: 'integer', minimum: 0 } } }
-  const problems = Object.fromEntries([...used].map((status) => [`Problem${status}`, { description: STATUS_CODES[status], content, ...(status === 429 || status === 503 ? { headers: retryAfter } : {}) }]))
-  return { ...document, components: { ...document.components, responses: problems } } as OpenApi
+  const retryAfter = { 'Retry-After': header('Seconds to wait before asking again') }
+  const problems = Object.fromEntries([...used].map((status) => [`Problem${status}`, { description: STATUS_CODES[status], content, ...(status === 429 ? { headers: { ...retryAfter, ...limitHeaders } } : status === 503 ? { headers: retryAfter } : {}) }]))
+  return { ...document, paths: { ...paths, '/metrics': elsewhere['/metrics'] }, components: { ...document.components, responses: problems } } as unknown as OpenApi
+}
+
+/** On what a key asks and gets; problems are described once for all. */
+function describeLimits({ responses }: Operation): void {
+  for (const [status, response] of Object.entries(responses) as [string, { headers?: object; $ref?: string }][]) {
+    if (/^[23]/.test(status) && !response.$ref) response.headers = { ...response.headers, ...limitHeaders }
+  }
 }
 
 export async function registerOpenApi(app: App): Promise<void> {
@@ -70,5 +90,4 @@ export async function registerOpenApi(app: App): Promise<void> {
     transformObject: (document) => withProblems(jsonSchemaTransformObject(document) as unknown as OpenApi) as never,
   })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, transformStaticCSP: (csp) => csp.replace('upgrade-insecure-requests;', '') })
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
 }

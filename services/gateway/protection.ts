@@ -39,8 +39,10 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
     strictPreflight: false,
   })
   app.decorateRequest('identity')
-  app.addHook('onRoute', ({ url, config: route, method }) => {
-    if (url.startsWith('/api') && method !== 'OPTIONS' && !route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
+  app.addHook('onRoute', ({ url, config: route, method, schema }) => {
+    if (!url.startsWith('/api') || method === 'OPTIONS') return
+    if (!route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
+    if (!schema?.operationId || schema.hide) throw new Error(`${url} is not described: give it a schema with an operationId`)
   })
   await app.register(rateLimit, {
     global: false,

@@ -9,7 +9,7 @@ import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { failingChecks, startHealthServer, type Checks } from '#libs/runtime/health.ts'
+import { startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { providerNames } from '#libs/scene-video/ai-config.ts'
@@ -18,7 +18,7 @@ import { ApiKeys } from '#libs/store/api-keys.ts'
 import { isReachable, openDatabase } from '#libs/store/connect.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
 import { Reader } from '#libs/store/reader.ts'
-import type { App, Context } from './app.ts'
+import type { Context } from './app.ts'
 import { Auth } from './auth.ts'
 import type { GatewayConfig } from './config.ts'
 import { createJwtVerifier } from './jwt.ts'
@@ -30,6 +30,7 @@ import { aiConfigRoutes } from './routes/ai-config.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { liveRoutes } from './routes/live.ts'
 import { projectRoutes } from './routes/projects.ts'
+import { serviceRoutes } from './routes/service.ts'
 import { videoRoutes } from './routes/videos.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { createApp } from './server.ts'
@@ -65,7 +66,7 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   await app.register(websocket, { options: { maxPayload: 1_024 } })
   await registerProtection(app, context.auth, config)
   await registerOpenApi(app)
-  healthRoutes(app, checks)
+  serviceRoutes(app, checks)
   for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes]) routes(app, context)
   liveRoutes(app, context)
   // Of upgraded connections the server itself knows nothing any more, but it waits for them.
@@ -89,12 +90,4 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     await Promise.all([db.$disconnect(), health[Symbol.asyncDispose]()])
   })
   return Object.assign(service, { url: `http://127.0.0.1:${port}` })
-}
-
-function healthRoutes(app: App, checks: Checks): void {
-  app.get('/livez', { schema: { hide: true } }, () => ({ status: 'ok' }))
-  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
-    const failing = await failingChecks(checks)
-    return reply.code(failing.length ? 503 : 200).send({ status: failing.length ? 'not ready' : 'ok', failing })
-  })
 }
