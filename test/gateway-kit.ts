@@ -10,6 +10,7 @@ import { startNats } from '#libs/local/nats-server.ts'
 import { startPostgres } from '#libs/local/postgres.ts'
 import type { LocalServer } from '#libs/local/server-process.ts'
 import { readConfig } from '#libs/runtime/config.ts'
+import type { Service } from '#libs/runtime/service.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Scope } from '#libs/store/api-key.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
@@ -46,6 +47,8 @@ export class Stack implements AsyncDisposable {
   simulatorUrl = ''
   apiKey = `rk_demo_${randomBytes(24).toString('base64url')}`
   demo!: Demo
+  /** What `start` has started. */
+  first!: { submit: Service; gateway: Awaited<ReturnType<typeof startGateway>> }
   db!: Database
   keys!: ApiKeys
   contract!: Contract
@@ -83,29 +86,32 @@ export class Stack implements AsyncDisposable {
     const simulator = await startSimulator(readConfig(simulatorSettings, { ...this.env, SIMULATOR_DATA: join(dir, 'simulator'), SIMULATOR_PORT: '0', SIMULATOR_HOST: '127.0.0.1' }))
     this.#stops.push(() => Promise.resolve(simulator[Symbol.asyncDispose]()))
     this.simulatorUrl = simulator.url
-    const status = await startStatus(readConfig(statusSettings, this.env))
-    this.#stops.push(() => Promise.resolve(status[Symbol.asyncDispose]()))
-    const submit = await startSubmit(readConfig(submitSettings, this.env))
-    this.#stops.push(() => Promise.resolve(submit[Symbol.asyncDispose]()))
-    this.gatewayUrl = (await this.gateway()).url
+    this.#kept(await startStatus(readConfig(statusSettings, this.env)))
+    this.first = { submit: await this.submit(), gateway: await this.gateway() }
+    this.gatewayUrl = this.first.gateway.url
     this.contract = await Contract.of(this.gatewayUrl)
   }
 
   /** One more gateway on the same stores. */
   async gateway(env: NodeJS.ProcessEnv = {}): Promise<Awaited<ReturnType<typeof startGateway>>> {
-    const gateway = await startGateway(readConfig(gatewaySettings, { ...this.env, ...env }))
-    this.#stops.push(() => Promise.resolve(gateway[Symbol.asyncDispose]()))
-    return gateway
+    return this.#kept(await startGateway(readConfig(gatewaySettings, { ...this.env, ...env })))
   }
 
-  async poller(): Promise<void> {
-    const poller = await startPoller(readConfig(pollerSettings, this.env))
-    this.#stops.push(() => Promise.resolve(poller[Symbol.asyncDispose]()))
+  async submit(env: NodeJS.ProcessEnv = {}): Promise<Service> {
+    return this.#kept(await startSubmit(readConfig(submitSettings, { ...this.env, ...env })))
+  }
+
+  async poller(env: NodeJS.ProcessEnv = {}): Promise<Service> {
+    return this.#kept(await startPoller(readConfig(pollerSettings, { ...this.env, ...env })))
+  }
+
+  #kept<S extends Service>(service: S): S {
+    this.#stops.push(() => Promise.resolve(service[Symbol.asyncDispose]()))
+    return service
   }
 
   async reconciler(): Promise<void> {
-    const reconciler = await startReconciler(readConfig(reconcilerSettings, this.env))
-    this.#stops.push(() => Promise.resolve(reconciler[Symbol.asyncDispose]()))
+    this.#kept(await startReconciler(readConfig(reconcilerSettings, this.env)))
   }
 
   /** NATS is killed, and finds when it starts again what `meanwhile` has made of its store's directory. */
