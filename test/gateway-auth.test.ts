@@ -141,6 +141,22 @@ describe('an open stream', () => {
 })
 
 describe('limits', () => {
+  it('end the streams of one gateway at a number: 503 and Retry-After, until one is closed', async () => {
+    const gateway = await stack.gateway({ MAX_STREAMS: '2' })
+    const [one, two] = [await SseReader.open(stack, '/api/events', { url: gateway.url }), await WebSocketReader.open(stack, { url: gateway.url })]
+    const refused = await stack.ask('GET', '/api/events', { url: gateway.url })
+    expect([refused.status, refused.body['code'], refused.headers.get('retry-after')]).toEqual([503, 'too_many_streams', '5'])
+    await expect(WebSocketReader.open(stack, { url: gateway.url })).rejects.toThrow('did not open')
+    expect((await stack.ask('GET', '/api/scene-videos', { url: gateway.url })).status).toBe(200)
+    one.close()
+    await until('room for one', async () => {
+      const again = await fetch(`${gateway.url}/api/events`, { headers: { authorization: `Bearer ${stack.apiKey}` } })
+      await again.body!.cancel()
+      return again.status === 200 || undefined
+    })
+    two.close()
+  })
+
   it('count per key, say what is left, and end with 429 and Retry-After', async () => {
     const key = await stack.stranger()
     const answers = []

@@ -27,6 +27,8 @@ export const gatewaySettings = z.object({
   CORS_ORIGINS: commaSeparated.default([]),
   /** Requests a minute of one key, on one gateway. */
   RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).default(6_000),
+  /** Live streams open at once on one gateway; whoever wants one more gets 503. Some 50 KiB of memory each. */
+  MAX_STREAMS: z.coerce.number().int().min(1).default(6_000),
   /** How often the keys of open streams are looked up. */
   STREAM_CHECK_INTERVAL_MS: milliseconds(60_000),
   /** Above this mean delay of the event loop new requests get 503. */

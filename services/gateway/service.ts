@@ -47,7 +47,7 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   const jwt = jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
   const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
   const metrics = new Metrics()
-  const open = new OpenStreams({ keys: apiKeys, log, intervalMs: config.STREAM_CHECK_INTERVAL_MS, count: metrics.gauge('open_streams', 'Live streams open on this gateway') })
+  const open = new OpenStreams({ keys: apiKeys, log, intervalMs: config.STREAM_CHECK_INTERVAL_MS, most: config.MAX_STREAMS, count: metrics.gauge('open_streams', 'Live streams open on this gateway') })
   const context: Context = {
     bus, open, feed, apiKeys, streamTokens,
     reader: new Reader(db),

@@ -1,6 +1,7 @@
 /**
  * The open streams of this gateway, each with what it was opened by. A stream ends with the credential behind it: when its API key is revoked or its JWT has
- * expired, at the next check at the latest; the reader is told to come back, and refused then. While Postgres is away nobody is ended: nobody knows.
+ * expired, at the next check at the latest; the reader is told to come back, and refused then. While Postgres is away nobody is ended: nobody knows. No more are opened than `most`, so that memory stays
+ * bounded.
  */
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -11,6 +12,7 @@ interface Parts {
   keys: Pick<ApiKeys, 'validOf'>
   log: Logger
   intervalMs: number
+  most: number
   count: { set(streams: number): void }
 }
 
@@ -36,6 +38,10 @@ export class OpenStreams implements AsyncDisposable {
       this.#open.delete(end)
       this.#parts.count.set(this.#open.size)
     }
+  }
+
+  get isFull(): boolean {
+    return this.#open.size >= this.#parts.most
   }
 
   /** Those of one key, now. */

@@ -28,6 +28,7 @@ export function liveRoutes(app: App, context: Context): void {
   const parts = { hub: new Hub(context.feed), reader, clock: systemClock }
 
   const wantedBy = async (request: FastifyRequest): Promise<Wanted> => {
+    if (open.isFull) throw new Problem(503, 'too_many_streams', 'This gateway has as many streams open as it may: try again shortly, or ask for the videos instead.', { retryAfterSeconds: 5 })
     const { userId } = request.identity
     const videoId = (request.params as { id?: string }).id
     const { projectId } = request.query as z.infer<typeof query>
