@@ -110,6 +110,8 @@ describe('a WebSocket', () => {
     const refused = (token: string) => new Promise<void>((resolve) => get(`${stack.gatewayUrl}/api/ws?projectId=${stack.demo.projectId}&token=${token}`, { headers: upgrade, agent: false }, (response) => void response.resume().socket.once('close', () => resolve())))
     expect([await status('nonsense'), await status(await stack.stranger())]).toEqual([401, 404])
     await refused('nonsense') // and its connection is ended
+    const elsewhere = await new Promise((resolve, reject) => get(`${stack.gatewayUrl}/api/scene-videos`, { headers: { ...upgrade, authorization: `Bearer ${stack.apiKey}` }, agent: false }, (response) => resolve(response.resume().statusCode)).on('upgrade', () => resolve(101)).on('error', reject))
+    expect(elsewhere).toBe(400)
   })
 })
 

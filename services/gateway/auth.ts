@@ -22,10 +22,11 @@ export interface Identity {
   until?: number | undefined
 }
 
-/** A route's `config.access`. `token`: also by `?token=`. */
+/** A route's `config.access`. `token`: also by `?token=`; `webSocket`: may be upgraded to one. */
 export interface Access {
   scope: Scope
   token?: boolean
+  webSocket?: boolean
 }
 
 declare module 'fastify' {

@@ -56,6 +56,7 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
   const limit = app.rateLimit()
   app.addHook('onRequest', async function (request, reply) {
     const { access } = request.routeOptions.config
+    if (request.ws && !access?.webSocket) throw new Problem(400, 'invalid_request', 'There is no WebSocket here; it is at /api/ws.')
     if (!access) return
     request.identity = await auth.identify(request, access)
     await limit.call(app, request, reply)

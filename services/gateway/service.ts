@@ -63,7 +63,7 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
 
   const app = createApp(log)
   // Before what refuses: it ends the connection of an upgrade that was refused.
-  await app.register(websocket, { options: { maxPayload: 1_024 } })
+  await app.register(websocket, { options: { maxPayload: 1_024 }, errorHandler: (_err, socket) => socket.terminate() })
   await registerProtection(app, context.auth, config)
   await registerOpenApi(app)
   serviceRoutes(app, checks)

@@ -120,7 +120,7 @@ export function liveRoutes(app: App, context: Context): void {
   app.route({
     method: 'GET',
     url: '/api/ws',
-    ...access,
+    config: { access: { ...access.config.access, webSocket: true } },
     schema: {
       tags: ['live'], security: live.security, operationId: 'webSocket', summary: 'The same as JSON messages over WebSocket', querystring: query,
       response: { 101: { description: 'Each message is one of these', content: { 'application/json': { schema: messageSchema } } } }, 'x-problems': [404, 426],
