@@ -1,5 +1,6 @@
 /** The gateway over real HTTP: contract, strangers, scopes, idempotency, AI configuration. Every answer is held against the OpenAPI document. */
 import SwaggerParser from '@apidevtools/swagger-parser'
+import { createConfig, lintFromString } from '@redocly/openapi-core'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decrypt, keyEncryptionKey } from '#libs/runtime/secrets.ts'
@@ -27,6 +28,10 @@ describe('the document', () => {
   it('is valid OpenAPI 3.1 and describes every route with its problems', async () => {
     const document = structuredClone(stack.contract.document)
     await SwaggerParser.validate(document as never)
+    const findings = (await lintFromString({ source: JSON.stringify(stack.contract.document), config: await createConfig({ extends: ['recommended'] }) })).map(({ ruleId, location }) => `${ruleId} ${location[0]?.pointer}`)
+    expect(findings.toSorted(), 'a redirect, an upgrade, and metrics without a refusal are as they should be').toEqual([
+      'operation-2xx-response #/paths/~1api~1scene-videos~1{id}~1file/get/responses', 'operation-2xx-response #/paths/~1api~1ws/get/responses', 'operation-4xx-response #/paths/~1metrics/get/responses',
+    ])
     expect(document.openapi).toMatch(/^3\.1/)
     const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })))
     expect(new Set(operations.map((one) => one.operationId)).size).toBe(operations.length)

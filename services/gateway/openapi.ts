@@ -22,6 +22,11 @@ const elsewhere = {
   } },
 }
 
+const tags = {
+  videos: 'Generate videos for scenes, read them, cancel and retry them', live: 'What happens to videos, as it happens', projects: 'Projects, their scripts and scenes',
+  configuration: 'Which provider account makes the videos', keys: 'API keys, and tokens for browsers', webhooks: 'What providers tell', service: 'How this gateway is, and what it offers',
+}
+
 const always = [400, 408, 431, 500, 503]
 const ofKeys = [401, 403, 429]
 const ofBodies = [413, 415]
@@ -61,7 +66,15 @@ function withProblems(document: OpenApi): OpenApi {
   const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
   const retryAfter = { 'Retry-After': header('Seconds to wait before asking again') }
   const problems = Object.fromEntries([...used].map((status) => [`Problem${status}`, { description: STATUS_CODES[status], content, ...(status === 429 ? { headers: { ...retryAfter, ...limitHeaders } } : status === 503 ? { headers: retryAfter } : {}) }]))
-  return { ...document, paths: { ...paths, '/metrics': elsewhere['/metrics'] }, components: { ...document.components, responses: problems } } as unknown as OpenApi
+  return withoutUnused({ ...document, paths: { ...paths, '/metrics': elsewhere['/metrics'] }, components: { ...document.components, responses: problems } } as unknown as OpenApi)
+}
+
+/** Every schema is there as it is read and as it is written; most are only one of both. What only unused ones used is unused, too. */
+function withoutUnused(document: OpenApi): OpenApi {
+  const text = JSON.stringify(document)
+  const all = Object.entries(document.components?.['schemas'] ?? {})
+  const used = all.filter(([name]) => text.includes(`"#/components/schemas/${name}"`))
+  return used.length === all.length ? document : withoutUnused({ ...document, components: { ...document.components, schemas: Object.fromEntries(used) } })
 }
 
 /** On what a key asks and gets; problems are described once for all. */
@@ -77,7 +90,7 @@ export async function registerOpenApi(app: App): Promise<void> {
       openapi: '3.1.0',
       info: { title: 'Reelkeeper', version: '0.1.0', description, license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' } },
       servers: [{ url: '/' }],
-      tags: ['videos', 'live', 'projects', 'configuration', 'keys', 'webhooks', 'service'].map((name) => ({ name })),
+      tags: Object.entries(tags).map(([name, about]) => ({ name, description: about })),
       components: {
         securitySchemes: {
           apiKey: { type: 'http', scheme: 'bearer', description: 'An API key rk_…, or a JWT of the configured issuer' },
