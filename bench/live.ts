@@ -50,7 +50,7 @@ function open(port: number, path: string, key: string): Promise<Socket> {
   })
 }
 
-await using system = new System({ POLL_INTERVAL_MS: '1000' })
+await using system = new System({ POLL_INTERVAL_MS: '1000', MAX_STREAMS: String(streams + 100) })
 await system.start()
 await system.simulate({ minSeconds: 20, maxSeconds: 30, tier: 'off' })
 const { gatewayUrl, apiKey } = system.dev

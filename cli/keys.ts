@@ -24,7 +24,7 @@ async function requireUser(keys: ApiKeys, user: string | undefined): Promise<str
 export const keys: Command = {
   usage: `  keys create --user <id> [--scopes read,write] [--name <text>]   a new API key; printed this once
   keys list --user <id>                       the user's keys, without their secrets
-  keys revoke <key id>                        for good; gateways follow within 5 s
+  keys revoke <key id>                        for good; gateways follow within 5 s, open streams end within a minute
   keys re-encrypt                             every stored provider key under the first key of KEY_ENCRYPTION_KEY`,
   async run(args) {
     const { verb, id, user, name, scopes } = parse(args)

@@ -27,7 +27,7 @@ describe('Kubernetes', () => {
     const deployment = all.find((one) => one.kind === 'Deployment' && one.metadata.name === service)!
     const { containers, terminationGracePeriodSeconds } = deployment.spec.template.spec
     const container = containers[0]!
-    expect(existsSync(container.args[0]!)).toBe(true)
+    expect(existsSync(container.args.at(-1)!)).toBe(true)
     expect(container).toMatchObject({ livenessProbe: {}, readinessProbe: {}, startupProbe: {} })
     expect(terminationGracePeriodSeconds).toBeGreaterThan(20)
     const known = settingsOf(service)

@@ -1,22 +1,26 @@
 /** Who may come in: JWTs by a real JWKS, stream tokens, rate limits, browsers of other origins, and no room. */
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '#libs/local/ports.ts'
 import { Stack } from './gateway-kit.ts'
+import { SseReader, WebSocketReader } from './live-reader.ts'
+import { until } from './system.ts'
 
 const issuer = 'https://issuer.example'
 const stack = new Stack()
 let issuerServer: Server
 let keys: Awaited<ReturnType<typeof generateKeyPair>>
 let url = ''
+const jwksUrl = () => `http://127.0.0.1:${(issuerServer.address() as AddressInfo).port}/jwks`
 beforeAll(async () => {
   keys = await generateKeyPair('ES256', { extractable: true })
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
   issuerServer = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [jwk] })))
   await new Promise<void>((resolve) => issuerServer.listen(0, '127.0.0.1', resolve))
   await stack.start()
-  url = (await stack.gateway({ JWKS_URL: `http://127.0.0.1:${(issuerServer.address() as AddressInfo).port}/jwks`, JWT_ISSUER: issuer, JWT_AUDIENCE: 'reelkeeper', CORS_ORIGINS: 'https://studio.example', RATE_LIMIT_PER_MINUTE: '20' })).url
+  url = (await stack.gateway({ JWKS_URL: jwksUrl(), JWT_ISSUER: issuer, JWT_AUDIENCE: 'reelkeeper', CORS_ORIGINS: 'https://studio.example', RATE_LIMIT_PER_MINUTE: '20' })).url
 })
 afterAll(async () => {
   issuerServer?.close()
@@ -88,7 +92,71 @@ describe('a stream token', () => {
   })
 })
 
+describe('an open stream', () => {
+  /** A key, and every kind of stream opened by it or by a token made with it. */
+  const opened = async (gateway: string) => {
+    const { id, apiKey: key } = await stack.keys.create(stack.demo.userId, ['read'], null)
+    const token = String((await stack.ask('POST', '/api/stream-tokens', { key, url: gateway })).body['token'])
+    const streams = [
+      await SseReader.open(stack, '/api/events', { key, url: gateway }), await SseReader.open(stack, `/api/events?token=${token}`, { key: null, url: gateway }),
+      await WebSocketReader.open(stack, { token: key, url: gateway }), await WebSocketReader.open(stack, { token, url: gateway }),
+    ]
+    return { id, token, streams }
+  }
+  const areEnded = (streams: { ended: boolean }[]) => until('all of them to end', () => streams.every((one) => one.ended) || undefined)
+
+  it('ends when its key is revoked: at once on the gateway that is asked to, on others when they look', async () => {
+    const other = await stack.gateway({ STREAM_CHECK_INTERVAL_MS: '200' })
+    const kept = await opened(other.url)
+    const [here, there, last] = [await opened(stack.gatewayUrl), await opened(other.url), await opened(stack.gatewayUrl)]
+    for (const { id } of [here, there]) expect((await stack.ask('DELETE', `/api/api-keys/${id}`)).status).toBe(204)
+    await areEnded([...here.streams, ...there.streams])
+    expect([...kept.streams, ...last.streams].filter((one) => one.ended)).toEqual([])
+    expect((there.streams[0] as SseReader).text).toMatch(/retry: \d+\n\n$/)
+    expect((await stack.ask('GET', `/api/events?token=${here.token}`, { key: null })).status).toBe(401)
+    for (const { streams } of [kept, last]) for (const one of streams) one.close()
+  })
+
+  it('ends when its JWT has expired, however it was shown', async () => {
+    const gateway = await stack.gateway({ JWKS_URL: jwksUrl(), JWT_ISSUER: issuer, JWT_AUDIENCE: 'reelkeeper', STREAM_CHECK_INTERVAL_MS: '200' })
+    const key = await sign({ sub: stack.demo.userId }, { exp: '2s' })
+    const token = String((await stack.ask('POST', '/api/stream-tokens', { key, url: gateway.url })).body['token'])
+    await areEnded([await SseReader.open(stack, '/api/events', { key, url: gateway.url }), await WebSocketReader.open(stack, { token, url: gateway.url })])
+  })
+
+  it('is forgotten when its reader leaves, also before it was answered', async () => {
+    const healthPort = await freePort()
+    const gateway = await stack.gateway({ HEALTH_PORT: String(healthPort) })
+    const open = async () => Number(/^reelkeeper_open_streams (\d+)$/m.exec(await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text())![1])
+    const stays = await SseReader.open(stack, '/api/events', { url: gateway.url })
+    expect(await open()).toBe(1)
+    for (let i = 0; i < 200; i++) {
+      await new Promise<void>((resolve) => {
+        const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1', () => socket.write(`GET /api/events?projectId=${stack.demo.projectId} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${stack.apiKey}\r\n\r\n`, () => setTimeout(() => resolve(void socket.destroy()), i % 5)))
+      })
+    }
+    await until('only one to be left', async () => ((await open()) === 1 ? true : undefined), 10_000)
+    stays.close()
+  })
+})
+
 describe('limits', () => {
+  it('end the streams of one gateway at a number: 503 and Retry-After, until one is closed', async () => {
+    const gateway = await stack.gateway({ MAX_STREAMS: '2' })
+    const [one, two] = [await SseReader.open(stack, '/api/events', { url: gateway.url }), await WebSocketReader.open(stack, { url: gateway.url })]
+    const refused = await stack.ask('GET', '/api/events', { url: gateway.url })
+    expect([refused.status, refused.body['code'], refused.headers.get('retry-after')]).toEqual([503, 'too_many_streams', '5'])
+    await expect(WebSocketReader.open(stack, { url: gateway.url })).rejects.toThrow('did not open')
+    expect((await stack.ask('GET', '/api/scene-videos', { url: gateway.url })).status).toBe(200)
+    one.close()
+    await until('room for one', async () => {
+      const again = await fetch(`${gateway.url}/api/events`, { headers: { authorization: `Bearer ${stack.apiKey}` } })
+      await again.body!.cancel()
+      return again.status === 200 || undefined
+    })
+    two.close()
+  })
+
   it('count per key, say what is left, and end with 429 and Retry-After', async () => {
     const key = await stack.stranger()
     const answers = []

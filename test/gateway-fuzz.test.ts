@@ -73,6 +73,7 @@ it(`answers everything as described, seed ${seed}`, async () => {
   videoId = String(await until('a video', async () => (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']))
   for (const [template, methods] of Object.entries(stack.contract.document.paths)) {
     for (const [method, operation] of Object.entries(methods)) {
+      if (operation.servers) continue // of another port
       await fc.assert(fc.asyncProperty(casesOf(template, operation), async ({ path, query, content, headers }) => {
         const hasBody = method !== 'get'
         const answer = await send(method.toUpperCase(), query ? `${path}?${query}` : path, { ...headers, ...(hasBody && content.type ? { 'content-type': content.type } : {}) }, hasBody ? content.data : null)

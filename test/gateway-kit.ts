@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startNats } from '#libs/local/nats-server.ts'
 import { startPostgres } from '#libs/local/postgres.ts'
+import type { LocalServer } from '#libs/local/server-process.ts'
 import { readConfig } from '#libs/runtime/config.ts'
+import type { Service } from '#libs/runtime/service.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Scope } from '#libs/store/api-key.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
@@ -20,6 +22,8 @@ import { simulatorSettings } from '#services/provider-simulator/config.ts'
 import { startSimulator } from '#services/provider-simulator/service.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { startPoller } from '#services/poller/service.ts'
+import { reconcilerSettings } from '#services/reconciler/config.ts'
+import { startReconciler } from '#services/reconciler/service.ts'
 import { statusSettings } from '#services/status/config.ts'
 import { startStatus } from '#services/status/service.ts'
 import { submitSettings } from '#services/submit/config.ts'
@@ -35,12 +39,16 @@ export interface Answer {
 export class Stack implements AsyncDisposable {
   readonly #stops: (() => Promise<unknown>)[] = []
   readonly #env: NodeJS.ProcessEnv
+  #nats: LocalServer | undefined
+  #dir = ''
   databaseUrl = ''
   natsUrl = ''
   gatewayUrl = ''
   simulatorUrl = ''
   apiKey = `rk_demo_${randomBytes(24).toString('base64url')}`
   demo!: Demo
+  /** What `start` has started. */
+  first!: { submit: Service; gateway: Awaited<ReturnType<typeof startGateway>> }
   db!: Database
   keys!: ApiKeys
   contract!: Contract
@@ -65,7 +73,9 @@ export class Stack implements AsyncDisposable {
     const postgres = await startPostgres({ dir: join(dir, 'postgres') })
     this.#stops.push(() => postgres.stop())
     const nats = await startNats({ dir: join(dir, 'nats') })
-    this.#stops.push(() => nats.stop())
+    this.#nats = nats
+    this.#dir = dir
+    this.#stops.push(() => this.#nats!.stop())
     this.databaseUrl = postgres.url
     this.natsUrl = nats.url
     await migrate(postgres.url)
@@ -76,24 +86,39 @@ export class Stack implements AsyncDisposable {
     const simulator = await startSimulator(readConfig(simulatorSettings, { ...this.env, SIMULATOR_DATA: join(dir, 'simulator'), SIMULATOR_PORT: '0', SIMULATOR_HOST: '127.0.0.1' }))
     this.#stops.push(() => Promise.resolve(simulator[Symbol.asyncDispose]()))
     this.simulatorUrl = simulator.url
-    const status = await startStatus(readConfig(statusSettings, this.env))
-    this.#stops.push(() => Promise.resolve(status[Symbol.asyncDispose]()))
-    const submit = await startSubmit(readConfig(submitSettings, this.env))
-    this.#stops.push(() => Promise.resolve(submit[Symbol.asyncDispose]()))
-    this.gatewayUrl = (await this.gateway()).url
+    this.#kept(await startStatus(readConfig(statusSettings, this.env)))
+    this.first = { submit: await this.submit(), gateway: await this.gateway() }
+    this.gatewayUrl = this.first.gateway.url
     this.contract = await Contract.of(this.gatewayUrl)
   }
 
   /** One more gateway on the same stores. */
   async gateway(env: NodeJS.ProcessEnv = {}): Promise<Awaited<ReturnType<typeof startGateway>>> {
-    const gateway = await startGateway(readConfig(gatewaySettings, { ...this.env, ...env }))
-    this.#stops.push(() => Promise.resolve(gateway[Symbol.asyncDispose]()))
-    return gateway
+    return this.#kept(await startGateway(readConfig(gatewaySettings, { ...this.env, ...env })))
   }
 
-  async poller(): Promise<void> {
-    const poller = await startPoller(readConfig(pollerSettings, this.env))
-    this.#stops.push(() => Promise.resolve(poller[Symbol.asyncDispose]()))
+  async submit(env: NodeJS.ProcessEnv = {}): Promise<Service> {
+    return this.#kept(await startSubmit(readConfig(submitSettings, { ...this.env, ...env })))
+  }
+
+  async poller(env: NodeJS.ProcessEnv = {}): Promise<Service> {
+    return this.#kept(await startPoller(readConfig(pollerSettings, { ...this.env, ...env })))
+  }
+
+  #kept<S extends Service>(service: S): S {
+    this.#stops.push(() => Promise.resolve(service[Symbol.asyncDispose]()))
+    return service
+  }
+
+  async reconciler(): Promise<void> {
+    this.#kept(await startReconciler(readConfig(reconcilerSettings, this.env)))
+  }
+
+  /** NATS is killed, and finds when it starts again what `meanwhile` has made of its store's directory. */
+  async restartNats(meanwhile: (store: string) => void = () => {}): Promise<void> {
+    await this.#nats!.kill()
+    meanwhile(join(this.#dir, 'nats', 'data'))
+    this.#nats = await startNats({ dir: join(this.#dir, 'nats'), port: this.#nats!.port })
   }
 
   async simulate(settings: unknown): Promise<void> {

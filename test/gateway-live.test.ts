@@ -5,6 +5,7 @@ import { connect } from 'nats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { Stack } from './gateway-kit.ts'
+import { isEnd, SseReader, versions, WebSocketReader, type Message } from './live-reader.ts'
 import { until } from './system.ts'
 
 const stack = new Stack()
@@ -15,62 +16,17 @@ beforeAll(async () => {
 }, 180_000)
 afterAll(() => stack[Symbol.asyncDispose]())
 
-interface Message { id: string; event: string; data: SceneVideo | null }
-
-/** An SSE reader that keeps what it hears. */
-class Reader {
-  readonly messages: Message[] = []
-  /** The end of what was heard. */
-  text = ''
-  ended = false
-  readonly #abort = new AbortController()
-
-  static async open(path = '/api/events', options: { url?: string; lastEventId?: string; key?: string } = {}): Promise<Reader> {
-    const reader = new Reader()
-    const { url = stack.gatewayUrl, lastEventId, key = stack.apiKey } = options
-    const response = await fetch(url + path, { headers: { authorization: `Bearer ${key}`, ...(lastEventId ? { 'last-event-id': lastEventId } : {}) }, signal: reader.#abort.signal })
-    expect(response.status).toBe(200)
-    void (async () => {
-      const decoder = new TextDecoder()
-      for await (const chunk of response.body!) reader.#hear(decoder.decode(chunk, { stream: true }))
-    })().catch(() => {}).finally(() => (reader.ended = true))
-    return reader
-  }
-
-  #hear(chunk: string): void {
-    this.text = (this.text + chunk).slice(-500)
-    this.#rest += chunk
-    const frames = this.#rest.split('\n\n')
-    this.#rest = frames.pop()!
-    for (const frame of frames) {
-      const fields = new Map(frame.split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]))
-      const [id, event, data] = ['id', 'event', 'data'].map((name) => fields.get(name))
-      if (id !== undefined) this.messages.push({ id, event: event ?? '', data: data ? (JSON.parse(data) as SceneVideo) : null })
-    }
-  }
-  #rest = ''
-
-  async heard(what: string, test: (message: Message) => boolean): Promise<Message> {
-    return until(what, () => this.messages.find(test))
-  }
-
-  close(): void {
-    this.#abort.abort()
-  }
-}
-
+const open = (...args: Parameters<typeof SseReader.open> extends [Stack, ...infer Rest] ? Rest : never) => SseReader.open(stack, ...args)
 const submit = async (prompt = 'x') => String(await until('a video', async () => (await stack.ask('POST', `${stack.scenePath}/generate-video`, { body: { prompt } })).body['id']))
-const isEnd = (id: string) => (one: Message) => one.data?.id === id && (one.event === 'completed' || one.event === 'failed')
-const versions = (all: Message[], id: string) => all.filter((one) => one.data?.id === id && one.event !== 'snapshot').map((one) => one.data!.version)
 
 describe('a stream', () => {
   it('shows what there is, then every version once, to the user, the project and the video alike; to nobody else', async () => {
     const before = await submit()
-    const readers = [await Reader.open(), await Reader.open(`/api/events?projectId=${stack.demo.projectId}`), await Reader.open('/api/events', { url: (await stack.gateway()).url })]
-    const stranger = await Reader.open('/api/events', { key: await stack.stranger() })
+    const readers = [await open(), await open(`/api/events?projectId=${stack.demo.projectId}`), await open('/api/events', { url: (await stack.gateway()).url })]
+    const stranger = await open('/api/events', { key: await stack.stranger() })
     for (const reader of readers) await reader.heard('the snapshot', (one) => one.event === 'snapshot' && one.data?.id === before)
     const id = await submit('[fail]')
-    const alone = await Reader.open(`/api/scene-videos/${id}/events`)
+    const alone = await open(`/api/scene-videos/${id}/events`)
     for (const reader of [...readers, alone]) await reader.heard('the end', isEnd(id))
     for (const reader of readers) {
       const { version } = reader.messages.find(isEnd(id))!.data!
@@ -84,21 +40,21 @@ describe('a stream', () => {
   })
 
   it('goes on after any id it gave, on another gateway too, without loss or repetition', async () => {
-    const whole = await Reader.open()
+    const whole = await open()
     const id = await submit()
     await whole.heard('the end', isEnd(id))
     const other = await stack.gateway()
     const from = whole.messages.findIndex((one) => one.data?.id === id && one.event === 'requested')
     for (const url of [stack.gatewayUrl, other.url]) {
       for (let at = from; at < whole.messages.length; at++) {
-        const rest = await Reader.open('/api/events', { url, lastEventId: whole.messages[at]!.id })
+        const rest = await open('/api/events', { url, lastEventId: whole.messages[at]!.id })
         const wanted = whole.messages.slice(at + 1).map((one) => one.id)
         await until('the rest', () => rest.messages.length >= wanted.length || undefined)
         expect(rest.messages.slice(0, wanted.length).map((one) => one.id)).toEqual(wanted)
         rest.close()
       }
     }
-    const byQuery = await Reader.open(`/api/events?lastEventId=${whole.messages[from]!.id}`)
+    const byQuery = await open(`/api/events?lastEventId=${whole.messages[from]!.id}`)
     await byQuery.heard('the end', isEnd(id))
     expect(byQuery.messages.some((one) => one.event === 'snapshot')).toBe(false)
     whole.close()
@@ -107,7 +63,7 @@ describe('a stream', () => {
 
   it.each(['nonsense', '99-1', '1-0', '1-999999999', '', '0'])('begins with a snapshot after the unknown id %j', async (lastEventId) => {
     const id = await submit()
-    const reader = await Reader.open(`/api/events?lastEventId=${lastEventId}`)
+    const reader = await open(`/api/events?lastEventId=${lastEventId}`)
     const first = await reader.heard('the snapshot', (one) => one.data?.id === id)
     expect(first.event).toBe('snapshot')
     reader.close()
@@ -115,12 +71,12 @@ describe('a stream', () => {
 
   it('begins anew for a reader who broke off within the snapshot', async () => {
     const ids = [await submit(), await submit()]
-    const reader = await Reader.open()
+    const reader = await open()
     await reader.heard('the snapshot', (one) => one.data?.id === ids[1])
     const snapshot = reader.messages.filter((one) => one.event === 'snapshot')
     expect(snapshot.slice(0, -1).every((one) => one.id.endsWith('-0'))).toBe(true)
     expect(snapshot.at(-1)!.id).not.toMatch(/-0$/)
-    const again = await Reader.open('/api/events', { lastEventId: snapshot[0]!.id })
+    const again = await open('/api/events', { lastEventId: snapshot[0]!.id })
     for (const id of ids) expect((await again.heard('all of it', (one) => one.data?.id === id)).event).toBe('snapshot')
     reader.close()
     again.close()
@@ -128,30 +84,25 @@ describe('a stream', () => {
 
   it('ends with a hint when its gateway stops', async () => {
     const gateway = await stack.gateway()
-    const reader = await Reader.open('/api/events', { url: gateway.url })
+    const reader = await open('/api/events', { url: gateway.url })
     await reader.heard('the first of it', () => true)
-    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/api/ws?token=${stack.apiKey}`)
-    const code = new Promise<number>((resolve) => socket.addEventListener('close', (event) => resolve(event.code)))
-    await new Promise((resolve) => socket.addEventListener('open', resolve))
+    const socket = await WebSocketReader.open(stack, { url: gateway.url })
     await gateway[Symbol.asyncDispose]()
     await until('the end', () => reader.ended || undefined)
     expect(reader.text).toMatch(/retry: \d+\n\n$/)
-    expect(await code).toBe(1001)
+    expect(await socket.closed).toBe(1001)
   })
 })
 
 describe('a WebSocket', () => {
   it('tells the same as JSON messages, and refuses strangers before it opens', async () => {
-    const reader = await Reader.open()
-    const socket = new WebSocket(`${stack.gatewayUrl.replace('http', 'ws')}/api/ws?projectId=${stack.demo.projectId}&token=${stack.apiKey}`)
-    const messages: Message[] = []
-    socket.addEventListener('message', ({ data }) => messages.push(JSON.parse(String(data)) as Message))
-    await new Promise((resolve) => socket.addEventListener('open', resolve))
+    const reader = await open()
+    const socket = await WebSocketReader.open(stack, { projectId: stack.demo.projectId })
     const id = await submit()
-    await until('the end', () => messages.find(isEnd(id)))
+    await socket.heard('the end', isEnd(id))
     await reader.heard('the end', isEnd(id))
-    const live = (all: Message[]) => all.filter((one) => one.data?.id === id && one.event !== 'snapshot')
-    expect(live(messages)).toEqual(live(reader.messages))
+    const live = (all: readonly Message[]) => all.filter((one) => one.data?.id === id && one.event !== 'snapshot')
+    expect(live(socket.messages)).toEqual(live(reader.messages))
     socket.close()
     reader.close()
     const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' }
@@ -159,6 +110,8 @@ describe('a WebSocket', () => {
     const refused = (token: string) => new Promise<void>((resolve) => get(`${stack.gatewayUrl}/api/ws?projectId=${stack.demo.projectId}&token=${token}`, { headers: upgrade, agent: false }, (response) => void response.resume().socket.once('close', () => resolve())))
     expect([await status('nonsense'), await status(await stack.stranger())]).toEqual([401, 404])
     await refused('nonsense') // and its connection is ended
+    const elsewhere = await new Promise((resolve, reject) => get(`${stack.gatewayUrl}/api/scene-videos`, { headers: { ...upgrade, authorization: `Bearer ${stack.apiKey}` }, agent: false }, (response) => resolve(response.resume().statusCode)).on('upgrade', () => resolve(101)).on('error', reject))
+    expect(elsewhere).toBe(400)
   })
 })
 
@@ -171,7 +124,7 @@ describe('a reader who does not read', () => {
     try {
       socket.write(`GET /api/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${stack.apiKey}\r\n\r\n`)
       await new Promise((resolve) => socket.once('data', resolve))
-      const watcher = await Reader.open()
+      const watcher = await open()
       const video = (await stack.ask('GET', `/api/scene-videos/${await submit()}`)).body as unknown as SceneVideo
       await watcher.heard('its end', isEnd(video.id))
       socket.pause()

@@ -1,5 +1,6 @@
 /** The gateway over real HTTP: contract, strangers, scopes, idempotency, AI configuration. Every answer is held against the OpenAPI document. */
 import SwaggerParser from '@apidevtools/swagger-parser'
+import { createConfig, lintFromString } from '@redocly/openapi-core'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decrypt, keyEncryptionKey } from '#libs/runtime/secrets.ts'
@@ -27,10 +28,14 @@ describe('the document', () => {
   it('is valid OpenAPI 3.1 and describes every route with its problems', async () => {
     const document = structuredClone(stack.contract.document)
     await SwaggerParser.validate(document as never)
+    const findings = (await lintFromString({ source: JSON.stringify(stack.contract.document), config: await createConfig({ extends: ['recommended'] }) })).map(({ ruleId, location }) => `${ruleId} ${location[0]?.pointer}`)
+    expect(findings.toSorted(), 'a redirect, an upgrade, and metrics without a refusal are as they should be').toEqual([
+      'operation-2xx-response #/paths/~1api~1scene-videos~1{id}~1file/get/responses', 'operation-2xx-response #/paths/~1api~1ws/get/responses', 'operation-4xx-response #/paths/~1metrics/get/responses',
+    ])
     expect(document.openapi).toMatch(/^3\.1/)
     const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })))
     expect(new Set(operations.map((one) => one.operationId)).size).toBe(operations.length)
-    for (const { path, responses } of operations) {
+    for (const { path, responses } of operations.filter((one) => !one.servers)) {
       expect(Object.keys(responses), path).toEqual(expect.arrayContaining(['500', '503']))
       if (path.startsWith('/api')) expect(Object.keys(responses), path).toEqual(expect.arrayContaining(['400', '401', '403', '429']))
     }
@@ -68,33 +73,6 @@ describe('problems', () => {
     const nobody = await stack.ask('GET', '/api/scene-videos', { key: null })
     expect([nobody.status, nobody.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
     for (const key of ['rk_demo_wrongwrongwrongwrong', 'rk_none_wrongwrongwrongwrong', 'x.y.z']) expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(401)
-  })
-})
-
-describe('a stranger', () => {
-  it('is told of nothing that is not theirs: 404 on every route with an id', async () => {
-    const key = await stack.stranger()
-    const videoId = idOf(await generate())
-    const { id: keyId } = await stack.keys.create(stack.demo.userId, ['read'], null)
-    const { projectId, scriptId, sceneIds } = stack.demo
-    const bodies: Record<string, unknown> = { createScript: { title: 'x' }, createScene: { prompt: 'x' }, putProjectAiConfig: { provider: 'toapis' } }
-    let asked = 0
-    for (const [template, methods] of Object.entries(stack.contract.document.paths)) {
-      if (!template.startsWith('/api') || !template.includes('{')) continue
-      const path = template.replace('{projectId}', projectId).replace('{scriptId}', scriptId).replace('{sceneId}', sceneIds[0]!).replace('{id}', template.includes('api-keys') ? keyId : videoId)
-      for (const [method, { operationId }] of Object.entries(methods)) {
-        asked++
-        const { status, body } = await stack.ask(method.toUpperCase(), path, { key, body: bodies[operationId!] })
-        expect([status, body['code']], `${method} ${template}`).toEqual([404, 'not_found'])
-        const unknown = await stack.ask(method.toUpperCase(), path.replace(projectId, nobodys).replace(videoId, nobodys).replace(keyId, 'nobodys'), { body: bodies[operationId!] })
-        expect([unknown.status, unknown.body], `${method} ${template}, of nobody`).toEqual([404, body])
-      }
-    }
-    expect(asked).toBeGreaterThan(12)
-    for (const path of ['/api/events', '/api/ws']) expect((await stack.ask('GET', `${path}?projectId=${projectId}`, { key })).status).toBe(404)
-    expect((await stack.ask('GET', '/api/scene-videos', { key })).body['data']).toEqual([])
-    expect((await stack.ask('GET', `/api/scene-videos?projectId=${projectId}`, { key })).body['data']).toEqual([])
-    expect((await stack.ask('GET', '/api/api-keys', { key })).body['data']).toHaveLength(1)
   })
 })
 

@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats'
 
 export interface Document {
   openapi: string
-  paths: Record<string, Record<string, { operationId?: string; parameters?: { in: string; name: string; schema: object }[]; requestBody?: { content: Record<string, { schema: object }> }; responses: Record<string, { $ref?: string; content?: Record<string, object> }> }>>
+  paths: Record<string, Record<string, { operationId?: string; servers?: unknown; parameters?: { in: string; name: string; schema: object }[]; requestBody?: { content: Record<string, { schema: object }> }; responses: Record<string, { $ref?: string; content?: Record<string, object> }> }>>
   components: { schemas: Record<string, object>; responses: Record<string, { content: Record<string, object> }> }
 }
 

@@ -1,12 +1,17 @@
 /**
  * The public events as a gateway needs them: every one from now on, and replay after an id.
  * Ids are `<generation>-<sequence>` of stream VIDEO; an id of another generation is not known any more.
+ *
+ * The stream may be made anew, or go back (a power failure, an older copy of the store) and grow again, also past where this feed was. A stream only ever
+ * loses its end: as long as the message delivered last is still in its place, so is everything before it. That is looked at whenever the feed is
+ * opened again, and after every reconnect it is; where it does not hold, or cannot be told, whoever listens is told to begin anew.
  */
-import { DeliverPolicy, NatsError, type JsMsg } from 'nats'
+import { DeliverPolicy, NatsError, type ConsumerMessages, type JsMsg } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { videoEventSchema, type VideoEvent } from '#libs/scene-video/messages.ts'
 import type { EventName } from '#libs/scene-video/scene-video.ts'
+import { BusUnavailable } from './bus.ts'
 import type { NatsBus } from './connect.ts'
 import { generationOf, streams } from './topology.ts'
 
@@ -24,47 +29,55 @@ export interface EventFeed extends AsyncDisposable {
   subscribe(listener: (event: FeedEvent) => void): () => void
   /** Events after `afterId`; null when that id cannot be known any more. */
   replay(afterId: string, signal: AbortSignal): Promise<AsyncIterable<FeedEvent> | null>
-  /** Calls back when the store was made anew: events may have been lost with the old one. */
-  onReset(listener: () => void): void
+  /** Calls back when the store was made anew or has gone back: events may have been lost with it. Tells since how many ms none were heard. */
+  onReset(listener: (deafMs: number) => void): void
   isHealthy(): boolean
 }
+
+/** JetStream's number for a sequence that holds nothing. */
+const noMessageCode = 10037
 
 /** Follows the stream from `history` events before its newest one. */
 export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Promise<EventFeed> {
   const stop = new AbortController()
-  const resets: (() => void)[] = []
+  const resets: ((deafMs: number) => void)[] = []
   const listeners = new Set<(event: FeedEvent) => void>()
   let generation = await generationOf(bus, streams.video)
   let last = await startSequence(bus, history)
+  let newest: JsMsg | undefined
+  let deafSince = performance.now()
   let healthy = true
   let current: { stop(): void } | undefined
+  // What comes after a reconnect may be of a stream that has gone back: it is looked at first.
+  bus.onReconnect(() => current?.stop())
 
+  /** Where to go on; everybody begins anew where what was delivered last is not there any more. */
+  const findPlace = async () => {
+    const { generation: now, lastSequence } = await bus.stateOf(streams.video)
+    if (now === generation && lastSequence >= last && (!newest || (await isThere(bus, newest)))) return
+    ;[generation, last] = [now, now === generation ? lastSequence : 0]
+    newest = undefined
+    for (const listener of resets) listener(performance.now() - deafSince)
+  }
   const follow = async () => {
     while (!stop.signal.aborted) {
       try {
-        const { generation: now, lastSequence } = await bus.stateOf(streams.video)
-        // Made anew, or gone back in a power failure: what was delivered last may not be there any more.
-        if (now !== generation || lastSequence < last) {
-          ;[generation, last] = [now, now === generation ? lastSequence : 0]
-          for (const listener of resets) listener()
-        }
+        await findPlace()
         const consumer = await bus.js.consumers.get(streams.video, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: last + 1 })
         const messages = await consumer.consume({ max_messages: 1_000, idle_heartbeat: 1_000, expires: 10_000 })
         current = messages
         healthy = true
-        void (async () => {
-          for await (const status of await messages.status()) {
-            if (status.type === 'heartbeats_missed' || status.type === 'stream_not_found') messages.stop()
-          }
-        })().catch(() => {})
+        endWhenLost(messages)
         for await (const message of messages) {
           last = message.seq
+          newest = message
           const event = toFeedEvent(message, generation)
           if (event) for (const listener of listeners) listener(event)
         }
+        deafSince = performance.now()
       } catch (err) {
+        if (healthy) log.warn({ err: (err as Error).message }, 'event feed lost, opening it again')
         healthy = false
-        log.warn({ err: (err as Error).message }, 'event feed lost, opening it again')
       }
       await sleep(250, stop.signal)
     }
@@ -99,19 +112,45 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
   }
 }
 
+/** @throws BusUnavailable when the stream falls silent before its end */
 async function* replayRange(bus: NatsBus, generation: number, from: number, to: number, signal: AbortSignal): AsyncIterable<FeedEvent> {
   if (from > to) return
   const consumer = await bus.js.consumers.get(streams.video, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from })
-  const messages = await consumer.consume({ max_messages: 500 })
+  const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1_000, expires: 10_000 })
+  const end = () => messages.stop()
+  signal.addEventListener('abort', end, { once: true })
+  endWhenLost(messages)
   try {
     for await (const message of messages) {
       const event = toFeedEvent(message, generation)
       if (event) yield event
-      if (message.seq >= to || signal.aborted) return
+      if (message.seq >= to || message.info.pending === 0 || signal.aborted) return
     }
+    if (!signal.aborted) throw new BusUnavailable('a replay was broken off')
   } finally {
+    signal.removeEventListener('abort', end)
     messages.stop()
     await consumer.delete().catch(() => {})
+  }
+}
+
+/** Ends an iteration that the server will not feed any more: an ordered consumer would be made again by itself, and nobody would look where it goes on. */
+function endWhenLost(messages: ConsumerMessages): void {
+  void (async () => {
+    for await (const { type } of await messages.status()) {
+      if (type === 'heartbeats_missed' || type === 'stream_not_found' || type === 'consumer_not_found' || type === 'consumer_deleted') messages.stop()
+    }
+  })().catch(() => {})
+}
+
+/** Whether the stream still has this message in its place: the same event, stored at the same moment. */
+async function isThere(bus: NatsBus, { seq, headers, info }: JsMsg): Promise<boolean> {
+  try {
+    const stored = await (await bus.manager()).streams.getMessage(streams.video, { seq })
+    return stored.header?.get('ce-id') === headers?.get('ce-id') && stored.time.getTime() === Math.floor(info.timestampNanos / 1e6)
+  } catch (err) {
+    if (err instanceof NatsError && err.api_error?.err_code === noMessageCode) return false
+    throw err
   }
 }
 

@@ -122,6 +122,48 @@ it('asks after what ended or came while the stream was gone', async () => {
   expect(seen).toEqual(['a 1', 'a 9', 'b 9'])
 })
 
+/** Stays open, and says this. */
+const staying = (...messages: { id: string; event: string; data: SceneVideo }[]): Answer => (_, answer) => {
+  answer.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n')
+  for (const { id, event, data } of messages) answer.write(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+}
+
+it.each([
+  ['begins anew, as nothing of it was heard but a snapshot', [{ id: '7-1', event: 'snapshot', data: video(1) }], []],
+  ['is answered with a snapshot, as its id is not known any more', [{ id: '7-2', event: 'progress', data: video(1) }], [{ id: '8-0', event: 'snapshot', data: video(1, { id: 'other' }) }]],
+  ['is resumed after failures, maybe of a store that has gone back', [{ id: '7-2', event: 'progress', data: video(1) }], []],
+])('asks once more when a stream that %s, and tells what ended between the last question and its opening', async (_, before, after) => {
+  let streams = 0
+  script = (line) => {
+    if (line.includes('/events')) return ++streams === 1 ? stream(...before) : staying(...after)
+    if (line === 'GET /api/scene-videos/v') return json(streams < 2 ? video(1) : video(9, { status: 'completed' }))
+    return page(line.includes('status=generating') && streams < 2 ? [video(1)] : [])
+  }
+  const stop = new AbortController()
+  const seen: string[] = []
+  for await (const { id, version } of new Reelkeeper({ baseUrl: url }).watch({ projectId: 'p' }, { signal: AbortSignal.any([stop.signal, AbortSignal.timeout(10_000)]) })) {
+    seen.push(`${id} ${version}`)
+    if (version === 9) stop.abort()
+  }
+  expect(seen.filter((one) => one.startsWith('v'))).toEqual(['v 1', 'v 9'])
+  expect(streams).toBe(2)
+})
+
+it('asks nothing more when a stream that lasted is resumed: what came meanwhile follows', async () => {
+  let streams = 0
+  script = (line) => {
+    if (!line.includes('/events')) return page([])
+    return ++streams === 1
+      ? (_, answer) => {
+          answer.writeHead(200, { 'content-type': 'text/event-stream' }).write(`id: 7-2\nevent: progress\ndata: ${JSON.stringify(video(1))}\n\n`)
+          setTimeout(() => answer.destroy(), 3_200)
+        }
+      : staying({ id: '7-3', event: 'completed', data: video(2, { status: 'completed' }) })
+  }
+  expect(await all(new Reelkeeper({ baseUrl: url }).watch({ videoId: 'v' }))).toEqual(['v 1 generating', 'v 2 completed'])
+  expect(asked.filter((line) => !line.includes('/events'))).toEqual([])
+})
+
 it('gives a silent stream up, and asks instead', async () => {
   script = (line) => (line.endsWith('/events') ? (_, answer) => answer.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders() : json(video(4, { status: 'failed' })))
   expect(await all(new Reelkeeper({ baseUrl: url, openMs: 50 }).watch({ videoId: 'v' }))).toEqual(['v 4 failed'])

@@ -56,6 +56,7 @@ export class Watch {
   /** Until the stream breaks. */
   async *#streaming(isFirst: boolean): AsyncGenerator<SceneVideo> {
     const isResumed = this.#lastEventId !== ''
+    // A stream that begins anew does not tell what ended long ago. One resumed after failures may be of a store that has gone back, and miss something.
     let owesRound = !isFirst && (!isResumed || this.#failures > 0)
     let openedAt = Number.POSITIVE_INFINITY
     try {

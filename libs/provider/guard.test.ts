@@ -35,7 +35,7 @@ async function ask(url: string, lookup?: LookupFunction): Promise<string> {
 }
 
 describe('the guard', () => {
-  it.each(['http://127.0.0.1:PORT/', 'https://127.0.0.1:PORT/', 'http://localhost:PORT/', 'http://[::1]:PORT/', 'http://[::ffff:127.0.0.1]:PORT/', 'http://2130706433:PORT/', 'http://0x7f.1:PORT/', 'http://0.0.0.0:PORT/', 'http://10.0.0.1/', 'https://169.254.169.254/', 'http://[fd00::1]/', 'http://[64:ff9b::7f00:1]/'])('lets nobody to %s', async (url) => {
+  it.each(['http://127.0.0.1:PORT/', 'https://127.0.0.1:PORT/', 'http://localhost:PORT/', 'http://[::1]:PORT/', 'http://[::ffff:127.0.0.1]:PORT/', 'http://2130706433:PORT/', 'http://0x7f.1:PORT/', 'http://0.0.0.0:PORT/', 'http://10.0.0.1/', 'https://169.254.169.254/', 'http://[fd00::1]/', 'http://[64:ff9b::7f00:1]/', 'http://[::7f00:1]:PORT/'])('lets nobody to %s', async (url) => {
     const before = hits
     expect(await ask(url.replace('PORT', String(port)))).toBe('ERR_IP_BLOCKED')
     expect(hits).toBe(before)
@@ -47,7 +47,7 @@ describe('the guard', () => {
   })
 
   it('knows such hosts by sight', () => {
-    expect(['127.0.0.1', '[::1]', 'localhost', 'x.localhost', '192.168.1.1', '[::ffff:10.0.0.1]'].filter(isForbiddenHost)).toHaveLength(6)
+    expect(['127.0.0.1', '[::1]', 'localhost', 'x.localhost', '192.168.1.1', '[::ffff:10.0.0.1]', '[::7f00:1]', 'localhost.', '10.0.0.1.'].filter(isForbiddenHost)).toHaveLength(9)
     expect(['example.com', '8.8.8.8', '[2606:4700::1111]', 'toapis.com'].filter(isForbiddenHost)).toEqual([])
   })
 })

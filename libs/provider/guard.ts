@@ -8,7 +8,7 @@ import { buildConnector } from 'undici'
 
 const forbidden = new BlockList()
 const ipv4 = '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4'
-const ipv6 = '::/128 ::1/128 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 2001:db8::/32 2002::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8'
+const ipv6 = '::/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 2001:db8::/32 2002::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8'
 for (const [family, list] of [['ipv4', ipv4], ['ipv6', ipv6]] as const) {
   for (const [net, prefix] of list.split(' ').map((subnet) => subnet.split('/'))) forbidden.addSubnet(net!, Number(prefix), family)
 }
@@ -18,7 +18,7 @@ export const blockedCode = 'ERR_IP_BLOCKED'
 
 /** Whether a URL's host is such an address, or this machine's name; other names are judged when they are connected to. */
 export function isForbiddenHost(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  const host = hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase()
   const family = isIP(host)
   if (family) return forbidden.check(host, family === 6 ? 'ipv6' : 'ipv4')
   return host === 'localhost' || host.endsWith('.localhost')

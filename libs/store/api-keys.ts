@@ -25,6 +25,12 @@ export class ApiKeys {
     return row && { ...row, scopes: row.scopes as Scope[] }
   }
 
+  /** Those of these keys that are there and not revoked. */
+  async validOf(ids: string[]): Promise<Set<string>> {
+    const rows = await this.#db.$queryRaw<{ id: string }[]>`SELECT id FROM "ApiKey" WHERE id = ANY(${ids}::text[]) AND "revokedAt" IS NULL`
+    return new Set(rows.map((row) => row.id))
+  }
+
   async create(userId: string, scopes: Scope[], name: string | null): Promise<ApiKeyInfo & { apiKey: string }> {
     const apiKey = newApiKey()
     const { id, secretHash } = parseApiKey(apiKey)!

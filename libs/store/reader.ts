@@ -49,7 +49,7 @@ export class Reader {
   }
 
   /** Open ones, and those changed within the last minutes: what a live stream shows first. By id, after `after`. */
-  async liveVideos(userId: string, projectId: string | undefined, after: string, limit: number, changedWithinMinutes = 10): Promise<SceneVideo[]> {
+  async liveVideos(userId: string, projectId: string | undefined, after: string, limit: number, changedWithinMinutes: number): Promise<SceneVideo[]> {
     const rows = await this.#db.$queryRaw<{ row: VideoRow }[]>`
       SELECT to_jsonb(v) - 'params' AS row FROM "SceneVideo" v WHERE "userId" = ${userId}::uuid AND (${projectId ?? null}::uuid IS NULL OR "projectId" = ${projectId ?? null}::uuid)
         AND (status IN ('pending', 'generating') OR "updatedAt" > now() - make_interval(mins => ${changedWithinMinutes}::int)) AND id > ${after}::uuid

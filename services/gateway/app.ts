@@ -9,6 +9,7 @@ import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
 import type { Reader } from '#libs/store/reader.ts'
 import type { Auth } from './auth.ts'
+import type { OpenStreams } from './live/open-streams.ts'
 import type { StreamTokens } from './stream-token.ts'
 
 export type App = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, ZodTypeProvider>
@@ -22,6 +23,7 @@ export interface Context {
   aiConfigs: AiConfigs
   auth: Auth
   streamTokens: StreamTokens
+  open: OpenStreams
   keys: Keyring
   /** The operator's own configuration, used where neither project nor user has one. */
   system: { provider: string; model: string; baseUrl: string; apiKeyLast4: string | null }

@@ -1,6 +1,7 @@
 /**
  * Who asks, and what they may do: an API key `rk_<id>_<secret>` or a JWT of the configured issuer, as a bearer; on streams and files also
- * `?token=`, an API key or a stream token. A key is looked up at most every 5 s: that long it may outlive its revocation.
+ * `?token=`, an API key or a stream token, which is worth no more than the key it was made with. A key is looked up at most every 5 s: that long it may
+ * outlive its revocation (for open streams see live/open-streams.ts).
  */
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
@@ -16,12 +17,16 @@ export interface Identity {
   scopes: readonly Scope[]
   /** Whom the rate limit counts: the key, not the user. */
   limitKey: string
+  /** What a stream lives as long as: an API key, or a JWT until then (Unix seconds). */
+  keyId?: string | undefined
+  until?: number | undefined
 }
 
-/** A route's `config.access`. `token`: also by `?token=`. */
+/** A route's `config.access`. `token`: also by `?token=`; `webSocket`: may be upgraded to one. */
 export interface Access {
   scope: Scope
   token?: boolean
+  webSocket?: boolean
 }
 
 declare module 'fastify' {
@@ -68,13 +73,14 @@ export class Auth {
     const fromToken = token === given ? await this.#tokens.verify(given) : null
     const found = fromToken ?? (await this.#jwt?.verify(given))
     if (!found) throw refused('This key or token is not valid, or has expired.')
+    if (found.keyId && !(await this.#lookUp(found.keyId))) throw refused('The API key this token was made with is revoked.')
     return found
   }
 
   async #byKey(key: { id: string; secretHash: Buffer }): Promise<Identity> {
     const entry = await this.#lookUp(key.id)
     if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash)) throw refused('This API key is not valid, or it is revoked.')
-    return { userId: entry.userId, scopes: entry.scopes, limitKey: `key ${key.id}` }
+    return { userId: entry.userId, scopes: entry.scopes, limitKey: `key ${key.id}`, keyId: key.id }
   }
 
   async #lookUp(id: string) {

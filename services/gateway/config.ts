@@ -27,6 +27,10 @@ export const gatewaySettings = z.object({
   CORS_ORIGINS: commaSeparated.default([]),
   /** Requests a minute of one key, on one gateway. */
   RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).default(6_000),
+  /** Live streams open at once on one gateway; whoever wants one more gets 503. Some 50 KiB of memory each. */
+  MAX_STREAMS: z.coerce.number().int().min(1).default(6_000),
+  /** How often the keys of open streams are looked up. */
+  STREAM_CHECK_INTERVAL_MS: milliseconds(60_000),
   /** Above this mean delay of the event loop new requests get 503. */
   MAX_EVENT_LOOP_DELAY_MS: milliseconds(1_000),
 }).refine((config) => new Set([config.JWKS_URL, config.JWT_ISSUER, config.JWT_AUDIENCE].map((one) => one === undefined)).size === 1, 'JWKS_URL, JWT_ISSUER and JWT_AUDIENCE go together')

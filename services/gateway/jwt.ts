@@ -28,7 +28,7 @@ export function createJwtVerifier(options: { jwksUrl: string; issuer: string; au
       const userId = userIdOf(issuer, payload.sub)
       if (!known.has(userId)) await users.ensureUser(userId, payload.sub.slice(0, 200))
       known.add(userId)
-      return { userId, scopes: scopesOf(payload), limitKey: `user ${userId}` }
+      return { userId, scopes: scopesOf(payload), limitKey: `user ${userId}`, until: payload.exp }
     },
   }
 }

@@ -39,8 +39,10 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
     strictPreflight: false,
   })
   app.decorateRequest('identity')
-  app.addHook('onRoute', ({ url, config: route, method }) => {
-    if (url.startsWith('/api') && method !== 'OPTIONS' && !route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
+  app.addHook('onRoute', ({ url, config: route, method, schema }) => {
+    if (!url.startsWith('/api') || method === 'OPTIONS') return
+    if (!route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
+    if (!schema?.operationId || schema.hide) throw new Error(`${url} is not described: give it a schema with an operationId`)
   })
   await app.register(rateLimit, {
     global: false,
@@ -54,6 +56,7 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
   const limit = app.rateLimit()
   app.addHook('onRequest', async function (request, reply) {
     const { access } = request.routeOptions.config
+    if (request.ws && !access?.webSocket) throw new Problem(400, 'invalid_request', 'There is no WebSocket here; it is at /api/ws.')
     if (!access) return
     request.identity = await auth.identify(request, access)
     await limit.call(app, request, reply)

@@ -9,7 +9,7 @@ import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { failingChecks, startHealthServer, type Checks } from '#libs/runtime/health.ts'
+import { startHealthServer } from '#libs/runtime/health.ts'
 import { Metrics } from '#libs/runtime/metrics.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { providerNames } from '#libs/scene-video/ai-config.ts'
@@ -18,17 +18,19 @@ import { ApiKeys } from '#libs/store/api-keys.ts'
 import { isReachable, openDatabase } from '#libs/store/connect.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
 import { Reader } from '#libs/store/reader.ts'
-import type { App, Context } from './app.ts'
+import type { Context } from './app.ts'
 import { Auth } from './auth.ts'
 import type { GatewayConfig } from './config.ts'
 import { createJwtVerifier } from './jwt.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerProtection } from './protection.ts'
 import { history } from './live/hub.ts'
+import { OpenStreams } from './live/open-streams.ts'
 import { aiConfigRoutes } from './routes/ai-config.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { liveRoutes } from './routes/live.ts'
 import { projectRoutes } from './routes/projects.ts'
+import { serviceRoutes } from './routes/service.ts'
 import { videoRoutes } from './routes/videos.ts'
 import { webhookRoutes } from './routes/webhooks.ts'
 import { createApp } from './server.ts'
@@ -44,8 +46,10 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   const apiKeys = new ApiKeys(db)
   const jwt = jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
   const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
+  const metrics = new Metrics()
+  const open = new OpenStreams({ keys: apiKeys, log, intervalMs: config.STREAM_CHECK_INTERVAL_MS, most: config.MAX_STREAMS, count: metrics.gauge('open_streams', 'Live streams open on this gateway') })
   const context: Context = {
-    bus, feed, apiKeys, streamTokens,
+    bus, open, feed, apiKeys, streamTokens,
     reader: new Reader(db),
     projects: new ProjectWriter(db),
     aiConfigs: new AiConfigs(db),
@@ -56,16 +60,15 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
   }
   const checks = { nats: () => bus.isConnected(), postgres: () => isReachable(db), feed: () => feed.isHealthy() }
-  const open = new Set<() => void>()
 
   const app = createApp(log)
   // Before what refuses: it ends the connection of an upgrade that was refused.
-  await app.register(websocket, { options: { maxPayload: 1_024 } })
+  await app.register(websocket, { options: { maxPayload: 1_024 }, errorHandler: (_err, socket) => socket.terminate() })
   await registerProtection(app, context.auth, config)
   await registerOpenApi(app)
-  healthRoutes(app, checks)
+  serviceRoutes(app, checks)
   for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes]) routes(app, context)
-  liveRoutes(app, context, open)
+  liveRoutes(app, context)
   // Of upgraded connections the server itself knows nothing any more, but it waits for them.
   const sockets = new Set<Socket>()
   app.server.on('connection', (socket: Socket) => {
@@ -73,12 +76,12 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     socket.once('close', () => sockets.delete(socket))
   })
   await app.listen({ port: config.PORT, host: config.HOST })
-  const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics: new Metrics() })
+  const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics })
   const { port } = app.server.address() as AddressInfo
   log.info({ port, healthPort: health.port }, 'gateway started')
 
   const service = createService('gateway', async () => {
-    for (const close of open) close()
+    await open[Symbol.asyncDispose]()
     const hurry = setTimeout(() => sockets.forEach((socket) => socket.destroy()), 3_000)
     await app.close()
     clearTimeout(hurry)
@@ -87,12 +90,4 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     await Promise.all([db.$disconnect(), health[Symbol.asyncDispose]()])
   })
   return Object.assign(service, { url: `http://127.0.0.1:${port}` })
-}
-
-function healthRoutes(app: App, checks: Checks): void {
-  app.get('/livez', { schema: { hide: true } }, () => ({ status: 'ok' }))
-  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
-    const failing = await failingChecks(checks)
-    return reply.code(failing.length ? 503 : 200).send({ status: failing.length ? 'not ready' : 'ok', failing })
-  })
 }

@@ -21,7 +21,7 @@ export interface LiveEvent {
 
 export interface Subscriber {
   take(event: LiveEvent): void
-  /** The store was made anew: begin with a snapshot again. */
+  /** Events may have been lost: begin with a snapshot again. */
   reset(): void
 }
 
@@ -46,12 +46,23 @@ export class Hub {
   #beginnings = 0
   #kept: LiveEvent[] = []
   #floor: number
+  /** How often everybody had to begin anew, and how long the feed had been deaf the last time. */
+  #resets = 0
+  #deafMs = 0
 
   constructor(feed: EventFeed) {
     this.feed = feed
     this.#floor = feed.lastSequence()
     feed.subscribe((event) => this.#on(toLive(event)))
-    feed.onReset(() => this.#reset())
+    feed.onReset((deafMs) => this.#reset(deafMs))
+  }
+
+  get resets(): number {
+    return this.#resets
+  }
+
+  get deafMs(): number {
+    return this.#deafMs
   }
 
   /** What came after it is kept. */
@@ -100,7 +111,9 @@ export class Hub {
     }
   }
 
-  #reset(): void {
+  #reset(deafMs: number): void {
+    this.#resets++
+    this.#deafMs = deafMs
     this.#kept = []
     this.#floor = this.feed.lastSequence()
     for (const all of this.#subscribers.values()) for (const subscriber of all) subscriber.reset()

@@ -14,7 +14,7 @@ export interface Sink {
   cut(): void
 }
 
-const mostQueued = 10_000
+const mostQueued = 2_000
 const stuckMs = 60_000
 /** A replay pauses while more than this is queued. */
 const enough = 200

@@ -3,7 +3,8 @@
  *
  * A position is `<generation>-<sequence>` of stream VIDEO. A snapshot is read after its position was taken; an event implies its record,
  * so what the snapshot has already is left out by version. Only the last frame of a snapshot carries the position: whoever
- * breaks off before it (`<generation>-0`) begins again. When the NATS store was made anew, a snapshot is sent once more.
+ * breaks off before it (`<generation>-0`) begins again. When the NATS store was made anew or has gone back, a snapshot is sent once more, with whatever has
+ * changed since the gateway heard the last of it.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { FeedEvent } from '#libs/bus/event-feed.ts'
@@ -20,6 +21,8 @@ export interface StreamParts {
 }
 
 const page = 500
+/** A snapshot has what is open, and what has changed within so many minutes. */
+const recentMinutes = 10
 const first = '00000000-0000-0000-0000-000000000000'
 
 /** Runs until the signal aborts. */
@@ -41,6 +44,7 @@ class Stream {
   /** Of videos in the snapshot, until an event has gone past it. */
   readonly #shown = new Map<string, number>()
   #position = 0
+  #resets: number
 
   constructor(parts: StreamParts, wanted: Wanted, sink: Sink, signal: AbortSignal) {
     this.#parts = parts
@@ -48,16 +52,17 @@ class Stream {
     this.#sink = sink
     this.#signal = signal
     this.#out = new Outbound(sink, parts.clock)
+    this.#resets = parts.hub.resets
     signal.addEventListener('abort', () => this.#out.release(), { once: true })
   }
 
   /** Returns when the reader is gone or everything has to begin anew. */
   async run(lastEventId: string | undefined): Promise<void> {
     const { hub } = this.#parts
-    const generation = hub.feed.generation
-    if (!(await this.#resume(lastEventId))) await this.#snapshot(generation)
+    const { resets } = hub
+    if (!(await this.#resume(lastEventId))) await this.#snapshot(hub.feed.generation)
     const events = hub.after(this.#position)
-    if (this.#signal.aborted || !events || hub.feed.generation !== generation) return
+    if (this.#signal.aborted || !events || hub.resets !== resets) return
     const ended = Promise.withResolvers<void>()
     const unsubscribe = hub.subscribe(this.#wanted, { take: (event) => this.#take(event), reset: ended.resolve })
     this.#signal.addEventListener('abort', () => ended.resolve(), { once: true })
@@ -101,10 +106,12 @@ class Stream {
     const { userId, projectId, videoId } = this.#wanted
     this.#shown.clear()
     this.#position = hub.feed.lastSequence()
+    const minutes = recentMinutes + (hub.resets === this.#resets ? 0 : Math.ceil(hub.deafMs / 60_000))
+    this.#resets = hub.resets
     let last: SceneVideo | undefined
     for (let after = first, more = true; more && !this.#signal.aborted; ) {
       const from = after
-      const videos = await hub.beginning(async () => (videoId ? [await reader.video(userId, videoId)].filter((video) => video !== null) : reader.liveVideos(userId, projectId, from, page)))
+      const videos = await hub.beginning(async () => (videoId ? [await reader.video(userId, videoId)].filter((video) => video !== null) : reader.liveVideos(userId, projectId, from, page, minutes)))
       for (const video of videos) {
         if (last) this.#out.push(new Frame(`${generation}-0`, 'snapshot', last))
         last = video

@@ -9,7 +9,7 @@ import { tokenSeconds } from '../stream-token.ts'
 const keySchema = z.object({ id: z.string(), name: z.string().nullable(), scopes: z.array(z.enum(scopes)), createdAt: z.iso.datetime(), revokedAt: z.iso.datetime().nullable() }).meta({ id: 'ApiKey' })
 const newKeySchema = keySchema.extend({ apiKey: z.string().describe('rk_<id>_<secret>: shown this once') }).meta({ id: 'NewApiKey' })
 
-export function keyRoutes(app: App, { apiKeys, auth, streamTokens }: Context): void {
+export function keyRoutes(app: App, { apiKeys, auth, open, streamTokens }: Context): void {
   const admin = { config: { access: { scope: 'admin' } } } as const
 
   app.post('/api/api-keys', {
@@ -33,11 +33,12 @@ export function keyRoutes(app: App, { apiKeys, auth, streamTokens }: Context): v
     ...admin,
     schema: {
       operationId: 'revokeApiKey', tags: ['keys'], summary: 'Revoke an API key, for good', params: z.object({ id: z.string().regex(/^[0-9a-z]{1,32}$/i) }),
-      response: { 204: z.null().describe('Revoked; other gateways follow within 5 s') }, 'x-problems': [404],
+      response: { 204: z.null().describe('Revoked; other gateways follow within 5 s, and end its open streams within a minute') }, 'x-problems': [404],
     },
   }, async (request, reply) => {
     if (!(await apiKeys.revoke(request.params.id, request.identity.userId))) throw notFound('There is no such key.')
     auth.forget(request.params.id)
+    open.endKey(request.params.id)
     return reply.code(204).send(null)
   })
 
@@ -49,7 +50,7 @@ export function keyRoutes(app: App, { apiKeys, auth, streamTokens }: Context): v
       response: { 201: z.object({ token: z.string(), expiresAt: z.iso.datetime() }).meta({ id: 'StreamToken' }) },
     },
   }, async (request, reply) => {
-    const token = await streamTokens.issue(request.identity.userId, request.body?.expiresInSeconds ?? tokenSeconds.fallback)
+    const token = await streamTokens.issue(request.identity, request.body?.expiresInSeconds ?? tokenSeconds.fallback)
     return reply.code(201).header('cache-control', 'no-store').send(token)
   })
 }

@@ -1,4 +1,4 @@
-/** Server-sent events and WebSocket, from one source. `open` holds what has to end before the server can close. */
+/** Server-sent events and WebSocket, from one source. */
 import type { WebSocket } from '@fastify/websocket'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -23,11 +23,12 @@ const headers = z.object({ 'last-event-id': z.string().max(64).optional().descri
 const eventStream = z.string().describe('Server-sent events: `snapshot` first, then `requested | submitted | generating | progress | completed | failed | stored`; data is a SceneVideo, id is `<generation>-<sequence>`. A comment every 15 s.')
 const messageSchema = z.object({ id: z.string(), event: z.string(), data: sceneVideoSchema }).meta({ id: 'LiveMessage' })
 
-export function liveRoutes(app: App, context: Context, open: Set<() => void>): void {
-  const { bus, reader } = context
+export function liveRoutes(app: App, context: Context): void {
+  const { bus, open, reader } = context
   const parts = { hub: new Hub(context.feed), reader, clock: systemClock }
 
   const wantedBy = async (request: FastifyRequest): Promise<Wanted> => {
+    if (open.isFull) throw new Problem(503, 'too_many_streams', 'This gateway has as many streams open as it may: try again shortly, or ask for the videos instead.', { retryAfterSeconds: 5 })
     const { userId } = request.identity
     const videoId = (request.params as { id?: string }).id
     const { projectId } = request.query as z.infer<typeof query>
@@ -38,7 +39,8 @@ export function liveRoutes(app: App, context: Context, open: Set<() => void>): v
   }
   const begin = (request: FastifyRequest, wanted: Wanted, sink: Sink, ended: AbortController) => {
     const from = request.headers['last-event-id']?.toString() || (request.query as z.infer<typeof query>).lastEventId
-    open.add(sink.cut)
+    const forget = open.add(request.identity, sink.cut)
+    ended.signal.addEventListener('abort', forget, { once: true })
     stream(parts, wanted, from, sink, ended.signal).catch((err: unknown) => {
       request.log.warn({ err }, 'live stream ended')
       sink.cut()
@@ -47,6 +49,7 @@ export function liveRoutes(app: App, context: Context, open: Set<() => void>): v
 
   const sse = async (request: FastifyRequest, reply: FastifyReply) => {
     const wanted = await wantedBy(request)
+    if (reply.raw.destroyed) return reply.hijack() // gone meanwhile, and nobody will say so again
     reply.hijack()
     const out = reply.raw
     out.writeHead(200, { ...reply.getHeaders() as Record<string, string>, 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'close' })
@@ -56,7 +59,6 @@ export function liveRoutes(app: App, context: Context, open: Set<() => void>): v
     const over = () => {
       ended.abort()
       clearInterval(heartbeat)
-      open.delete(sink.cut)
     }
     const sink: Sink = {
       write: (frame) => out.write(frame.sse),
@@ -90,7 +92,6 @@ export function liveRoutes(app: App, context: Context, open: Set<() => void>): v
     const over = () => {
       ended.abort()
       clearInterval(heartbeat)
-      open.delete(sink.cut)
     }
     let resume: (() => void) | undefined
     const sent = () => {
@@ -119,7 +120,7 @@ export function liveRoutes(app: App, context: Context, open: Set<() => void>): v
   app.route({
     method: 'GET',
     url: '/api/ws',
-    ...access,
+    config: { access: { ...access.config.access, webSocket: true } },
     schema: {
       tags: ['live'], security: live.security, operationId: 'webSocket', summary: 'The same as JSON messages over WebSocket', querystring: query,
       response: { 101: { description: 'Each message is one of these', content: { 'application/json': { schema: messageSchema } } } }, 'x-problems': [404, 426],
