@@ -7,18 +7,29 @@ import { ReportWriter } from '#libs/store/reports.ts'
 import type { Change } from '#libs/scene-video/messages.ts'
 import { Lab } from '../lib/lab.ts'
 import { cpuOfTree } from '../lib/processes.ts'
-import { median } from '../lib/numbers.ts'
+import { median, text } from '../lib/numbers.ts'
+import { part, type Context } from '../lib/part.ts'
+import { endlessTasks } from '../lib/tasks.ts'
 
 const batch = 500
 const rounds = 12
 
 const running = (progress: number): Change => ({ status: 'generating', phase: 'running', progress, videoUrl: null, videoUrlExpiresAt: null, error: null })
 
-export async function limitOfStatus({ pairs, say }: { pairs: number; say: (line: string) => void }) {
+export interface LimitOfStatus {
+  /** Rows a second of CPU, turn by turn. */
+  found: Record<'bareUpdate' | 'signOfLife' | 'bareUpdateAndInsert' | 'progress', number[]>
+  signOfLifeShare: number
+  progressShare: number
+  progressShareOfUpdate: number
+}
+
+async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
+  const pairs = quick ? 3 : 7
   await using lab = await Lab.open()
   const db = openDatabase(lab.postgres.url, 2)
   try {
-    const ids = await lab.addVideos({ count: batch * rounds, endFrom: 3_600, endTo: 3_600, step: 1 })
+    const ids = await lab.addVideos(endlessTasks(batch * rounds))
     const batches = Array.from({ length: rounds }, (_, i) => ids.slice(i * batch, (i + 1) * batch))
     const writer = new ReportWriter(db)
     for (const some of batches) await writer.commitClaims('bench', some.map((id) => ({ id, epoch: '1' })))
@@ -69,4 +80,10 @@ const bareInsert = (db: Database, ids: string[], no: number) => db.$executeRaw`
   INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, snapshot, owed)
   SELECT v.id, v.version, 1, 'progress', 'progress', 'generating', 'running', ${no % 100}::int, 'status', to_jsonb(v) - 'params', true FROM "SceneVideo" v WHERE v.id = ANY(${ids}::uuid[])`
 
-if (import.meta.main) console.log(await limitOfStatus({ pairs: Number(process.argv[2] ?? 5), say: console.log }))
+export const limitStatusPart = part<LimitOfStatus>({
+  name: 'limit-status', title: 'The limit of recording', run: limitOfStatus,
+  seconds: ({ quick }) => 12 + (quick ? 3 : 7) * 3,
+  words: ({ found, progressShare, signOfLifeShare }) =>
+    `Rows a second of CPU (Postgres and client): progress ${text(median(found.progress))}, ${text(progressShare * 100)} % of bare update and insert (${text(median(found.bareUpdateAndInsert))}); ` +
+    `sign of life ${text(median(found.signOfLife))}, ${text(signOfLifeShare * 100)} % of the bare update (${text(median(found.bareUpdate))}). Medians of ${found.progress.length} turns; bar: 80 %.`,
+})
