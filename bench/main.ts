@@ -8,7 +8,7 @@ import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { leave } from './lib/ending.ts'
-import type { Options } from './lib/part.ts'
+import type { Options, Part } from './lib/part.ts'
 import { parts } from './parts/all.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, videos: { type: 'string' }, runs: { type: 'string', default: '1' }, minutes: { type: 'string', default: '30' } } })
@@ -27,7 +27,10 @@ mkdirSync(results, { recursive: true })
 const isTerminal = process.stderr.isTTY
 const print = (line: string) => void process.stdout.write(`${isTerminal ? '\r\u001b[K' : ''}${line}\n`)
 const clock = (seconds: number) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
-const total = chosen.reduce((sum, part) => sum + part.seconds({ quick, options }), 0)
+const light = quick ? chosen.filter((part) => part.light) : []
+/** One after another; in the short form the light ones together at the end. */
+const groups = [...chosen.filter((part) => !light.includes(part)).map((part) => [part]), light]
+const total = groups.reduce((sum, group) => sum + Math.max(0, ...group.map((part) => part.seconds({ quick, options }))), 0)
 
 /** Where there is no terminal, a line at most so often. */
 const lineEveryMs = 5_000
@@ -41,7 +44,7 @@ function say(line: string): void {
 }
 
 let failed = false
-for (const part of chosen) {
+async function run(part: Part): Promise<void> {
   try {
     const found = await part.run({ quick, options, say: (line) => say(`${part.title.toLowerCase()}: ${line}`), warn: print })
     const about = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, load: loadavg().map((one) => Number(one.toFixed(1))), quick }
@@ -53,6 +56,7 @@ for (const part of chosen) {
     print(`${part.title} failed: ${(err as Error).stack}`)
   }
 }
+for (const group of groups) await Promise.all(group.map(run))
 
 interface Kept {
   about: { node: string; cpus: number; model: string; quick: boolean }

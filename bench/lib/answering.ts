@@ -4,7 +4,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Vitals } from './processes.ts'
 
 process.on('disconnect', () => process.exit(0))
-const delay = monitorEventLoopDelay({ resolution: 5 })
+/** Often enough to see delays of tens of ms, and rare enough to cost nothing. */
+const delay = monitorEventLoopDelay({ resolution: 20 })
 delay.enable()
 
 async function vitals(): Promise<Vitals> {
@@ -32,18 +33,4 @@ export function answering(answers: Record<string, (data: never) => unknown> = {}
     process.send?.({ re: id, answer: await all[question]?.(data) })
   })
   process.send?.('ready')
-}
-
-/** Latencies in ms; percentiles of all of them. */
-export class Sample {
-  #values: number[] = []
-  add(ms: number): void {
-    this.#values.push(ms)
-  }
-  take(): { count: number; p50: number; p99: number; max: number } {
-    const sorted = Float64Array.from(this.#values).toSorted()
-    this.#values = []
-    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
-    return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) }
-  }
 }

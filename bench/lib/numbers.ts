@@ -15,3 +15,17 @@ export const text = (value: number | null | undefined, digits = 0): string => (N
 
 /** A table in Markdown. */
 export const table = (head: string[], rows: string[][]): string => [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+
+/** Latencies in ms; percentiles of all of them. */
+export class Sample {
+  #values: number[] = []
+  add(ms: number): void {
+    this.#values.push(ms)
+  }
+  take(): { count: number; p50: number; p99: number; max: number } {
+    const sorted = Float64Array.from(this.#values).toSorted()
+    this.#values = []
+    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
+    return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) }
+  }
+}

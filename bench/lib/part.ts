@@ -21,6 +21,8 @@ export interface Options {
 export interface Part {
   name: string
   title: string
+  /** Does so little at a time that, in a short form, others like it may run beside it. */
+  light?: boolean
   /** About how long it takes, in seconds; for the progress line. */
   seconds(context: Pick<Context, 'quick' | 'options'>): number
   run(context: Context): Promise<unknown>

@@ -43,6 +43,10 @@ function note(n: number, state: number): void {
   if (told[n] === unseen) counts.seen++
   else if (told[n] !== state) counts.changes++
   told[n] = state
+}
+
+function noteArrival(id: string): void {
+  const { n } = parseTask(id)
   if (markedAt !== undefined && !first.has(n)) first.set(n, Date.now() - markedAt)
 }
 
@@ -86,6 +90,7 @@ function serve(socket: Socket): void {
       const path = text.slice(4, text.indexOf(' ', 4))
       text = text.slice(end + 4)
       const id = path.slice(path.lastIndexOf('/') + 1)
+      noteArrival(id)
       if (isHolding) held.add({ socket, id })
       else out += answerTo(id)
     }

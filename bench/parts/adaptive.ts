@@ -1,9 +1,8 @@
 /** The adaptive interval: the same tasks with it and without, at the same time, with servers of their own. How many calls are saved, and how much later is an end told? */
 import { sleep } from '#libs/runtime/clock.ts'
-import { Sample } from '../lib/answering.ts'
 import { startContestant } from '../lib/contestants.ts'
 import { Lab } from '../lib/lab.ts'
-import { table, text } from '../lib/numbers.ts'
+import { Sample, table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
 import { parseTask, taskId } from '../lib/tasks.ts'
 
@@ -51,7 +50,7 @@ async function one(adaptive: boolean, count: number, scale: number, say: (line: 
 const plan = ({ quick }: Pick<Context, 'quick'>) => (quick ? { count: 300, scale: 0.25 } : { count: 1_000, scale: 1 })
 
 export const adaptivePart = part<AdaptiveRow[]>({
-  name: 'adaptive', title: 'The adaptive interval', seconds: (context) => 25 + (plan(context).scale * longestMs) / 1000,
+  name: 'adaptive', title: 'The adaptive interval', light: true, seconds: (context) => 25 + (plan(context).scale * longestMs) / 1000,
   run(context) {
     const { count, scale } = plan(context)
     return Promise.all([false, true].map((adaptive) => one(adaptive, count, scale, (line) => context.say(line))))

@@ -47,7 +47,7 @@ async function idle({ quick, say }: Context): Promise<Idle> {
 }
 
 export const idlePart = part<Idle>({
-  name: 'idle', title: 'Idle', run: idle, seconds: (context) => 30 + secondsOf(context),
+  name: 'idle', title: 'Idle', light: true, run: idle, seconds: (context) => 30 + secondsOf(context),
   words: ({ seconds, transactionsPerSecond, processes }) =>
     `${text(transactionsPerSecond, 2)} Postgres transactions a second in all over ${seconds} s (bar: 1).\n\n${table(['process', 'CPU ms/s', 'RSS MB'], processes.map((one) => [one.name, text(one.cpuMsPerSecond, 1), text(one.rssMb)]))}`,
 })

@@ -23,7 +23,7 @@ const turnMs = 4_000
 const getsPerTurn = 40_000
 
 async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
-  const pairs = quick ? 2 : 7
+  const pairs = quick ? 3 : 7
   await using lab = await Lab.open()
   const healthPort = await freePort()
   const tasks = endlessTasks(videos)
@@ -58,6 +58,6 @@ async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
 
 export const limitPollerPart = part<LimitOfPoller>({
   name: 'limit-poller', title: 'The limit of polling', run: limitOfPoller,
-  seconds: ({ quick }) => 15 + (quick ? 2 : 7) * 7,
+  seconds: ({ quick }) => 15 + (quick ? 3 : 7) * 7,
   words: ({ oursUs, bareUs, medianRatio }) => `CPU per poll ${text(median(oursUs), 1)} µs, of a bare GET ${text(median(bareUs), 1)} µs: × ${text(medianRatio, 2)} (median of ${oursUs.length} pairs; bar: 2.5).`,
 })

@@ -21,10 +21,7 @@ export interface PollersRow {
   maxOverMean: number
 }
 
-/** Time in which pollers even out what they own: a few of their sessions' lives. */
-const evenOutMs = 15_000
-
-async function one(pollers: number, videos: number, seconds: number, say: (line: string) => void): Promise<PollersRow> {
+async function one(pollers: number, { videos, seconds, evenOutMs }: ReturnType<typeof plan>, say: (line: string) => void): Promise<PollersRow> {
   await using lab = await Lab.open()
   await using stack = new AsyncDisposableStack()
   await lab.addVideos(endlessTasks(videos))
@@ -52,18 +49,19 @@ async function one(pollers: number, videos: number, seconds: number, say: (line:
   }
 }
 
-const plan = ({ quick }: Pick<Context, 'quick'>) => (quick ? { counts: [2], videos: 1_000, seconds: 5 } : { counts: [1, 2, 4, 8], videos: 8_000, seconds: 30 })
+/** `evenOutMs`: in which pollers even out what they own; a few lives of their sessions. */
+const plan = ({ quick }: Pick<Context, 'quick'>) => (quick ? { counts: [2], videos: 1_000, seconds: 5, evenOutMs: 5_000 } : { counts: [1, 2, 4, 8], videos: 8_000, seconds: 30, evenOutMs: 15_000 })
 
 export const pollersPart = part<PollersRow[]>({
   name: 'pollers', title: 'Growth in pollers',
   seconds(context) {
-    const { counts, seconds } = plan(context)
-    return counts.reduce((sum, pollers) => sum + seconds + 30 + pollers * 2, 0)
+    const { counts, seconds, evenOutMs } = plan(context)
+    return counts.reduce((sum, pollers) => sum + seconds + evenOutMs / 1000 + 10 + pollers * 2, 0)
   },
   async run(context) {
-    const { counts, videos, seconds } = plan(context)
+    const planned = plan(context)
     const rows: PollersRow[] = []
-    for (const pollers of counts) rows.push(await one(pollers, videos, seconds, (line) => context.say(`${pollers} pollers: ${line}`)))
+    for (const pollers of planned.counts) rows.push(await one(pollers, planned, (line) => context.say(`${pollers} pollers: ${line}`)))
     return rows
   },
   words: (rows) => table(['pollers', 'videos', 'CPU µs/poll of all pollers', 'of status and servers', 'polls/s', 'lease writes/s', 'largest share ÷ mean', 'claimed in s'], rows.map((row) => [

@@ -59,7 +59,7 @@ async function slowPostgres({ quick, say }: Context): Promise<SlowPostgres> {
   const manager = await nc.jetstreamManager()
   await untilOwned([poller], videos, say)
   await lab.begin()
-  await sleep(10_000)
+  await sleep(seconds * 1000)
 
   const watch = async (name: Phase['name'], until: (queue: number, second: number) => boolean): Promise<Phase> => {
     const late = await latenessBuckets(poller)
@@ -92,7 +92,7 @@ async function slowPostgres({ quick, say }: Context): Promise<SlowPostgres> {
 const plan = ({ quick }: Pick<Context, 'quick'>) => (quick ? { videos: 1_000, seconds: 5 } : { videos: 2_000, seconds: 30 })
 
 export const slowPostgresPart = part<SlowPostgres>({
-  name: 'slow-postgres', title: 'A slow Postgres', run: slowPostgres, seconds: (context) => 35 + plan(context).seconds * 3,
+  name: 'slow-postgres', title: 'A slow Postgres', light: true, run: slowPostgres, seconds: (context) => 25 + plan(context).seconds * 4,
   words({ videos, delayMs, phases, backAfterSeconds }) {
     const lines = phases.map((phase) => [
       phase.name, text(phase.seconds), `${text(phase.latenessP50Below)} / ${text(phase.latenessP99Below)}`, text(phase.queuedMost), text(phase.queuedAtEnd),

@@ -22,11 +22,11 @@ export interface Soak {
   slopes: Record<string, number>
 }
 
-const inFlight = 3_000
 const lifeMs = 60_000
 const readEveryMs = 60_000
 
-async function soak({ options: { minutes }, say }: Context): Promise<Soak> {
+async function soak({ quick, options: { minutes }, say }: Context): Promise<Soak> {
+  const inFlight = quick ? 500 : 3_000
   await using lab = await Lab.open()
   await using running = await startContestant(lab, 'reelkeeper')
   let ended = 0
@@ -62,7 +62,7 @@ async function soak({ options: { minutes }, say }: Context): Promise<Soak> {
 
 export const soakPart = part<Soak>({
   name: 'soak', title: 'Soak', run: soak, seconds: ({ options }) => 15 + options.minutes * 60,
-  words({ minutes, readings, slopes }) {
+  words({ minutes, inFlight, readings, slopes }) {
     const lines = Object.entries(slopes).map(([name, kb]) => [name, text(readings[Math.ceil(readings.length / 5)]?.heap[name], 1), text(readings.at(-1)?.heap[name], 1), text(kb, 1), text(readings.at(-1)?.rss[name])])
     return `${text(readings.at(-1)?.ended)} videos ended in ${text(minutes, 1)} minutes, about ${text(inFlight)} in flight.\n\n${table(['process', 'heap MB early', 'at the end', 'growth KB/minute', 'RSS MB'], lines)}`
   },

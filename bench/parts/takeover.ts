@@ -13,7 +13,7 @@ import type { NextPolls } from '../lib/provider.ts'
 import { endlessTasks } from '../lib/tasks.ts'
 
 const tasks = 200
-const settleMs = 15_000
+const settleMs = 8_000
 /** More than an interval: by then every task's poll is in hand. */
 const holdMs = 6_000
 
@@ -63,10 +63,10 @@ async function one(contestant: Contestant, capSeconds: number, say: (line: strin
   }
 }
 
-const capOf = ({ quick }: Pick<Context, 'quick'>) => (quick ? 15 : 120)
+const capOf = ({ quick }: Pick<Context, 'quick'>) => (quick ? 12 : 120)
 
 export const takeoverPart = part<TakeoverRow[]>({
-  name: 'takeover', title: 'Takeover after kill -9', seconds: (context) => 45 + capOf(context),
+  name: 'takeover', title: 'Takeover after kill -9', light: true, seconds: (context) => 40 + capOf(context),
   run(context) {
     const able = present((line) => context.warn(line), ['reelkeeper', 'bullmq', 'pg-boss', 'graphile-worker'])
     return Promise.all(able.map((contestant) => one(contestant, capOf(context), (line) => context.say(line))))
