@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { leave } from './lib/ending.ts'
+import { isLeaving, leave } from './lib/ending.ts'
 import type { Options, Part } from './lib/part.ts'
 import { parts } from './parts/all.ts'
 
@@ -45,13 +45,16 @@ function say(line: string): void {
 
 let failed = false
 async function run(part: Part): Promise<void> {
+  if (isLeaving()) return
   try {
     const found = await part.run({ quick, options, say: (line) => say(`${part.title.toLowerCase()}: ${line}`), warn: print })
+    if (isLeaving()) return // what it found is not whole
     const about = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, load: loadavg().map((one) => Number(one.toFixed(1))), quick }
     writeFileSync(`${results}/${part.name}.json`, `${JSON.stringify({ about, found }, null, 1)}\n`)
     if (part.picture) writeFileSync(`${results}/${part.name}.svg`, part.picture(found))
     print(`\n## ${part.title}\n\n${part.words(found)}`)
   } catch (err) {
+    if (isLeaving()) return
     failed = true
     print(`${part.title} failed: ${(err as Error).stack}`)
   }
@@ -62,6 +65,7 @@ interface Kept {
   about: { node: string; cpus: number; model: string; quick: boolean }
   found: unknown
 }
+if (isLeaving()) await new Promise(() => {}) // until the process ends
 const sections = parts.flatMap(({ name, title, words, picture }) => {
   const file = `${results}/${name}.json`
   if (!existsSync(file)) return []

@@ -54,7 +54,7 @@ export class Lab implements AsyncDisposable {
 
   /** Its services get these settings, too. */
   static open(settings: Record<string, string> = {}): Promise<Lab> {
-    return endsWithUs(Lab.#open(settings))
+    return endsWithUs(() => Lab.#open(settings))
   }
 
   static async #open(settings: Record<string, string>): Promise<Lab> {

@@ -4,10 +4,13 @@ import { mkdirSync } from 'node:fs'
 import { freePort } from '#libs/local/ports.ts'
 import { spawnServer, type LocalServer } from '#libs/local/server-process.ts'
 import { sleep } from '#libs/runtime/clock.ts'
+import { endsWithUs } from './ending.ts'
 
 export const hasRedis = (): boolean => spawnSync('redis-server', ['--version']).status === 0
 
-export async function startRedis(dir: string): Promise<LocalServer> {
+export const startRedis = (dir: string): Promise<LocalServer> => endsWithUs(() => start(dir))
+
+async function start(dir: string): Promise<LocalServer> {
   mkdirSync(dir)
   const port = await freePort()
   const server = spawnServer('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'], { url: '', port, stopSignal: 'SIGTERM' })

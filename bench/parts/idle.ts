@@ -19,7 +19,7 @@ const secondsOf = ({ quick }: Pick<Context, 'quick'>) => (quick ? 15 : 60)
 async function idle({ quick, say }: Context): Promise<Idle> {
   const seconds = secondsOf({ quick })
   say('starting everything')
-  await using system = await endsWithUs(Promise.resolve(new System()))
+  await using system = await endsWithUs(async () => new System())
   await system.start()
   const { databaseUrl, processes } = system.dev
   const ours = new URL(databaseUrl)

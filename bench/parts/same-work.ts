@@ -7,6 +7,7 @@
  */
 import { sleep } from '#libs/runtime/clock.ts'
 import { contestants, present, startContestant, type Contestant } from '../lib/contestants.ts'
+import { isLeaving } from '../lib/ending.ts'
 import { Lab } from '../lib/lab.ts'
 import { median, Sample, table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
@@ -150,6 +151,7 @@ async function sameWork(context: Context): Promise<SameWork> {
           found.rows.push(row)
           if (row.made < brokeBelow) found.broke.push({ contestant, videos, why: `made ${text(row.made * 100)} % of its polls` })
         } catch (err) {
+          if (isLeaving()) throw err
           found.broke.push({ contestant, videos, why: (err as Error).message.slice(0, 300) })
         }
       }

@@ -6,6 +6,7 @@
  */
 import { sleep } from '#libs/runtime/clock.ts'
 import { present, startContestant, type Contestant } from '../lib/contestants.ts'
+import { isLeaving } from '../lib/ending.ts'
 import { Lab } from '../lib/lab.ts'
 import { percentile, table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
@@ -67,9 +68,13 @@ const capOf = ({ quick }: Pick<Context, 'quick'>) => (quick ? 12 : 120)
 
 export const takeoverPart = part<TakeoverRow[]>({
   name: 'takeover', title: 'Takeover after kill -9', light: true, seconds: (context) => 40 + capOf(context),
-  run(context) {
+  async run(context) {
     const able = present((line) => context.warn(line), ['reelkeeper', 'bullmq', 'pg-boss', 'graphile-worker'])
-    return Promise.all(able.map((contestant) => one(contestant, capOf(context), (line) => context.say(line))))
+    const rows = await Promise.all(able.map((contestant) => one(contestant, capOf(context), (line) => context.say(line)).catch((err: unknown) => {
+      if (!isLeaving()) context.warn(`${contestant}: takeover not measured: ${(err as Error).message.slice(0, 300)}`)
+      return []
+    })))
+    return rows.flat()
   },
   words(rows) {
     const seconds = (ms: number | null, cap: number) => (ms === null ? `> ${cap}` : text(ms / 1000, 1))
