@@ -42,7 +42,7 @@ async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
   for (let i = 0; i < pairs; i++) {
     poller.child.kill('SIGCONT')
     await sleep(500)
-    const read = async () => [await poller.ask<number>('cpu'), await metric(healthPort, 'polls_total')] as const
+    const read = async () => [await poller.ask<number>('cpu'), (await lab.counts()).calls] as const
     const [cpu, polls] = await read()
     await sleep(turnMs)
     const [cpuAfter, pollsAfter] = await read()
