@@ -66,12 +66,17 @@ interface Kept {
   found: unknown
 }
 if (isLeaving()) await new Promise(() => {}) // until the process ends
-const sections = parts.flatMap(({ name, title, words, picture }) => {
+function section({ name, title, words, picture }: Part): string[] {
   const file = `${results}/${name}.json`
   if (!existsSync(file)) return []
-  const { about, found } = JSON.parse(readFileSync(file, 'utf8')) as Kept
-  return [`## ${title}\n\n${words(found)}\n\n${picture ? `![](${name}.svg)\n\n` : ''}(${name}.json: Node ${about.node}, ${about.cpus} × ${about.model}${about.quick ? ', short form' : ''})\n`]
-})
-writeFileSync(`${results}/results.md`, `# Results of the bench\n\n${sections.join('\n')}`)
+  try {
+    const { about, found } = JSON.parse(readFileSync(file, 'utf8')) as Kept
+    return [`## ${title}\n\n${words(found)}\n\n${picture ? `![](${name}.svg)\n\n` : ''}(${name}.json: Node ${about.node}, ${about.cpus} × ${about.model}${about.quick ? ', short form' : ''})\n`]
+  } catch (err) {
+    print(`${file} was kept by another form of the bench and is left out: ${(err as Error).message}`)
+    return []
+  }
+}
+writeFileSync(`${results}/results.md`, `# Results of the bench\n\n${parts.flatMap(section).join('\n')}`)
 print(`\n${clock(performance.now() / 1000)} in all; kept in ${results}`)
 await leave(failed ? 1 : 0)
