@@ -1,60 +1,82 @@
 /**
- * `npm run bench [-- --quick] [-- --only limit,same-work,growth]`: all parts one after another, each with servers of its own on loopback. Writes
- * bench/results/<part>.json, and of the same work a table and a picture. The peers are installed once into bench/peers.
+ * `npm run bench [-- --quick] [-- --only same-work,soak] [-- --videos 1000,10000] [-- --runs 5] [-- --minutes 30]`: all parts one after another, each with
+ * servers of its own on loopback. `--quick` measures a little of everything but the soak and ends within five minutes; ratios to be quoted come from `--runs 5` or more. Keeps
+ * bench/results/<part>.json, of the same work a picture, and in results.md the tables of all that is kept.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { sameWorkPicture, sameWorkTable } from './lib/report.ts'
-import { growth } from './parts/growth.ts'
-import { limitOfPoller } from './parts/limit-poller.ts'
-import { limitOfStatus } from './parts/limit-status.ts'
-import { contestants, sameWork, type SameWorkRow } from './parts/same-work.ts'
+import { isLeaving, leave } from './lib/ending.ts'
+import type { Options, Part } from './lib/part.ts'
+import { parts } from './parts/all.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: 'limit,same-work,growth' } } })
-const parts = values.only.split(',')
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, videos: { type: 'string' }, runs: { type: 'string', default: '1' }, minutes: { type: 'string', default: '30' } } })
 const { quick } = values
+const options: Options = { videos: values.videos?.split(',').map(Number) ?? [], runs: Number(values.runs), minutes: Number(values.minutes) }
+const wanted = values.only?.split(',')
+const unknown = wanted?.filter((name) => !parts.some((part) => part.name === name)) ?? []
+if (unknown.length) {
+  process.stderr.write(`no part ${unknown.join(', ')}; there are ${parts.map((part) => part.name).join(', ')}\n`)
+  process.exit(2)
+}
+const chosen = parts.filter((part) => (wanted ? wanted.includes(part.name) : !quick || part.name !== 'soak'))
+
 const results = fileURLToPath(new URL('results', import.meta.url))
-const peers = fileURLToPath(new URL('peers', import.meta.url))
 mkdirSync(results, { recursive: true })
+const isTerminal = process.stderr.isTTY
+const print = (line: string) => void process.stdout.write(`${isTerminal ? '\r\u001b[K' : ''}${line}\n`)
+const clock = (seconds: number) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
+const light = quick ? chosen.filter((part) => part.light) : []
+/** One after another; in the short form the light ones together at the end. */
+const groups = [...chosen.filter((part) => !light.includes(part)).map((part) => [part]), light]
+const total = groups.reduce((sum, group) => sum + Math.max(0, ...group.map((part) => part.seconds({ quick, options }))), 0)
 
-const status = (line: string) => void (process.stderr.isTTY ? process.stderr.write(`\r\u001b[K${line.slice(0, 150)}`) : process.stderr.write(`${line}\n`))
-const say = (line: string) => void process.stdout.write(`${process.stderr.isTTY ? '\r\u001b[K' : ''}${line}\n`)
-const about = () => ({ node: process.version, cpus: cpus().length, model: cpus()[0]?.model, load: loadavg().map((one) => Number(one.toFixed(1))), quick })
-const keep = (name: string, found: unknown) => writeFileSync(`${results}/${name}.json`, `${JSON.stringify({ about: about(), found }, null, 1)}\n`)
-
-if (parts.includes('limit')) {
-  const poller = await limitOfPoller({ pairs: quick ? 3 : 7, say: (line) => status(`limit of polling: ${line}`) })
-  keep('limit-poller', poller)
-  say(`poller against bare GETs: ${poller.medianRatio.toFixed(2)} × the CPU per poll (bar: 2.5)`)
-  const writer = await limitOfStatus({ pairs: quick ? 3 : 7, say: (line) => status(`limit of recording: ${line}`) })
-  keep('limit-status', writer)
-  say(`status against bare statements, rows per CPU second: progress ${(writer.progressShare * 100).toFixed(0)} % of update + insert, sign of life ${(writer.signOfLifeShare * 100).toFixed(0)} % of the update (bar: 80 %)`)
+/** Where there is no terminal, a line at most so often. */
+const lineEveryMs = 5_000
+let saidAt = -Infinity
+function say(line: string): void {
+  const now = performance.now()
+  if (!isTerminal && now - saidAt < lineEveryMs) return
+  saidAt = now
+  const full = `[${clock(now / 1000)} of about ${clock(total)}] ${line}`
+  process.stderr.write(isTerminal ? `\r\u001b[K${full.slice(0, process.stderr.columns - 1)}` : `${full}\n`)
 }
 
-if (parts.includes('same-work')) {
-  if (!existsSync(`${peers}/node_modules`)) spawnSync('npm', ['ci', '--no-fund', '--no-audit'], { cwd: peers, stdio: 'inherit' })
-  const rows: SameWorkRow[] = []
-  for (const videos of quick ? [1_000] : [100, 1_000, 10_000]) {
-    for (const contestant of contestants) {
-      try {
-        rows.push(await sameWork({ contestant, videos, seconds: quick ? 10 : 30, say: (line) => status(`${contestant}, ${videos} videos: ${line}`) }))
-      } catch (err) {
-        say(`${contestant} with ${videos} videos: broke (${(err as Error).message.slice(0, 200)})`)
-      }
-      keep('same-work', rows)
-    }
+let failed = false
+async function run(part: Part): Promise<void> {
+  if (isLeaving()) return
+  try {
+    const found = await part.run({ quick, options, say: (line) => say(`${part.title.toLowerCase()}: ${line}`), warn: print })
+    if (isLeaving()) return // what it found is not whole
+    const about = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, load: loadavg().map((one) => Number(one.toFixed(1))), quick }
+    writeFileSync(`${results}/${part.name}.json`, `${JSON.stringify({ about, found }, null, 1)}\n`)
+    if (part.picture) writeFileSync(`${results}/${part.name}.svg`, part.picture(found))
+    print(`\n## ${part.title}\n\n${part.words(found)}`)
+  } catch (err) {
+    if (isLeaving()) return
+    failed = true
+    print(`${part.title} failed: ${(err as Error).stack}`)
   }
-  writeFileSync(`${results}/same-work.md`, `${sameWorkTable(rows)}\n`)
-  writeFileSync(`${results}/same-work.svg`, sameWorkPicture(rows))
-  say(sameWorkTable(rows))
 }
+for (const group of groups) await Promise.all(group.map(run))
 
-if (parts.includes('growth')) {
-  const rows = await growth({ counts: quick ? [1_000] : [1_000, 10_000, 100_000], seconds: quick ? 10 : 30, say: status })
-  keep('growth', rows)
-  for (const row of rows) say(JSON.stringify(row))
+interface Kept {
+  about: { node: string; cpus: number; model: string; quick: boolean }
+  found: unknown
 }
-process.exit(0)
+if (isLeaving()) await new Promise(() => {}) // until the process ends
+function section({ name, title, words, picture }: Part): string[] {
+  const file = `${results}/${name}.json`
+  if (!existsSync(file)) return []
+  try {
+    const { about, found } = JSON.parse(readFileSync(file, 'utf8')) as Kept
+    return [`## ${title}\n\n${words(found)}\n\n${picture ? `![](${name}.svg)\n\n` : ''}(${name}.json: Node ${about.node}, ${about.cpus} × ${about.model}${about.quick ? ', short form' : ''})\n`]
+  } catch (err) {
+    print(`${file} was kept by another form of the bench and is left out: ${(err as Error).message}`)
+    return []
+  }
+}
+writeFileSync(`${results}/results.md`, `# Results of the bench\n\n${parts.flatMap(section).join('\n')}`)
+print(`\n${clock(performance.now() / 1000)} in all; kept in ${results}`)
+await leave(failed ? 1 : 0)

@@ -10,23 +10,23 @@ import type { LocalServer } from '#libs/local/server-process.ts'
 import { encrypt } from '#libs/runtime/secrets.ts'
 import { seedDemo, type Demo } from '#libs/store/demo.ts'
 import { migrate } from '#libs/store/migrate.ts'
+import { endsWithUs } from './ending.ts'
 import { cpuOfTree, Worker } from './processes.ts'
-import { taskId } from './provider.ts'
+import type { Counts } from './provider.ts'
 
 const key = Buffer.alloc(32, 7)
+const mostAtOnce = 10_000
 
-/** How the tasks of a measurement go: ending evenly between two instants, progress told in steps of so many per cent, all of one length. */
-export interface Tasks {
-  count: number
-  /** Seconds from now. */
-  endFrom: number
-  endTo: number
-  step: number
-}
-
-export const taskOf = ({ count, endFrom, endTo, step }: Tasks, now: number, n: number): string => {
-  const endsAt = now + 1000 * (endFrom + ((endTo - endFrom) * n) / count)
-  return taskId(endsAt - 1000 * Math.max(1, endTo - endFrom), endsAt, step, n)
+interface Parts {
+  dir: string
+  postgres: LocalServer
+  nats: LocalServer
+  provider: Worker
+  providerUrl: string
+  pool: pg.Pool
+  demo: Demo
+  settings: Record<string, string>
+  ending: AsyncDisposableStack
 }
 
 export class Lab implements AsyncDisposable {
@@ -37,8 +37,10 @@ export class Lab implements AsyncDisposable {
   readonly providerUrl: string
   readonly pool: pg.Pool
   readonly demo: Demo
+  readonly #settings: Record<string, string>
+  readonly #ending: AsyncDisposableStack
 
-  private constructor(parts: Pick<Lab, 'dir' | 'postgres' | 'nats' | 'provider' | 'providerUrl' | 'pool' | 'demo'>) {
+  private constructor(parts: Parts) {
     this.dir = parts.dir
     this.postgres = parts.postgres
     this.nats = parts.nats
@@ -46,27 +48,37 @@ export class Lab implements AsyncDisposable {
     this.providerUrl = parts.providerUrl
     this.pool = parts.pool
     this.demo = parts.demo
+    this.#settings = parts.settings
+    this.#ending = parts.ending
   }
 
-  static async open(): Promise<Lab> {
+  /** Its services get these settings, too. */
+  static open(settings: Record<string, string> = {}): Promise<Lab> {
+    return endsWithUs(() => Lab.#open(settings))
+  }
+
+  static async #open(settings: Record<string, string>): Promise<Lab> {
+    await using starting = new AsyncDisposableStack()
     const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bench-'))
+    starting.defer(() => rmSync(dir, { recursive: true, force: true }))
     chmodSync(dir, 0o755)
-    const postgres = await startPostgres({ dir: join(dir, 'postgres') })
+    const postgres = starting.use(await startPostgres({ dir: join(dir, 'postgres') }))
     await migrate(postgres.url)
-    const nats = await startNats({ dir: join(dir, 'nats') })
+    const nats = starting.use(await startNats({ dir: join(dir, 'nats') }))
     const demo = await seedDemo(postgres.url, `rk_bench_${'x'.repeat(40)}`)
     const port = await freePort()
-    const provider = await new Worker('provider.ts', { PROVIDER_PORT: String(port) }).ready()
-    const lab = new Lab({ dir, postgres, nats, provider, providerUrl: `http://127.0.0.1:${port}`, pool: new pg.Pool({ connectionString: postgres.url, max: 3 }), demo })
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void lab[Symbol.asyncDispose]().finally(() => process.exit(130)))
-    return lab
+    const provider = starting.use(await new Worker('provider.ts', { PROVIDER_PORT: String(port) }).ready())
+    const pool = new pg.Pool({ connectionString: postgres.url, max: 3 })
+    pool.on('error', () => {}) // a server that is stopped ends idle connections
+    starting.defer(() => pool.end())
+    return new Lab({ dir, postgres, nats, provider, providerUrl: `http://127.0.0.1:${port}`, pool, demo, settings, ending: starting.move() })
   }
 
   /** The settings of our services. */
   env(more: Record<string, string> = {}): Record<string, string> {
     return {
       DATABASE_URL: this.postgres.url, NATS_URL: this.nats.url, KEY_ENCRYPTION_KEY: key.toString('base64'), HEALTH_HOST: '127.0.0.1',
-      TOAPIS_BASE_URL: `${this.providerUrl}/v1`, TOAPIS_API_KEY: 'sk-bench', QUERY_PER_SECOND: '1000000', QUERY_BURST: '1000000', ...more,
+      TOAPIS_BASE_URL: `${this.providerUrl}/v1`, TOAPIS_API_KEY: 'sk-bench', QUERY_PER_SECOND: '1000000', QUERY_BURST: '1000000', ...this.#settings, ...more,
     }
   }
 
@@ -74,13 +86,23 @@ export class Lab implements AsyncDisposable {
     return new Worker('service.ts', this.env({ POLLER_NAME: name, ...more }), [name]).ready()
   }
 
-  /** Videos whose tasks run at the provider already; what the reconciler finds and hands to the pollers. Their ids. */
-  async addVideos(tasks: Tasks): Promise<string[]> {
-    const now = Date.now()
-    return this.addVideosFor(Array.from({ length: tasks.count }, (_, n) => taskOf(tasks, now, n)))
+  /** Starts the clock of the tasks; when that was, in ms of the Unix epoch. */
+  begin(): Promise<number> {
+    return this.provider.ask<number>('begin')
   }
 
-  async addVideosFor(tasks: string[]): Promise<string[]> {
+  counts(): Promise<Counts> {
+    return this.provider.ask<Counts>('counts')
+  }
+
+  /** Videos whose tasks run at the provider already; what the reconciler finds and hands to the pollers. Their ids. */
+  async addVideos(tasks: string[]): Promise<string[]> {
+    const ids: string[] = []
+    for (let from = 0; from < tasks.length; from += mostAtOnce) ids.push(...(await this.#addSome(tasks.slice(from, from + mostAtOnce))))
+    return ids
+  }
+
+  async #addSome(tasks: string[]): Promise<string[]> {
     const ciphers = tasks.map(() => encrypt('sk-bench', [key]))
     const { userId, projectId, scriptId, sceneIds } = this.demo
     const { rows } = await this.pool.query<{ id: string }>(
@@ -92,27 +114,15 @@ export class Lab implements AsyncDisposable {
     return rows.map((row) => row.id)
   }
 
-  async providerCalls(): Promise<number> {
-    return Number(await (await fetch(`${this.providerUrl}/calls`)).text())
-  }
-
-  /** CPU of the servers, in ms; their rows and transactions written. */
+  /** CPU of the servers, in ms. Transactions that wrote, exactly; and rows written, which Postgres learns of up to 12 s late from a connection that falls idle. */
   async servers(): Promise<{ postgresMs: number; natsMs: number; rows: number; transactions: number }> {
-    const { rows } = await this.pool.query<{ written: string; commits: string }>(
-      'SELECT pg_stat_clear_snapshot(), tup_inserted + tup_updated + tup_deleted AS written, xact_commit AS commits FROM pg_stat_database WHERE datname = current_database()')
-    return { postgresMs: cpuOfTree(this.postgres.pid), natsMs: cpuOfTree(this.nats.pid), rows: Number(rows[0]!.written), transactions: Number(rows[0]!.commits) }
+    const { rows } = await this.pool.query<{ rows: string; transactions: string }>(
+      'SELECT tup_inserted + tup_updated + tup_deleted AS rows, pg_snapshot_xmax(pg_current_snapshot()) AS transactions FROM pg_stat_database WHERE datname = current_database()')
+    return { postgresMs: cpuOfTree(this.postgres.pid), natsMs: cpuOfTree(this.nats.pid), rows: Number(rows[0]!.rows), transactions: Number(rows[0]!.transactions) }
   }
 
-  async clear(): Promise<void> {
-    await this.pool.query('TRUNCATE "Timeline", "Submission", "SceneVideo" CASCADE')
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.provider[Symbol.asyncDispose]()
-    await this.pool.end()
-    await this.nats.stop()
-    await this.postgres.stop()
-    rmSync(this.dir, { recursive: true, force: true })
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#ending.disposeAsync()
   }
 }
 

@@ -1,6 +1,11 @@
 /** Our services around a lab: status, any number of pollers, the reconciler, and what can be read off them. */
+import { connect } from 'nats'
 import { freePort } from '#libs/local/ports.ts'
+import { connectBus } from '#libs/bus/connect.ts'
+import { publishWork } from '#libs/bus/work.ts'
 import { sleep } from '#libs/runtime/clock.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { pollWorkSubject } from '#libs/scene-video/messages.ts'
 import { metric, type Lab } from './lab.ts'
 import type { Worker } from './processes.ts'
 
@@ -15,7 +20,6 @@ export async function startPoller(lab: Lab, name: string, more: Record<string, s
 }
 
 export const owned = (poller: Poller) => metric(poller.healthPort, 'owned_videos')
-export const polls = (poller: Poller) => metric(poller.healthPort, 'polls_total')
 
 export async function untilOwned(pollers: Poller[], count: number, say: (line: string) => void = () => {}, timeoutMs = 300_000): Promise<void> {
   const end = performance.now() + timeoutMs
@@ -40,4 +44,31 @@ export function latenessBelow(share: number, before: Map<number, number>, after:
   const total = after.get(Infinity)! - (before.get(Infinity) ?? 0)
   for (const [bound, count] of after) if (count - (before.get(bound) ?? 0) >= share * total) return bound * 1000
   return Infinity
+}
+
+/** Counts what is written to the bucket of the leases, until stopped. */
+export async function leaseWrites(lab: Lab): Promise<{ stop(): Promise<number> }> {
+  const nc = await connect({ servers: lab.nats.url })
+  let count = 0
+  nc.subscribe('$KV.OWNERSHIP.>', { callback: () => count++ })
+  await nc.flush()
+  return {
+    async stop() {
+      await nc.close()
+      return count
+    },
+  }
+}
+
+/** Adds videos as submit does: the rows, and for each work for whichever poller takes it. */
+export async function openSubmitter(lab: Lab): Promise<{ submit(tasks: string[]): Promise<void> } & AsyncDisposable> {
+  const bus = await connectBus({ url: lab.nats.url, name: 'bench', log: createLogger('bench', 'silent') })
+  const atOnce = 500
+  return {
+    async submit(tasks) {
+      const ids = await lab.addVideos(tasks)
+      for (let from = 0; from < ids.length; from += atOnce) await Promise.all(ids.slice(from, from + atOnce).map((id) => publishWork(bus, pollWorkSubject(id), { id })))
+    },
+    [Symbol.asyncDispose]: () => bus.drain(),
+  }
 }

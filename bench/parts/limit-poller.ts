@@ -2,46 +2,62 @@
  * The limit of polling: CPU of one of our pollers per poll of a task that has not changed, against a bare loop of undici GETs on the same
  * server, turn by turn in one run. Both work at full speed: the poller has more to do than it can.
  */
-import { setTimeout as wait } from 'node:timers/promises'
-import { Worker } from '../lib/processes.ts'
-import { Lab, metric } from '../lib/lab.ts'
-import { median } from '../lib/numbers.ts'
 import { freePort } from '#libs/local/ports.ts'
-import { taskId } from '../lib/provider.ts'
+import { sleep } from '#libs/runtime/clock.ts'
+import { Lab, metric } from '../lib/lab.ts'
+import { median, text } from '../lib/numbers.ts'
+import { part, type Context } from '../lib/part.ts'
+import { Worker } from '../lib/processes.ts'
+import { endlessTasks } from '../lib/tasks.ts'
 
+export interface LimitOfPoller {
+  /** Microseconds of CPU per poll or GET, pair by pair. */
+  oursUs: number[]
+  bareUs: number[]
+  ratios: number[]
+  medianRatio: number
+}
 
+const videos = 2_000
+const turnMs = 4_000
+const getsPerTurn = 40_000
 
-export async function limitOfPoller({ pairs, say, videos = 2_000 }: { pairs: number; say: (line: string) => void; videos?: number }) {
+async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
+  const pairs = quick ? 3 : 7
   await using lab = await Lab.open()
   const healthPort = await freePort()
-  const hour = 3_600
-  await lab.addVideos({ count: videos, endFrom: hour, endTo: hour, step: 100 })
+  const tasks = endlessTasks(videos)
+  await lab.addVideos(tasks)
   await using services = new AsyncDisposableStack()
   services.use(await lab.service('status'))
   await using poller = await lab.service('poller', { POLL_INTERVAL_MS: '10', POLL_CONCURRENCY: '64', HEALTH_PORT: String(healthPort) })
   services.use(await lab.service('reconciler'))
-  while ((await metric(healthPort, 'owned_videos')) < videos) await wait(200)
+  while ((await metric(healthPort, 'owned_videos')) < videos) await sleep(200)
   await using bare = await new Worker('bare-gets.ts', {}).ready()
-  const now = Date.now()
-  const ids = Array.from({ length: videos }, (_, n) => taskId(now, now + hour * 1000, 100, n))
-  const gets = (total: number) => bare.ask<number>('gets', { url: lab.providerUrl, ids, total, concurrency: 64 })
+  const gets = (total: number) => bare.ask<number>('gets', { url: lab.providerUrl, ids: tasks, total, concurrency: 64 })
   await gets(10_000)
-  await wait(2_000)
+  await sleep(2_000)
   const ours: number[] = []
   const floor: number[] = []
   for (let i = 0; i < pairs; i++) {
     poller.child.kill('SIGCONT')
-    await wait(500)
-    const [cpu, polls] = [await poller.ask<number>('cpu'), await metric(healthPort, 'polls_total')]
-    await wait(4_000)
-    const [cpuAfter, pollsAfter] = [await poller.ask<number>('cpu'), await metric(healthPort, 'polls_total')]
+    await sleep(500)
+    const read = async () => [await poller.ask<number>('cpu'), (await lab.counts()).calls] as const
+    const [cpu, polls] = await read()
+    await sleep(turnMs)
+    const [cpuAfter, pollsAfter] = await read()
     poller.child.kill('SIGSTOP')
     ours.push(((cpuAfter - cpu) * 1000) / (pollsAfter - polls))
-    floor.push(await gets(40_000))
-    say(`pair ${i + 1}/${pairs}: ours ${ours[i]!.toFixed(1)} µs a poll (${Math.round((pollsAfter - polls) / 4)}/s), bare GET ${floor[i]!.toFixed(1)} µs, ratio ${(ours[i]! / floor[i]!).toFixed(2)}`)
+    floor.push(await gets(getsPerTurn))
+    say(`pair ${i + 1}/${pairs}: ours ${text(ours[i], 1)} µs a poll (${text(((pollsAfter - polls) * 1000) / turnMs)}/s), bare GET ${text(floor[i], 1)} µs, ratio ${text(ours[i]! / floor[i]!, 2)}`)
   }
   poller.child.kill('SIGCONT')
-  return { oursUs: ours, bareUs: floor, ratios: ours.map((us, i) => us / floor[i]!), medianRatio: median(ours.map((us, i) => us / floor[i]!)) }
+  const ratios = ours.map((us, i) => us / floor[i]!)
+  return { oursUs: ours, bareUs: floor, ratios, medianRatio: median(ratios) }
 }
 
-if (import.meta.main) console.log(await limitOfPoller({ pairs: Number(process.argv[2] ?? 5), say: console.log }))
+export const limitPollerPart = part<LimitOfPoller>({
+  name: 'limit-poller', title: 'The limit of polling', run: limitOfPoller,
+  seconds: ({ quick }) => 15 + (quick ? 3 : 7) * 7,
+  words: ({ oursUs, bareUs, medianRatio }) => `CPU per poll ${text(median(oursUs), 1)} µs, of a bare GET ${text(median(bareUs), 1)} µs: × ${text(medianRatio, 2)} (median of ${oursUs.length} pairs; bar: 2.5).`,
+})

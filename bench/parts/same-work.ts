@@ -2,176 +2,207 @@
  * The same work, done in different ways: so many videos in flight, each polled every 5 s until the provider says done, what changed recorded in
  * Postgres, a subscriber told of each end. Each contestant alone, with servers of its own, for the same time. A video takes five minutes and tells its
  * progress in steps of 10 %; the videos are of all ages, so that as many end in a second as would where as many come.
+ *
+ * The tasks' clock starts when every video has been loaded and polled at least once; then comes a time to settle, then the window. Polls are counted by the provider.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { connect } from 'nats'
-import pg from 'pg'
-import { freePort } from '#libs/local/ports.ts'
-import { spawnServer, type LocalServer } from '#libs/local/server-process.ts'
 import { sleep } from '#libs/runtime/clock.ts'
-import { Sample } from '../lib/answering.ts'
-import { Lab, taskOf, type Tasks } from '../lib/lab.ts'
-import { latenessBelow, latenessBuckets, polls, startPoller, untilOwned } from '../lib/ours.ts'
-import { cpuOfTree, rssOf, Worker } from '../lib/processes.ts'
-import { endOf } from '../lib/provider.ts'
+import { contestants, present, startContestant, type Contestant } from '../lib/contestants.ts'
+import { isLeaving } from '../lib/ending.ts'
+import { Lab } from '../lib/lab.ts'
+import { median, Sample, table, text } from '../lib/numbers.ts'
+import { part, type Context } from '../lib/part.ts'
+import { cpuOfTree, rssOf } from '../lib/processes.ts'
+import { bars } from '../lib/picture.ts'
+import { parseTask, tasksOfAllAges } from '../lib/tasks.ts'
 
-export const contestants = ['reelkeeper', 'original', 'bullmq', 'pg-boss', 'graphile-worker'] as const
-export type Contestant = (typeof contestants)[number]
+const intervalMs = 5_000
+const lifeMs = 300_000
+/** After so long Postgres has counted every row written before. */
+const rowsKnownAfterMs = 12_000
+/** Fewer of the polls that were due: it cannot keep up. */
+const brokeBelow = 0.9
 
 export interface SameWorkRow {
   contestant: Contestant
   videos: number
+  run: number
+  /** Calls counted by the provider, and their share of those that were due. */
   polls: number
-  /** Of the polls that should have been made. */
   made: number
+  changesPerPoll: number
+  /** Microseconds of CPU, user and system. */
   cpuUsPerPoll: number
-  /** Ours: the poller's part of it. */
-  ofIt?: Record<string, number>
   serverUsPerPoll: number
+  ofIt: Record<string, number>
+  /** Bytes above what its processes held before any video was loaded, the heap after a forced collection; not what Postgres, NATS or Redis hold. */
+  heapPerVideo: number
   rssPerVideo: number
+  /** Milliseconds. */
   latenessP50: number
   latenessP99: number
+  loopP99: number
+  /** Ends in the window, and how many of them a subscriber was told of, how long after the end at the provider in ms. */
+  ends: number
+  told: number
   toldP50: number
   toldP99: number
-  told: number
-  rows: number
+  /** Written in Postgres; rows are not told where the time to settle was too short to know them. */
+  rows: number | null
   transactions: number
 }
 
-/** One contestant at work: what the measurement needs of it. */
-interface Running extends AsyncDisposable {
-  workers: Worker[]
-  servers: { pid: number }[]
-  load(tasks: Tasks): Promise<void>
-  polls(): Promise<number>
-  resetLateness(): Promise<unknown>
-  lateness(): Promise<{ p50: number; p99: number }>
-  onEnd(listener: (taskId: string) => void): Promise<void>
+/** Why a contestant has no row, or no larger one. */
+interface Broke {
+  contestant: Contestant
+  videos: number
+  why: string
 }
 
-const file = (contestant: Contestant) => (contestant === 'original' ? 'original.ts' : `../peers/${contestant}.ts`)
+export interface SameWork {
+  seconds: number
+  rows: SameWorkRow[]
+  broke: Broke[]
+}
 
-const lifeSeconds = 300
-
-export async function sameWork({ contestant, videos, seconds, say }: { contestant: Contestant; videos: number; seconds: number; say: (line: string) => void }): Promise<SameWorkRow> {
+async function measure(contestant: Contestant, videos: number, run: number, { seconds, settleMs }: { seconds: number; settleMs: number }, say: (line: string) => void): Promise<SameWorkRow> {
   await using lab = await Lab.open()
-  await using running = contestant === 'reelkeeper' ? await ours(lab, say) : await peer(lab, contestant)
-  const rssBefore = running.workers.reduce((sum, worker) => sum + rssOf(worker.pid), 0)
-  const told = new Sample()
-  await running.onEnd((id) => told.add(Date.now() - endOf(id)))
-  const settleSeconds = 20 + videos / 500
+  await using running = await startContestant(lab, contestant)
+  const memory = async () => {
+    const vitals = await Promise.all(running.workers.map((worker) => worker.vitals()))
+    return { heap: vitals.reduce((sum, one) => sum + one.heapUsed, 0), rss: running.workers.reduce((sum, { pid }) => sum + rssOf(pid), 0), loopP99: vitals[0]!.loopP99 }
+  }
+  const empty = await memory()
+  let beganAt = Infinity
+  const ends: { at: number; after: number }[] = []
+  await running.onEnd((id) => {
+    const at = beganAt + parseTask(id).endsAt
+    ends.push({ at, after: Date.now() - at })
+  })
   say('loading')
-  await running.load({ count: videos, endFrom: settleSeconds, endTo: settleSeconds + lifeSeconds, step: 10 })
-  await sleep(10_000) // first polls, warm code
+  await running.load(tasksOfAllAges({ count: videos, lifeMs, step: 10 }))
+  await untilSeen(lab, videos, say)
+  await memory() // the event loop's delay counts from here
+  beganAt = await lab.begin()
+  say('settling')
+  await sleep(settleMs)
+
   await running.resetLateness()
-  const cpu = (pids: { pid: number }[]) => pids.reduce((sum, { pid }) => sum + cpuOfTree(pid), 0)
-  const read = async () => ({ own: cpu(running.workers), each: running.workers.map((one) => cpuOfTree(one.pid)), servers: cpu(running.servers), polls: await running.polls(), ...(await lab.servers()) })
+  const read = async () => ({
+    ...(await lab.counts()), ...(await lab.servers()), at: Date.now(),
+    own: running.workers.map(({ pid }) => cpuOfTree(pid)), servers: Object.values(running.servers).map(cpuOfTree),
+  })
   const before = await read()
-  const from = performance.now()
   for (let left = seconds; left > 0; left -= 5) {
     say(`measuring, ${left} s left`)
     await sleep(Math.min(5, left) * 1000)
   }
   const after = await read()
-  const took = performance.now() - from
-  const count = after.polls - before.polls
   const late = await running.lateness()
-  const ends = told.take()
-  const inFlight = videos - ends.count / 2
+  const full = await memory()
+  say('waiting for the last to be told')
+  await sleep(intervalMs * 1.2)
+
+  const polls = after.calls - before.calls
+  const inFlight = videos * (1 - ((before.at + after.at) / 2 - beganAt) / lifeMs)
+  const us = (now: number, then: number) => ((now - then) * 1000) / polls
+  const own = running.workers.map((worker, i) => [worker.name, us(after.own[i]!, before.own[i]!)] as const)
+  const servers = Object.keys(running.servers).map((name, i) => [name, us(after.servers[i]!, before.servers[i]!)] as const)
+  const told = new Sample()
+  for (const { at, after: ms } of ends) if (at >= before.at && at < after.at) told.add(ms)
+  const { count, p50, p99 } = told.take()
   return {
-    contestant, videos, polls: count, made: count / ((inFlight * took) / 5_000), rssPerVideo: (running.workers.reduce((sum, worker) => sum + rssOf(worker.pid), 0) - rssBefore) / videos,
-    ofIt: Object.fromEntries(after.each.map((ms, i) => [running.workers[i]!.name, ((ms - before.each[i]!) * 1000) / count])),
-    cpuUsPerPoll: ((after.own - before.own) * 1000) / count, serverUsPerPoll: ((after.servers - before.servers) * 1000) / count,
-    latenessP50: late.p50, latenessP99: late.p99, told: ends.count, toldP50: ends.p50, toldP99: ends.p99,
-    rows: after.rows - before.rows, transactions: after.transactions - before.transactions,
+    contestant, videos, run, polls, made: polls / ((inFlight * (after.at - before.at)) / intervalMs), changesPerPoll: (after.changes - before.changes) / polls,
+    cpuUsPerPoll: own.reduce((sum, [, one]) => sum + one, 0), serverUsPerPoll: servers.reduce((sum, [, one]) => sum + one, 0), ofIt: Object.fromEntries([...own, ...servers]),
+    heapPerVideo: (full.heap - empty.heap) / videos, rssPerVideo: (full.rss - empty.rss) / videos, loopP99: full.loopP99,
+    latenessP50: late.p50, latenessP99: late.p99, ends: Math.round((videos * (after.at - before.at)) / lifeMs), told: count, toldP50: p50, toldP99: p99,
+    rows: settleMs < rowsKnownAfterMs ? null : after.rows - before.rows, transactions: after.transactions - before.transactions,
   }
 }
 
-async function ours(lab: Lab, say: (line: string) => void): Promise<Running> {
-  const stack = new AsyncDisposableStack()
-  const status = await lab.service('status')
-  const poller = await startPoller(lab, 'poller-1')
-  stack.use(status)
-  stack.use(poller.worker)
-  const workers = [status, poller.worker]
-  let buckets = new Map<number, number>()
-  return {
-    workers, servers: [lab.postgres, lab.nats],
-    async load(tasks) {
-      for (let done = 0; done < tasks.count; done += 10_000) await lab.addVideos({ ...tasks, count: Math.min(10_000, tasks.count - done) })
-      const reconciler = await lab.service('reconciler')
-      stack.use(reconciler)
-      workers.push(reconciler)
-      await untilOwned([poller], tasks.count * 0.98, say)
-    },
-    polls: () => polls(poller),
-    async resetLateness() {
-      buckets = await latenessBuckets(poller)
-    },
-    async lateness() {
-      const now = await latenessBuckets(poller)
-      return { p50: latenessBelow(0.5, buckets, now), p99: latenessBelow(0.99, buckets, now) }
-    },
-    async onEnd(listener) {
-      const nc = await connect({ servers: lab.nats.url })
-      stack.defer(() => nc.close())
-      nc.subscribe('video.completed', { callback: (_, message) => listener(message.json<{ taskId: string }>().taskId) })
-      await nc.flush()
-    },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+/** @throws when not all are polled in a time in which they could be */
+async function untilSeen(lab: Lab, videos: number, say: (line: string) => void): Promise<void> {
+  const end = performance.now() + 60_000 + videos * 5
+  for (;;) {
+    const { seen } = await lab.counts()
+    say(`${seen}/${videos} polled once`)
+    if (seen >= videos) return
+    if (performance.now() > end) throw new Error(`only ${seen} of ${videos} were ever polled`)
+    await sleep(200)
   }
 }
 
-async function peer(lab: Lab, contestant: Contestant): Promise<Running> {
-  await using building = new AsyncDisposableStack()
-  const servers: { pid: number }[] = [lab.postgres]
-  const env: Record<string, string> = { DATABASE_URL: lab.postgres.url, PROVIDER_URL: lab.providerUrl, INTERVAL_MS: '5000' }
-  await lab.pool.query('CREATE TABLE bench_task (id text PRIMARY KEY, status text, progress int, updated_at timestamptz)')
-  if (contestant === 'bullmq') {
-    const redis = await startRedis(join(lab.dir, 'redis'))
-    building.use(redis)
-    servers.push(redis)
-    env['REDIS_PORT'] = String(redis.port)
+const plan = ({ quick, options: { videos, runs } }: Pick<Context, 'quick' | 'options'>) =>
+  ({ counts: videos.length ? videos : quick ? [1_000] : [100, 1_000, 10_000, 20_000, 40_000], runs, seconds: quick ? 5 : 30, settleMs: quick ? 5_000 : rowsKnownAfterMs })
+
+const order = <T>(items: readonly T[], run: number): T[] => (run % 2 ? [...items].toReversed() : [...items])
+
+async function sameWork(context: Context): Promise<SameWork> {
+  const planned = plan(context)
+  const { counts, runs, seconds } = planned
+  const found: SameWork = { seconds, rows: [], broke: [] }
+  const able = present((line) => context.warn(line))
+  for (const videos of counts) {
+    for (let run = 0; run < runs; run++) {
+      for (const contestant of order(able, run)) {
+        if (found.broke.some((one) => one.contestant === contestant && one.videos < videos)) continue
+        const say = (line: string) => context.say(`${contestant}, ${text(videos)} videos${runs > 1 ? `, run ${run + 1}/${runs}` : ''}: ${line}`)
+        try {
+          const row = await measure(contestant, videos, run, planned, say)
+          found.rows.push(row)
+          if (row.made < brokeBelow) found.broke.push({ contestant, videos, why: `made ${text(row.made * 100)} % of its polls` })
+        } catch (err) {
+          if (isLeaving()) throw err
+          found.broke.push({ contestant, videos, why: (err as Error).message.slice(0, 300) })
+        }
+      }
+    }
   }
-  const worker = new Worker(file(contestant), env)
-  building.use(worker)
-  await worker.ready()
-  const stack = building.move()
-  return {
-    workers: [worker], servers,
-    async load(tasks) {
-      const now = Date.now()
-      const ids = Array.from({ length: tasks.count }, (_, n) => taskOf(tasks, now, n))
-      await lab.pool.query('INSERT INTO bench_task SELECT id FROM unnest($1::text[]) AS id', [ids])
-      if (contestant === 'original') await lab.addVideosFor(ids)
-      await worker.ask('load', ids)
-    },
-    polls: () => worker.ask<number>('polls'),
-    resetLateness: () => worker.ask('lateness'),
-    lateness: () => worker.ask<{ p50: number; p99: number }>('lateness'),
-    async onEnd(listener) {
-      const client = new pg.Client({ connectionString: lab.postgres.url })
-      client.on('error', () => {}) // it ends with the server
-      await client.connect()
-      stack.defer(() => client.end())
-      client.on('notification', ({ payload }) => payload && listener(payload))
-      await client.query('LISTEN bench_ended')
-    },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  }
+  return found
 }
 
-/** As durable as its documentation advises for queues: an append-only file, synced every second. */
-async function startRedis(dir: string): Promise<LocalServer> {
-  mkdirSync(dir)
-  const port = await freePort()
-  const server = spawnServer('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'], { url: '', port, stopSignal: 'SIGTERM' })
-  for (let i = 0; i < 200 && !server.output().includes('Ready to accept'); i++) await sleep(50)
-  return server
+const total = (row: SameWorkRow) => row.cpuUsPerPoll + row.serverUsPerPoll
+
+/** Of each contestant at each number the medians over the runs, and how many times our CPU it took, paired by run. */
+function summary(rows: SameWorkRow[]): (SameWorkRow & { timesOurs: number })[] {
+  return [...Map.groupBy(rows, (row) => `${row.videos} ${row.contestant}`).values()].map((group) => {
+    const of = (field: { [K in keyof SameWorkRow]: SameWorkRow[K] extends number ? K : never }[keyof SameWorkRow]) => median(group.map((row) => row[field]))
+    const ratios = group.flatMap((row) => {
+      const ours = rows.find((one) => one.contestant === 'reelkeeper' && one.videos === row.videos && one.run === row.run)
+      return ours ? [total(row) / total(ours)] : []
+    })
+    const middle = group.toSorted((a, b) => total(a) - total(b))[group.length >> 1]!
+    return {
+      ...middle, made: of('made'), changesPerPoll: of('changesPerPoll'), latenessP50: of('latenessP50'), latenessP99: of('latenessP99'), loopP99: of('loopP99'), toldP50: of('toldP50'), toldP99: of('toldP99'),
+      heapPerVideo: of('heapPerVideo'), rssPerVideo: of('rssPerVideo'), timesOurs: ratios.length ? median(ratios) : NaN,
+    }
+  }).toSorted((a, b) => a.videos - b.videos || contestants.indexOf(a.contestant) - contestants.indexOf(b.contestant))
 }
 
-if (import.meta.main) {
-  const [, , contestant, videos, seconds] = process.argv
-  console.log(await sameWork({ contestant: contestant as Contestant, videos: Number(videos), seconds: Number(seconds), say: console.log }))
+function words({ seconds, rows, broke }: SameWork): string {
+  const lines = summary(rows).map((row) => [
+    text(row.videos), row.contestant, text(total(row)), text(row.serverUsPerPoll), text(row.timesOurs, 1), `${text(row.made * 100)} %`, text(row.changesPerPoll, 3), `${text(row.latenessP50)} / ${text(row.latenessP99)}`,
+    `${text(row.toldP50)} / ${text(row.toldP99)}`, `${text(row.told)}/${text(row.ends)}`, text(row.rows === null ? null : row.rows / row.polls, 2), text(row.transactions / row.polls, 2), `${text(row.heapPerVideo / 1024, 1)} / ${text(row.rssPerVideo / 1024, 1)}`, text(row.loopP99),
+  ])
+  const split = summary(rows).filter((row) => row.contestant === 'reelkeeper').map((row) => `${text(row.videos)}: ${Object.entries(row.ofIt).map(([name, us]) => `${name} ${text(us)}`).join(', ')}`)
+  return [
+    table(['videos', 'who', 'CPU µs/poll', 'of it servers', '× ours', 'polls made', 'changes/poll', 'late p50 / p99 ms', 'told after p50 / p99 ms', 'told', 'rows/poll', 'writing transactions/poll', 'heap / RSS a video KB', 'loop p99 ms'], lines),
+    `Windows of ${seconds} s. Ours, CPU µs a poll by process: ${split.join('; ')}.`,
+    ...broke.map(({ contestant, videos, why }) => `${contestant} broke at ${text(videos)} videos: ${why}.`),
+  ].join('\n\n')
 }
+
+/** At the largest number of videos that most contestants were measured at. */
+function picture({ rows }: SameWork): string {
+  const all = summary(rows)
+  const at = (videos: number) => all.filter((row) => row.videos === videos)
+  const videos = [...new Set(all.map((row) => row.videos))].toSorted((a, b) => at(b).length - at(a).length || b - a)[0] ?? 0
+  return bars(`CPU per poll in µs, ${text(videos)} videos polled every 5 s (dark: processes, light: Postgres, NATS, Redis)`, at(videos).map((row) => ({ name: row.contestant, dark: row.cpuUsPerPoll, light: row.serverUsPerPoll })))
+}
+
+export const sameWorkPart = part<SameWork>({
+  name: 'same-work', title: 'The same work', run: sameWork, words, picture,
+  seconds(context) {
+    const { counts, runs, seconds, settleMs } = plan(context)
+    return contestants.length * runs * counts.reduce((sum, videos) => sum + seconds + settleMs / 1000 + 15 + videos / 300, 0)
+  },
+})

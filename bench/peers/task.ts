@@ -4,7 +4,7 @@
  */
 import { Agent, request } from 'undici'
 import pg from 'pg'
-import { Sample } from '../lib/answering.ts'
+import { Sample } from '../lib/numbers.ts'
 
 export const intervalMs = Number(process.env['INTERVAL_MS'])
 export const databaseUrl = process.env['DATABASE_URL']!

@@ -1,0 +1,15 @@
+/** The parts, in the order in which they run. */
+import type { Part } from '../lib/part.ts'
+import { adaptivePart } from './adaptive.ts'
+import { growthPart } from './growth.ts'
+import { idlePart } from './idle.ts'
+import { limitEventsPart } from './limit-events.ts'
+import { limitPollerPart } from './limit-poller.ts'
+import { limitStatusPart } from './limit-status.ts'
+import { pollersPart } from './pollers.ts'
+import { sameWorkPart } from './same-work.ts'
+import { slowPostgresPart } from './slow-postgres.ts'
+import { soakPart } from './soak.ts'
+import { takeoverPart } from './takeover.ts'
+
+export const parts: Part[] = [sameWorkPart, limitPollerPart, limitStatusPart, limitEventsPart, growthPart, pollersPart, takeoverPart, adaptivePart, slowPostgresPart, idlePart, soakPart]
