@@ -14,6 +14,12 @@ interface Account {
   pausedUntil: number
 }
 
+/** A call that may be made at that instant, once; all that are asked for by that call may hold it. */
+export interface Slot {
+  at: number
+  used: boolean
+}
+
 /** How long a share is used before it is worked out again; it changes when a poller comes or goes. */
 const shareHoldsMs = 250
 const mostAccounts = 10_000
@@ -40,6 +46,16 @@ export class Budget {
     const fullAt = Math.max(entry.fullAt, now)
     entry.fullAt = fullAt + every
     return Math.max(0, fullAt - slack - now)
+  }
+
+  /** The earliest of the slots held that is still good, else another; it is used when its instant has come. */
+  reserve(account: string, held: (Slot | null)[]): Slot {
+    const now = this.#clock.now()
+    const isGood = (slot: Slot | null): slot is Slot => slot !== null && !slot.used
+    const good = this.isPaused(account) ? [] : held.filter(isGood)
+    const slot = good.length ? good.reduce((a, b) => (b.at < a.at ? b : a)) : { at: now + this.take(account), used: false }
+    slot.used = slot.at <= now
+    return slot
   }
 
   /** Whether the account was asked to wait since a slot was reserved: it is void then. */

@@ -7,7 +7,7 @@
  * bounded together: where reports are stored slowly, polling slows down with them.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import type { Provider, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
+import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -18,7 +18,8 @@ import { reportSubject, type Change, type Grant, type Report } from '#libs/scene
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
 import { Accounts, type PolledAccount } from './accounts.ts'
-import type { Budget } from './budget.ts'
+import type { Budget, Slot } from './budget.ts'
+import { Gathering, query } from './queries.ts'
 import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
@@ -48,11 +49,6 @@ export interface Hosted {
   readonly endsByDeadline: boolean
 }
 
-interface Slot {
-  at: number
-  used: boolean
-}
-
 export interface HostOptions {
   bus: Bus
   clock: Clock
@@ -78,8 +74,7 @@ export class Host {
   readonly #o: HostOptions
   readonly #queue: TimerQueue<Hosted>
   readonly #accounts: Accounts
-  /** Due now and not asked for yet, by account. */
-  readonly #gathered = new Map<PolledAccount, Hosted[]>()
+  readonly #gathering = new Gathering<Hosted>((videos) => this.#ask(videos))
   #inHand = 0
   #whenIdle: (() => void) | undefined
 
@@ -169,27 +164,17 @@ export class Host {
     video.polling = true
     const most = this.#o.provider.mostAtOnce(video.account)
     if (most === 1 || this.#mustEnd(video)) return this.#ask([video])
-    const together = this.#gathered.get(video.account) ?? []
-    together.push(video)
-    if (together.length === 1) {
-      this.#gathered.set(video.account, together)
-      queueMicrotask(() => this.#askGathered(video.account, together)) // after all that are due in this tick
-    }
-    if (together.length === most) this.#askGathered(video.account, together)
-  }
-
-  #askGathered(account: PolledAccount, together: Hosted[]): void {
-    if (this.#gathered.get(account) !== together) return
-    this.#gathered.delete(account)
-    this.#ask(together)
+    this.#gathering.add(video, most)
   }
 
   /** One query for videos of one account: now, or when its budget allows. */
   #ask(videos: Hosted[]): void {
-    const { clock, lateness } = this.#o
-    const wait = this.#slotIn(videos)
+    const { clock, lateness, budget } = this.#o
+    const slot = budget.reserve(videos[0]!.account.id, videos.map((video) => video.slot))
+    const wait = Math.max(0, slot.at - clock.now())
     if (wait > 0 && !this.#mustEnd(videos[0]!)) {
       for (const video of videos) {
+        video.slot = slot
         video.polling = false
         this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - clock.now())))
       }
@@ -203,19 +188,6 @@ export class Host {
     void this.#poll(videos, wait).finally(() => this.#done())
   }
 
-  /** Milliseconds until the account's budget allows a query for these; 0: now. */
-  #slotIn(videos: Hosted[]): number {
-    const { budget, clock } = this.#o
-    const now = clock.now()
-    const account = videos[0]!.account.id
-    const reserved = videos.map((video) => video.slot).filter((slot) => slot !== null && !slot.used) as Slot[]
-    let slot = budget.isPaused(account) ? undefined : reserved.toSorted((a, b) => a.at - b.at)[0]
-    slot ??= { at: now + budget.take(account), used: false }
-    slot.used = slot.at <= now
-    for (const video of videos) video.slot = slot
-    return Math.max(0, slot.at - now)
-  }
-
   #done(): void {
     this.#inHand--
     if (this.#inHand === 0) this.#whenIdle?.()
@@ -225,7 +197,7 @@ export class Host {
   async #poll(videos: Hosted[], wait: number): Promise<void> {
     const { budget, clock, intervalMs } = this.#o
     const account = videos[0]!.account
-    const { answers, rateLimit } = wait > 0 ? { answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })), rateLimit: null } : await this.#query(account, videos)
+    const { answers, rateLimit } = wait > 0 ? { answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })), rateLimit: null } : await query(this.#o.provider, videos, this.#o.log)
     crashPoint('poll-answered')
     if (rateLimit) budget.learn(account.id, rateLimit)
     const refused = answers.find((answer) => answer.kind === 'later')
@@ -241,18 +213,6 @@ export class Host {
       video.polling = false
       if (!video.ended && this.#isHosted(video)) this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
     }))
-  }
-
-  async #query(account: PolledAccount, videos: Hosted[]): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }> {
-    const { provider, log } = this.#o
-    try {
-      if (videos.length > 1) return await provider.getMany(account, videos.map((video) => video.taskId))
-      const { answer, rateLimit } = await provider.get(account, videos[0]!.taskId)
-      return { answers: [answer], rateLimit }
-    } catch (err) {
-      log.error({ err }, 'a query failed unexpectedly')
-      return { answers: videos.map(() => ({ kind: 'none', reason: 'unexpected' })), rateLimit: null }
-    }
   }
 
   /** The delay to the next poll. */

@@ -3,6 +3,7 @@
  * of its own. A process that ends is started again at once; one that is held only when it is let go.
  */
 import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, rmSync, type WriteStream } from 'node:fs'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,6 +40,7 @@ export interface Answer {
 }
 
 const main = (directory: string) => fileURLToPath(new URL(`../../services/${directory}/main.ts`, import.meta.url))
+const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const skew = fileURLToPath(new URL('skew.mjs', import.meta.url))
 const apiKey = `rk_chaos_${randomBytes(24).toString('base64url')}`
 
@@ -242,6 +244,16 @@ export class Cluster implements AsyncDisposable {
     const response = await fetch(this.simulatorUrl + path, body === undefined ? {} : { method: 'PUT', body: JSON.stringify(body) })
     if (!response.ok) throw new Error(await response.text())
     return (await response.json()) as T
+  }
+
+  /** The operator's command, past every proxy; what it printed. @throws when it fails */
+  async operate(...args: string[]): Promise<string> {
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env: { ...process.env, DATABASE_URL: this.databaseUrl, NATS_URL: this.natsUrl } })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
+    if (code !== 0) throw new Error(`${args.join(' ')}: ${output}`)
+    return output
   }
 
   /** Asks Postgres itself, past every proxy. */

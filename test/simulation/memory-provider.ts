@@ -27,6 +27,8 @@ export class MemoryProvider {
   faults: ProviderFaults
   readonly findsByOwnId: boolean
   /** Told before a create is accepted. */
+  /** Asked of every create that leaves: whether it takes its time. */
+  isSlowNow: () => boolean = () => false
   /** How many tasks one query may ask for. */
   atOnce = 1
   onAccept: (ownId: string, earlier: Task[]) => void = () => {}
@@ -43,14 +45,14 @@ export class MemoryProvider {
 
   /** The port as one process has it. `onPoll` is told when a request leaves the process. */
   port(process: Process, weather: Weather, onPoll: (taskId: string) => void): Provider {
-    const reach = <T>(timeoutMs: number, answer: () => T) => call(process, { weather, timeoutMs, isUp: () => true, fail: () => new Error('no answer') }, answer)
+    const reach = <T>(timeoutMs: number, answer: () => T, isSlow = false) => call(process, { weather: isSlow ? { ...weather, slow: 1 } : weather, timeoutMs, isUp: () => true, fail: () => new Error('no answer') }, answer)
     return {
       name: 'toapis',
       can: { findByOwnId: this.findsByOwnId, cancel: false },
       expectedMs: 10 * 60_000,
       resultLifeMs: 24 * 3_600_000,
       create: (_account: Account, request: CreateRequest) =>
-        reach(createTimeoutMs, () => this.#create(request)).catch((err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })),
+        reach(createTimeoutMs, () => this.#create(request), this.isSlowNow()).catch((err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })),
       get: (_account: Account, id: string) => {
         onPoll(id)
         const none = (err: Error) => ({ answer: { kind: 'none', reason: err.message } as TaskAnswer, taskId: null, rateLimit: null })

@@ -194,17 +194,14 @@ export class MemoryStore {
     return new Map(reports.map((report) => {
       const before = this.timeline.length
       const fate = this.#apply(report)
-      const caused = this.timeline.length > before && fate === 'applied' ? this.timeline.at(-1)! : null
-      return [report.id, { fate, event: caused && toOwed(caused) }]
+      return [report.id, { fate, event: this.timeline.length > before && fate === 'applied' ? toOwed(this.timeline.at(-1)!) : null }]
     }))
   }
 
   #apply({ id, attempt, epoch: text, no, change }: Report): Fate {
     const video = this.videos.get(id)
     const epoch = BigInt(text)
-    if (!video) return 'stale'
-    const fits = video.attempt === attempt && video.epoch === epoch && video.reportNo < no
-    if (!fits) return 'stale'
+    if (!video || video.attempt !== attempt || video.epoch !== epoch || video.reportNo >= no) return 'stale'
     if (isTerminal(video.status)) {
       if (!change || !isTerminal(change.status)) return 'stale'
       this.#note(video, `late ${change.status}`)

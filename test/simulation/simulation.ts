@@ -52,8 +52,9 @@ export class Simulation {
   readonly #user: Process
   readonly #userBus: MemoryBus
   #strikeAt: string | undefined
-  /** By how much the clock of Postgres has run ahead. */
+  /** By how much the clock of Postgres has run ahead; it leaps while a create is on its way. */
   #leaptMs = 0
+  #leapsAtCreate = false
   #copy: StoreCopy | undefined
   storeUp = true
   calm = false
@@ -65,6 +66,12 @@ export class Simulation {
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now + this.#leaptMs)
     this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) }, seed % 8 !== 0)
+    this.provider.isSlowNow = () => {
+      if (!this.#leapsAtCreate) return false
+      this.#leapsAtCreate = false
+      world.schedule(1_000, null, () => (this.#leaptMs += world.between(1_000, 120_000)))
+      return true
+    }
     this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
     this.#user = new Process(world, 'user')
@@ -221,9 +228,7 @@ export class Simulation {
         this.storeUp = false
         world.schedule(world.between(100, 20_000), null, () => (this.storeUp = true))
       },
-      leap: () => {
-        this.#leaptMs += world.between(1_000, 120_000)
-      },
+      leap: () => (this.#leapsAtCreate = true),
       restore: () => this.#restore(),
       rewind: () => {
         this.broker.isUp = false

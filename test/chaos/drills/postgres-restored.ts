@@ -1,15 +1,12 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { pause, until } from '../../system.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Drill } from '../drill.ts'
 import { end, replaceDirectory } from '../faults.ts'
 import { secondsUntilPolled } from '../polling.ts'
-
-const cli = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url))
 
 /** A base backup of the running Postgres, as its manual has it ("Making a base backup using the low level API"). `meanwhile` runs before it is complete. */
 async function backUp(cluster: Cluster, copy: string, meanwhile: () => Promise<void>): Promise<void> {
@@ -28,16 +25,6 @@ async function backUp(cluster: Cluster, copy: string, meanwhile: () => Promise<v
   } finally {
     await client.end()
   }
-}
-
-/** The operator's command, as the README says; what it printed. */
-async function afterRestore(cluster: Cluster): Promise<string> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, 'postgres-restored'], { env: { ...process.env, DATABASE_URL: cluster.databaseUrl, NATS_URL: cluster.natsUrl } })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
-  if (code !== 0) throw new Error(`postgres-restored: ${output}`)
-  return output
 }
 
 export const postgresRestored: Drill = {
@@ -60,7 +47,7 @@ export const postgresRestored: Drill = {
       const begin = await end(cluster, 'postgres', 'SIGINT')
       replaceDirectory(cluster.postgresDir, copy)
       await begin()
-      const said = await afterRestore(cluster)
+      const said = await cluster.operate('postgres-restored')
       const [, guarded, advanced, forgotten] = /(\d+) videos will[^]*?(\d+) videos had[^]*?(\d+) videos are forgotten/.exec(said) ?? []
       drilling.note(`restore ${round}: guarded, gone on from newer versions, forgotten`, [guarded, advanced, forgotten].join(', '))
       const now = new Set((await cluster.query<{ id: string }>('SELECT id FROM "SceneVideo"')).map((row) => row.id))

@@ -7,7 +7,7 @@ const intervalMs = 5_000
 
 export const storeLost: Drill = {
   about: 'the whole NATS store is deleted while 10,000 videos are in hand; everything is rebuilt from Postgres',
-  cluster: { pollers: 3, others: 2, env: { POLL_INTERVAL_MS: String(intervalMs), RECONCILE_INTERVAL_MS: '120000', STALE_AFTER_MS: '180000', LOG_LEVEL: 'warn' } },
+  cluster: { pollers: 3, others: 2, env: { POLL_INTERVAL_MS: String(intervalMs), RECONCILE_INTERVAL_MS: '120000', STALE_AFTER_MS: '180000', CREATE_TIMEOUT_MS: '20000', LOOKUP_WINDOW_MS: '60000', LOG_LEVEL: 'warn' } },
   async run(drilling) {
     const { cluster, quick } = drilling
     const count = quick ? 300 : 10_000
