@@ -8,9 +8,11 @@ import pg from 'pg'
 import type { Lab } from './lab.ts'
 import { latenessBelow, latenessBuckets, openSubmitter, startPoller, type Poller } from './ours.ts'
 import { Worker } from './processes.ts'
+import { batchPath } from './tasks.ts'
 import { hasRedis, startRedis } from './redis.ts'
 
-export const contestants = ['reelkeeper', 'original', 'bullmq', 'pg-boss', 'graphile-worker'] as const
+/** `reelkeeper-batch`: ours, where the provider can be asked for up to 100 tasks by one query. */
+export const contestants = ['reelkeeper', 'reelkeeper-batch', 'original', 'bullmq', 'pg-boss', 'graphile-worker'] as const
 export type Contestant = (typeof contestants)[number]
 
 /** One contestant at work: what a measurement needs of it. */
@@ -34,18 +36,20 @@ export function present(say: (line: string) => void, wanted: readonly Contestant
   if (!existsSync(`${dir}/node_modules`)) spawnSync('npm', ['ci', '--no-fund', '--no-audit'], { cwd: dir, stdio: 'ignore' })
   if (!existsSync(`${dir}/node_modules`)) say('the peers could not be installed (npm ci in bench/peers): left out')
   if (!hasRedis()) say('redis-server is not installed: BullMQ is left out')
-  return wanted.filter((one) => one === 'reelkeeper' || one === 'original' || (existsSync(`${dir}/node_modules`) && (one !== 'bullmq' || hasRedis())))
+  return wanted.filter((one) => isOurs(one) || one === 'original' || (existsSync(`${dir}/node_modules`) && (one !== 'bullmq' || hasRedis())))
 }
 
 /** With so many processes that poll. */
-export const startContestant = (lab: Lab, contestant: Contestant, pollers = 1): Promise<Running> => (contestant === 'reelkeeper' ? ours(lab, pollers) : peer(lab, contestant, pollers))
+export const startContestant = (lab: Lab, contestant: Contestant, pollers = 1): Promise<Running> => (isOurs(contestant) ? ours(lab, pollers, contestant === 'reelkeeper-batch' ? { TOAPIS_BATCH_PATH: batchPath } : {}) : peer(lab, contestant, pollers))
 
-async function ours(lab: Lab, count: number): Promise<Running> {
+const isOurs = (contestant: Contestant) => contestant.startsWith('reelkeeper')
+
+async function ours(lab: Lab, count: number, env: Record<string, string>): Promise<Running> {
   await using starting = new AsyncDisposableStack()
   const status = starting.use(await lab.service('status'))
   const pollers: Poller[] = []
   for (let n = 1; n <= count; n++) {
-    const poller = await startPoller(lab, `poller-${n}`)
+    const poller = await startPoller(lab, `poller-${n}`, env)
     starting.use(poller.worker)
     pollers.push(poller)
   }

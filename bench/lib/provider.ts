@@ -1,6 +1,6 @@
 /**
  * A provider that costs next to nothing to ask, so that what is measured is who asks. It speaks toapis' wire format for the query of a task; a task is its
- * id (tasks.ts). It counts what it is asked and what its answers said anew, the same for every contestant; and it can keep its answers back, so that polls are in
+ * id (tasks.ts). It counts what it is asked and what its answers said anew, the same for every contestant; and it can keep its answers to single queries back, so that polls are in
  * hand when their process is killed. A raw HTTP/1.1 server on `net`: Node's own costs five times as much.
  */
 import { createServer, type Socket } from 'node:net'
@@ -67,10 +67,12 @@ function bodyFor(id: string): string {
   return `${common}"status":"in_progress","progress":${progress}}`
 }
 
-function answerTo(id: string): string {
-  const body = bodyFor(id)
+function answerOf(body: string): string {
   return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 }
+const answerTo = (id: string): string => answerOf(bodyFor(id))
+/** To a query of many, one call for each task of it: what is compared is who polls. */
+const answerToMany = (body: string): string => answerOf(`{"data":[${(JSON.parse(body) as { ids: string[] }).ids.map(bodyFor).join(',')}]}`)
 
 function serve(socket: Socket): void {
   let text = ''
@@ -87,6 +89,13 @@ function serve(socket: Socket): void {
     text += chunk.toString('latin1')
     let out = ''
     for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
+      if (text.startsWith('POST')) {
+        const length = Number(/content-length: (\d+)/i.exec(text.slice(0, end))?.[1])
+        if (text.length < end + 4 + length) break
+        out += answerToMany(text.slice(end + 4, end + 4 + length))
+        text = text.slice(end + 4 + length)
+        continue
+      }
       const path = text.slice(4, text.indexOf(' ', 4))
       text = text.slice(end + 4)
       const id = path.slice(path.lastIndexOf('/') + 1)

@@ -26,3 +26,6 @@ export const tasksOfAllAges = ({ count, lifeMs, step }: Tasks): string[] =>
 
 /** Tasks that run and say the same for ever. */
 export const endlessTasks = (count: number, from = 0): string[] => Array.from({ length: count }, (_, i) => taskId(-1_000, neverMs, 100, from + i))
+
+/** Where, under the base URL, many tasks are asked for by one query. */
+export const batchPath = '/videos/generations/batch'

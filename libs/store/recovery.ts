@@ -51,6 +51,11 @@ export class Recovery {
     return rows[0]!.generation
   }
 
+  /** Idempotency keys are kept for 24 h. */
+  async forgetOldKeys(): Promise<number> {
+    return this.#db.$executeRaw`DELETE FROM "IdempotencyKey" WHERE "createdAt" < now() - interval '24 hours'`
+  }
+
   async #ids(query: Promise<unknown>): Promise<string[]> {
     return ((await query) as { id: string }[]).map((row) => row.id)
   }

@@ -10,6 +10,7 @@ import { openDatabase, type Database } from './connect.ts'
 import { seedDemo, type Demo } from './demo.ts'
 import { migrate } from './migrate.ts'
 import { Outbox } from './outbox.ts'
+import { Recovery } from './recovery.ts'
 import { ReportWriter } from './reports.ts'
 import { SubmissionWriter } from './submissions.ts'
 
@@ -114,4 +115,13 @@ it('cancels at once before an intent, by flag after it; retries only what failed
   const late = await submittedVideo()
   expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({ ownerActs: true, video: { status: 'pending' } })
   await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({ status: 404 })
+})
+
+it('forgets idempotency keys after their 24 hours, and none before', async () => {
+  const keep = (key: string, hours: number) => db.$executeRaw`
+    INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId", "createdAt") VALUES (${demo.userId}::uuid, ${key}, 'r', 'h', ${demo.userId}::uuid, now() - ${hours}::int * interval '1 hour')`
+  await keep('young', 23)
+  await keep('old', 25)
+  expect(await new Recovery(db).forgetOldKeys()).toBe(1)
+  expect((await db.idempotencyKey.findMany({ where: { route: 'r' } })).map((row) => row.key)).toEqual(['young'])
 })

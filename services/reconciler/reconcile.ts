@@ -75,6 +75,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
 
   const unsettled = await recovery.unsettledVideos()
   await each(unsettled, (id) => publishWork(bus, settleWorkSubject(id), { id }))
+  await recovery.forgetOldKeys()
   return { pending: pending.length, unowned: unowned.length, stale: stale.length, orphans: orphans.length, events, unsettled: unsettled.length }
 }
 

@@ -258,8 +258,6 @@ export class MemoryStore {
     return [...new Set(rows.map((row) => row.videoId))]
   }
 
-  // recovery ---------------------------------------------------------------------------------------------------------
-
   #idle(video: VideoRecord): number {
     return this.#date().getTime() - video.updatedAt.getTime()
   }
@@ -288,6 +286,7 @@ export class MemoryStore {
     return [...new Set(unsettled.map((one) => one.videoId))]
   }
 
+  readonly forgetOldKeys = async (): Promise<number> => 0
   /** A copy to restore from. */
   copy(): StoreCopy {
     return structuredClone({ videos: this.videos, submissions: this.submissions, timeline: this.timeline, generation: this.generation })
