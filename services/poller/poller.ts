@@ -47,8 +47,10 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     bus, clock, log, name: parts.name, ttlMs: parts.ttlMs,
     owned: () => host.videos.size,
     onLost: () => {
+      const owned = [...host.videos.keys()]
       host.dropAll()
       claims.forget()
+      claims.doubt(owned) // work for them that came before we knew was answered with: they are ours
     },
     onPeerDead: (session) => void takeOver(session),
     onAudit: (owned) => {
