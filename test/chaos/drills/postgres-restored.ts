@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { pause, until } from '../../system.ts'
@@ -21,6 +21,8 @@ async function backUp(cluster: Cluster, copy: string, meanwhile: () => Promise<v
     rmSync(join(copy, 'pg_wal'), { recursive: true })
     take(join(cluster.postgresDir, 'pg_wal'), join(copy, 'pg_wal'))
     writeFileSync(join(copy, 'backup_label'), rows[0]!.labelfile)
+    const { uid, gid } = statSync(copy)
+    chownSync(join(copy, 'backup_label'), uid, gid)
     for (const name of ['postmaster.pid', 'postmaster.opts']) rmSync(join(copy, name), { force: true })
   } finally {
     await client.end()
