@@ -16,7 +16,7 @@
  * Where the bucket itself was lost and made again, nothing in it tells who still trusts a session of the old one. So for one TTL after
  * its making nobody claims anything (the very first bucket excepted: before it there were no owners).
  *
- * And it may go back, when the server's power fails: what was acknowledged last is not there. So after every reconnect nobody claims for one TTL,
+ * And it may go back, when the server's power fails: what was acknowledged last is not there. So after every connect, the first of a process included, nobody claims for one TTL,
  * and within it every owner holds its owner records against what it polls before it trusts its session again. A session whose own record has gone back is
  * lost.
  */
@@ -118,7 +118,8 @@ export class Ownership implements AsyncDisposable {
   async #open(): Promise<void> {
     const { bus, clock, ttlMs, log } = this.#o
     const { ageMs, generation } = await bus.stateOf(streams.ownership)
-    const sinceConnected = Number.isFinite(this.#connectedSince) ? clock.now() - this.#connectedSince : ttlMs
+    const isVeryFirst = generation === 1 && ageMs < ttlMs
+    const sinceConnected = Number.isFinite(this.#connectedSince) ? clock.now() - this.#connectedSince : isVeryFirst ? ttlMs : 0
     this.#claimsFrom = clock.now() + Math.max(0, ttlMs - sinceConnected, generation > 1 ? ttlMs - ageMs : 0)
     const startedAt = clock.now()
     this.#id = clock.uuid()

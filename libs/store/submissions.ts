@@ -131,6 +131,18 @@ export class SubmissionWriter {
   }
 
   /**
+   * After a restore: earlier attempts of a pending video of which the copy may not know the last send get one in doubt, to be looked up. How many.
+   */
+  async doubtForgotten(id: string, { provider, baseUrl, keyCipher }: Pins): Promise<number> {
+    return this.#db.$executeRaw`
+      INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
+      SELECT v.id, a, (SELECT coalesce(max(send), 0) + 1 FROM "Submission" WHERE "videoId" = v.id AND attempt = a), ${provider}, ${baseUrl}, ${keyCipher}
+      FROM "SceneVideo" v CROSS JOIN LATERAL generate_series(1, v.attempt - 1) a
+      WHERE v.id = ${id}::uuid AND v.status = 'pending' AND v."restoredAt" IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.attempt = a AND (s.answer IS NULL OR s.answer IN ('accepted', 'refused', 'lost') OR s."intentAt" > v."restoredAt"))`
+  }
+
+  /**
    * The task is recorded on its attempt whatever became of the video meanwhile; the video moves only if it still waits for it. `late`: it
    * does not any more; `duplicate`: it has another task of the same attempt.
    */

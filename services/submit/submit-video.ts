@@ -50,6 +50,7 @@ export async function submitVideo(context: SubmitContext, id: string): Promise<v
   if (video.status !== 'pending') return
   await context.store.touch(id)
   if (video.provider !== context.provider.name) return fail(context, id, video.attempt, { code: 'unknown_provider', message: `No provider is called ${video.provider}.` })
+  if (video.restoredAt !== null && (await context.store.doubtForgotten(id, pinsOf(context, loaded.config, loaded.submissions.at(-1))))) throw new Later(0)
   const finding = await lookUpSends(context, loaded)
   if (finding.kind === 'taken') return handOver(context, id)
   const inDoubt = finding.kind === 'clear' ? '' : ' A send is in doubt; what it became is watched, and a retry takes it.'

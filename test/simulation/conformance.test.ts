@@ -179,6 +179,12 @@ describe(`the store in memory, seed ${seed}`, () => {
       (store) => store.intend(id, attempt, send, pins),
       (store) => store.intend(id, attempt, send, pins),
       accept, accept, accept,
+      (store) => store.doubtForgotten(id, pins),
+      async (store) => {
+        const restoredAt = new Date(Date.UTC(2026, 0, 1) + world.now)
+        if (store === real) await db.$executeRaw`UPDATE "SceneVideo" SET "restoredAt" = now() WHERE id = ${id}::uuid`
+        else Object.assign(memory.videos.get(id)!, { restoredAt })
+      },
       (store) => store.answered(id, attempt, send, known, 'x'),
       (store) => store.throttled(id, attempt, 'x'),
       (store) => store.failPending(id, attempt, error),

@@ -2,33 +2,28 @@
  * What the services ask of Postgres, in memory: each method is one transaction. Held to the real store by running the same operations on
  * both. Time is the world's, in milliseconds.
  */
-import type { Grant, OwedEvent, Report } from '#libs/scene-video/messages.ts'
+import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
 import type { Fate, Outcome } from '#libs/store/reports.ts'
 import { isNotAccepted, Refused, type NewVideo, type Pins, type SubmissionRecord, type VideoRecord } from '#libs/store/submissions.ts'
-import { newVideo, toOwed, type StoreCopy, type TimelineRow } from './rows.ts'
+import { MemoryOutbox } from './memory-outbox.ts'
+import { newVideo, toOwed, type StoreCopy } from './rows.ts'
 
 const lookUpLifeMs = 24 * 3_600_000
 
-export class MemoryStore {
+export class MemoryStore extends MemoryOutbox {
   readonly videos = new Map<string, VideoRecord>()
   readonly submissions: SubmissionRecord[] = []
-  readonly timeline: TimelineRow[] = []
   generation = 0
-  readonly #now: () => number
   /** Told of every change of a video, and of the report or claim that made it. */
   onChange: (video: VideoRecord, kind: string, cause: { attempt: number; epoch: bigint } | null) => void = () => {}
 
   /** Told when a statement names a video twice: Postgres would apply one of the two, and say nothing. */
   onDoubleRow: () => void = () => {}
 
-  constructor(now: () => number) {
-    this.#now = now
-  }
-
-  readonly #date = (): Date => new Date(Date.UTC(2026, 0, 1) + this.#now())
+  readonly #date = (): Date => new Date(Date.UTC(2026, 0, 1) + this.now())
 
   #video(id: string): VideoRecord {
     const video = this.videos.get(id)
@@ -48,7 +43,7 @@ export class MemoryStore {
   }
 
   #record(video: VideoRecord, event: string, cause: { attempt: number; epoch: bigint } | null = null, body = toVideoEvent(video)): void {
-    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: body.version, kind: event, event, attempt: video.attempt, epoch: video.epoch, owed: true, sequence: null, at: this.#now(), body })
+    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: body.version, kind: event, event, attempt: video.attempt, epoch: video.epoch, owed: true, sequence: null, at: this.now(), body })
     this.onChange(video, event, cause)
   }
 
@@ -83,10 +78,24 @@ export class MemoryStore {
     if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested) return false
     const last = this.submissions.filter((one) => one.videoId === id && one.attempt === attempt).toSorted((a, b) => a.send - b.send).at(-1)
     if ((last?.send ?? 0) !== send - 1 || (last && !isNotAccepted(last.answer))) return false
-    const fresh = { send, answer: null, detail: null, intentAt: this.#date(), answeredAt: null, settledAt: null }
-    if (last?.answer === 'later') Object.assign(last, fresh)
-    else this.submissions.push({ videoId: id, attempt, ...pins, taskId: null, outcome: null, lookedAt: null, ...fresh })
+    if (last?.answer === 'later') Object.assign(last, { send, answer: null, detail: null, intentAt: this.#date(), answeredAt: null, settledAt: null })
+    else this.#intended({ videoId: id, attempt, send, ...pins })
     return true
+  }
+
+  async doubtForgotten(id: string, pins: Pins): Promise<number> {
+    const video = this.#video(id)
+    const { restoredAt } = video
+    if (video.status !== 'pending' || restoredAt === null) return 0
+    const isKnown = (one: SubmissionRecord) => one.answer === null || ['accepted', 'refused', 'lost'].includes(one.answer) || one.intentAt > restoredAt
+    const of = (attempt: number) => this.submissions.filter((one) => one.videoId === id && one.attempt === attempt)
+    const attempts = Array.from({ length: video.attempt - 1 }, (_, i) => i + 1).filter((attempt) => !of(attempt).some(isKnown))
+    for (const attempt of attempts) this.#intended({ videoId: id, attempt, send: Math.max(0, ...of(attempt).map((one) => one.send)) + 1, ...pins })
+    return attempts.length
+  }
+
+  #intended(send: Pick<SubmissionRecord, 'videoId' | 'attempt' | 'send'> & Pins): void {
+    this.submissions.push({ ...send, taskId: null, outcome: null, lookedAt: null, answer: null, detail: null, intentAt: this.#date(), answeredAt: null, settledAt: null })
   }
 
   readonly effectiveConfig = async (): Promise<null> => null
@@ -164,7 +173,7 @@ export class MemoryStore {
   }
 
   #note(video: VideoRecord, kind: string): void {
-    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: video.version, kind, event: null, attempt: video.attempt, epoch: video.epoch, owed: false, sequence: null, at: this.#now(), body: null })
+    this.timeline.push({ id: this.timeline.length + 1, videoId: video.id, version: video.version, kind, event: null, attempt: video.attempt, epoch: video.epoch, owed: false, sequence: null, at: this.now(), body: null })
   }
 
   // claims and reports -----------------------------------------------------------------------------------------------
@@ -226,36 +235,6 @@ export class MemoryStore {
     if (settles && video.taskId !== null) for (const one of this.submissions) if (one.videoId === id && one.taskId === video.taskId) Object.assign(one, { settledAt: at, outcome: change.status })
     this.#record(video, change.status === 'generating' ? (was === 'pending' ? 'generating' : 'progress') : change.status, cause)
     return 'applied'
-  }
-
-  // outbox -----------------------------------------------------------------------------------------------------------
-
-  async owed(videoIds: string[] | null, limit: number): Promise<OwedEvent[]> {
-    return this.timeline.filter((row) => row.owed && (videoIds === null || videoIds.includes(row.videoId))).slice(0, limit).map(toOwed)
-  }
-
-  async storedBetween(videoId: string, above: number, below: number, since: number): Promise<OwedEvent[]> {
-    return this.timeline.filter((row) => row.videoId === videoId && row.version > above && row.version < below && (row.owed || (row.sequence !== null && row.sequence >= since))).map(toOwed)
-  }
-
-  async markPublished(published: { timelineId: bigint; sequence: number }[]): Promise<void> {
-    for (const { timelineId, sequence } of published) Object.assign(this.timeline[Number(timelineId) - 1]!, { owed: false, sequence })
-  }
-
-  async newestStored(above: number): Promise<{ videoId: string; version: number }[]> {
-    const newest = new Map<string, number>()
-    for (const { videoId, version, sequence } of this.timeline) if (sequence !== null && sequence > above) newest.set(videoId, Math.max(newest.get(videoId) ?? 0, version))
-    return [...newest].map(([videoId, version]) => ({ videoId, version }))
-  }
-
-  async oweAbove(lost: { videoId: string; version: number }[], since: number): Promise<void> {
-    const have = new Map(lost.map(({ videoId, version }) => [videoId, version]))
-    for (const row of this.timeline) if (row.version > (have.get(row.videoId) ?? Infinity) && row.sequence !== null && row.sequence >= since) Object.assign(row, { owed: true, sequence: null })
-  }
-
-  async overdue(ms: number, limit: number): Promise<string[]> {
-    const rows = this.timeline.filter((row) => row.owed && row.at < this.#now() - ms).slice(0, limit)
-    return [...new Set(rows.map((row) => row.videoId))]
   }
 
   #idle(video: VideoRecord): number {
