@@ -69,6 +69,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
   /** Everything a dead session owned is free: our share of it first, then whatever is still left. */
   const takeOver = async (session: string) => {
     for (let tries = 0; tries < takeoverTries && !stop.signal.aborted; tries++) {
+      while (!ownership.mayClaim() && !stop.signal.aborted) await sleep(ownership.claimsInMs() || 250, stop.signal, clock)
       try {
         const orphans = (await ownerRecords(bus)).filter((record) => record.session === session).map((record) => record.videoId)
         if (orphans.length === 0) return
