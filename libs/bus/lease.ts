@@ -65,6 +65,7 @@ export class Ownership implements AsyncDisposable {
   #trustedUntil = -Infinity
   #claimsFrom = Infinity
   #connectedSince = Infinity
+  #connection = 0
   #isAudited = true
   #renewing: Promise<void> = Promise.resolve()
   #loops: Promise<void>[] = []
@@ -78,6 +79,11 @@ export class Ownership implements AsyncDisposable {
   /** Empty between the loss of one and the opening of the next. */
   get session(): string {
     return this.#id
+  }
+
+  /** Grows with every reconnect: what was written under an earlier one may be lost. */
+  get connection(): number {
+    return this.#connection
   }
 
   /** Whether what this process owns is still certainly its own. */
@@ -105,6 +111,7 @@ export class Ownership implements AsyncDisposable {
     const { bus, clock } = this.#o
     this.#subscription = this.#peers.listen()
     bus.onReconnect(() => {
+      this.#connection++
       this.#connectedSince = clock.now()
       this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)
       this.#isAudited = false

@@ -78,12 +78,13 @@ export class Claims {
 
   async #bid(id: string, { from, dueInMs }: BidOptions): Promise<BidOutcome> {
     const { ownership, host } = this.#o
-    const session = ownership.session
+    const { session, connection } = ownership
     const epoch = await ownership.claim(id, from)
     if (epoch === null) return 'elsewhere'
     crashPoint('claim-written')
     const grant = await this.#commit(id, epoch)
-    if (grant === 'undecided' || session !== ownership.session) return 'undecided'
+    const mayBeLost = session !== ownership.session || connection !== ownership.connection
+    if (grant === 'undecided' || mayBeLost) return 'undecided'
     if (grant === null) {
       await ownership.release(id, epoch)
       return 'refused'

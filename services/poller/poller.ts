@@ -92,7 +92,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
         const videos = host.giveAway(Math.min(count, 1_000))
         log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
         crashPoint('handed-over')
-        const taken = await bus.request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs).then((reply) => gaveSchema.parse(reply).taken, (): string[] => [])
+        const taken = await bus.request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs).then((reply) => gaveSchema.parse(reply).taken).catch((): string[] => [])
         claims.doubt(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
       }
     }

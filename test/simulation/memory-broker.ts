@@ -214,6 +214,8 @@ export interface Subscriber {
 export class Broker {
   readonly world: World
   isUp = true
+  /** Grows with every start. */
+  life = 0
   readonly subscribers = new Set<Subscriber>()
   /** Told of every message stored, before anybody else. */
   onStored: (stream: string, message: Message) => void = () => {}

@@ -19,8 +19,15 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
   const subscribers = new Set<Subscriber>()
   const memberships = new Map<Consumer, { leave(): void }>()
   const listeners: (() => void)[] = []
+  /** The connection ends with the server's life, and what is on its way with it; there is another once this process has noticed. */
+  let life = broker.life
+  const isLinked = () => broker.isUp && life === broker.life
+  const stillLinked = () => {
+    const sent = life
+    return () => broker.isUp && sent === broker.life
+  }
   const rpc = <T>(timeoutMs: number, execute: () => T): Promise<T> =>
-    call(process, { weather, timeoutMs, isUp: () => broker.isUp, fail: () => new BusUnavailable('no answer') }, () => {
+    call(process, { weather, timeoutMs, isUp: stillLinked(), fail: () => new BusUnavailable('no answer') }, () => {
       try {
         return execute()
       } catch (err) {
@@ -29,26 +36,31 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
     })
   /** One way, broker to process. */
   const toProcess = (act: () => void) => {
-    if (!broker.isUp || process.isolated || !process.alive || world.chance(weather.loss)) return
+    if (!isLinked() || process.isolated || !process.alive || world.chance(weather.loss)) return
     world.schedule(delayOf(world, weather), process, act)
   }
   /** One way, process to broker; lost when the broker is away. */
   const toBroker = (act: () => void) => {
     if (process.isolated || world.chance(weather.loss)) return
-    world.schedule(delayOf(world, weather), null, () => broker.isUp && act())
+    const arrives = stillLinked()
+    world.schedule(delayOf(world, weather), null, () => arrives() && act())
   }
 
   return {
-    isConnected: () => broker.isUp && process.alive,
+    isConnected: () => isLinked() && process.alive,
     onReconnect: (listener) => void listeners.push(listener),
-    reconnected: () => world.schedule(world.between(1, 300), process, () => listeners.forEach((listener) => listener())),
+    reconnected: () => world.schedule(world.between(1, 300), process, () => {
+      if (life === broker.life) return
+      life = broker.life
+      for (const listener of listeners) listener()
+    }),
     cut() {
       for (const one of subscribers) broker.subscribers.delete(one)
       for (const one of memberships.values()) one.leave()
     },
     request(subject, body, timeoutMs = 5_000) {
       return new Promise((resolve, reject) => {
-        if (!broker.isUp) return reject(new BusUnavailable('NATS is not connected'))
+        if (!isLinked()) return reject(new BusUnavailable('NATS is not connected'))
         const cancel = world.schedule(timeoutMs, process, () => reject(new BusUnavailable('time-out')))
         const settle = (act: () => void) => toProcess(() => {
           cancel()
@@ -99,7 +111,7 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
         working: () => toBroker(() => consumer.working(delivered)),
       })
       const member = {
-        room: () => fetched < maxMessages && broker.isUp && process.alive && !process.isolated && !stopped,
+        room: () => fetched < maxMessages && isLinked() && process.alive && !process.isolated && !stopped,
         deliver(delivered: Delivered, consumer: Consumer) {
           fetched++
           const arrive = () => {
@@ -114,7 +126,7 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
       }
       const attach = () => {
         if (stopped) return
-        const consumer = broker.isUp ? broker.consumer(stream, name) : undefined
+        const consumer = isLinked() ? broker.consumer(stream, name) : undefined
         if (consumer !== current) {
           if (current) current.members.delete(member)
           current = consumer

@@ -283,7 +283,9 @@ export class Simulation {
 
   #brokerBack(): void {
     this.broker.isUp = true
+    this.broker.life++
     for (const { bus } of this.running.values()) bus.reconnected()
+    this.#userBus.reconnected()
   }
 
   /** Nothing goes wrong from now on. */
