@@ -246,6 +246,7 @@ export class Broker {
 
   /** As remakeOwnership does. */
   remake(name: string, generation: number): void {
+    this.stream(name) // it is deleted first
     this.#streams.set(name, new Stream(name, generation, () => this.world.now))
   }
 
