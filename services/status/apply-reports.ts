@@ -1,6 +1,7 @@
 /**
  * Reports, gathered into batches and applied in rounds: the k-th report of every video goes into the k-th statement, so no
- * statement holds two rows of one video. Acked only when committed and published: a report that comes again may be stale, but the event it caused is looked for.
+ * statement holds two rows of one video. Acked only when committed and published; an event that was committed and not
+ * published before a crash is found as overdue.
  */
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
@@ -19,7 +20,6 @@ export interface ApplyOptions {
   clock: Clock
   writer: Public<ReportWriter>
   publish(events: OwedEvent[]): Promise<number>
-  publishOwed(ids: string[]): Promise<number>
   log: Logger
   fates: Tally<'fate'>
   dead?: DeadTally
@@ -75,9 +75,7 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
     return halve(options, batch, err)
   }
   try {
-    const again = new Set(batch.filter(({ job }) => job.deliveries > 1).map(({ body }) => body.id))
-    if (again.size) await options.publishOwed([...again])
-    await options.publish(events.filter(({ body }) => !again.has(body.id)))
+    await options.publish(events)
   } catch (err) {
     log.warn({ err: (err as Error).message }, 'events stay owed')
   }

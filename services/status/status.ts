@@ -75,7 +75,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
     crashPoint('claim-committed')
     return { grants }
   })
-  const reports = applyReports({ ...parts, publish: (events) => publishEvents(bus, outbox, events, newest), publishOwed: (ids) => publishOwed(bus, outbox, ids) })
+  const reports = applyReports({ ...parts, publish: (events) => publishEvents(bus, outbox, events, newest) })
   return {
     isHealthy: () => reports.isHealthy(),
     async [Symbol.asyncDispose]() {

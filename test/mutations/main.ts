@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const node = process.execPath
 const vitest = (file: string, name: string) => [join(root, 'node_modules/vitest/vitest.mjs'), 'run', file, '-t', name]
 const finders: Record<Finder, string[]> = {
-  simulation: ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts', '--seeds', '150', '--steps', '10000'],
+  simulation: ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts', '--seeds', '400', '--steps', '10000'],
   // For what goes wrong in one world of some two hundred.
   'long simulation': ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts', '--seed', '1000', '--seeds', '500', '--steps', '10000'],
   'store against Postgres': vitest('test/simulation/conformance.test.ts', 'as Postgres does'),
