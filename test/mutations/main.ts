@@ -20,6 +20,7 @@ const finders: Record<Finder, string[]> = {
   'store against Postgres': vitest('test/simulation/conformance.test.ts', 'as Postgres does'),
   'broker against nats-server': vitest('test/simulation/conformance.test.ts', 'as nats-server does'),
   outbox: vitest('libs/bus/outbox.test.ts', ''),
+  'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'who may send': vitest('libs/store/reports.test.ts', ''),
 }
 
