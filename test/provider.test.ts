@@ -240,7 +240,7 @@ describe('a provider that misbehaves', () => {
   })
 
   it('lets a result’s link expire before anybody took it: a retry pays anew', async () => {
-    await system.simulate({ resultLifeSeconds: 2 })
+    await system.simulate({ minSeconds: 4, maxSeconds: 4, resultLifeSeconds: 2 })
     const id = await submit()
     await is(id, 'polled', (video) => video.status === 'generating')
     expect(await command(id, 'cancel')).toBe(202)

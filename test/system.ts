@@ -60,7 +60,7 @@ export class System implements AsyncDisposable {
     this.output = ''
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], { cwd: this.dir, env: { ...process.env, PORT: '0', ...this.#env }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-200_000)))
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-2_000_000)))
     await until('the system to be ready', () => {
       if (child.exitCode !== null) throw new Error(this.output)
       return this.output.includes('Reelkeeper is ready') || undefined
