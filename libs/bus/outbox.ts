@@ -33,8 +33,8 @@ const batch = 1_000
 const mostKnown = 100_000
 
 /** Publishes what is owed, of some videos or of all; returns how many events. */
-export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string[] | null, newest?: NewestKnown): Promise<number> {
-  return publishEvents(bus, store, await store.owed(videoIds, batch), newest)
+export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string[] | null): Promise<number> {
+  return publishEvents(bus, store, await store.owed(videoIds, batch))
 }
 
 /** Publishes committed events, in version order per video, and what of these videos is owed before them; returns how many. */
