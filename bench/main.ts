@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --only same-work,soak] [-- --videos 1000,10000] [-- --runs 5] [-- --minutes 30]`: all parts one after another, each with
+ * `npm run bench [-- --quick] [-- --only same-work,soak] [-- --videos 1000,10000] [-- --runs 5] [-- --who reelkeeper,bullmq] [-- --minutes 30]`: all parts one after another, each with
  * servers of its own on loopback. `--quick` measures a little of everything but the soak and ends within five minutes; ratios to be quoted come from `--runs 5` or more. Keeps
  * bench/results/<part>.json, of the same work a picture, and in results.md the tables of all that is kept.
  */
@@ -7,17 +7,19 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { contestants } from './lib/contestants.ts'
 import { isLeaving, leave } from './lib/ending.ts'
 import type { Options, Part } from './lib/part.ts'
 import { parts } from './parts/all.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, videos: { type: 'string' }, runs: { type: 'string', default: '1' }, minutes: { type: 'string', default: '30' } } })
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, videos: { type: 'string' }, runs: { type: 'string', default: '1' }, who: { type: 'string' }, minutes: { type: 'string', default: '30' } } })
 const { quick } = values
-const options: Options = { videos: values.videos?.split(',').map(Number) ?? [], runs: Number(values.runs), minutes: Number(values.minutes) }
+const options: Options = { videos: values.videos?.split(',').map(Number) ?? [], runs: Number(values.runs), who: values.who?.split(',') ?? [], minutes: Number(values.minutes) }
 const wanted = values.only?.split(',')
-const unknown = wanted?.filter((name) => !parts.some((part) => part.name === name)) ?? []
-if (unknown.length) {
-  process.stderr.write(`no part ${unknown.join(', ')}; there are ${parts.map((part) => part.name).join(', ')}\n`)
+for (const [what, names, known] of [['part', wanted ?? [], parts.map((part) => part.name)], ['contestant', options.who, contestants]] as const) {
+  const unknown = names.filter((name) => !known.includes(name as never))
+  if (!unknown.length) continue
+  process.stderr.write(`no ${what} ${unknown.join(', ')}; there are ${known.join(', ')}\n`)
   process.exit(2)
 }
 const chosen = parts.filter((part) => (wanted ? wanted.includes(part.name) : !quick || part.name !== 'soak'))

@@ -14,6 +14,8 @@ export interface Options {
   videos: number[]
   /** How often everything of the same work is repeated. */
   runs: number
+  /** Whom to measure; all when empty. */
+  who: string[]
   /** How long the soak lasts. */
   minutes: number
 }

@@ -87,7 +87,7 @@ async function limitOfEvents({ quick, say }: Context): Promise<LimitOfEvents> {
 
   const ids = Array.from({ length: videos }, () => crypto.randomUUID())
   const store: OutboxStore = { owed: async () => [], storedBetween: async () => [], markPublished: async () => {} }
-  const newest = new NewestKnown()
+  const newest = new NewestKnown(bus)
   const ours = (events: OwedEvent[]) => publishEvents(bus, store, events, newest)
   const bare = barePublisher(nc)
   const turn = async (publish: (events: OwedEvent[]) => Promise<unknown>, from: number): Promise<Turn> => {

@@ -140,7 +140,8 @@ async function sameWork(context: Context): Promise<SameWork> {
   const planned = plan(context)
   const { counts, runs, seconds } = planned
   const found: SameWork = { seconds, rows: [], broke: [] }
-  const able = present((line) => context.warn(line))
+  const { who } = context.options
+  const able = present((line) => context.warn(line), contestants.filter((one) => !who.length || who.includes(one)))
   for (const videos of counts) {
     for (let run = 0; run < runs; run++) {
       for (const contestant of order(able, run)) {

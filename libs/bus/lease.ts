@@ -17,8 +17,7 @@
  * its making nobody claims anything (the very first bucket excepted: before it there were no owners).
  *
  * And it may go back, when the server's power fails: what was acknowledged last is not there. So after every connect, the first of a process included, nobody claims for one TTL,
- * and within it every owner holds its owner records against what it polls before it trusts its session again. A session whose own record has gone back is
- * lost.
+ * and within it every owner holds its owner records against what it polls before it trusts its session again.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
@@ -175,8 +174,8 @@ export class Ownership implements AsyncDisposable {
       return (await this.#audit()) ? this.#trust(startedAt) : undefined
     }
     const { revision: found, value } = await read(bus, sessionKey(this.#id), sessionSchema)
-    if (value && value.state !== 'dead' && found > this.#revision) {
-      this.#revision = found // an earlier renewal of ours landed after it had timed out; the next one proves it
+    if (value && value.state !== 'dead') {
+      this.#revision = found // an earlier renewal of ours landed after it had timed out, or the server has gone back; the next one proves it
       return
     }
     log.warn({ session: this.#id, state: value?.state ?? 'gone' }, 'session lost')

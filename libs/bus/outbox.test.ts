@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startNats } from '#libs/local/nats-server.ts'
 import type { LocalServer } from '#libs/local/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import type { OwedEvent, VideoEvent } from '#libs/scene-video/messages.ts'
+import { outSubject, type OwedEvent, type VideoEvent } from '#libs/scene-video/messages.ts'
 import type { Bus } from './bus.ts'
 import { connectBus, type NatsBus } from './connect.ts'
 import { NewestKnown, publishEvents, publishOwed, type OutboxStore } from './outbox.ts'
@@ -47,6 +47,12 @@ async function stored(id: string): Promise<number[]> {
   return versions
 }
 
+/** As a power failure takes what was acknowledged last. */
+async function lose(id: string): Promise<void> {
+  const newest = await bus.newest(streams.outbox, outSubject('*', id))
+  await (await bus.manager()).streams.deleteMessage(streams.outbox, newest!.sequence)
+}
+
 it('stores an event once when many publish it at the same time and again later', async () => {
   const id = crypto.randomUUID()
   const events = [owed(id, 1, 'requested'), owed(id, 2, 'submitted'), owed(id, 3, 'generating'), owed(id, 4, 'completed')]
@@ -64,7 +70,7 @@ it('asks the server for nothing that it published itself, and is told when someb
   const events = ['requested', 'submitted', 'generating', 'progress', 'completed'].map((event, i) => owed(id, i + 1, event))
   let asked = 0
   const counting: Bus = { ...bus, newest: (...of) => (asked++, bus.newest(...of)) }
-  const newest = new NewestKnown()
+  const newest = new NewestKnown(bus)
   for (const event of events.slice(0, 3)) await publishEvents(counting, forgetful([]), [event], newest)
   expect(asked).toBe(0)
   await publishEvents(bus, forgetful([]), [events[3]!])
@@ -74,10 +80,37 @@ it('asks the server for nothing that it published itself, and is told when someb
   expect(await stored(id)).toEqual([1, 2, 3, 4, 5])
 })
 
+it('asks the server anew after a reconnect, which may have lost what was published', async () => {
+  const id = crypto.randomUUID()
+  const [first, second] = [owed(id, 1, 'requested'), owed(id, 2, 'submitted')]
+  const reconnected: (() => void)[] = []
+  const newest = new NewestKnown({ onReconnect: (listener) => void reconnected.push(listener) })
+  await publishEvents(bus, forgetful([]), [first], newest)
+  await lose(id)
+  for (const listener of reconnected) listener()
+  await publishEvents(bus, { ...forgetful([]), storedBetween: async () => [first] }, [second], newest)
+  expect((await bus.newest(streams.outbox, outSubject('*', id)))?.header('ce-id')).toBe(`${id}:2`)
+})
+
+it('publishes nothing of a video when the stream loses its events meanwhile: a gap would stay', async () => {
+  const id = crypto.randomUUID()
+  const events = ['requested', 'submitted', 'generating'].map((event, i) => owed(id, i + 1, event))
+  const losing: Bus = {
+    ...bus,
+    async store(subject, data, options) {
+      const sequence = await bus.store(subject, data, options)
+      if (subject === outSubject('submitted', id)) await lose(id)
+      return sequence
+    },
+  }
+  await expect(publishEvents(losing, forgetful([]), events)).rejects.toThrow('gone back')
+  expect((await bus.newest(streams.outbox, outSubject('*', id)))?.header('ce-id')).toBe(`${id}:1`)
+})
+
 it('publishes what was left owed before it', async () => {
   const id = crypto.randomUUID()
   const first = owed(id, 1, 'requested')
-  await publishEvents(bus, { ...forgetful([]), storedBetween: async () => [first] }, [owed(id, 2, 'submitted')], new NewestKnown())
+  await publishEvents(bus, { ...forgetful([]), storedBetween: async () => [first] }, [owed(id, 2, 'submitted')], new NewestKnown(bus))
   expect(await stored(id)).toEqual([1, 2])
 })
 

@@ -38,7 +38,7 @@ export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string
 }
 
 /** Publishes committed events, in version order per video, and what of these videos is owed before them; returns how many. */
-export async function publishEvents(bus: Bus, store: OutboxStore, events: OwedEvent[], newest: NewestKnown = new NewestKnown()): Promise<number> {
+export async function publishEvents(bus: Bus, store: OutboxStore, events: OwedEvent[], newest?: NewestKnown): Promise<number> {
   if (events.length) crashPoint('before-publish')
   let begins: Promise<number> | undefined
   const publisher = { bus, store, newest, streamBegins: () => (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation))) }
@@ -57,14 +57,14 @@ export async function publishEvents(bus: Bus, store: OutboxStore, events: OwedEv
 interface Publisher {
   bus: Bus
   store: OutboxStore
-  newest: NewestKnown
+  newest: NewestKnown | undefined
   streamBegins(): Promise<number>
 }
 
 async function publishInOrder({ bus, store, newest, streamBegins }: Publisher, events: OwedEvent[]): Promise<PublishedEvent[]> {
   const done: PublishedEvent[] = []
   const first = events[0]!.body
-  const known = newest.take(first.id)
+  const known = newest?.take(first.id)
   let last = known?.version === first.version - 1 ? known : first.version > 1 ? await lastPublished(bus, first.id) : nothing
   const lost = first.version > last.version + 1 ? await store.storedBetween(first.id, last.version, first.version, await streamBegins()) : []
   for (const event of [...lost, ...events]) {
@@ -72,16 +72,20 @@ async function publishInOrder({ bus, store, newest, streamBegins }: Publisher, e
     last = await publishOnce(bus, event, last)
     done.push({ timelineId: event.timelineId, sequence: last.sequence })
   }
-  newest.keep(first.id, last)
+  newest?.keep(first.id, last)
   return done
 }
 
 /**
  * Each video's newest event, as this process published it: saves asking the server before the next. It is a guess that the server checks (the expected
- * sequence), and after a reconnect it must be forgotten: a server that lost events may give their sequences out again.
+ * sequence), and after a reconnect it is forgotten: a server that lost events may give their sequences out again.
  */
 export class NewestKnown {
   readonly #of = new Map<string, Newest>()
+
+  constructor(bus: Pick<Bus, 'onReconnect'>) {
+    bus.onReconnect(() => this.#of.clear())
+  }
 
   /** Not kept while in use: what is published at the same time by somebody else here, or fails, asks the server. */
   take(id: string): Newest | undefined {
@@ -93,10 +97,6 @@ export class NewestKnown {
   keep(id: string, newest: Newest): void {
     this.#of.set(id, newest)
     if (this.#of.size > mostKnown) this.#of.delete(this.#of.keys().next().value!)
-  }
-
-  forget(): void {
-    this.#of.clear()
   }
 }
 

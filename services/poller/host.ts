@@ -24,6 +24,8 @@ import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
 const reportAgainMs = 500
+/** Reports that come so close together are sent together. */
+const reportWithinMs = 50
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
 
@@ -279,7 +281,7 @@ export class Host {
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
     for (;;) {
       try {
-        await bus.store(reportSubject(id), JSON.stringify(report))
+        await bus.store(reportSubject(id), JSON.stringify(report), { gatherMs: reportWithinMs })
         crashPoint('report-stored')
         video.reportedAt = clock.now()
         return this.#isHosted(video)

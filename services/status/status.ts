@@ -34,7 +34,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
   const { bus, clock, log, writer, outbox } = parts
   const stop = new AbortController()
   await parts.ensureStreams()
-  const newest = new NewestKnown()
+  const newest = new NewestKnown(bus)
 
   /** What NATS had acknowledged and has not any more, after its power failed or an older copy of its store was put back. */
   const makeGood = async () => {
@@ -45,10 +45,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
     await parts.remakeOwnership()
   }
   let suspectedAt = [0]
-  bus.onReconnect(() => {
-    newest.forget()
-    suspectedAt = [clock.now(), clock.now() + marksLandMs]
-  })
+  bus.onReconnect(() => (suspectedAt = [clock.now(), clock.now() + marksLandMs]))
 
   const tend = async () => {
     while (!stop.signal.aborted) {

@@ -1,14 +1,22 @@
 /** Rules that only a rare coincidence would show in a whole world, each by itself. */
 import { expect, it, vi } from 'vitest'
 import { Ownership } from '#libs/bus/lease.ts'
+import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
+import { Claims, type ClaimsOptions } from '#services/poller/claims.ts'
+import { Absences } from '#services/submit/look-up.ts'
 import { submitVideo, type SubmitContext } from '#services/submit/submit-video.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus } from './memory-bus.ts'
 import { Process, World } from './world.ts'
 
 const log = createLogger('test', 'silent')
+
+const grantOf = (id: string) => ({
+  id, epoch: '7', attempt: 1, status: 'pending', phase: 'submitted', progress: null, provider: 'toapis', model: 'm', taskId: 't', baseUrl: 'https://example.com/v1', keyCipher: '',
+  reportNo: 0, cancelRequested: false, sinceSubmittedMs: 0, untilDeadlineMs: null,
+})
 
 /** The result, with the world going on until it is there. */
 async function within<T>(world: World, promise: Promise<T>): Promise<T> {
@@ -35,6 +43,65 @@ it('takes no video by a consent that was given for an earlier epoch', async () =
   expect(again).toBeGreaterThan(given)
   expect(await within(world, taker.claim('v', { session: giver.session, epoch: given }))).toBeNull()
   expect(await within(world, taker.claim('v', { session: giver.session, epoch: again }))).toBeGreaterThan(again)
+})
+
+it('claims nothing for one TTL after its start, unless the bucket is the very first and as young', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const open = async (name: string) => {
+    const process = new Process(world, name)
+    const ownership = new Ownership({ bus: memoryBus(process, broker, { loss: 0, slow: 0, longest: 10 }), clock: process.clock, log, name, ttlMs: 6_000, owned: () => 0, onLost: () => {}, onPeerDead: () => {}, onAudit: () => {} })
+    await within(world, ownership.start())
+    return { ownership, clock: process.clock }
+  }
+  const first = await open('first')
+  expect(first.ownership.mayClaim()).toBe(true)
+  await within(world, sleep(6_000, undefined, first.clock))
+  const second = await open('second')
+  expect(second.ownership.mayClaim()).toBe(false)
+  await within(world, sleep(6_001, undefined, second.clock))
+  expect(second.ownership.mayClaim()).toBe(true)
+})
+
+it('does not act on a claim that was written before a reconnect: the server may have lost it', async () => {
+  const id = crypto.randomUUID()
+  let now = 0
+  const ownership = { session: 's', connection: 0, mayClaim: () => true, claim: async () => (ownership.connection++, 7n), release: async () => {} }
+  const host = { videos: new Map(), adopt: vi.fn() }
+  const clock = { now: () => now, random: () => 0.5, after: (ms: number, then: () => void) => ((now += ms), queueMicrotask(then), () => {}) }
+  const bus = { request: async () => ({ grants: [grantOf(id)] }) }
+  const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsOptions)
+  expect(await claims.bid(id)).toBe('undecided')
+  expect(host.adopt).not.toHaveBeenCalled()
+  ownership.claim = async () => 8n
+  expect(await claims.bid(id)).toBe('granted')
+})
+
+it('sends no later attempt before an earlier one, whose send a restored Postgres had forgotten, is looked up', async () => {
+  const key: Keyring = [Buffer.alloc(32, 1)]
+  const [restoredAt, after] = [new Date(1_000), new Date(2_000)]
+  const pins = { provider: 'toapis', baseUrl: 'https://example.com/v1', keyCipher: encrypt('sk-x', key) }
+  const send = { ...pins, videoId: 'v', send: 1, answer: null, taskId: null, outcome: null, settledAt: null, intentAt: after }
+  const submissions = [{ ...send, attempt: 2, answer: 'later' }]
+  const video = { id: 'v', status: 'pending', attempt: 2, provider: 'toapis', taskId: null, restoredAt, cancelRequested: false, params: {}, model: 'm', prompt: 'p' }
+  const create = vi.fn()
+  const accepted = vi.fn(async () => 'taken')
+  const context = {
+    config: { SEND_WINDOW_MS: 1_000, LOOKUP_WINDOW_MS: 6_000, KEY_ENCRYPTION_KEY: key, TOAPIS_BASE_URL: pins.baseUrl, TOAPIS_API_KEY: 'sk-x' },
+    log, clock: { now: () => 0, random: () => 0.5 }, throttledUntil: new Map(), absences: new Absences(), lookups: { inc: () => {} },
+    bus: { store: async () => 1 }, publish: async () => {},
+    provider: { name: 'toapis', can: { findByOwnId: true }, create, get: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }) },
+    store: {
+      load: async () => ({ video, submissions: [...submissions], config: null, ageMs: submissions.map(() => 0), untilDeadlineMs: null }),
+      touch: async () => {}, accepted, intend: async () => true,
+      doubtForgotten: async () => (submissions.length === 1 ? submissions.unshift({ ...send, attempt: 1, answer: null as never }) : 0),
+    },
+  } as unknown as SubmitContext
+  await expect(submitVideo(context, 'v')).rejects.toThrow('again in')
+  await submitVideo(context, 'v')
+  expect(create).not.toHaveBeenCalled()
+  expect(accepted).toHaveBeenCalledWith('v', 1, 1, 'paid-before', 'adopted')
 })
 
 it('sends nothing when writing the intent took longer than the send window', async () => {
