@@ -17,7 +17,8 @@
  * its making nobody claims anything (the very first bucket excepted: before it there were no owners).
  *
  * And it may go back, when the server's power fails: what was acknowledged last is not there. So after every connect, the first of a process included, nobody claims for one TTL,
- * and within it every owner holds its owner records against what it polls before it trusts its session again.
+ * within it every owner holds its owner records against what it polls before it trusts its session again, and an owner whose trust had lapsed waits as long, too: its death
+ * may have been among what was lost.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
@@ -171,7 +172,8 @@ export class Ownership implements AsyncDisposable {
     const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), this.#revision)
     if (revision !== null) {
       this.#revision = revision
-      return (await this.#audit()) ? this.#trust(startedAt) : undefined
+      if ((await this.#audit()) && !this.#mayBeTakenOver()) this.#trust(startedAt)
+      return
     }
     const { revision: found, value } = await read(bus, sessionKey(this.#id), sessionSchema)
     if (value && value.state !== 'dead') {
@@ -183,6 +185,11 @@ export class Ownership implements AsyncDisposable {
     this.#id = '' // what it was granted and has not heard of yet is void, too
     onLost()
     await this.#open()
+  }
+
+  /** Its trust had lapsed, and a server that has gone back does not know any more who took over then: he must have stopped first. */
+  #mayBeTakenOver(): boolean {
+    return !this.isTrusted() && this.#o.clock.now() < this.#claimsFrom
   }
 
   /** After a reconnect, once. False when there was another one meanwhile. */

@@ -1,12 +1,14 @@
 /**
- * What status writes: claims and reports, each kind in one fenced statement that also writes the timeline.
+ * What status writes: claims and reports, each kind (a sign of life, a change, an end) in one fenced statement that also writes the timeline.
  *
  * The fence: same attempt, not terminal, and (epoch, report number) greater than the row's. A report that doesn't pass changes
  * nothing; a result that comes after the end is noted on the timeline as late. One row per video per statement:
  * the caller splits a batch so that no video appears twice. A report without a change, a sign of life, is an update and nothing else.
  */
 import type { Change, Grant, OwedEvent, Report } from '#libs/scene-video/messages.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
+import { Prisma } from './generated/client.ts'
 import { toVideoEvent, type VideoRow } from './rows.ts'
 
 export interface Bid {
@@ -22,16 +24,20 @@ export interface Outcome {
   event: OwedEvent | null
 }
 
-interface OutcomeRow {
+interface Recorded {
   id: string
-  fate: Fate
-  timelineId: bigint | null
-  event: string | null
-  at: Date | null
-  snapshot: VideoRow | null
+  timelineId: bigint
+  event: string
+  at: Date
+  snapshot: VideoRow
 }
 
 type Changed = Report & { change: Change }
+
+const owedEvent = ({ timelineId, event, at, snapshot }: Recorded): OwedEvent => ({ timelineId, event, at: at.toISOString(), body: toVideoEvent(snapshot) })
+
+/** The fence, of a row `v` and a report `i`. */
+const passesFence = Prisma.sql`v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND v.epoch = i.epoch AND v."reportNo" < i.no`
 
 export class ReportWriter {
   readonly #db: Database
@@ -66,8 +72,10 @@ export class ReportWriter {
   async apply(reports: Report[]): Promise<Map<string, Outcome>> {
     const sorted = reports.toSorted((a, b) => (a.id < b.id ? -1 : 1)) // two statements at once take their locks in one order
     const changed = sorted.filter((report): report is Changed => report.change !== null)
+    const ends = changed.filter((report) => isTerminal(report.change.status))
+    const goesOn = changed.filter((report) => !isTerminal(report.change.status))
     const alive = sorted.filter((report) => report.change === null)
-    const outcomes = await Promise.all([changed.length ? this.#applyChanges(changed) : [], alive.length ? this.#keepAlive(alive) : []])
+    const outcomes = await Promise.all([ends.length ? this.#end(ends) : [], goesOn.length ? this.#goOn(goesOn) : [], alive.length ? this.#keepAlive(alive) : []])
     return new Map(outcomes.flat())
   }
 
@@ -75,15 +83,40 @@ export class ReportWriter {
     const rows = await this.#db.$queryRaw<{ id: string }[]>`
       UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now()
       FROM unnest(${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[]) AS i(id, attempt, epoch, no)
-      WHERE v.id = i.id AND v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND v.epoch = i.epoch AND v."reportNo" < i.no
+      WHERE v.id = i.id AND ${passesFence}
       RETURNING v.id`
     const applied = new Set(rows.map((row) => row.id))
     return reports.map(({ id }) => [id, { fate: applied.has(id) ? 'applied' : 'stale', event: null }])
   }
 
-  async #applyChanges(reports: Changed[]): Promise<[string, Outcome][]> {
+  async #goOn(reports: Changed[]): Promise<[string, Outcome][]> {
     const changes = reports.map((report) => report.change)
-    const rows = await this.#db.$queryRaw<OutcomeRow[]>`
+    const rows = await this.#db.$queryRaw<Recorded[]>`
+      WITH applied AS (
+        UPDATE "SceneVideo" v SET
+          "reportNo" = i.no, "updatedAt" = now(), version = v.version + 1, status = i.status::"Status", phase = i.phase, progress = i.progress,
+          "startedAt" = CASE WHEN i.status = 'generating' THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END
+        FROM unnest(
+          ${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[],
+          ${changes.map((c) => c.status)}::text[], ${changes.map((c) => c.phase)}::text[], ${changes.map((c) => c.progress)}::int[]
+        ) AS i(id, attempt, epoch, no, status, phase, progress)
+        WHERE v.id = i.id AND ${passesFence}
+        RETURNING new.*, old.status AS was
+      )
+      INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
+      SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.epoch, to_jsonb(a) - 'params', true
+      FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.status = 'generating' AND a.was = 'generating' THEN 'progress' ELSE a.status::text END AS event) e
+      RETURNING "videoId" AS id, id AS "timelineId", event, at, snapshot`
+    const recorded = new Map(rows.map((row) => [row.id, row]))
+    return reports.map(({ id }) => {
+      const row = recorded.get(id)
+      return [id, row ? { fate: 'applied', event: owedEvent(row) } : { fate: 'stale', event: null }]
+    })
+  }
+
+  async #end(reports: Changed[]): Promise<[string, Outcome][]> {
+    const changes = reports.map((report) => report.change)
+    const rows = await this.#db.$queryRaw<(Recorded & { fate: Fate })[]>`
       WITH input AS (
         SELECT * FROM unnest(
           ${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[],
@@ -92,10 +125,9 @@ export class ReportWriter {
           ${changes.map((c) => c.error?.code ?? null)}::text[], ${changes.map((c) => c.error?.message ?? null)}::text[]
         ) AS i(id, attempt, epoch, no, status, phase, progress, url, expires, code, message)
       ), held AS (
-        SELECT v.id, v.status AS was, v.version AS version_was, v.attempt, v.epoch, v."reportNo" FROM "SceneVideo" v JOIN input i USING (id) ORDER BY v.id FOR UPDATE OF v
+        SELECT v.id, v.status, v.version, v.attempt, v.epoch, v."reportNo" FROM "SceneVideo" v JOIN input i USING (id) ORDER BY v.id FOR UPDATE OF v
       ), fit AS (
-        SELECT i.*, h.was FROM input i JOIN held h USING (id)
-        WHERE h.attempt = i.attempt AND h.was IN ('pending', 'generating') AND (h.epoch, h."reportNo") < (i.epoch, i.no) AND h.epoch = i.epoch
+        SELECT i.*, v.status AS was FROM input i JOIN held v USING (id) WHERE ${passesFence}
       ), applied AS (
         UPDATE "SceneVideo" v SET
           "reportNo" = f.no, "updatedAt" = now(),
@@ -103,35 +135,32 @@ export class ReportWriter {
           status = f.status::"Status", phase = f.phase, progress = f.progress,
           "videoUrl" = coalesce(f.url, v."videoUrl"), "videoUrlExpiresAt" = coalesce(f.expires, v."videoUrlExpiresAt"),
           "errorCode" = f.code, "errorMessage" = f.message,
-          "startedAt" = CASE WHEN f.status IN ('generating', 'completed') THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END,
-          "completedAt" = CASE WHEN f.status IN ('completed', 'failed') THEN now() ELSE v."completedAt" END
-        FROM fit f WHERE v.id = f.id RETURNING v.*, f.was, f.status AS said, f.epoch AS by
+          "startedAt" = CASE WHEN f.status = 'completed' THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END, "completedAt" = now()
+        FROM fit f WHERE v.id = f.id RETURNING v.*, f.was
       ), settled AS (
-        UPDATE "Submission" s SET "settledAt" = now(), outcome = a.said FROM applied a
-        WHERE s."videoId" = a.id AND s."taskId" = a."taskId" AND (a.said = 'completed' OR (a.said = 'failed' AND a."errorCode" NOT IN ('cancelled', 'timed_out')))
+        UPDATE "Submission" s SET "settledAt" = now(), outcome = a.status FROM applied a
+        WHERE s."videoId" = a.id AND s."taskId" = a."taskId" AND (a.status = 'completed' OR a."errorCode" NOT IN ('cancelled', 'timed_out'))
       ), first_seen AS (
         INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
-        SELECT a.id, a.version - 1, a.attempt, 'generating', 'generating', 'generating', 'running', a.progress, 'status', a.by,
+        SELECT a.id, a.version - 1, a.attempt, 'generating', 'generating', 'generating', 'running', a.progress, 'status', a.epoch,
           to_jsonb(a) - 'params' || jsonb_build_object('status', 'generating', 'phase', 'running', 'version', a.version - 1, 'videoUrl', null, 'videoUrlExpiresAt', null, 'completedAt', null), true
-        FROM applied a WHERE a.was = 'pending' AND a.said = 'completed' RETURNING id
+        FROM applied a WHERE a.was = 'pending' AND a.status = 'completed' RETURNING id
       ), recorded AS (
         INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, detail, snapshot, owed)
-        SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.by,
+        SELECT a.id, a.version, a.attempt, a.status, a.status, a.status, a.phase, a.progress, 'status', a.epoch,
           CASE WHEN a."errorCode" IS NULL THEN NULL ELSE jsonb_build_object('code', a."errorCode", 'message', a."errorMessage") END, to_jsonb(a) - 'params', true
-        FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.said <> 'generating' THEN a.said WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
+        FROM applied a
         WHERE (SELECT count(*) FROM first_seen) >= 0
         RETURNING id, "videoId", event, at, snapshot
       ), late AS (
         INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
-        SELECT h.id, h.version_was, i.attempt, 'late', h.was, 'done', i.progress, 'status', jsonb_build_object('said', i.status, 'videoUrl', i.url)
-        FROM input i JOIN held h USING (id) WHERE i.status IN ('completed', 'failed') AND h.was IN ('completed', 'failed') AND h.attempt = i.attempt AND h.epoch = i.epoch AND h."reportNo" < i.no
+        SELECT v.id, v.version, i.attempt, 'late', v.status, 'done', i.progress, 'status', jsonb_build_object('said', i.status, 'videoUrl', i.url)
+        FROM input i JOIN held v USING (id) WHERE v.status IN ('completed', 'failed') AND v.attempt = i.attempt AND v.epoch = i.epoch AND v."reportNo" < i.no
         RETURNING "videoId"
       )
       SELECT i.id, CASE WHEN r.id IS NOT NULL THEN 'applied' WHEN l."videoId" IS NOT NULL THEN 'late' ELSE 'stale' END AS fate,
         r.id AS "timelineId", r.event, r.at, r.snapshot
       FROM input i LEFT JOIN recorded r ON r."videoId" = i.id LEFT JOIN late l ON l."videoId" = i.id`
-    return rows.map(({ id, fate, timelineId, event, at, snapshot }) => [
-      id, { fate, event: timelineId === null ? null : { timelineId, event: event!, at: at!.toISOString(), body: toVideoEvent(snapshot!) } },
-    ])
+    return rows.map((row) => [row.id, { fate: row.fate, event: row.fate === 'applied' ? owedEvent(row) : null }])
   }
 }

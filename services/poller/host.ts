@@ -25,7 +25,7 @@ import { TimerQueue } from './timer-queue.ts'
 const signOfLifeMs = 45_000
 const reportAgainMs = 500
 /** Reports that come so close together are sent together. */
-const reportWithinMs = 50
+const reportWithinMs = 100
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
 

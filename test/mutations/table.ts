@@ -12,10 +12,10 @@ export interface Mutation {
 }
 
 export const mutations: Mutation[] = [
-  { rule: 'fence: the attempt', file: 'libs/store/reports.ts', find: 'WHERE h.attempt = i.attempt AND h.was IN', replace: 'WHERE h.was IN', by: 'store against Postgres' },
-  { rule: 'fence: the epoch', file: 'libs/store/reports.ts', find: '(i.epoch, i.no) AND h.epoch = i.epoch', replace: '(i.epoch, i.no)', by: 'store against Postgres' },
-  { rule: 'fence: the report number', file: 'libs/store/reports.ts', find: '(h.epoch, h."reportNo") < (i.epoch, i.no)', replace: 'h.epoch <= i.epoch', by: 'store against Postgres' },
-  { rule: 'fence: nothing after the end', file: 'libs/store/reports.ts', find: "h.attempt = i.attempt AND h.was IN ('pending', 'generating') AND", replace: 'h.attempt = i.attempt AND', by: 'store against Postgres' },
+  { rule: 'fence: the attempt', file: 'libs/store/reports.ts', find: '`v.attempt = i.attempt AND v.status IN', replace: '`v.status IN', by: 'store against Postgres' },
+  { rule: 'fence: the epoch', file: 'libs/store/reports.ts', find: "'generating') AND v.epoch = i.epoch AND v.\"reportNo\" < i.no`", replace: "'generating') AND (v.epoch, v.\"reportNo\") < (i.epoch, i.no)`", by: 'store against Postgres' },
+  { rule: 'fence: the report number', file: 'libs/store/reports.ts', find: ' AND v.epoch = i.epoch AND v."reportNo" < i.no`', replace: ' AND v.epoch = i.epoch`', by: 'store against Postgres' },
+  { rule: 'fence: nothing after the end', file: 'libs/store/reports.ts', find: "`v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND", replace: '`v.attempt = i.attempt AND', by: 'store against Postgres' },
   { rule: 'a claim commits its epoch', file: 'libs/store/reports.ts', find: 'SET epoch = b.epoch, "reportNo"', replace: 'SET epoch = v.epoch, "reportNo"', by: 'store against Postgres' },
   { rule: 'a claim below the row’s epoch is refused', file: 'libs/store/reports.ts', find: '(v.epoch < b.epoch OR (v.epoch = b.epoch AND v.session = ${session}))', replace: '(v.epoch <> b.epoch OR v.session = ${session})', by: 'store against Postgres' },
   { rule: 'one winner for an intent', file: 'libs/store/submissions.ts', find: 'if ((last?.send ?? 0) !== send - 1) return false', replace: 'if (last?.send === send) return true', by: 'store against Postgres' },
@@ -57,7 +57,8 @@ export const mutations: Mutation[] = [
   { rule: 'a gap brings along what was lost', file: 'libs/bus/outbox.ts', find: 'const lost = first.version > last.version + 1 ?', replace: 'const lost = first.version < 0 ?', by: 'simulation' },
   { rule: 'nothing is published when the stream has gone back', file: 'libs/bus/outbox.ts', find: 'if (now.version < last.version) throw', replace: 'if (now.version < 0) throw', by: 'outbox' },
   { rule: 'after a reconnect an owner audits its records', file: 'libs/bus/lease.ts', find: 'if (this.#isAudited) return true', replace: 'if (Number.isFinite(1)) return true', by: 'simulation' },
-  { rule: 'nobody claims for one TTL after a reconnect', file: 'libs/bus/lease.ts', find: 'this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)', replace: '', by: 'simulation' },
+  { rule: 'nobody claims for one TTL after a reconnect', file: 'libs/bus/lease.ts', find: 'this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)', replace: '', by: 'rules by themselves' },
+  { rule: 'trust that had lapsed waits for one TTL after a reconnect', file: 'libs/bus/lease.ts', find: ' && !this.#mayBeTakenOver()', replace: '', by: 'rules by themselves' },
   { rule: 'revisions of a new bucket start above every epoch', file: 'libs/bus/topology.ts', find: 'first_seq: firstSequence(generation),', replace: '', by: 'broker against nats-server' },
   { rule: 'one message per video in a work queue', file: 'libs/bus/topology.ts', find: '      discard_new_per_subject: true,\n', replace: '', by: 'broker against nats-server' },
 ]

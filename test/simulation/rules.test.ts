@@ -45,23 +45,66 @@ it('takes no video by a consent that was given for an earlier epoch', async () =
   expect(await within(world, taker.claim('v', { session: giver.session, epoch: again }))).toBeGreaterThan(again)
 })
 
+/** A poller's ownership in a world of its own, and a way to have it told of a reconnect. */
+function openOwnership(world: World, broker: Broker, name: string) {
+  const process = new Process(world, name)
+  const bus = memoryBus(process, broker, { loss: 0, slow: 0, longest: 10 })
+  const reconnected: (() => void)[] = []
+  const counting = { ...bus, isConnected: () => isUp && bus.isConnected(), onReconnect: (listener: () => void) => void reconnected.push(listener) }
+  let isUp = true
+  const ownership = new Ownership({ bus: counting, clock: process.clock, log, name, ttlMs: 6_000, owned: () => 0, onLost: () => {}, onPeerDead: () => {}, onAudit: () => {} })
+  return {
+    ownership,
+    wait: (ms: number) => within(world, sleep(ms, undefined, process.clock)),
+    disconnect: () => void (isUp = false),
+    reconnect() {
+      isUp = true
+      for (const listener of reconnected) listener()
+    },
+  }
+}
+
 it('claims nothing for one TTL after its start, unless the bucket is the very first and as young', async () => {
   const world = new World(1)
   const broker = new Broker(world)
   broker.ensure(() => 1)
-  const open = async (name: string) => {
-    const process = new Process(world, name)
-    const ownership = new Ownership({ bus: memoryBus(process, broker, { loss: 0, slow: 0, longest: 10 }), clock: process.clock, log, name, ttlMs: 6_000, owned: () => 0, onLost: () => {}, onPeerDead: () => {}, onAudit: () => {} })
-    await within(world, ownership.start())
-    return { ownership, clock: process.clock }
-  }
-  const first = await open('first')
+  const first = openOwnership(world, broker, 'first')
+  await within(world, first.ownership.start())
   expect(first.ownership.mayClaim()).toBe(true)
-  await within(world, sleep(6_000, undefined, first.clock))
-  const second = await open('second')
+  await first.wait(6_000)
+  const second = openOwnership(world, broker, 'second')
+  await within(world, second.ownership.start())
   expect(second.ownership.mayClaim()).toBe(false)
-  await within(world, sleep(6_001, undefined, second.clock))
+  await second.wait(6_001)
   expect(second.ownership.mayClaim()).toBe(true)
+})
+
+it('claims nothing for one TTL after a reconnect, and keeps its trust', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const { ownership, wait, reconnect } = openOwnership(world, broker, 'a')
+  await within(world, ownership.start())
+  reconnect()
+  await wait(5_900)
+  expect([ownership.isTrusted(), ownership.mayClaim()]).toEqual([true, false])
+  await wait(200)
+  expect(ownership.mayClaim()).toBe(true)
+})
+
+it('does not trust a session whose trust had lapsed until one TTL after the reconnect: a server that has gone back forgets that it was declared dead', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const { ownership, wait, disconnect, reconnect } = openOwnership(world, broker, 'a')
+  await within(world, ownership.start())
+  disconnect()
+  await wait(6_000)
+  reconnect()
+  await wait(5_900)
+  expect(ownership.isTrusted()).toBe(false)
+  await wait(1_700)
+  expect(ownership.isTrusted()).toBe(true)
 })
 
 it('does not act on a claim that was written before a reconnect: the server may have lost it', async () => {
