@@ -52,19 +52,23 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
   const faults: Record<string, number> = {}
   const failures: string[] = []
   const endAt = performance.now() + minutes * 60_000
+  const healing: string[] = []
 
   const track = async (kinds: Record<string, Fault>, low: number, high: number) => {
     while (performance.now() < endAt) {
       await pause(dice.between(low, high))
       if (performance.now() >= endAt) return
       const kind = dice.pick(Object.keys(kinds))
+      healing.push(kind)
       const what = await kinds[kind]!(cluster, dice).catch((err: unknown) => void failures.push(`${kind}: ${(err as Error).message}`))
+      healing.splice(healing.indexOf(kind), 1)
       faults[what ?? kind] = (faults[what ?? kind] ?? 0) + 1
     }
   }
   const status = setInterval(() => {
-    const left = Math.max(0, Math.round((endAt - performance.now()) / 1000))
-    tell(`${left} s left, ${users.accepted.size} videos accepted, ${Object.values(faults).reduce((a, b) => a + b, 0)} faults`)
+    const left = Math.round((endAt - performance.now()) / 1000)
+    const stage = left > 0 ? `${left} s left` : healing.length ? `until the last faults heal: ${healing.join(', ')}` : 'until everything has ended'
+    tell(`${stage}, ${users.accepted.size} videos accepted, ${Object.values(faults).reduce((a, b) => a + b, 0)} faults`)
   }, 10_000)
   users.begin({ rate, cancel: 0.06, retry: 0.1, deadline: 0.05, prompts })
   await Promise.all([
