@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --quick] [-- --only same-work,soak] [-- --videos 1000,10000] [-- --runs 5] [-- --who reelkeeper,bullmq] [-- --minutes 30]`: all parts one after another, each with
  * servers of its own on loopback. `--quick` measures a little of everything but the soak and ends within five minutes; ratios to be quoted come from `--runs 5` or more. Keeps
- * bench/results/<part>.json, of the same work a picture, and in results.md the tables of all that is kept.
+ * bench/results/<part>.json, of the same work a picture, and in results.md the tables of all that is kept; of a short form in bench/results/quick.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
@@ -24,7 +24,7 @@ for (const [what, names, known] of [['part', wanted ?? [], parts.map((part) => p
 }
 const chosen = parts.filter((part) => (wanted ? wanted.includes(part.name) : !quick || part.name !== 'soak'))
 
-const results = fileURLToPath(new URL('results', import.meta.url))
+const results = fileURLToPath(new URL(quick ? 'results/quick' : 'results', import.meta.url))
 mkdirSync(results, { recursive: true })
 const isTerminal = process.stderr.isTTY
 const print = (line: string) => void process.stdout.write(`${isTerminal ? '\r\u001b[K' : ''}${line}\n`)
@@ -45,11 +45,21 @@ function say(line: string): void {
   process.stderr.write(isTerminal ? `\r\u001b[K${full.slice(0, process.stderr.columns - 1)}` : `${full}\n`)
 }
 
+interface Kept {
+  about: { node: string; cpus: number; model: string; quick: boolean }
+  found: unknown
+}
+
+function keptOf({ name }: Part): Kept | null {
+  const file = `${results}/${name}.json`
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Kept) : null
+}
+
 let failed = false
 async function run(part: Part): Promise<void> {
   if (isLeaving()) return
   try {
-    const found = await part.run({ quick, options, say: (line) => say(`${part.title.toLowerCase()}: ${line}`), warn: print })
+    const found = await part.run({ quick, options, kept: keptOf(part)?.found ?? null, say: (line) => say(`${part.title.toLowerCase()}: ${line}`), warn: print })
     if (isLeaving()) return // what it found is not whole
     const about = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, load: loadavg().map((one) => Number(one.toFixed(1))), quick }
     writeFileSync(`${results}/${part.name}.json`, `${JSON.stringify({ about, found }, null, 1)}\n`)
@@ -63,19 +73,16 @@ async function run(part: Part): Promise<void> {
 }
 for (const group of groups) await Promise.all(group.map(run))
 
-interface Kept {
-  about: { node: string; cpus: number; model: string; quick: boolean }
-  found: unknown
-}
 if (isLeaving()) await new Promise(() => {}) // until the process ends
-function section({ name, title, words, picture }: Part): string[] {
-  const file = `${results}/${name}.json`
-  if (!existsSync(file)) return []
+function section(part: Part): string[] {
+  const { name, title, words, picture } = part
   try {
-    const { about, found } = JSON.parse(readFileSync(file, 'utf8')) as Kept
+    const kept = keptOf(part)
+    if (!kept) return []
+    const { about, found } = kept
     return [`## ${title}\n\n${words(found)}\n\n${picture ? `![](${name}.svg)\n\n` : ''}(${name}.json: Node ${about.node}, ${about.cpus} × ${about.model}${about.quick ? ', short form' : ''})\n`]
   } catch (err) {
-    print(`${file} was kept by another form of the bench and is left out: ${(err as Error).message}`)
+    print(`${name}.json was kept by another form of the bench and is left out: ${(err as Error).message}`)
     return []
   }
 }

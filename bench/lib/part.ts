@@ -7,6 +7,8 @@ export interface Context {
   /** What must not be lost in the progress line. */
   warn(line: string): void
   options: Options
+  /** What an earlier run of this part found and was kept; null when there is none. */
+  kept: unknown
 }
 
 export interface Options {

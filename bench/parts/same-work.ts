@@ -46,6 +46,8 @@ export interface SameWorkRow {
   told: number
   toldP50: number
   toldP99: number
+  /** How long the window was. */
+  seconds: number
   /** Written in Postgres; rows are not told where the time to settle was too short to know them. */
   rows: number | null
   transactions: number
@@ -58,8 +60,8 @@ interface Broke {
   why: string
 }
 
+/** Of each number of videos the last run that measured it; a run with other numbers adds to what is kept. */
 export interface SameWork {
-  seconds: number
   rows: SameWorkRow[]
   broke: Broke[]
 }
@@ -111,7 +113,7 @@ async function measure(contestant: Contestant, videos: number, run: number, { se
   for (const { at, after: ms } of ends) if (at >= before.at && at < after.at) told.add(ms)
   const { count, p50, p99 } = told.take()
   return {
-    contestant, videos, run, polls, made: polls / ((inFlight * (after.at - before.at)) / intervalMs), changesPerPoll: (after.changes - before.changes) / polls,
+    contestant, videos, run, seconds, polls, made: polls / ((inFlight * (after.at - before.at)) / intervalMs), changesPerPoll: (after.changes - before.changes) / polls,
     cpuUsPerPoll: own.reduce((sum, [, one]) => sum + one, 0), serverUsPerPoll: servers.reduce((sum, [, one]) => sum + one, 0), ofIt: Object.fromEntries([...own, ...servers]),
     heapPerVideo: (full.heap - empty.heap) / videos, rssPerVideo: (full.rss - empty.rss) / videos, loopP99: full.loopP99,
     latenessP50: late.p50, latenessP99: late.p99, ends: Math.round((videos * (after.at - before.at)) / lifeMs), told: count, toldP50: p50, toldP99: p99,
@@ -132,14 +134,16 @@ async function untilSeen(lab: Lab, videos: number, say: (line: string) => void):
 }
 
 const plan = ({ quick, options: { videos, runs } }: Pick<Context, 'quick' | 'options'>) =>
-  ({ counts: videos.length ? videos : quick ? [1_000] : [100, 1_000, 10_000, 20_000, 40_000], runs, seconds: quick ? 5 : 30, settleMs: quick ? 5_000 : rowsKnownAfterMs })
+  ({ counts: videos.length ? videos : quick ? [1_000] : [100, 1_000, 10_000, 20_000, 40_000], runs, seconds: quick ? 5 : runs > 1 ? 15 : 30, settleMs: quick ? 5_000 : rowsKnownAfterMs })
 
 const order = <T>(items: readonly T[], run: number): T[] => (run % 2 ? [...items].toReversed() : [...items])
 
 async function sameWork(context: Context): Promise<SameWork> {
   const planned = plan(context)
-  const { counts, runs, seconds } = planned
-  const found: SameWork = { seconds, rows: [], broke: [] }
+  const { counts, runs } = planned
+  const kept = context.kept as SameWork | null
+  const isOther = ({ videos }: { videos: number }) => !context.quick && !counts.includes(videos)
+  const found: SameWork = { rows: kept?.rows.filter(isOther) ?? [], broke: kept?.broke.filter(isOther) ?? [] }
   const { who } = context.options
   const able = present((line) => context.warn(line), contestants.filter((one) => !who.length || who.includes(one)))
   for (const videos of counts) {
@@ -164,7 +168,7 @@ async function sameWork(context: Context): Promise<SameWork> {
 const total = (row: SameWorkRow) => row.cpuUsPerPoll + row.serverUsPerPoll
 
 /** Of each contestant at each number the medians over the runs, and how many times our CPU it took, paired by run. */
-function summary(rows: SameWorkRow[]): (SameWorkRow & { timesOurs: number })[] {
+function summary(rows: SameWorkRow[]): (SameWorkRow & { timesOurs: number; runs: number })[] {
   return [...Map.groupBy(rows, (row) => `${row.videos} ${row.contestant}`).values()].map((group) => {
     const of = (field: { [K in keyof SameWorkRow]: SameWorkRow[K] extends number ? K : never }[keyof SameWorkRow]) => median(group.map((row) => row[field]))
     const ratios = group.flatMap((row) => {
@@ -174,20 +178,20 @@ function summary(rows: SameWorkRow[]): (SameWorkRow & { timesOurs: number })[] {
     const middle = group.toSorted((a, b) => total(a) - total(b))[group.length >> 1]!
     return {
       ...middle, made: of('made'), changesPerPoll: of('changesPerPoll'), latenessP50: of('latenessP50'), latenessP99: of('latenessP99'), loopP99: of('loopP99'), toldP50: of('toldP50'), toldP99: of('toldP99'),
-      heapPerVideo: of('heapPerVideo'), rssPerVideo: of('rssPerVideo'), timesOurs: ratios.length ? median(ratios) : NaN,
+      heapPerVideo: of('heapPerVideo'), rssPerVideo: of('rssPerVideo'), timesOurs: ratios.length ? median(ratios) : NaN, runs: group.length,
     }
   }).toSorted((a, b) => a.videos - b.videos || contestants.indexOf(a.contestant) - contestants.indexOf(b.contestant))
 }
 
-function words({ seconds, rows, broke }: SameWork): string {
+function words({ rows, broke }: SameWork): string {
   const lines = summary(rows).map((row) => [
-    text(row.videos), row.contestant, text(total(row)), text(row.serverUsPerPoll), text(row.timesOurs, 1), `${text(row.made * 100)} %`, text(row.changesPerPoll, 3), `${text(row.latenessP50)} / ${text(row.latenessP99)}`,
+    text(row.videos), row.contestant, `${row.runs} × ${row.seconds} s`, text(total(row)), text(row.serverUsPerPoll), text(row.timesOurs, 1), `${text(row.made * 100)} %`, text(row.changesPerPoll, 3), `${text(row.latenessP50)} / ${text(row.latenessP99)}`,
     `${text(row.toldP50)} / ${text(row.toldP99)}`, `${text(row.told)}/${text(row.ends)}`, text(row.rows === null ? null : row.rows / row.polls, 2), text(row.transactions / row.polls, 2), `${text(row.heapPerVideo / 1024, 1)} / ${text(row.rssPerVideo / 1024, 1)}`, text(row.loopP99),
   ])
   const split = summary(rows).filter((row) => row.contestant === 'reelkeeper').map((row) => `${text(row.videos)}: ${Object.entries(row.ofIt).map(([name, us]) => `${name} ${text(us)}`).join(', ')}`)
   return [
-    table(['videos', 'who', 'CPU µs/poll', 'of it servers', '× ours', 'polls made', 'changes/poll', 'late p50 / p99 ms', 'told after p50 / p99 ms', 'told', 'rows/poll', 'writing transactions/poll', 'heap / RSS a video KB', 'loop p99 ms'], lines),
-    `Windows of ${seconds} s. Ours, CPU µs a poll by process: ${split.join('; ')}.`,
+    table(['videos', 'who', 'windows', 'CPU µs/poll', 'of it servers', '× ours', 'polls made', 'changes/poll', 'late p50 / p99 ms', 'told after p50 / p99 ms', 'told', 'rows/poll', 'writing transactions/poll', 'heap / RSS a video KB', 'loop p99 ms'], lines),
+    `Ours, CPU µs a poll by process: ${split.join('; ')}.`,
     ...broke.map(({ contestant, videos, why }) => `${contestant} broke at ${text(videos)} videos: ${why}.`),
   ].join('\n\n')
 }
