@@ -22,7 +22,7 @@ for (const [what, names, known] of [['part', wanted ?? [], parts.map((part) => p
   process.stderr.write(`no ${what} ${unknown.join(', ')}; there are ${known.join(', ')}\n`)
   process.exit(2)
 }
-const chosen = parts.filter((part) => (wanted ? wanted.includes(part.name) : !quick || part.name !== 'soak'))
+const chosen = parts.filter((part) => (wanted ? wanted.includes(part.name) : !quick || !part.longOnly))
 
 const results = fileURLToPath(new URL(quick ? 'results/quick' : 'results', import.meta.url))
 mkdirSync(results, { recursive: true })

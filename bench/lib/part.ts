@@ -27,6 +27,8 @@ export interface Part {
   title: string
   /** Does so little at a time that, in a short form, others like it may run beside it. */
   light?: boolean
+  /** Has no short form. */
+  longOnly?: boolean
   /** About how long it takes, in seconds; for the progress line. */
   seconds(context: Pick<Context, 'quick' | 'options'>): number
   run(context: Context): Promise<unknown>

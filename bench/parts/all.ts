@@ -7,9 +7,9 @@ import { limitEventsPart } from './limit-events.ts'
 import { limitPollerPart } from './limit-poller.ts'
 import { limitStatusPart } from './limit-status.ts'
 import { pollersPart } from './pollers.ts'
-import { sameWorkPart } from './same-work.ts'
+import { fewChangesPart, sameWorkPart } from './same-work.ts'
 import { slowPostgresPart } from './slow-postgres.ts'
 import { soakPart } from './soak.ts'
 import { takeoverPart } from './takeover.ts'
 
-export const parts: Part[] = [sameWorkPart, limitPollerPart, limitStatusPart, limitEventsPart, growthPart, pollersPart, takeoverPart, adaptivePart, slowPostgresPart, idlePart, soakPart]
+export const parts: Part[] = [sameWorkPart, fewChangesPart, limitPollerPart, limitStatusPart, limitEventsPart, growthPart, pollersPart, takeoverPart, adaptivePart, slowPostgresPart, idlePart, soakPart]

@@ -1,7 +1,7 @@
 /**
  * The same work, done in different ways: so many videos in flight, each polled every 5 s until the provider says done, what changed recorded in
  * Postgres, a subscriber told of each end. Each contestant alone, with servers of its own, for the same time. A video takes five minutes and tells its
- * progress in steps of 10 %; the videos are of all ages, so that as many end in a second as would where as many come.
+ * progress in steps of 10 %, or not at all; the videos are of all ages, so that as many end in a second as would where as many come.
  *
  * The tasks' clock starts when every video has been loaded and polled at least once; then comes a time to settle, then the window. Polls are counted by the provider.
  */
@@ -66,7 +66,7 @@ export interface SameWork {
   broke: Broke[]
 }
 
-async function measure(contestant: Contestant, videos: number, run: number, { seconds, settleMs }: { seconds: number; settleMs: number }, say: (line: string) => void): Promise<SameWorkRow> {
+async function measure(contestant: Contestant, videos: number, run: number, { seconds, settleMs, step }: { seconds: number; settleMs: number; step: number }, say: (line: string) => void): Promise<SameWorkRow> {
   await using lab = await Lab.open()
   await using running = await startContestant(lab, contestant)
   const memory = async () => {
@@ -81,7 +81,7 @@ async function measure(contestant: Contestant, videos: number, run: number, { se
     ends.push({ at, after: Date.now() - at })
   })
   say('loading')
-  await running.load(tasksOfAllAges({ count: videos, lifeMs, step: 10 }))
+  await running.load(tasksOfAllAges({ count: videos, lifeMs, step }))
   await untilSeen(lab, videos, say)
   await memory() // the event loop's delay counts from here
   beganAt = await lab.begin()
@@ -133,13 +133,20 @@ async function untilSeen(lab: Lab, videos: number, say: (line: string) => void):
   }
 }
 
-const plan = ({ quick, options: { videos, runs } }: Pick<Context, 'quick' | 'options'>) =>
-  ({ counts: videos.length ? videos : quick ? [1_000] : [100, 1_000, 10_000, 20_000, 40_000], runs, seconds: quick ? 5 : runs > 1 ? 15 : 30, settleMs: quick ? 5_000 : rowsKnownAfterMs })
+/** What a form of it measures, where it is not told otherwise. */
+interface Form {
+  counts: number[]
+  /** Of the progress that the provider tells, in per cent. */
+  step: number
+}
+
+const plan = ({ counts, step }: Form, { quick, options: { videos, runs } }: Pick<Context, 'quick' | 'options'>) =>
+  ({ step, counts: videos.length ? videos : quick ? [1_000] : counts, runs, seconds: quick ? 5 : runs > 1 ? 15 : 30, settleMs: quick ? 5_000 : rowsKnownAfterMs })
 
 const order = <T>(items: readonly T[], run: number): T[] => (run % 2 ? [...items].toReversed() : [...items])
 
-async function sameWork(context: Context): Promise<SameWork> {
-  const planned = plan(context)
+async function sameWork(form: Form, context: Context): Promise<SameWork> {
+  const planned = plan(form, context)
   const { counts, runs } = planned
   const kept = context.kept as SameWork | null
   const isOther = ({ videos }: { videos: number }) => !context.quick && !counts.includes(videos)
@@ -204,10 +211,14 @@ function picture({ rows }: SameWork): string {
   return bars(`CPU per poll in µs, ${text(videos)} videos polled every 5 s (dark: processes, light: Postgres, NATS, Redis)`, at(videos).map((row) => ({ name: row.contestant, dark: row.cpuUsPerPoll, light: row.serverUsPerPoll })))
 }
 
-export const sameWorkPart = part<SameWork>({
-  name: 'same-work', title: 'The same work', run: sameWork, words, picture,
+const sameWorkAs = (name: string, title: string, form: Form, longOnly = false) => part<SameWork>({
+  name, title, longOnly, run: (context) => sameWork(form, context), words, picture,
   seconds(context) {
-    const { counts, runs, seconds, settleMs } = plan(context)
+    const { counts, runs, seconds, settleMs } = plan(form, context)
     return contestants.length * runs * counts.reduce((sum, videos) => sum + seconds + settleMs / 1000 + 15 + videos / 300, 0)
   },
 })
+
+export const sameWorkPart = sameWorkAs('same-work', 'The same work', { counts: [100, 1_000, 10_000, 20_000, 40_000], step: 10 })
+/** The price of a poll by itself: the provider tells no progress, so that of sixty answers one changes something. */
+export const fewChangesPart = sameWorkAs('few-changes', 'The same work when little changes', { counts: [10_000], step: 100 }, true)

@@ -61,7 +61,7 @@ async function soak({ quick, options: { minutes }, say }: Context): Promise<Soak
 }
 
 export const soakPart = part<Soak>({
-  name: 'soak', title: 'Soak', run: soak, seconds: ({ options }) => 15 + options.minutes * 60,
+  name: 'soak', title: 'Soak', longOnly: true, run: soak, seconds: ({ options }) => 15 + options.minutes * 60,
   words({ minutes, inFlight, readings, slopes }) {
     const lines = Object.entries(slopes).map(([name, kb]) => [name, text(readings[Math.ceil(readings.length / 5)]?.heap[name], 1), text(readings.at(-1)?.heap[name], 1), text(kb, 1), text(readings.at(-1)?.rss[name])])
     return `${text(readings.at(-1)?.ended)} videos ended in ${text(minutes, 1)} minutes, about ${text(inFlight)} in flight.\n\n${table(['process', 'heap MB early', 'at the end', 'growth KB/minute', 'RSS MB'], lines)}`
