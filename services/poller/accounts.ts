@@ -8,6 +8,8 @@ import { decrypt, type Keyring } from '#libs/runtime/secrets.ts'
 
 export interface PolledAccount extends Account {
   readonly id: string
+  /** False where its key was encrypted under a key-encryption key that this process does not have: the provider cannot be asked. */
+  readonly isReadable: boolean
 }
 
 export class Accounts {
@@ -21,13 +23,17 @@ export class Accounts {
     this.#keys = keys
   }
 
-  /** @throws when the cipher text was made under another key */
   of(baseUrl: string, keyCipher: string): PolledAccount {
-    const apiKey = decrypt(keyCipher, this.#keys)
+    let apiKey: string
+    try {
+      apiKey = decrypt(keyCipher, this.#keys)
+    } catch {
+      return { id: 'unreadable', isReadable: false, baseUrl, apiKey: '' }
+    }
     const id = createHmac('sha256', this.#keys[0]).update(`${baseUrl}\n${apiKey}`).digest('base64url').slice(0, 16)
     const known = this.#known.get(id)?.deref()
     if (known) return known
-    const account = { id, baseUrl, apiKey }
+    const account = { id, isReadable: true, baseUrl, apiKey }
     this.#known.set(id, new WeakRef(account))
     this.#gone.register(account, id)
     return account

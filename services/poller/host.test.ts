@@ -55,6 +55,15 @@ it('resolves no machine and reports nothing for an answer that says what the las
   expect(reports[1]).toMatchObject({ no: 2, change: null })
 })
 
+it('shows a video whose stored key it cannot read as retrying, asks nobody, and ends it at its deadline', async () => {
+  const world = new World(1)
+  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }))
+  host.adopt({ ...grant, status: 'generating', phase: 'running', keyCipher: encrypt('sk-x', [Buffer.alloc(32, 2)]), untilDeadlineMs: 60_000 })
+  await run(world, 61_000)
+  expect(polls()).toBe(0)
+  expect(reports.map(({ change }) => change && [change.status, change.phase])).toEqual([['generating', 'retrying'], ['failed', 'done']])
+})
+
 it('reports a first poll that says failed as generating, then failed', async () => {
   const world = new World(1)
   const { host, reports } = hostIn(world, () => ({ kind: 'failed', error: { code: 'provider_failed', message: 'no' } }))

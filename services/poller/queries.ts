@@ -37,6 +37,7 @@ export class Gathering<T extends Polled> {
 /** Answers in the order of the videos, all of one account. Never throws. */
 export async function query(provider: Provider, videos: Polled[], log: Logger): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }> {
   const { account, taskId } = videos[0]!
+  if (!account.isReadable) return { answers: videos.map(() => ({ kind: 'none', reason: 'the stored key cannot be read' })), rateLimit: null }
   try {
     if (videos.length > 1) return await provider.getMany(account, videos.map((video) => video.taskId))
     const { answer, rateLimit } = await provider.get(account, taskId)
