@@ -36,7 +36,7 @@ export class Acks {
   readonly #pending = new Map<string, Pending>()
   #next = 0
   #sweeping: NodeJS.Timeout | undefined
-  readonly #gathered: { subject: string; data: string | Uint8Array; options: PublishOptions }[] = []
+  readonly #gathered: { token: string; subject: string; data: string | Uint8Array; options: PublishOptions }[] = []
   #publishing: NodeJS.Timeout | undefined
 
   constructor(nc: NatsConnection) {
@@ -63,7 +63,7 @@ export class Acks {
       const reply = `${this.#inbox}.${token}`
       this.#pending.set(token, { subject, deadline: performance.now() + timeoutMs, resolve, reject })
       this.#sweeping ??= setTimeout(() => this.#sweep(), sweepMs)
-      this.#gathered.push({ subject, data, options: headers ? { reply, headers } : { reply } })
+      this.#gathered.push({ token, subject, data, options: headers ? { reply, headers } : { reply } })
       if (gatherMs === 0) this.#publish()
       else this.#publishing ??= setTimeout(() => this.#publish(), gatherMs)
     })
@@ -73,7 +73,14 @@ export class Acks {
   #publish(): void {
     clearTimeout(this.#publishing)
     this.#publishing = undefined
-    for (const { subject, data, options } of this.#gathered.splice(0)) this.#nc.publish(subject, data, options)
+    for (const { token, subject, data, options } of this.#gathered.splice(0)) {
+      try {
+        this.#nc.publish(subject, data, options)
+      } catch (err) {
+        this.#pending.get(token)?.reject(err as Error) // closed, or too large
+        this.#pending.delete(token)
+      }
+    }
   }
 
   #sweep(): void {
