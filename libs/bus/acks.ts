@@ -2,7 +2,7 @@
  * Stores to JetStream, as many at once as the caller likes, over one reply inbox: what is published is matched to the server's answer by the last token of its
  * reply subject. The client's own `publish` makes a request of each, with a timer and a captured stack: 40 µs of CPU where this takes 5–10.
  */
-import { createInbox, type MsgHdrs, type NatsConnection, type PublishOptions } from 'nats'
+import { createInbox, type MsgHdrs, type NatsConnection } from 'nats'
 import { BusUnavailable } from './bus.ts'
 
 /** The server's refusal, by JetStream's number for it. */
@@ -36,8 +36,6 @@ export class Acks {
   readonly #pending = new Map<string, Pending>()
   #next = 0
   #sweeping: NodeJS.Timeout | undefined
-  readonly #gathered: { token: string; subject: string; data: string | Uint8Array; options: PublishOptions }[] = []
-  #publishing: NodeJS.Timeout | undefined
 
   constructor(nc: NatsConnection) {
     this.#nc = nc
@@ -57,30 +55,13 @@ export class Acks {
   }
 
   /** The sequence it was stored under. @throws StoreRefused, BusUnavailable */
-  store(subject: string, data: string | Uint8Array, headers: MsgHdrs | undefined, { timeoutMs, gatherMs }: { timeoutMs: number; gatherMs: number }): Promise<number> {
+  store(subject: string, data: string | Uint8Array, headers: MsgHdrs | undefined, timeoutMs: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const token = (this.#next++).toString(36)
-      const reply = `${this.#inbox}.${token}`
+      this.#nc.publish(subject, data, headers ? { reply: `${this.#inbox}.${token}`, headers } : { reply: `${this.#inbox}.${token}` })
       this.#pending.set(token, { subject, deadline: performance.now() + timeoutMs, resolve, reject })
       this.#sweeping ??= setTimeout(() => this.#sweep(), sweepMs)
-      this.#gathered.push({ token, subject, data, options: headers ? { reply, headers } : { reply } })
-      if (gatherMs === 0) this.#publish()
-      else this.#publishing ??= setTimeout(() => this.#publish(), gatherMs)
     })
-  }
-
-  /** In one turn, so that the client writes them at once. */
-  #publish(): void {
-    clearTimeout(this.#publishing)
-    this.#publishing = undefined
-    for (const { token, subject, data, options } of this.#gathered.splice(0)) {
-      try {
-        this.#nc.publish(subject, data, options)
-      } catch (err) {
-        this.#pending.get(token)?.reject(err as Error) // closed, or too large
-        this.#pending.delete(token)
-      }
-    }
   }
 
   #sweep(): void {

@@ -38,8 +38,6 @@ export interface StoreOptions {
   /** Stored only if this is the sequence of the newest message of `subject` (of the message's own, unless given); 0: there is none. */
   expect?: { sequence: number; subject?: string }
   timeoutMs?: number
-  /** May be held back for so long, to be written to the socket together with others: a write costs more CPU than ten messages in it. */
-  gatherMs?: number
 }
 
 /** A message of a work queue, redelivered until acknowledged or terminated. */

@@ -76,10 +76,10 @@ export async function connectBus(options: { url: string; name: string; log: Logg
       })
       return { stop: () => subscription.unsubscribe() }
     },
-    async store(subject, data, { headers: fields, expect, timeoutMs = storeTimeoutMs, gatherMs = 0 } = {}) {
+    async store(subject, data, { headers: fields, expect, timeoutMs = storeTimeoutMs } = {}) {
       requireLink()
       try {
-        return await acks.store(subject, data, fields || expect ? toHeaders(fields ?? {}, expect) : undefined, { timeoutMs, gatherMs })
+        return await acks.store(subject, data, fields || expect ? toHeaders(fields ?? {}, expect) : undefined, timeoutMs)
       } catch (err) {
         throw translated(err, subject)
       }

@@ -98,10 +98,11 @@ export const gaveSchema = z.object({ taken: z.array(videoId) })
 
 // 6. poller → status, work queue: what an owner saw ------------------------------------------------------------------
 
-export const reportSubject = (id: string) => `video.report.${id}`
+/** The last token is whoever sends; where a report is buried alone, its video. */
+export const reportsSubject = (from: string) => `video.report.${from}`
 
 /** `no` counts an owner's reports of one video from 1; (epoch, no) only ever grows. `change` null: still in hand. */
-export const reportSchema = z.object({
+const reportSchema = z.object({
   id: videoId,
   attempt: int4.min(1),
   epoch,
@@ -119,6 +120,7 @@ export const reportSchema = z.object({
     .nullable(),
 })
 export type Report = z.infer<typeof reportSchema>
+export const reportsSchema = z.array(reportSchema).min(1).max(1000)
 export type Change = NonNullable<Report['change']>
 
 // 7. outbox → everybody: the public events ---------------------------------------------------------------------------

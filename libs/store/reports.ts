@@ -89,23 +89,23 @@ export class ReportWriter {
     return reports.map(({ id }) => [id, { fate: applied.has(id) ? 'applied' : 'stale', event: null }])
   }
 
+  /** To generating, or further in it. */
   async #goOn(reports: Changed[]): Promise<[string, Outcome][]> {
     const changes = reports.map((report) => report.change)
     const rows = await this.#db.$queryRaw<Recorded[]>`
       WITH applied AS (
         UPDATE "SceneVideo" v SET
-          "reportNo" = i.no, "updatedAt" = now(), version = v.version + 1, status = i.status::"Status", phase = i.phase, progress = i.progress,
-          "startedAt" = CASE WHEN i.status = 'generating' THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END
+          "reportNo" = i.no, "updatedAt" = now(), version = v.version + 1, status = 'generating', phase = i.phase, progress = i.progress, "startedAt" = coalesce(v."startedAt", now())
         FROM unnest(
           ${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[],
-          ${changes.map((c) => c.status)}::text[], ${changes.map((c) => c.phase)}::text[], ${changes.map((c) => c.progress)}::int[]
-        ) AS i(id, attempt, epoch, no, status, phase, progress)
+          ${changes.map((c) => c.phase)}::text[], ${changes.map((c) => c.progress)}::int[]
+        ) AS i(id, attempt, epoch, no, phase, progress)
         WHERE v.id = i.id AND ${passesFence}
         RETURNING new.*, old.status AS was
       )
       INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
       SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.epoch, to_jsonb(a) - 'params', true
-      FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.status = 'generating' AND a.was = 'generating' THEN 'progress' ELSE a.status::text END AS event) e
+      FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
       RETURNING "videoId" AS id, id AS "timelineId", event, at, snapshot`
     const recorded = new Map(rows.map((row) => [row.id, row]))
     return reports.map(({ id }) => {

@@ -21,7 +21,7 @@ function hostIn(world: World, answer: () => TaskAnswer, store: () => Promise<num
   const reports: Report[] = []
   const queries: string[][] = []
   let polls = 0
-  const bus = { store: (_: string, data: string) => (reports.push(JSON.parse(data) as Report), store()) } as unknown as Bus
+  const bus = { store: (_: string, data: string) => (reports.push(...(JSON.parse(data) as Report[])), store()) } as unknown as Bus
   const provider = {
     name: 'toapis', can: { findByOwnId: true, cancel: false }, expectedMs: 600_000, resultLifeMs: 86_400_000,
     mostAtOnce: () => atOnce,

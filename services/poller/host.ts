@@ -14,18 +14,17 @@ import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
 import { advance, saysNothingNew, type Standing, type VideoSignal } from '#libs/scene-video/machine.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
-import { reportSubject, type Change, type Grant, type Report } from '#libs/scene-video/messages.ts'
+import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
 import { Accounts, type PolledAccount } from './accounts.ts'
 import type { Budget, Slot } from './budget.ts'
 import { Gathering, query } from './queries.ts'
+import { Reporter } from './reporter.ts'
 import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
 const reportAgainMs = 500
-/** Reports that come so close together are sent together. */
-const reportWithinMs = 100
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
 
@@ -76,6 +75,7 @@ export class Host {
   readonly #o: HostOptions
   readonly #queue: TimerQueue<Hosted>
   readonly #accounts: Accounts
+  readonly #reporter: Reporter
   readonly #gathering = new Gathering<Hosted>((videos) => this.#ask(videos))
   #inHand = 0
   #whenIdle: (() => void) | undefined
@@ -83,6 +83,7 @@ export class Host {
   constructor(options: HostOptions) {
     this.#o = options
     this.#accounts = new Accounts(options.keyEncryptionKey)
+    this.#reporter = new Reporter(options.bus, options.clock)
     const due = (video: Hosted, at: number) => {
       if (video.nextPollAt === at && this.#isHosted(video) && !video.polling) this.#turn(video)
     }
@@ -276,12 +277,12 @@ export class Host {
 
   /** Stores the report in the queue; tries again for as long as the video is ours. False when it is not any more: nobody waits for our word. */
   async #report(video: Hosted, change: Change | null): Promise<boolean> {
-    const { bus, clock, log } = this.#o
+    const { clock, log } = this.#o
     const { id, attempt, epoch } = video
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
     for (;;) {
       try {
-        await bus.store(reportSubject(id), JSON.stringify(report), { gatherMs: reportWithinMs })
+        await this.#reporter.store(report)
         crashPoint('report-stored')
         video.reportedAt = clock.now()
         return this.#isHosted(video)

@@ -10,7 +10,7 @@ import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
-import { reportSchema, type OwedEvent, type Report } from '#libs/scene-video/messages.ts'
+import { reportsSchema, reportsSubject, type OwedEvent, type Report } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import type { Public } from '#libs/store/connect.ts'
 import { isDataFault } from '#libs/store/errors.ts'
@@ -27,14 +27,18 @@ export interface ApplyOptions {
   batchMax: number
 }
 
+/** A message. */
 interface Item {
-  body: Report
+  reports: Report[]
   job: Job
 }
+
+const mostMessagesAhead = 100
 
 export function applyReports(options: ApplyOptions): Consuming {
   const { bus, clock, batchMs, batchMax } = options
   let gathered: Item[] = []
+  let count = 0
   let cancel: (() => void) | undefined
   let applying: Promise<void> = Promise.resolve()
 
@@ -43,14 +47,16 @@ export function applyReports(options: ApplyOptions): Consuming {
     cancel = undefined
     const batch = gathered
     gathered = []
+    count = 0
     if (batch.length) applying = applying.then(() => applyBatch(options, batch))
     return applying
   }
-  const consuming = bus.consume(streams.reports, consumers.status, batchMax * 2, async (job) => {
-    const body = await decodeOrBury(options, job, reportSchema)
-    if (body === undefined) return
-    gathered.push({ body, job })
-    if (gathered.length >= batchMax) await flush()
+  const consuming = bus.consume(streams.reports, consumers.status, mostMessagesAhead, async (job) => {
+    const reports = await decodeOrBury(options, job, reportsSchema)
+    if (reports === undefined) return
+    gathered.push({ reports, job })
+    count += reports.length
+    if (count >= batchMax) await flush()
     else cancel ??= clock.after(batchMs, () => void flush())
   })
   return {
@@ -66,7 +72,7 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
   const { log } = options
   const events: OwedEvent[] = []
   try {
-    const rounds = splitIntoRounds(batch)
+    const rounds = splitIntoRounds(batch.flatMap((item) => item.reports))
     for (const [k, round] of rounds.entries()) {
       if (k > 0) crashPoint('mid-batch')
       events.push(...(await applyRound(options, round)))
@@ -91,11 +97,25 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
     for (const { job } of batch) job.nak(1_000)
     return
   }
-  if (batch.length === 1) return bury(options, batch[0]!.job, `refused by Postgres: ${(err as Error).message}`)
-  const middle = batch.length >> 1
-  await applyBatch(options, batch.slice(0, middle))
-  await applyBatch(options, batch.slice(middle))
+  if (batch.length === 1 && batch[0]!.reports.length === 1) return bury(options, alone(batch[0]!), `refused by Postgres: ${(err as Error).message}`)
+  const items = batch.length > 1 ? batch : inTwo(batch[0]!)
+  const middle = items.length >> 1
+  await applyBatch(options, items.slice(0, middle))
+  await applyBatch(options, items.slice(middle))
 }
+
+/** The message is acked when both halves are done; delivered again as a whole when one has to be. */
+function inTwo({ reports, job }: Item): Item[] {
+  const middle = reports.length >> 1
+  let left = 2
+  const done = () => {
+    if (--left === 0) job.ack()
+  }
+  return [reports.slice(0, middle), reports.slice(middle)].map((some) => ({ reports: some, job: { ...job, ack: done, term: done } }))
+}
+
+/** As a message of its own, so that it can be put back. */
+const alone = ({ reports, job }: Item): Job => ({ ...job, subject: reportsSubject(reports[0]!.id), data: new TextEncoder().encode(JSON.stringify(reports)) })
 
 /** The events it caused. */
 async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[]): Promise<OwedEvent[]> {
@@ -109,9 +129,9 @@ async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[])
 }
 
 /** Reports of one video in order of (epoch, no), each in a round of its own. */
-export function splitIntoRounds(batch: Item[]): Report[][] {
+export function splitIntoRounds(all: Report[]): Report[][] {
   const rounds: Report[][] = []
-  for (const reports of Map.groupBy(batch.map((item) => item.body), (report) => report.id).values()) {
+  for (const reports of Map.groupBy(all, (report) => report.id).values()) {
     reports.sort((a, b) => Number(BigInt(a.epoch) - BigInt(b.epoch)) || a.no - b.no)
     for (const [k, report] of reports.entries()) (rounds[k] ??= []).push(report)
   }

@@ -1,0 +1,62 @@
+/**
+ * Reports on their way to the queue. Those of a tenth of a second are one message: to store, deliver and acknowledge a message costs far more CPU than a report in it.
+ * A message that cannot be stored fails for each of its reports; who gave them tries again.
+ */
+import type { Bus } from '#libs/bus/bus.ts'
+import type { Clock } from '#libs/runtime/clock.ts'
+import { reportsSubject, type Report } from '#libs/scene-video/messages.ts'
+
+const gatherMs = 100
+/** A message must not be larger than NATS takes: 1 MB. */
+const mostReports = 500
+const mostChars = 300_000
+
+interface Waiting {
+  text: string
+  resolve(): void
+  reject(err: unknown): void
+}
+
+export class Reporter {
+  readonly #bus: Bus
+  readonly #clock: Clock
+  readonly #subject: string
+  #waiting: Waiting[] = []
+
+  constructor(bus: Bus, clock: Clock) {
+    this.#bus = bus
+    this.#clock = clock
+    this.#subject = reportsSubject(clock.uuid())
+  }
+
+  /** @throws BusUnavailable */
+  store(report: Report): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ text: JSON.stringify(report), resolve, reject })
+      if (this.#waiting.length === 1) this.#clock.after(gatherMs, () => this.#flush())
+    })
+  }
+
+  #flush(): void {
+    for (const message of inMessages(this.#waiting.splice(0))) {
+      this.#bus.store(this.#subject, `[${message.map((one) => one.text).join(',')}]`).then(
+        () => message.forEach((one) => one.resolve()),
+        (err: unknown) => message.forEach((one) => one.reject(err)),
+      )
+    }
+  }
+}
+
+function inMessages(waiting: Waiting[]): Waiting[][] {
+  const messages: Waiting[][] = []
+  let chars = Infinity
+  for (const one of waiting) {
+    chars += one.text.length
+    if (chars > mostChars || messages.at(-1)!.length === mostReports) {
+      messages.push([])
+      chars = one.text.length
+    }
+    messages.at(-1)!.push(one)
+  }
+  return messages
+}
