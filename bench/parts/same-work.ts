@@ -156,7 +156,7 @@ async function sameWork(form: Form, context: Context): Promise<SameWork> {
   for (const videos of counts) {
     for (let run = 0; run < runs; run++) {
       for (const contestant of order(able, run)) {
-        if (found.broke.some((one) => one.contestant === contestant && one.videos < videos)) continue
+        if (found.broke.some((one) => one.contestant === contestant && one.videos <= videos)) continue
         const say = (line: string) => context.say(`${contestant}, ${text(videos)} videos${runs > 1 ? `, run ${run + 1}/${runs}` : ''}: ${line}`)
         try {
           const row = await measure(contestant, videos, run, planned, say)

@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const owed = (id: string, version: number, event: string): OwedEvent => ({ timelineId: BigInt(version), event, at: '2026-01-01T00:00:00.000Z', body: { id, version, status: 'pending' } as VideoEvent })
+const owed = (id: string, version: number, event: string): OwedEvent => ({ timelineId: BigInt(version), event, at: '2026-01-01T00:00:00.000Z', body: { id, version, status: event === 'completed' ? event : 'pending' } as VideoEvent })
 /** A store whose marks never arrive: every publisher finds everything owed, as after a crash. */
 const forgetful = (events: OwedEvent[]): OutboxStore => ({ owed: async () => events, storedBetween: async () => [], markPublished: async () => {} })
 
@@ -77,6 +77,7 @@ it('asks the server for nothing that it published itself, and is told when someb
   await publishEvents(counting, forgetful([]), [events[3]!], newest)
   await publishEvents(counting, forgetful([]), [events[4]!], newest)
   expect(asked).toBe(1)
+  expect(newest.take(id)).toBeUndefined() // it has ended
   expect(await stored(id)).toEqual([1, 2, 3, 4, 5])
 })
 

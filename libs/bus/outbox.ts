@@ -11,6 +11,7 @@
  */
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/messages.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Conflict, type Bus } from './bus.ts'
 import { firstSequence, streams } from './topology.ts'
 
@@ -72,7 +73,7 @@ async function publishInOrder({ bus, store, newest, streamBegins }: Publisher, e
     last = await publishOnce(bus, event, last)
     done.push({ timelineId: event.timelineId, sequence: last.sequence })
   }
-  newest?.keep(first.id, last)
+  if (!isTerminal(events.at(-1)!.body.status)) newest?.keep(first.id, last) // after the end there is nothing more to publish, but for a retry
   return done
 }
 
