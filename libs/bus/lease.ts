@@ -140,7 +140,7 @@ export class Ownership implements AsyncDisposable {
   }
 
   #record(): SessionRecord {
-    return { name: this.#o.name, state: this.#draining ? 'draining' : 'live', beat: this.#beat, owned: this.#o.owned() }
+    return { name: this.#o.name, state: this.#draining ? 'draining' : 'live', beat: this.#beat, owned: this.#o.owned(), takes: this.#o.clock.now() >= this.#claimsFrom }
   }
 
   #trust(renewalStartedAt: number): void {

@@ -12,6 +12,8 @@ export const sessionSchema = z.object({
   beat: z.number(),
   /** How many videos it owned at that beat. */
   owned: z.number(),
+  /** Whether it might claim more then. */
+  takes: z.boolean().default(true),
 })
 export const ownerSchema = z.object({ session: z.string() })
 export type SessionRecord = z.infer<typeof sessionSchema>

@@ -12,6 +12,8 @@ export interface Peer {
   session: string
   owned: number
   draining: boolean
+  /** Whether it may claim what it is given. */
+  takes: boolean
 }
 
 export interface PeersOptions {
@@ -31,6 +33,8 @@ interface Heard {
   beat: number
   owned: number
   draining: boolean
+  /** Whether it may claim what it is given. */
+  takes: boolean
 }
 
 export class Peers {
@@ -45,7 +49,7 @@ export class Peers {
 
   /** As last heard. */
   list(): Peer[] {
-    return [...this.#live].map(([session, { owned, draining }]) => ({ session, owned, draining }))
+    return [...this.#live].map(([session, { owned, draining, takes }]) => ({ session, owned, draining, takes }))
   }
 
   /** Hears them from now on. */
@@ -93,8 +97,8 @@ export class Peers {
     if (record) this.#note(id, record)
   }
 
-  #note(id: string, { beat, owned, state }: SessionRecord): void {
-    this.#live.set(id, { at: this.#o.clock.now(), beat, owned, draining: state === 'draining' })
+  #note(id: string, { beat, owned, state, takes }: SessionRecord): void {
+    this.#live.set(id, { at: this.#o.clock.now(), beat, owned, draining: state === 'draining', takes: state === 'live' && takes })
   }
 
   async #discover(): Promise<void> {

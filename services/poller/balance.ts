@@ -14,7 +14,7 @@ export interface Gift {
 
 /** What a poller that owns `own` should give to which peers, so that all come to own about the same; most often nothing. */
 export function gifts(own: number, peers: Peer[], slack: Slack = { share: 1.02, videos: 5 }): Gift[] {
-  const takers = peers.filter((peer) => !peer.draining)
+  const takers = peers.filter((peer) => peer.takes)
   const total = own + takers.reduce((sum, peer) => sum + peer.owned, 0)
   const fair = Math.ceil(total / (takers.length + 1))
   if (own <= fair * slack.share + slack.videos) return []
