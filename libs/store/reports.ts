@@ -81,12 +81,14 @@ export class ReportWriter {
 
   async #keepAlive(reports: Report[]): Promise<[string, Outcome][]> {
     const rows = await this.#db.$queryRaw<{ id: string }[]>`
-      UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now()
-      FROM unnest(${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[]) AS i(id, attempt, epoch, no)
-      WHERE v.id = i.id AND ${passesFence}
-      RETURNING v.id`
-    const applied = new Set(rows.map((row) => row.id))
-    return reports.map(({ id }) => [id, { fate: applied.has(id) ? 'applied' : 'stale', event: null }])
+      WITH i AS (
+        SELECT * FROM unnest(${reports.map((r) => r.id)}::uuid[], ${reports.map((r) => r.attempt)}::int[], ${reports.map((r) => r.epoch)}::bigint[], ${reports.map((r) => r.no)}::int[]) AS i(id, attempt, epoch, no)
+      ), applied AS (
+        UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now() FROM i WHERE v.id = i.id AND ${passesFence} RETURNING v.id
+      )
+      SELECT id FROM i WHERE id NOT IN (SELECT id FROM applied)`
+    const stale = new Set(rows.map((row) => row.id))
+    return reports.map(({ id }) => [id, { fate: stale.has(id) ? 'stale' : 'applied', event: null }])
   }
 
   /** To generating, or further in it. */

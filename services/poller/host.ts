@@ -3,8 +3,8 @@
  *
  * It acts only while its session is trusted: before a poll, and again before reporting what the poll said. Every report
  * carries attempt, epoch and number. An answer that changes nothing does not wake the statechart and reports nothing, but for a sign of
- * life every 45 s. Where the provider can be asked for many tasks at once, those of one account that are due together are one query. A report that cannot be stored is kept (the newest state of the video) and sent again. Polls and reports in hand are
- * bounded together: where reports are stored slowly, polling slows down with them.
+ * life every 45 s. Where the provider can be asked for many tasks at once, those of one account that are due together are one query. A report that cannot be stored is kept (the newest state of the video) and sent again. Queries under way are
+ * bounded, and so are polls whose reports are not stored: where that takes long, polling slows down.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
@@ -25,6 +25,8 @@ import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
 const reportAgainMs = 500
+/** For each query that may be under way, so many polls may wait until their reports are stored: bounded memory. */
+const unstoredPerQuery = 25
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
 
@@ -77,6 +79,8 @@ export class Host {
   readonly #accounts: Accounts
   readonly #reporter: Reporter
   readonly #gathering = new Gathering<Hosted>((videos) => this.#ask(videos))
+  /** Queries under way; and polls until their reports are stored. */
+  #asked = 0
   #inHand = 0
   #whenIdle: (() => void) | undefined
 
@@ -87,7 +91,7 @@ export class Host {
     const due = (video: Hosted, at: number) => {
       if (video.nextPollAt === at && this.#isHosted(video) && !video.polling) this.#turn(video)
     }
-    this.#queue = new TimerQueue(options.clock, due, () => this.#inHand < options.concurrency)
+    this.#queue = new TimerQueue(options.clock, due, () => this.#asked < options.concurrency && this.#inHand < options.concurrency * (1 + unstoredPerQuery))
   }
 
   /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
@@ -187,6 +191,7 @@ export class Host {
       video.slot = null
       lateness?.observe(Math.max(0, clock.now() - video.nextPollAt) / 1000)
     }
+    this.#asked++
     this.#inHand++
     void this.#poll(videos, wait).finally(() => this.#done())
   }
@@ -201,6 +206,8 @@ export class Host {
     const { budget, clock, intervalMs } = this.#o
     const account = videos[0]!.account
     const { answers, rateLimit } = wait > 0 ? { answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })), rateLimit: null } : await query(this.#o.provider, videos, this.#o.log)
+    this.#asked--
+    this.#queue.wake()
     crashPoint('poll-answered')
     if (rateLimit) budget.learn(account.id, rateLimit)
     const refused = answers.find((answer) => answer.kind === 'later')
