@@ -91,16 +91,18 @@ async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
   }
 }
 
+const array = (values: (string | number)[]) => `{${values.join(',')}}`
+
 const bareTouch = (db: Database, ids: string[], no: number) => db.$executeRaw`
-  UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now() FROM unnest(${ids}::uuid[], ${ids.map(() => no)}::int[]) AS i(id, no) WHERE v.id = i.id`
+  UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now() FROM unnest(${array(ids)}::uuid[], ${array(ids.map(() => no))}::int[]) AS i(id, no) WHERE v.id = i.id`
 
 const bareUpdate = (db: Database, ids: string[], no: number) => db.$executeRaw`
   UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now(), progress = i.progress, phase = i.phase, version = v.version + 1
-  FROM unnest(${ids}::uuid[], ${ids.map(() => no)}::int[], ${ids.map(() => no % 100)}::int[], ${ids.map(() => 'running')}::text[]) AS i(id, no, progress, phase) WHERE v.id = i.id`
+  FROM unnest(${array(ids)}::uuid[], ${array(ids.map(() => no))}::int[], ${array(ids.map(() => no % 100))}::int[], ${array(ids.map(() => 'running'))}::text[]) AS i(id, no, progress, phase) WHERE v.id = i.id`
 
 const bareInsert = (db: Database, ids: string[], no: number) => db.$executeRaw`
   INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, snapshot, owed)
-  SELECT v.id, v.version, 1, 'progress', 'progress', 'generating', 'running', ${no % 100}::int, 'status', to_jsonb(v) - 'params', true FROM "SceneVideo" v WHERE v.id = ANY(${ids}::uuid[])`
+  SELECT v.id, v.version, 1, 'progress', 'progress', 'generating', 'running', ${no % 100}::int, 'status', to_jsonb(v) - 'params', true FROM "SceneVideo" v WHERE v.id = ANY(${array(ids)}::uuid[])`
 
 export const limitStatusPart = part<LimitOfStatus>({
   name: 'limit-status', title: 'The limit of recording', run: limitOfStatus,

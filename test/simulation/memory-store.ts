@@ -210,7 +210,9 @@ export class MemoryStore extends MemoryOutbox {
   #apply({ id, attempt, epoch: text, no, change }: Report): Fate {
     const video = this.videos.get(id)
     const epoch = BigInt(text)
-    if (!video || video.attempt !== attempt || video.epoch !== epoch || video.reportNo >= no) return 'stale'
+    if (!video || video.attempt !== attempt || video.epoch !== epoch) return 'stale'
+    if (!change && video.reportNo === no) return 'applied'
+    if (video.reportNo >= no) return 'stale'
     if (isTerminal(video.status)) {
       if (!change || !isTerminal(change.status)) return 'stale'
       this.#note(video, `late ${change.status}`)
