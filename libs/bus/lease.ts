@@ -230,10 +230,15 @@ export class Ownership implements AsyncDisposable {
     await compareAndSet(this.#o.bus, ownerKey(videoId), null, epoch)
   }
 
+  /** Says to its peers now how many it owns, not only with its next heartbeat. */
+  async announce(): Promise<void> {
+    if (this.#o.bus.isConnected()) await this.#renewOnce().catch(() => {})
+  }
+
   /** Claims nothing more, and says so to its peers. */
   async beginDrain(): Promise<void> {
     this.#draining = true
-    if (this.#o.bus.isConnected()) await this.#renewOnce().catch(() => {})
+    await this.announce()
   }
 
   /** Ends the session. Whatever is still owned under it is free for peers at once. */

@@ -42,10 +42,12 @@ const takeoverTries = 3
 export async function runPoller(parts: PollerParts): Promise<Poller> {
   const { bus, clock, log } = parts
   const stop = new AbortController()
+  /** On their way to a peer. Counted by us until it counts them: a third one that counted them nowhere would give too much. */
+  let giving = 0
 
   const ownership: Ownership = new Ownership({
     bus, clock, log, name: parts.name, ttlMs: parts.ttlMs,
-    owned: () => host.videos.size,
+    owned: () => host.videos.size + giving,
     onLost: () => {
       const owned = [...host.videos.keys()]
       host.dropAll()
@@ -92,13 +94,16 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
         const videos = host.giveAway(Math.min(count, 1_000))
         log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
         crashPoint('handed-over')
+        giving = videos.length
         const taken = await bus.request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs).then((reply) => gaveSchema.parse(reply).taken).catch((): string[] => [])
+        giving = 0
         claims.doubt(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
       }
     }
   }
   const receive = () => serve(bus, { subject: giveSubject(ownership.session), queue: 'poller', schema: giveSchema, log }, async ({ from, videos }) => {
     const outcomes = await Promise.all(videos.map(({ id, epoch, dueInMs }) => claims.bid(id, { from: { session: from, epoch: BigInt(epoch) }, dueInMs })))
+    await ownership.announce()
     return { taken: videos.map((video) => video.id).filter((_, i) => outcomes[i] === 'granted' || outcomes[i] === 'refused') }
   })
 
