@@ -79,6 +79,25 @@ it('claims nothing for one TTL after its start, unless the bucket is the very fi
   expect(second.ownership.mayClaim()).toBe(true)
 })
 
+it('claims nothing under a session of a lost bucket, and for one TTL in the new one', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const { ownership, wait } = openOwnership(world, broker, 'a')
+  await within(world, ownership.start())
+  await wait(10_000)
+  broker.wipe()
+  broker.ensure(() => 2)
+  expect(ownership.mayClaim()).toBe(true) // it has not heard of it
+  await expect(within(world, ownership.claim('v'))).rejects.toThrow('made anew')
+  const { session } = ownership
+  await wait(2_000)
+  expect(ownership.session).not.toBe(session)
+  expect([ownership.isTrusted(), ownership.mayClaim()]).toEqual([true, false])
+  await wait(4_100)
+  expect(ownership.mayClaim()).toBe(true)
+})
+
 it('claims nothing for one TTL after a reconnect, and keeps its trust', async () => {
   const world = new World(1)
   const broker = new Broker(world)
