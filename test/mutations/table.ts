@@ -1,5 +1,5 @@
 /** Every rule that keeps a law, and how to switch it off: a piece of source and what stands there instead. `by` finds the broken law. */
-export type Finder = 'simulation' | 'long simulation' | 'store against Postgres' | 'broker against nats-server' | 'outbox' | 'who may send' | 'rules by themselves'
+export type Finder = 'simulation' | 'store against Postgres' | 'broker against nats-server' | 'outbox' | 'who may send' | 'rules by themselves'
 
 export interface Mutation {
   rule: string
@@ -33,7 +33,7 @@ export const mutations: Mutation[] = [
   { rule: 'one bid per video at a time', file: 'services/poller/claims.ts', find: 'if (running) return running', replace: '', by: 'simulation' },
   { rule: 'consent ends with the epoch it was given for', file: 'libs/bus/lease.ts', find: '(value.session === from?.session && revision === from.epoch)', replace: 'value.session === from?.session', by: 'rules by themselves' },
   { rule: 'what is given away is not polled any more', file: 'services/poller/host.ts', find: '      this.drop(id)\n      return { id, epoch', replace: '      return { id, epoch', by: 'simulation' },
-  { rule: 'only the winner of the intent sends', file: 'services/submit/submit-video.ts', find: 'if (!(await store.intend(id, attempt, send, pins))) throw', replace: 'if (!(await store.intend(id, attempt, send, pins)) && send < 0) throw', by: 'long simulation' },
+  { rule: 'only the winner of the intent sends', file: 'services/submit/submit-video.ts', find: 'if (!(await store.intend(id, attempt, send, pins))) throw', replace: 'if (!(await store.intend(id, attempt, send, pins)) && send < 0) throw', by: 'rules by themselves' },
   { rule: 'nothing is sent after the send window', file: 'services/submit/submit-video.ts', find: 'if (clock.now() - begun > config.SEND_WINDOW_MS) {', replace: 'if (clock.now() < begun) {', by: 'rules by themselves' },
   { rule: 'what may have been accepted is looked up', file: 'services/submit/submit-video.ts', find: 'const finding = await lookUpSends(context, loaded)', replace: "const finding = { kind: 'clear' } as Awaited<ReturnType<typeof lookUpSends>>", by: 'simulation' },
   { rule: 'absence counts only after the whole window', file: 'services/submit/look-up.ts', find: "answer.kind === 'missing' && absences.counts(", replace: "answer.kind === 'missing' || absences.counts(", by: 'simulation' },

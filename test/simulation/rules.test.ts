@@ -166,22 +166,33 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
   expect(accepted).toHaveBeenCalledWith('v', 1, 1, 'paid-before', 'adopted')
 })
 
-it('sends nothing when writing the intent took longer than the send window', async () => {
+/** A first send about to happen, whose intent is written as `intend` says. */
+function aboutToSend(intend: () => boolean, now = () => 0) {
   const key: Keyring = [Buffer.alloc(32, 1)]
-  let now = 0
   const video = { id: 'v', status: 'pending', attempt: 1, provider: 'toapis', taskId: null, restoredAt: null, cancelRequested: false, params: {}, model: 'm', prompt: 'p' }
   const create = vi.fn(async () => ({ kind: 'accepted', taskId: 't' }))
   const answered = vi.fn(async () => {})
   const context = {
     config: { SEND_WINDOW_MS: 1_000, LOOKUP_WINDOW_MS: 6_000, KEY_ENCRYPTION_KEY: key, TOAPIS_BASE_URL: 'https://example.com/v1', TOAPIS_API_KEY: 'sk-x' },
-    log, clock: { now: () => now, random: () => 0.5 }, throttledUntil: new Map(), provider: { name: 'toapis', create },
+    log, clock: { now, random: () => 0.5 }, throttledUntil: new Map(), provider: { name: 'toapis', create },
     store: {
       load: async () => ({ video, submissions: [], config: { baseUrl: 'https://example.com/v1', keyCipher: encrypt('sk-x', key) }, ageMs: [], untilDeadlineMs: null }),
-      touch: async () => {}, answered,
-      intend: async () => ((now += 1_001), true),
+      touch: async () => {}, answered, intend: async () => intend(),
     },
   } as unknown as SubmitContext
+  return { context, create, answered }
+}
+
+it('sends nothing when writing the intent took longer than the send window', async () => {
+  let now = 0
+  const { context, create, answered } = aboutToSend(() => ((now += 1_001), true), () => now)
   await expect(submitVideo(context, 'v')).rejects.toThrow('again in 0 ms')
   expect(create).not.toHaveBeenCalled()
   expect(answered).toHaveBeenCalledWith('v', 1, 1, 'later', expect.any(String))
+})
+
+it('sends nothing when somebody else won the intent', async () => {
+  const { context, create } = aboutToSend(() => false)
+  await expect(submitVideo(context, 'v')).rejects.toThrow('again in')
+  expect(create).not.toHaveBeenCalled()
 })
