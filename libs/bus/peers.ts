@@ -27,14 +27,10 @@ export interface PeersOptions {
   onDead(session: string): void
 }
 
-interface Heard {
+interface Heard extends Omit<Peer, 'session'> {
   /** When its record was last seen to change. */
   at: number
   beat: number
-  owned: number
-  draining: boolean
-  /** Whether it may claim what it is given. */
-  takes: boolean
 }
 
 export class Peers {

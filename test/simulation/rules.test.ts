@@ -31,9 +31,7 @@ it('takes no video by a consent that was given for an earlier epoch', async () =
   const broker = new Broker(world)
   broker.ensure(() => 1)
   const open = async (name: string) => {
-    const process = new Process(world, name)
-    const bus = memoryBus(process, broker, { loss: 0, slow: 0, longest: 10 })
-    const ownership = new Ownership({ bus, clock: process.clock, log, name, ttlMs: 6_000, owned: () => 0, onLost: () => {}, onPeerDead: () => {}, onAudit: () => {} })
+    const { ownership } = openOwnership(world, broker, name)
     await within(world, ownership.start())
     return ownership
   }
