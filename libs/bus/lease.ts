@@ -88,6 +88,7 @@ export class Ownership implements AsyncDisposable {
 
   /** Whether what this process owns is still certainly its own. */
   isTrusted(): boolean {
+    // rule: an owner acts only while its session is trusted
     return this.#o.clock.now() < this.#trustedUntil
   }
 
@@ -113,6 +114,7 @@ export class Ownership implements AsyncDisposable {
     bus.onReconnect(() => {
       this.#connection++
       this.#connectedSince = clock.now()
+      // rule: nobody claims for one TTL after a reconnect
       this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)
       this.#isAudited = false
       this.#peers.reconnected()
@@ -126,7 +128,9 @@ export class Ownership implements AsyncDisposable {
     const { bus, clock, ttlMs, log } = this.#o
     const { ageMs, generation } = await bus.stateOf(streams.ownership)
     const isVeryFirst = generation === 1 && ageMs < ttlMs
+    // rule: nobody claims for one TTL after its start
     const sinceConnected = Number.isFinite(this.#connectedSince) ? clock.now() - this.#connectedSince : isVeryFirst ? ttlMs : 0
+    // rule: nobody claims in a new bucket for one TTL
     this.#claimsFrom = clock.now() + Math.max(0, ttlMs - sinceConnected, generation > 1 ? ttlMs - ageMs : 0)
     const startedAt = clock.now()
     this.#id = clock.uuid()
@@ -144,6 +148,7 @@ export class Ownership implements AsyncDisposable {
   }
 
   #trust(renewalStartedAt: number): void {
+    // rule: trust ends before a peer may declare death
     this.#trustedUntil = renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6
   }
 
@@ -172,6 +177,7 @@ export class Ownership implements AsyncDisposable {
     const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), this.#revision)
     if (revision !== null) {
       this.#revision = revision
+      // rule: trust that had lapsed waits for one TTL after a reconnect
       if ((await this.#audit()) && !this.#mayBeTakenOver()) this.#trust(startedAt)
       return
     }
@@ -194,6 +200,7 @@ export class Ownership implements AsyncDisposable {
 
   /** After a reconnect, once. False when there was another one meanwhile. */
   async #audit(): Promise<boolean> {
+    // rule: after a reconnect an owner audits its records
     if (this.#isAudited) return true
     const since = this.#connectedSince
     const records = await ownerRecords(this.#o.bus)
@@ -212,10 +219,13 @@ export class Ownership implements AsyncDisposable {
     const session = this.#id
     for (let tries = 0; tries < 3; tries++) {
       const { revision, value } = await read(this.#o.bus, ownerKey(videoId), ownerSchema)
+      // rule: consent ends with the epoch it was given for
       const isFree = value === null || value.session === session || (value.session === from?.session && revision === from.epoch) || (await this.#peers.isDead(value.session))
+      // rule: no claim of a live peer’s video
       if (!isFree) return null
       if (session !== this.#id || !this.mayClaim()) throw new BusUnavailable('the session is not trusted now')
       const epoch = await compareAndSet(this.#o.bus, ownerKey(videoId), { session }, revision)
+      // rule: no claim by a session of a lost bucket
       if (epoch !== null && generationIn(epoch) !== generationIn(this.#revision)) {
         await this.release(videoId, epoch)
         throw new BusUnavailable('the bucket was made anew; the session is of the old one')

@@ -40,6 +40,7 @@ export async function publishOwed(bus: Bus, store: OutboxStore, videoIds: string
 
 /** Publishes committed events, in version order per video, and what of these videos is owed before them; returns how many. */
 export async function publishEvents(bus: Bus, store: OutboxStore, events: OwedEvent[], newest?: NewestKnown): Promise<number> {
+  // rule: an event is marked after it is published
   if (events.length) crashPoint('before-publish')
   let begins: Promise<number> | undefined
   const publisher = { bus, store, newest, streamBegins: () => (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation))) }
@@ -67,6 +68,7 @@ async function publishInOrder({ bus, store, newest, streamBegins }: Publisher, e
   const first = events[0]!.body
   const known = newest?.take(first.id)
   let last = known?.version === first.version - 1 ? known : first.version > 1 ? await lastPublished(bus, first.id) : nothing
+  // rule: a gap brings along what was lost
   const lost = first.version > last.version + 1 ? await store.storedBetween(first.id, last.version, first.version, await streamBegins()) : []
   for (const event of [...lost, ...events]) {
     if (event.body !== first) crashPoint('mid-publish')
@@ -85,6 +87,7 @@ export class NewestKnown {
   readonly #of = new Map<string, Newest>()
 
   constructor(bus: Pick<Bus, 'onReconnect'>) {
+    // rule: what is known of the newest events is forgotten at a reconnect
     bus.onReconnect(() => this.#of.clear())
   }
 
@@ -137,15 +140,18 @@ const nothing: Newest = { sequence: 0, version: 0 }
 /** This video's newest event once `event` is stored. An event at or below the newest is stored already. */
 async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Newest> {
   for (let tries = 0; tries < 5; tries++) {
+    // rule: nothing at or below the newest stored version is published
     if (last.version >= event.body.version) return last
     try {
       const expect = { sequence: last.sequence, subject: outSubject('*', event.body.id) }
+      // rule: an event is stored under its video’s last sequence
       const sequence = await bus.store(outSubject(event.event, event.body.id), JSON.stringify(event.body), { headers: eventHeaders(event), expect })
       return { sequence, version: event.body.version }
     } catch (err) {
       if (!(err instanceof Conflict)) throw err
     }
     const now = await lastPublished(bus, event.body.id)
+    // rule: nothing is published when the stream has gone back
     if (now.version < last.version) throw new Error(`the stream has gone back from version ${last.version} of ${event.body.id} to ${now.version}`)
     last = now
   }

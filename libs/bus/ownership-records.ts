@@ -26,6 +26,7 @@ const purge = { 'KV-Operation': 'PURGE', 'Nats-Rollup': 'sub', 'Nats-TTL': '60s'
 
 /** Compare-and-set on one key (null: purge it); the new revision, or null when the key is not at `expected` (0: absent). */
 export async function compareAndSet(bus: Bus, key: string, value: object | null, expected: bigint): Promise<bigint | null> {
+  // rule: claims are compare-and-set
   const expect = { sequence: Number(expected) }
   try {
     return BigInt(await bus.store(subject(key), value ? JSON.stringify(value) : '', { expect, timeoutMs: 2_000, ...(value ? {} : { headers: purge }) }))

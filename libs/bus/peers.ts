@@ -121,10 +121,12 @@ export class Peers {
       }
       const silentMs = this.#silentFor(id)
       if (value.state !== 'dead') {
+        // rule: death needs the beat to stand still
         if (value.beat !== this.#live.get(id)?.beat) {
           this.#note(id, value) // it did renew; only word of it was lost
           continue
         }
+        // rule: death needs the whole TTL
         if (silentMs < ttlMs || !bus.isConnected()) continue
         if ((await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null) continue
       }

@@ -48,6 +48,7 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
       retention: 'workqueue',
       max_msgs_per_subject: 1,
       discard: 'new',
+      // rule: one message per video in a work queue
       discard_new_per_subject: true,
     } as Config,
     { ...common, name: streams.reports, subjects: ['video.report.*'], retention: 'workqueue' } as Config,
@@ -63,6 +64,7 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
       deny_delete: true,
       allow_direct: false,
       allow_msg_ttl: true,
+      // rule: revisions of a new bucket start above every epoch
       first_seq: firstSequence(generation),
     } as Config,
   ]

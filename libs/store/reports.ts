@@ -41,6 +41,10 @@ const owedEvent = ({ timelineId, event, at, snapshot }: Recorded): OwedEvent => 
 const array = (values: (string | number)[]): string => `{${values.join(',')}}`
 
 /** The fence, of a row `v` and a report `i`. */
+// rule: fence: nothing after the end
+// rule: fence: the attempt
+// rule: fence: the epoch
+// rule: fence: the report number
 const passesFence = Prisma.sql`v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND v.epoch = i.epoch AND v."reportNo" < i.no`
 
 export class ReportWriter {
@@ -51,6 +55,8 @@ export class ReportWriter {
 
   /** Commits bids whose epoch is above the row's; grants come back for these and for bids committed before. */
   async commitClaims(session: string, bids: Bid[]): Promise<Grant[]> {
+    // rule: a claim commits its epoch
+    // rule: a claim below the row’s epoch is refused
     const rows = await this.#db.$queryRaw<(Omit<Grant, 'epoch'> & { epoch: bigint })[]>`
       WITH bid AS (
         SELECT v.id, b.epoch FROM unnest(${bids.map((b) => b.id)}::uuid[], ${bids.map((b) => b.epoch)}::bigint[]) AS b(id, epoch)

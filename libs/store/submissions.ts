@@ -115,7 +115,9 @@ export class SubmissionWriter {
       const video = await lock(tx, id)
       if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested) return false
       const last = await tx.submission.findFirst({ where: { videoId: id, attempt }, orderBy: { send: 'desc' } })
+      // rule: one winner for an intent
       if ((last?.send ?? 0) !== send - 1) return false
+      // rule: a send that may have been accepted makes room for no other
       if (last && !isNotAccepted(last.answer)) return false
       if (last?.answer === 'later') {
         await tx.$executeRaw`
@@ -247,4 +249,5 @@ export class SubmissionWriter {
 }
 
 /** Whether a send with this answer certainly left no task behind. */
+// rule: a send nobody can tell of is not repeated, second
 export const isNotAccepted = (answer: string | null): boolean => answer === 'later' || answer === 'absent' || answer === 'refused'

@@ -21,6 +21,7 @@ export async function lockOwn(tx: Tx, userId: string, id: string): Promise<Video
 }
 
 export function requireAttempt(video: VideoRecord, attempt: number | null): void {
+  // rule: a retry serialises on its attempt
   if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
 }
 

@@ -61,6 +61,7 @@ export class Claims {
     if (host.videos.has(id)) return Promise.resolve('granted')
     if (!ownership.mayClaim()) return Promise.resolve('undecided')
     const running = this.#inHand.get(id)
+    // rule: one bid per video at a time
     if (running) return running
     const bid = this.#bid(id, options)
       .catch((err: unknown): BidOutcome => {
@@ -83,6 +84,7 @@ export class Claims {
     if (epoch === null) return 'elsewhere'
     crashPoint('claim-written')
     const grant = await this.#commit(id, epoch)
+    // rule: a claim written before a reconnect is made again
     const mayBeLost = session !== ownership.session || connection !== ownership.connection
     if (grant === 'undecided' || mayBeLost) return 'undecided'
     if (grant === null) {

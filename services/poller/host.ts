@@ -138,6 +138,7 @@ export class Host {
     const now = this.#o.clock.now()
     const idle = [...this.videos.values()].filter((video) => !video.polling).toSorted((a, b) => b.nextPollAt - a.nextPollAt)
     return idle.slice(0, count).map(({ id, epoch, nextPollAt }) => {
+      // rule: what is given away is not polled any more
       this.drop(id)
       return { id, epoch, dueInMs: Math.max(0, nextPollAt - now) }
     })

@@ -50,6 +50,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     owned: () => host.videos.size + giving,
     onLost: () => {
       const owned = [...host.videos.keys()]
+      // rule: a session found lost drops everything
       host.dropAll()
       claims.forget()
       claims.doubt(owned) // work for them that came before we knew was answered with: they are ours

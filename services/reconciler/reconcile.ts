@@ -44,13 +44,16 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   const ownedAlive = new Set(owned.filter((record) => isAlive(record.session)).map((record) => record.videoId))
 
   const pending = await recovery.pendingVideos(first ? 0 : Math.min(staleAfterMs, 30_000))
+  // rule: the reconciler hands back what stopped
   await each(pending, (id) => publishWork(bus, submitWorkSubject(id), { id }))
 
   const unowned = (await recovery.videosWithOpenTask()).filter((id) => !ownedAlive.has(id))
   if (first) log.info({ count: unowned.length }, `Found ${unowned.length} unfinished tasks to recover`)
+  // rule: the reconciler finds what nobody owns
   await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))
 
   crashPoint('mid-reconcile')
+  // rule: the reconciler finds what nobody owns, second
   const stale = await recovery.staleVideos(staleAfterMs)
   if (stale.length) log.warn({ count: stale.length }, `Found ${stale.length} stuck tasks`)
   const owners = new Map(owned.map((record) => [record.videoId, record]))
@@ -71,6 +74,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   await each([...sessions.keys()].filter((id) => !isAlive(id) && !inUse.has(id)), (id) => removeDeadSession(bus, id))
 
   const overdue = await outbox.overdue(eventsOverdueMs, 10_000)
+  // rule: owed events are found again, second
   const events = overdue.length ? await publishOwed(bus, outbox, overdue) : 0
 
   const unsettled = await recovery.unsettledVideos()

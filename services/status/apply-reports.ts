@@ -133,6 +133,7 @@ export function splitIntoRounds(all: Report[]): Report[][] {
   const rounds: Report[][] = []
   for (const reports of Map.groupBy(all, (report) => report.id).values()) {
     reports.sort((a, b) => Number(BigInt(a.epoch) - BigInt(b.epoch)) || a.no - b.no)
+    // rule: one row per video per statement
     for (const [k, report] of reports.entries()) (rounds[k] ??= []).push(report)
   }
   return rounds

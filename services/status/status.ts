@@ -38,6 +38,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
 
   /** What NATS had acknowledged and has not any more, after its power failed or an older copy of its store was put back. */
   const makeGood = async () => {
+    // rule: what NATS has lost is owed again
     const videos = await oweWhatIsLost(bus, outbox)
     if (videos) log.warn({ videos }, 'NATS has lost events that it had stored; they are published again')
     if (BigInt((await bus.stateOf(streams.ownership)).lastSequence) >= (await parts.recovery.highestEpoch())) return
@@ -59,6 +60,7 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
           suspicions.shift()
         }
         const owed = await outbox.overdue(tendMs, 1_000)
+        // rule: owed events are found again
         if (owed.length) await publishOwed(bus, outbox, owed)
       } catch (err) {
         log.warn({ err: (err as Error).message }, 'streams or outbox not tended')

@@ -59,6 +59,7 @@ async function lookUpSend(context: SubmitContext, submission: SubmissionRecord, 
   const { videoId, attempt, send } = submission
   const giveUp = async (): Promise<Finding> => {
     await store.answered(videoId, attempt, send, 'lost', 'no usable answer to any look-up')
+    // rule: a send nobody can tell of is not repeated
     return isEarlier ? clear : { kind: 'unknown' }
   }
   if (!isAskable(context, submission)) return ageMs >= context.config.LOOKUP_WINDOW_MS ? giveUp() : { kind: 'wait', ms: context.config.LOOKUP_WINDOW_MS - ageMs }
@@ -69,6 +70,7 @@ async function lookUpSend(context: SubmitContext, submission: SubmissionRecord, 
     log.info({ video: videoId, taskId }, 'Lost answer found by own id')
     return taken
   }
+  // rule: a retry takes what earlier attempts became
   if (taskId !== null && mayDeliver(answer)) {
     await recordTask(context, submission, taskId, 'adopted')
     log.info({ video: videoId, taskId }, 'Earlier task adopted')
@@ -79,6 +81,7 @@ async function lookUpSend(context: SubmitContext, submission: SubmissionRecord, 
     await store.noteLate(videoId, attempt, send, 'failed', { code: answer.error.code })
     return clear
   }
+  // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) {
     await store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
     return clear
@@ -96,6 +99,7 @@ export const isAskable = ({ provider }: SubmitContext, { taskId }: SubmissionRec
 
 /** Only the provider's own word counts, and only for a task id that was never seen, and when repeated over the whole window. */
 export const isAbsent = ({ absences, clock, config }: SubmitContext, { videoId, attempt, send, taskId }: SubmissionRecord, answer: TaskAnswer): boolean =>
+  // rule: absence counts only after the whole window
   taskId === null && answer.kind === 'missing' && absences.counts(`${ownId(videoId, attempt)}/${send}`, clock.now(), config.LOOKUP_WINDOW_MS)
 
 /** Asks; the task's id is the one said, or the one known. Counted, and logged when the words are unknown to us. */

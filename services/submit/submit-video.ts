@@ -50,7 +50,9 @@ export async function submitVideo(context: SubmitContext, id: string): Promise<v
   if (video.status !== 'pending') return
   await context.store.touch(id)
   if (video.provider !== context.provider.name) return fail(context, id, video.attempt, { code: 'unknown_provider', message: `No provider is called ${video.provider}.` })
+  // rule: after a restore earlier attempts are looked up, too
   if (video.restoredAt !== null && (await context.store.doubtForgotten(id, pinsOf(context, loaded.config, loaded.submissions.at(-1))))) throw new Later(0)
+  // rule: what may have been accepted is looked up
   const finding = await lookUpSends(context, loaded)
   if (finding.kind === 'taken') return handOver(context, id)
   const inDoubt = finding.kind === 'clear' ? '' : ' A send is in doubt; what it became is watched, and a retry takes it.'
@@ -73,9 +75,12 @@ async function intendAndSend(context: SubmitContext, loaded: Loaded): Promise<vo
 
   const send = (last?.send ?? 0) + 1
   const begun = clock.now()
+  // rule: only the winner of the intent sends
   if (!(await store.intend(id, attempt, send, pins))) throw new Later(1_000 * (0.75 + clock.random() / 2))
   crashPoint('intent-committed')
+  // rule: after a restore a video is looked up before a send
   if (mayBeForgotten(loaded)) throw new Later(0) // Postgres was restored: looked up, as a send in doubt, before anything is sent
+  // rule: nothing is sent after the send window
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
     throw new Later(0)
@@ -105,6 +110,7 @@ async function onAnswer(context: SubmitContext, loaded: Loaded, { send, account 
       context.throttledUntil.set(accountKey(account), context.clock.now() + wait)
       return throttle(context, loaded, wait, answer.reason)
     }
+    // rule: a lost answer is not taken for a refusal
     case 'unknown':
       log.warn({ video: id, attempt, reason: answer.reason }, 'Answer to the create is lost; looking it up by own id')
       throw new Later(500)

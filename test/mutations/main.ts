@@ -3,11 +3,12 @@
  * Exits non-zero when a rule can be removed and nothing notices.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, chmodSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { isMarked, mutate } from './mutate.ts'
 import { mutations, type Finder, type Mutation } from './table.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -31,24 +32,25 @@ function copySources(): string {
 }
 
 /** The finder's word on a mutant; null when it noticed nothing. */
-function find(dir: string, { by, also, ...edit }: Mutation): string | null {
-  const edits = also ? [edit, also] : [edit]
-  const originals = new Map(edits.map(({ file }) => [file, readFileSync(join(dir, file), 'utf8')]))
+function find(dir: string, { rule, by, also, ...edit }: Mutation): string | null {
+  const edits = [{ rule, ...edit }, ...(also ? [{ rule: `${rule}, second`, ...also }] : [])].map((one) => ({ ...one, file: fileOf(dir, one.rule) }))
+  const originals = new Map(edits.map(({ file }) => [file, readFileSync(file, 'utf8')]))
   try {
-    for (const one of edits) apply(dir, one)
+    for (const { file, ...one } of edits) writeFileSync(file, mutate(readFileSync(file, 'utf8'), one))
     const run = spawnSync(node, finders[by], { cwd: dir, encoding: 'utf8', timeout: 300_000, env: { ...process.env, PATH: `${dirname(resolve(node))}:${process.env['PATH']}`, SEED: '1' } })
     if (run.status === 0 || run.signal !== null) return null // a run that had to be ended has found nothing
     const words = /law (.*)/.exec(run.stdout)?.[1] ?? /AssertionError.*?: (.*)/.exec(run.stdout + run.stderr)?.[1] ?? `${run.stdout}${run.stderr}`.trim().split('\n').at(-1) ?? ''
     return words.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').slice(0, 100)
   } finally {
-    for (const [file, text] of originals) writeFileSync(join(dir, file), text)
+    for (const [file, text] of originals) writeFileSync(file, text)
   }
 }
 
-function apply(dir: string, { file, find: text, replace }: { file: string; find: string; replace: string }): void {
-  const original = readFileSync(join(dir, file), 'utf8')
-  if (original.split(text).length !== 2) throw new Error(`${file} does not hold exactly once: ${text}`)
-  writeFileSync(join(dir, file), original.replace(text, () => replace))
+/** The one file that carries the rule's mark. */
+function fileOf(dir: string, rule: string): string {
+  const files = ['libs', 'services'].flatMap((top) => globSync(`${top}/**/*.ts`, { cwd: dir })).filter((file) => !file.endsWith('.test.ts') && isMarked(readFileSync(join(dir, file), 'utf8'), rule))
+  if (files.length !== 1) throw new Error(`rule "${rule}" is marked in ${files.length} files, not in one`)
+  return join(dir, files[0]!)
 }
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
