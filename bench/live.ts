@@ -1,21 +1,33 @@
 /**
- * Live streams of one gateway: `node bench/live.ts [--streams 5000] [--per-project 10] [--videos 200]`.
+ * Live streams of one gateway: `node bench/live.ts [--streams 5000] [--per-project 10] [--videos
+ * 200]`.
  *
- * The whole system as `npm start` runs it; this process holds the streams. Latency is from the commit of a row (its `updatedAt`, the start of the
- * committing transaction by Postgres' clock, on this machine) to the arrival of the frame here, so it includes the commit itself.
+ * The whole system as `npm start` runs it; this process holds the streams. Latency is from the
+ * commit of a row (its `updatedAt`, the start of the committing transaction by Postgres' clock, on
+ * this machine) to the arrival of the frame here, so it includes the commit itself.
  */
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
 import { System, pause, until } from '../test/system.ts'
 
-const { values } = parseArgs({ options: { streams: { type: 'string', default: '5000' }, 'per-project': { type: 'string', default: '10' }, videos: { type: 'string', default: '200' } } })
-const [streams, perProject, videos] = [values.streams, values['per-project'], values.videos].map(Number) as [number, number, number]
+const { values } = parseArgs({
+  options: {
+    streams: { type: 'string', default: '5000' },
+    'per-project': { type: 'string', default: '10' },
+    videos: { type: 'string', default: '200' },
+  },
+})
+const [streams, perProject, videos] = [values.streams, values['per-project'], values.videos].map(
+  Number,
+) as [number, number, number]
 const opensAtOnce = 100
 
 const say = (line: string) => process.stdout.write(`${line}\n`)
-const rssMiB = (pid: number) => Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024)
-const percentile = (sorted: number[], p: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? NaN
+const rssMiB = (pid: number) =>
+  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024)
+const percentile = (sorted: number[], p: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? NaN
 
 const latencies: number[] = []
 let frames = 0
@@ -40,10 +52,13 @@ function hear(socket: Socket): void {
 
 function open(port: number, path: string, key: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer ${key}\r\n\r\n`))
+    const socket = connect(port, '127.0.0.1', () =>
+      socket.write(`GET ${path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer ${key}\r\n\r\n`),
+    )
     socket.once('error', reject)
     socket.once('data', (head: Buffer) => {
-      if (!head.toString().startsWith('HTTP/1.1 200')) return reject(new Error(head.toString().slice(0, 300)))
+      if (!head.toString().startsWith('HTTP/1.1 200'))
+        return reject(new Error(head.toString().slice(0, 300)))
       hear(socket)
       resolve(socket)
     })
@@ -56,25 +71,42 @@ await system.simulate({ minSeconds: 20, maxSeconds: 30, tier: 'off' })
 const { gatewayUrl, apiKey } = system.dev
 const port = Number(new URL(gatewayUrl).port)
 const gateway = system.pid('gateway')
-const made = async (path: string, body: object) => String((await system.api('POST', path, body)).body['id'])
-const projects = await Promise.all(Array.from({ length: Math.ceil(streams / perProject) }, async (_, i) => {
-  const projectId = await made('/api/projects', { title: `p${i}` })
-  return { projectId, scriptId: await made(`/api/projects/${projectId}/scripts`, { title: 's' }) }
-}))
+const made = async (path: string, body: object) =>
+  String((await system.api('POST', path, body)).body['id'])
+const projects = await Promise.all(
+  Array.from({ length: Math.ceil(streams / perProject) }, async (_, i) => {
+    const projectId = await made('/api/projects', { title: `p${i}` })
+    return { projectId, scriptId: await made(`/api/projects/${projectId}/scripts`, { title: 's' }) }
+  }),
+)
 const scenes: string[] = []
 for (let i = 0; i < videos; i++) {
   const { projectId, scriptId } = projects[i % projects.length]!
-  scenes.push(`/api/projects/${projectId}/scripts/${scriptId}/scenes/${await made(`/api/projects/${projectId}/scripts/${scriptId}/scenes`, { prompt: `scene ${i}` })}/generate-video`)
+  scenes.push(
+    `/api/projects/${projectId}/scripts/${scriptId}/scenes/${await made(`/api/projects/${projectId}/scripts/${scriptId}/scenes`, { prompt: `scene ${i}` })}/generate-video`,
+  )
 }
 
 const before = rssMiB(gateway)
 const openedAt = performance.now()
 const sockets: Socket[] = []
 for (let from = 0; from < streams; from += opensAtOnce) {
-  sockets.push(...(await Promise.all(Array.from({ length: Math.min(opensAtOnce, streams - from) }, (_, i) => open(port, `/api/events?projectId=${projects[Math.floor((from + i) / perProject)]!.projectId}`, apiKey)))))
+  sockets.push(
+    ...(await Promise.all(
+      Array.from({ length: Math.min(opensAtOnce, streams - from) }, (_, i) =>
+        open(
+          port,
+          `/api/events?projectId=${projects[Math.floor((from + i) / perProject)]!.projectId}`,
+          apiKey,
+        ),
+      ),
+    )),
+  )
 }
 const opened = rssMiB(gateway)
-say(`${sockets.length} streams open in ${Math.round(performance.now() - openedAt)} ms; gateway RSS ${before} → ${opened} MiB (${Math.round(((opened - before) * 1024) / streams)} KiB a stream)`)
+say(
+  `${sockets.length} streams open in ${Math.round(performance.now() - openedAt)} ms; gateway RSS ${before} → ${opened} MiB (${Math.round(((opened - before) * 1024) / streams)} KiB a stream)`,
+)
 
 const startedAt = performance.now()
 for (const scene of scenes) await system.api('POST', scene)
@@ -82,5 +114,7 @@ await until('all videos to end', () => ended >= videos * perProject || undefined
 const seconds = (performance.now() - startedAt) / 1000
 await pause(500)
 const sorted = latencies.toSorted((a, b) => a - b)
-say(`${frames} frames in ${seconds.toFixed(1)} s (${Math.round(frames / seconds)}/s); commit to client p50 ${percentile(sorted, 0.5)} ms, p99 ${percentile(sorted, 0.99)} ms, max ${sorted.at(-1)} ms; gateway RSS ${rssMiB(gateway)} MiB`)
+say(
+  `${frames} frames in ${seconds.toFixed(1)} s (${Math.round(frames / seconds)}/s); commit to client p50 ${percentile(sorted, 0.5)} ms, p99 ${percentile(sorted, 0.99)} ms, max ${sorted.at(-1)} ms; gateway RSS ${rssMiB(gateway)} MiB`,
+)
 for (const socket of sockets) socket.destroy()

@@ -1,7 +1,10 @@
 /**
- * `npm run bench [-- --quick] [-- --only same-work,soak] [-- --videos 1000,10000] [-- --runs 5] [-- --who reelkeeper,bullmq] [-- --minutes 30]`: all parts one after another, each with
- * servers of its own on loopback. `--quick` measures a little of everything but the soak and ends within five minutes; ratios to be quoted come from `--runs 5` or more. Keeps
- * bench/results/<part>.json, of the same work a picture, and in results.md the tables of all that is kept; of a short form in bench/results/quick.
+ * `npm run bench [-- --quick] [-- --only same-work,soak] [-- --videos 1000,10000] [-- --runs 5] [--
+ * --who reelkeeper,bullmq] [-- --minutes 30]`: all parts one after another, each with servers of
+ * its own on loopback. `--quick` measures a little of everything but the soak and ends within five
+ * minutes; ratios to be quoted come from `--runs 5` or more. Keeps bench/results/<part>.json, of
+ * the same work a picture, and in results.md the tables of all that is kept; of a short form in
+ * bench/results/quick.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
@@ -12,27 +15,51 @@ import { isLeaving, leave } from './lib/ending.ts'
 import type { Options, Part } from './lib/part.ts'
 import { parts } from './parts/all.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, videos: { type: 'string' }, runs: { type: 'string', default: '1' }, who: { type: 'string' }, minutes: { type: 'string', default: '30' } } })
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    videos: { type: 'string' },
+    runs: { type: 'string', default: '1' },
+    who: { type: 'string' },
+    minutes: { type: 'string', default: '30' },
+  },
+})
 const { quick } = values
-const options: Options = { videos: values.videos?.split(',').map(Number) ?? [], runs: Number(values.runs), who: values.who?.split(',') ?? [], minutes: Number(values.minutes) }
+const options: Options = {
+  videos: values.videos?.split(',').map(Number) ?? [],
+  runs: Number(values.runs),
+  who: values.who?.split(',') ?? [],
+  minutes: Number(values.minutes),
+}
 const wanted = values.only?.split(',')
-for (const [what, names, known] of [['part', wanted ?? [], parts.map((part) => part.name)], ['contestant', options.who, contestants]] as const) {
+for (const [what, names, known] of [
+  ['part', wanted ?? [], parts.map((part) => part.name)],
+  ['contestant', options.who, contestants],
+] as const) {
   const unknown = names.filter((name) => !known.includes(name as never))
   if (!unknown.length) continue
   process.stderr.write(`no ${what} ${unknown.join(', ')}; there are ${known.join(', ')}\n`)
   process.exit(2)
 }
-const chosen = parts.filter((part) => (wanted ? wanted.includes(part.name) : !quick || !part.longOnly))
+const chosen = parts.filter((part) =>
+  wanted ? wanted.includes(part.name) : !quick || !part.longOnly,
+)
 
 const results = fileURLToPath(new URL(quick ? 'results/quick' : 'results', import.meta.url))
 mkdirSync(results, { recursive: true })
 const isTerminal = process.stderr.isTTY
-const print = (line: string) => void process.stdout.write(`${isTerminal ? '\r\u001b[K' : ''}${line}\n`)
-const clock = (seconds: number) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
+const print = (line: string) =>
+  void process.stdout.write(`${isTerminal ? '\r\u001b[K' : ''}${line}\n`)
+const clock = (seconds: number) =>
+  `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
 const light = quick ? chosen.filter((part) => part.light) : []
 /** One after another; in the short form the light ones together at the end. */
 const groups = [...chosen.filter((part) => !light.includes(part)).map((part) => [part]), light]
-const total = groups.reduce((sum, group) => sum + Math.max(0, ...group.map((part) => part.seconds({ quick, options }))), 0)
+const total = groups.reduce(
+  (sum, group) => sum + Math.max(0, ...group.map((part) => part.seconds({ quick, options }))),
+  0,
+)
 
 /** Where there is no terminal, a line at most so often. */
 const lineEveryMs = 5_000
@@ -42,7 +69,9 @@ function say(line: string): void {
   if (!isTerminal && now - saidAt < lineEveryMs) return
   saidAt = now
   const full = `[${clock(now / 1000)} of about ${clock(total)}] ${line}`
-  process.stderr.write(isTerminal ? `\r\u001b[K${full.slice(0, process.stderr.columns - 1)}` : `${full}\n`)
+  process.stderr.write(
+    isTerminal ? `\r\u001b[K${full.slice(0, process.stderr.columns - 1)}` : `${full}\n`,
+  )
 }
 
 interface Kept {
@@ -59,9 +88,21 @@ let failed = false
 async function run(part: Part): Promise<void> {
   if (isLeaving()) return
   try {
-    const found = await part.run({ quick, options, kept: keptOf(part)?.found ?? null, say: (line) => say(`${part.title.toLowerCase()}: ${line}`), warn: print })
+    const found = await part.run({
+      quick,
+      options,
+      kept: keptOf(part)?.found ?? null,
+      say: (line) => say(`${part.title.toLowerCase()}: ${line}`),
+      warn: print,
+    })
     if (isLeaving()) return // what it found is not whole
-    const about = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model, load: loadavg().map((one) => Number(one.toFixed(1))), quick }
+    const about = {
+      node: process.version,
+      cpus: cpus().length,
+      model: cpus()[0]?.model,
+      load: loadavg().map((one) => Number(one.toFixed(1))),
+      quick,
+    }
     writeFileSync(`${results}/${part.name}.json`, `${JSON.stringify({ about, found }, null, 1)}\n`)
     if (part.picture) writeFileSync(`${results}/${part.name}.svg`, part.picture(found))
     print(`\n## ${part.title}\n\n${part.words(found)}`)
@@ -80,12 +121,19 @@ function section(part: Part): string[] {
     const kept = keptOf(part)
     if (!kept) return []
     const { about, found } = kept
-    return [`## ${title}\n\n${words(found)}\n\n${picture ? `![](${name}.svg)\n\n` : ''}(${name}.json: Node ${about.node}, ${about.cpus} × ${about.model}${about.quick ? ', short form' : ''})\n`]
+    return [
+      `## ${title}\n\n${words(found)}\n\n${picture ? `![](${name}.svg)\n\n` : ''}(${name}.json: Node ${about.node}, ${about.cpus} × ${about.model}${about.quick ? ', short form' : ''})\n`,
+    ]
   } catch (err) {
-    print(`${name}.json was kept by another form of the bench and is left out: ${(err as Error).message}`)
+    print(
+      `${name}.json was kept by another form of the bench and is left out: ${(err as Error).message}`,
+    )
     return []
   }
 }
-writeFileSync(`${results}/results.md`, `# Results of the bench\n\n${parts.flatMap(section).join('\n')}`)
+writeFileSync(
+  `${results}/results.md`,
+  `# Results of the bench\n\n${parts.flatMap(section).join('\n')}`,
+)
 print(`\n${clock(performance.now() / 1000)} in all; kept in ${results}`)
 await leave(failed ? 1 : 0)

@@ -7,7 +7,14 @@ export async function reEncryptAll(): Promise<void> {
   const keys = keyring()
   const [current, ...former] = keys.map(keyId)
   process.stdout.write(`current key ${current}, former ${former.join(', ') || 'none'}\n`)
-  const { changed, failed } = await withDatabase((db) => reEncrypt(db, keys, (table, done) => process.stdout.write(`${table}: ${done.changed} re-encrypted, ${done.failed} failed\n`)))
+  const { changed, failed } = await withDatabase((db) =>
+    reEncrypt(db, keys, (table, done) =>
+      process.stdout.write(`${table}: ${done.changed} re-encrypted, ${done.failed} failed\n`),
+    ),
+  )
   process.stdout.write(`done: ${changed} re-encrypted\n`)
-  if (failed) throw new Error(`${failed} could not be decrypted with any of these keys. Add the key they were made under behind the current one and run this again.`)
+  if (failed)
+    throw new Error(
+      `${failed} could not be decrypted with any of these keys. Add the key they were made under behind the current one and run this again.`,
+    )
 }

@@ -6,13 +6,30 @@ import { UsageError, type Command } from './command.ts'
 import { withDatabase } from './config.ts'
 import { reEncryptAll } from './keys-re-encrypt.ts'
 
-const scopeList = z.string().transform((text) => text.split(',').map((one) => one.trim())).pipe(z.array(z.enum(scopes)).min(1))
+const scopeList = z
+  .string()
+  .transform((text) => text.split(',').map((one) => one.trim()))
+  .pipe(z.array(z.enum(scopes)).min(1))
 
 function parse(args: string[]) {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { user: { type: 'string' }, scopes: { type: 'string', default: 'read,write' }, name: { type: 'string' } } })
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      user: { type: 'string' },
+      scopes: { type: 'string', default: 'read,write' },
+      name: { type: 'string' },
+    },
+  })
   const wanted = scopeList.safeParse(values.scopes)
   if (!wanted.success) throw new UsageError(`--scopes must be some of ${scopes.join(',')}.`)
-  return { verb: positionals[0], id: positionals[1], user: values.user, scopes: [...new Set(wanted.data)], name: values.name ?? null }
+  return {
+    verb: positionals[0],
+    id: positionals[1],
+    user: values.user,
+    scopes: [...new Set(wanted.data)],
+    name: values.name ?? null,
+  }
 }
 
 async function requireUser(keys: ApiKeys, user: string | undefined): Promise<string> {
@@ -35,7 +52,10 @@ export const keys: Command = {
         const { apiKey } = await store.create(await requireUser(store, user), scopes, name)
         process.stdout.write(`${apiKey}\n`)
       } else if (verb === 'list') {
-        for (const key of await store.list(await requireUser(store, user))) process.stdout.write(`${key.id}\t${key.scopes.join(',')}\t${key.createdAt}\t${key.revokedAt ? `revoked ${key.revokedAt}` : 'valid'}\t${key.name ?? ''}\n`)
+        for (const key of await store.list(await requireUser(store, user)))
+          process.stdout.write(
+            `${key.id}\t${key.scopes.join(',')}\t${key.createdAt}\t${key.revokedAt ? `revoked ${key.revokedAt}` : 'valid'}\t${key.name ?? ''}\n`,
+          )
       } else if (verb === 'revoke' && id) {
         if (!(await store.revoke(id))) throw new Error(`There is no key ${id}.`)
         process.stdout.write(`revoked ${id}\n`)

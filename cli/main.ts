@@ -1,4 +1,7 @@
-/** The operator's command: `npm run reelkeeper -- <command> …`. Exit 0 when done, 1 when it failed, 2 when asked wrongly. */
+/**
+ * The operator's command: `npm run reelkeeper -- <command> …`. Exit 0 when done, 1 when it failed,
+ * 2 when asked wrongly.
+ */
 import { ConfigError } from '#libs/runtime/config.ts'
 import { UsageError, type Command } from './command.ts'
 import * as deadLetters from './dead-letters.ts'
@@ -15,7 +18,9 @@ const commands: Record<string, Command> = {
 
 const usage = () => `Usage: reelkeeper <command>
 
-${Object.values(commands).map((command) => command.usage).join('\n')}
+${Object.values(commands)
+  .map((command) => command.usage)
+  .join('\n')}
 
 Settings come from the environment: DATABASE_URL, NATS_URL, KEY_ENCRYPTION_KEY. Without them, the system that \`npm start\` runs in this directory.
 `
@@ -30,8 +35,12 @@ async function main([name = '', ...args]: string[]): Promise<number> {
     if (!command) throw new UsageError(`There is no command ${name}.`)
     return (await command.run(args)) ?? 0
   } catch (err) {
-    const isAskedWrongly = err instanceof UsageError || (err as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
-    process.stderr.write(`${(err as Error).message}\n${isAskedWrongly ? `\n${command?.usage ?? usage()}\n` : ''}`)
+    const isAskedWrongly =
+      err instanceof UsageError ||
+      (err as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+    process.stderr.write(
+      `${(err as Error).message}\n${isAskedWrongly ? `\n${command?.usage ?? usage()}\n` : ''}`,
+    )
     return isAskedWrongly || err instanceof ConfigError ? 2 : 1
   }
 }

@@ -1,4 +1,7 @@
-/** To be run once after Postgres was restored from an older copy, before the services are started again. */
+/**
+ * To be run once after Postgres was restored from an older copy, before the services are started
+ * again.
+ */
 import { connectBus } from '#libs/bus/connect.ts'
 import { newestPublished } from '#libs/bus/outbox.ts'
 import { streams } from '#libs/bus/topology.ts'
@@ -16,14 +19,25 @@ export async function run(args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('postgres-restored takes no arguments.')
   const nats = natsUrl()
   if (!nats) throw new Error('Which NATS? Set NATS_URL, or run this where `npm start` is running.')
-  const bus = await connectBus({ url: nats, name: 'cli', log: createLogger('cli', 'silent'), patient: false })
+  const bus = await connectBus({
+    url: nats,
+    name: 'cli',
+    log: createLogger('cli', 'silent'),
+    patient: false,
+  })
   try {
     say('reading what was published …')
     const published = await newestPublished(bus)
     const generation = published.length ? (await bus.stateOf(streams.ownership)).generation : 0
-    const { guarded, advanced, forgotten } = await withDatabase((db) => afterRestore(db, published, generation))
-    say(`${guarded} videos will be looked up at their provider before anything is sent for them again.`)
-    say(`${advanced} videos had published newer versions than Postgres remembers; they go on from there.`)
+    const { guarded, advanced, forgotten } = await withDatabase((db) =>
+      afterRestore(db, published, generation),
+    )
+    say(
+      `${guarded} videos will be looked up at their provider before anything is sent for them again.`,
+    )
+    say(
+      `${advanced} videos had published newer versions than Postgres remembers; they go on from there.`,
+    )
     for (const id of forgotten) say(`${id} is forgotten: it was accepted after the copy was made`)
     say(`${forgotten.length} videos are forgotten. Now start the services.`)
   } finally {

@@ -1,4 +1,6 @@
-/** Installs and builds examples/nextjs, and drives it in a real Chromium against the whole system. */
+/**
+ * Installs and builds examples/nextjs, and drives it in a real Chromium against the whole system.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -14,21 +16,39 @@ let app: ChildProcess | undefined
 let browser: Browser | undefined
 
 const next = (args: string[], env: NodeJS.ProcessEnv = {}) =>
-  spawn(process.execPath, ['node_modules/next/dist/bin/next', ...args], { cwd, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1', ...env } })
-const succeeded = (child: ChildProcess) => new Promise<void>((resolve, reject) => {
-  child.once('error', reject)
-  child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${child.spawnargs.join(' ')} ended with ${code}`))))
-})
+  spawn(process.execPath, ['node_modules/next/dist/bin/next', ...args], {
+    cwd,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1', ...env },
+  })
+const succeeded = (child: ChildProcess) =>
+  new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`${child.spawnargs.join(' ')} ended with ${code}`)),
+    )
+  })
 
 beforeAll(async () => {
-  await succeeded(spawn('npm', ['ci', '--include=dev', '--prefer-offline', '--no-fund', '--no-audit'], { cwd, stdio: ['ignore', 'ignore', 'inherit'] }))
+  await succeeded(
+    spawn('npm', ['ci', '--include=dev', '--prefer-offline', '--no-fund', '--no-audit'], {
+      cwd,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }),
+  )
   await succeeded(next(['build']))
   await system.start()
   await system.simulate({ minSeconds: 6, maxSeconds: 7, tier: 'off' })
   const { gatewayUrl, apiKey, projectId, scriptId, sceneIds } = system.dev
   const port = await freePort()
   url = `http://127.0.0.1:${port}`
-  app = next(['start', '-H', '127.0.0.1', '-p', String(port)], { REELKEEPER_URL: gatewayUrl, REELKEEPER_API_KEY: apiKey, PROJECT_ID: projectId, SCRIPT_ID: scriptId, SCENE_ID: sceneIds[0]! })
+  app = next(['start', '-H', '127.0.0.1', '-p', String(port)], {
+    REELKEEPER_URL: gatewayUrl,
+    REELKEEPER_API_KEY: apiKey,
+    PROJECT_ID: projectId,
+    SCRIPT_ID: scriptId,
+    SCENE_ID: sceneIds[0]!,
+  })
   await until('the app to answer', async () => ((await fetch(url)).ok ? true : undefined))
 })
 afterAll(async () => {
@@ -44,14 +64,22 @@ afterAll(async () => {
 it('answers as the gateway does, refusals too, and keeps the key to itself', async () => {
   const { projectId, scriptId, sceneIds, apiKey } = system.dev
   const path = `${url}/api/projects/${projectId}/scripts/${scriptId}/scenes`
-  const post = async (scene: string, body: unknown) => fetch(`${path}/${scene}/generate-video`, { method: 'POST', headers: { 'idempotency-key': 'k' }, body: JSON.stringify(body) })
+  const post = async (scene: string, body: unknown) =>
+    fetch(`${path}/${scene}/generate-video`, {
+      method: 'POST',
+      headers: { 'idempotency-key': 'k' },
+      body: JSON.stringify(body),
+    })
   const first = await post(sceneIds[0]!, { prompt: '[policy]' })
   const again = await post(sceneIds[0]!, { prompt: '[policy]' })
   expect([first.status, again.status]).toEqual([202, 202])
-  const { id } = await first.json() as { id: string }
+  const { id } = (await first.json()) as { id: string }
   expect(await again.json()).toMatchObject({ id })
   const refused = await post('00000000-0000-7000-8000-000000000000', {})
-  expect([refused.status, refused.headers.get('content-type')]).toEqual([404, 'application/problem+json'])
+  expect([refused.status, refused.headers.get('content-type')]).toEqual([
+    404,
+    'application/problem+json',
+  ])
   expect(await refused.json()).toMatchObject({ code: 'not_found' })
   expect((await fetch(`${url}/api/scene-videos/..%2Fevents`)).status).toBe(404)
   expect(await (await fetch(url)).text()).not.toContain(apiKey)
@@ -63,7 +91,10 @@ it.skipIf(executable === null)('shows a video live, until it plays', async () =>
   await page.goto(url)
   await page.getByRole('button', { name: 'Generate' }).click()
   await page.getByText('generating').waitFor()
-  await page.waitForFunction("(({ readyState, currentTime }) => readyState >= 2 && currentTime > 0)(document.querySelector('video') ?? {})")
-  const streams = "performance.getEntriesByType('resource').filter(({ name }) => name.includes('/api/scene-videos/')).map(({ name }) => name.replace(/.*-videos\\/[^/]*/, ''))"
+  await page.waitForFunction(
+    "(({ readyState, currentTime }) => readyState >= 2 && currentTime > 0)(document.querySelector('video') ?? {})",
+  )
+  const streams =
+    "performance.getEntriesByType('resource').filter(({ name }) => name.includes('/api/scene-videos/')).map(({ name }) => name.replace(/.*-videos\\/[^/]*/, ''))"
   expect(await page.evaluate(streams), 'one stream, and no polling').toEqual(['/events'])
 })

@@ -1,16 +1,24 @@
 /**
- * A durable subscriber: reads every outcome once it is committed, and goes on where it was after a restart.
+ * A durable subscriber: reads every outcome once it is committed, and goes on where it was after a
+ * restart.
  *
  *   NATS_URL=nats://127.0.0.1:4222 node examples/subscriber.ts
  *
- * Delivery is at least once: `ce-id` is the idempotency key. Here it guards against repeats within one run; a real consumer
- * keeps it beside its own effect.
+ * Delivery is at least once: `ce-id` is the idempotency key. Here it guards against repeats within
+ * one run; a real consumer keeps it beside its own effect.
  */
 import { AckPolicy, connect } from 'nats'
 
-const nc = await connect({ servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222', maxReconnectAttempts: -1 })
+const nc = await connect({
+  servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
+  maxReconnectAttempts: -1,
+})
 const manager = await nc.jetstreamManager()
-await manager.consumers.add('VIDEO', { durable_name: 'sample-billing', ack_policy: AckPolicy.Explicit, filter_subjects: ['video.completed', 'video.failed'] })
+await manager.consumers.add('VIDEO', {
+  durable_name: 'sample-billing',
+  ack_policy: AckPolicy.Explicit,
+  filter_subjects: ['video.completed', 'video.failed'],
+})
 const consumer = await nc.jetstream().consumers.get('VIDEO', 'sample-billing')
 const handled = new Set<string>()
 const messages = await consumer.consume()

@@ -1,4 +1,6 @@
-/** `npm run examples`: what installs and builds other packages, and so has no place in `npm test`. */
+/**
+ * `npm run examples`: what installs and builds other packages, and so has no place in `npm test`.
+ */
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({

@@ -1,6 +1,7 @@
 /**
- * `npm start`: everything on this machine, without Docker or an account. Real Postgres, real nats-server, the services
- * as processes of their own, and a provider simulator. Data is kept in .reelkeeper/; a process that dies is started again.
+ * `npm start`: everything on this machine, without Docker or an account. Real Postgres, real
+ * nats-server, the services as processes of their own, and a provider simulator. Data is kept in
+ * .reelkeeper/; a process that dies is started again.
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,13 +23,16 @@ const usage = `Usage: npm start -- [--pollers N]
   PORT=N        the gateway's port (3000; if taken and not asked for, the next free one)`
 
 function pollersAsked(): number {
-  const { values } = parseArgs({ options: { pollers: { type: 'string', default: '2' }, help: { type: 'boolean', short: 'h' } } })
+  const { values } = parseArgs({
+    options: { pollers: { type: 'string', default: '2' }, help: { type: 'boolean', short: 'h' } },
+  })
   if (values.help) {
     say(usage)
     process.exit(0)
   }
   const pollers = Number(values.pollers)
-  if (!Number.isInteger(pollers) || pollers < 1 || pollers > 64) throw new Error(`--pollers must be a whole number from 1 to 64\n\n${usage}`)
+  if (!Number.isInteger(pollers) || pollers < 1 || pollers > 64)
+    throw new Error(`--pollers must be a whole number from 1 to 64\n\n${usage}`)
   return pollers
 }
 
@@ -36,7 +40,8 @@ async function gatewayPort(): Promise<number> {
   const asked = process.env['PORT']
   if (asked) {
     const port = Number(asked)
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`PORT=${asked} is not a port`)
+    if (!Number.isInteger(port) || port < 0 || port > 65_535)
+      throw new Error(`PORT=${asked} is not a port`)
     if (port && !(await tryPort(port))) throw new Error(`PORT=${port} is taken`)
     return port || freePort()
   }
@@ -57,12 +62,15 @@ async function start(): Promise<void> {
   const gatewayUrl = `http://127.0.0.1:${port}`
   const simulatorUrl = `http://127.0.0.1:${ports.simulator}`
   let facts: Record<string, unknown> | undefined
-  const supervisor = new Supervisor(() => facts && state.write('dev.json', { ...facts, processes: supervisor.processes() }))
+  const supervisor = new Supervisor(
+    () => facts && state.write('dev.json', { ...facts, processes: supervisor.processes() }),
+  )
   stopOnSignal(supervisor, state)
 
   await findNatsServer(say)
   say('starting Postgres')
-  const postgres = () => startPostgres({ dir: resolve(state.dir, 'postgres'), port: ports.postgres, say })
+  const postgres = () =>
+    startPostgres({ dir: resolve(state.dir, 'postgres'), port: ports.postgres, say })
   let databaseUrl = ''
   await supervisor.run('postgres', async () => {
     const server = await postgres()
@@ -70,7 +78,9 @@ async function start(): Promise<void> {
     return server
   })
   say('starting nats-server')
-  await supervisor.run('nats', () => startNats({ dir: resolve(state.dir, 'nats'), port: ports.nats, say }))
+  await supervisor.run('nats', () =>
+    startNats({ dir: resolve(state.dir, 'nats'), port: ports.nats, say }),
+  )
   const applied = await migrate(databaseUrl)
   if (applied.length) say(`applied migrations: ${applied.join(', ')}`)
   const demo = await seedDemo(databaseUrl, secrets.apiKey)
@@ -78,17 +88,25 @@ async function start(): Promise<void> {
   const natsUrl = `nats://127.0.0.1:${ports.nats}`
   facts = { gatewayUrl, apiKey: secrets.apiKey, natsUrl, databaseUrl, simulatorUrl, ...demo }
   const env = {
-    TOAPIS_BASE_URL: `${simulatorUrl}/v1`, TOAPIS_API_KEY: secrets.providerKey, TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
+    TOAPIS_BASE_URL: `${simulatorUrl}/v1`,
+    TOAPIS_API_KEY: secrets.providerKey,
+    TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
     RATE_LIMIT_PER_MINUTE: '1000000',
     ...process.env,
-    DATABASE_URL: databaseUrl, NATS_URL: natsUrl, KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey, HEALTH_PORT: '0', HEALTH_HOST: '127.0.0.1',
-    SIMULATOR_PORT: String(ports.simulator), SIMULATOR_DATA: resolve(state.dir, 'simulator'),
+    DATABASE_URL: databaseUrl,
+    NATS_URL: natsUrl,
+    KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
+    HEALTH_PORT: '0',
+    HEALTH_HOST: '127.0.0.1',
+    SIMULATOR_PORT: String(ports.simulator),
+    SIMULATOR_DATA: resolve(state.dir, 'simulator'),
   }
   const service = (name: string, directory = name, more: NodeJS.ProcessEnv = {}) =>
     supervisor.run(name, async () => startService(name, file(directory), { ...env, ...more }))
   await service('simulator', 'provider-simulator')
   for (const name of ['status', 'submit', 'reconciler']) await service(name)
-  for (let n = 1; n <= pollers; n++) await service(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
+  for (let n = 1; n <= pollers; n++)
+    await service(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
   await service('gateway', 'gateway', { PORT: String(port), HOST: '127.0.0.1' })
   await untilReady(gatewayUrl)
   greet(gatewayUrl, secrets.apiKey, demo)
@@ -96,14 +114,21 @@ async function start(): Promise<void> {
 
 async function untilReady(gatewayUrl: string): Promise<void> {
   for (let tries = 0; ; tries++) {
-    const ready = await fetch(`${gatewayUrl}/readyz`).then((response) => response.ok, () => false)
+    const ready = await fetch(`${gatewayUrl}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    )
     if (ready) return
     if (tries % 20 === 19) say('waiting for the gateway')
     await sleep(250)
   }
 }
 
-function greet(gatewayUrl: string, apiKey: string, demo: { projectId: string; scriptId: string; sceneIds: string[] }): void {
+function greet(
+  gatewayUrl: string,
+  apiKey: string,
+  demo: { projectId: string; scriptId: string; sceneIds: string[] },
+): void {
   const auth = `-H 'Authorization: Bearer ${apiKey}'`
   say(`
 Reelkeeper is ready.
@@ -117,7 +142,9 @@ Submit a video, watch all of them live, read them:
 `)
 }
 
-/** Ctrl-C or SIGTERM: services first, then the simulator, NATS and Postgres. A second one hurries. */
+/**
+ * Ctrl-C or SIGTERM: services first, then the simulator, NATS and Postgres. A second one hurries.
+ */
 function stopOnSignal(supervisor: Supervisor, state: DevState): void {
   let asked = false
   const stop = async () => {

@@ -1,4 +1,7 @@
-/** The page of examples/browser in a real Chromium: submitted there, live, through the death of the gateway, to the playing file. */
+/**
+ * The page of examples/browser in a real Chromium: submitted there, live, through the death of the
+ * gateway, to the playing file.
+ */
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { servePage } from '../examples/browser/serve.ts'
@@ -31,11 +34,15 @@ describe.skipIf(executable === null)('in a browser', () => {
     await page.goto(served.url)
     await page.getByRole('button', { name: 'Generate' }).click()
     const card = page.locator('#videos li')
-    await page.waitForSelector('li[data-status=generating]:not([data-progress=""]):not([data-progress="0"])')
+    await page.waitForSelector(
+      'li[data-status=generating]:not([data-progress=""]):not([data-progress="0"])',
+    )
     await system.kill9('gateway')
 
     await page.waitForSelector('li[data-status=completed] video')
-    await page.waitForFunction("(({ readyState, currentTime, videoWidth }) => readyState >= 2 && currentTime > 0 && videoWidth > 0)(document.querySelector('video'))")
+    await page.waitForFunction(
+      "(({ readyState, currentTime, videoWidth }) => readyState >= 2 && currentTime > 0 && videoWidth > 0)(document.querySelector('video'))",
+    )
     expect(await card.count()).toBe(1)
     expect(complaints).toEqual([])
     expect((await system.ledger()).length, 'paid once').toBe(1)

@@ -1,9 +1,24 @@
-/** libs/client repeats types by hand, so that a browser needs no schema library. Here they cannot drift from the schemas. */
+/**
+ * libs/client repeats types by hand, so that a browser needs no schema library. Here they cannot
+ * drift from the schemas.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, expectTypeOf, it } from 'vitest'
-import type { GenerateVideo as ValidatedGenerateVideo, SceneVideo as RecordedSceneVideo } from '#libs/scene-video/scene-video.ts'
+import type {
+  GenerateVideo as ValidatedGenerateVideo,
+  SceneVideo as RecordedSceneVideo,
+} from '#libs/scene-video/scene-video.ts'
 import { errorCodes, phases, statuses } from '#libs/scene-video/scene-video.ts'
-import type { GenerateVideo, Page, Phase, Project, SceneVideo, Status, TimelineEntry, VideoErrorCode } from '#libs/client/client.ts'
+import type {
+  GenerateVideo,
+  Page,
+  Phase,
+  Project,
+  SceneVideo,
+  Status,
+  TimelineEntry,
+  VideoErrorCode,
+} from '#libs/client/client.ts'
 import type { ProjectAggregate, TimelineEntry as StoredTimelineEntry } from '#libs/store/reader.ts'
 
 it('has the types that the schemas infer, as `npm run types` checks', () => {
@@ -18,8 +33,15 @@ it('has the types that the schemas infer, as `npm run types` checks', () => {
 })
 
 it('imports nothing but itself, and React in the hook', () => {
-  const imports = readdirSync('libs/client').filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts')).flatMap((name) =>
-    [...readFileSync(`libs/client/${name}`, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => `${name}: ${match[1]}`))
+  const imports = readdirSync('libs/client')
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+    .flatMap((name) =>
+      [
+        ...readFileSync(`libs/client/${name}`, 'utf8').matchAll(
+          /(?:from|import)\s*\(?\s*'([^']+)'/g,
+        ),
+      ].map((match) => `${name}: ${match[1]}`),
+    )
   expect(imports.length).toBeGreaterThan(5)
   expect(imports.filter((line) => !/: \.\/[\w-]+\.ts$/.test(line))).toEqual(['react.ts: react'])
 })

@@ -1,4 +1,7 @@
-/** libs/client as a product uses it: over HTTP, against the whole system, with a gateway that dies and a proxy in the way. */
+/**
+ * libs/client as a product uses it: over HTTP, against the whole system, with a gateway that dies
+ * and a proxy in the way.
+ */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Reelkeeper, ReelkeeperError, type SceneVideo } from '#libs/client/client.ts'
 import { sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
@@ -9,9 +12,16 @@ describe('the client', () => {
   const system = new System({ POLL_INTERVAL_MS: '500' })
   let front: Front
   let client: Reelkeeper
-  const scene = () => ({ projectId: system.dev.projectId, scriptId: system.dev.scriptId, sceneId: system.dev.sceneIds[0]! })
-  const creates = async (id: string) => (await system.ledger()).filter((row) => row.client_business_id.startsWith(id))
-  /** Every state that a watch yields, each held against the schema and newer than the one before. */
+  const scene = () => ({
+    projectId: system.dev.projectId,
+    scriptId: system.dev.scriptId,
+    sceneId: system.dev.sceneIds[0]!,
+  })
+  const creates = async (id: string) =>
+    (await system.ledger()).filter((row) => row.client_business_id.startsWith(id))
+  /**
+   * Every state that a watch yields, each held against the schema and newer than the one before.
+   */
   const follow = async (id: string, each: (video: SceneVideo) => void = () => {}) => {
     const seen: SceneVideo[] = []
     for await (const video of client.watch({ videoId: id })) {
@@ -62,15 +72,20 @@ describe('the client', () => {
     await follow(id)
     expect(await creates(id)).toHaveLength(1)
     const same: string[] = []
-    for await (const video of client.list({ sceneId: scene().sceneId })) if (video.prompt === 'once') same.push(video.id)
+    for await (const video of client.list({ sceneId: scene().sceneId }))
+      if (video.prompt === 'once') same.push(video.id)
     expect(same).toEqual([id])
   })
 
   it('gives the same video for a key of the caller’s own, and refuses another body under it', async () => {
     const idempotencyKey = 'order-17'
     const first = await client.generateVideo(scene(), { prompt: 'a' }, { idempotencyKey })
-    expect((await client.generateVideo(scene(), { prompt: 'a' }, { idempotencyKey })).id).toBe(first.id)
-    await expect(client.generateVideo(scene(), { prompt: 'b' }, { idempotencyKey })).rejects.toMatchObject({ status: 422, code: 'idempotency_key_reused' })
+    expect((await client.generateVideo(scene(), { prompt: 'a' }, { idempotencyKey })).id).toBe(
+      first.id,
+    )
+    await expect(
+      client.generateVideo(scene(), { prompt: 'b' }, { idempotencyKey }),
+    ).rejects.toMatchObject({ status: 422, code: 'idempotency_key_reused' })
   })
 
   it('goes on where it was when the gateway is killed', async () => {
@@ -90,22 +105,36 @@ describe('the client', () => {
     expect(streams.at(-1)!.lastEventId).toMatch(/^\d+-\d+$/)
   })
 
-  it.each(['refuse', 'swallow'] as const)('asks instead where something between does %s streams', async (streams) => {
-    await system.simulate({ minSeconds: 2, maxSeconds: 3 })
-    front.streams = streams
-    client = new Reelkeeper({ baseUrl: front.url, apiKey: system.dev.apiKey, pollMs: 300, openMs: 500 })
-    const { id } = await client.generateVideo(scene())
-    const seen = await follow(id)
-    expect(seen.at(-1)).toMatchObject({ status: 'completed' })
-    expect(front.seen.filter(({ line }) => line === `GET /api/scene-videos/${id}`).length).toBeGreaterThan(1)
-  })
+  it.each(['refuse', 'swallow'] as const)(
+    'asks instead where something between does %s streams',
+    async (streams) => {
+      await system.simulate({ minSeconds: 2, maxSeconds: 3 })
+      front.streams = streams
+      client = new Reelkeeper({
+        baseUrl: front.url,
+        apiKey: system.dev.apiKey,
+        pollMs: 300,
+        openMs: 500,
+      })
+      const { id } = await client.generateVideo(scene())
+      const seen = await follow(id)
+      expect(seen.at(-1)).toMatchObject({ status: 'completed' })
+      expect(
+        front.seen.filter(({ line }) => line === `GET /api/scene-videos/${id}`).length,
+      ).toBeGreaterThan(1)
+    },
+  )
 
   it('watches a project while videos come and end, until it is told to stop', async () => {
     const stop = new AbortController()
     const ids = new Set<string>()
     const ended = new Set<string>()
     const watching = (async () => {
-      for await (const video of client.watch({ projectId: scene().projectId }, { signal: stop.signal })) if (video.status === 'completed') ended.add(video.id)
+      for await (const video of client.watch(
+        { projectId: scene().projectId },
+        { signal: stop.signal },
+      ))
+        if (video.status === 'completed') ended.add(video.id)
     })()
     for (let i = 0; i < 3; i++) ids.add((await client.generateVideo(scene())).id)
     await until('all three to have ended', () => [...ids].every((id) => ended.has(id)) || undefined)
@@ -127,13 +156,17 @@ describe('the client', () => {
     await expect(client.cancel(id)).rejects.toMatchObject({ status: 409, code: 'already_terminal' })
 
     const { id: doomed } = await client.generateVideo(scene(), { prompt: '[policy]' })
-    expect((await follow(doomed)).at(-1)).toMatchObject({ status: 'failed', error: { code: 'content_policy' } })
+    expect((await follow(doomed)).at(-1)).toMatchObject({
+      status: 'failed',
+      error: { code: 'content_policy' },
+    })
     expect((await client.retryFailed(scene().projectId)).map((video) => video.id)).toEqual([doomed])
   })
 
   it('lists all pages, newest first', async () => {
     const ids: string[] = []
-    for await (const video of client.list({ projectId: scene().projectId }, { limit: 2 })) ids.push(video.id)
+    for await (const video of client.list({ projectId: scene().projectId }, { limit: 2 }))
+      ids.push(video.id)
     expect(ids.length).toBeGreaterThan(4)
     expect(ids).toEqual([...new Set(ids)].sort().reverse())
     expect(front.seen.length).toBe(Math.ceil(ids.length / 2))
@@ -143,7 +176,14 @@ describe('the client', () => {
     const nobody = '00000000-0000-7000-8000-000000000000'
     await expect(client.get(nobody)).rejects.toBeInstanceOf(ReelkeeperError)
     await expect(follow(nobody)).rejects.toMatchObject({ status: 404, code: 'not_found' })
-    await expect(client.generateVideo(scene(), { durationSeconds: 0 })).rejects.toMatchObject({ status: 400, code: 'invalid_request', errors: [{ pointer: '/durationSeconds' }] })
-    await expect(new Reelkeeper({ baseUrl: front.url }).get(nobody)).rejects.toMatchObject({ status: 401, code: 'unauthorized' })
+    await expect(client.generateVideo(scene(), { durationSeconds: 0 })).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_request',
+      errors: [{ pointer: '/durationSeconds' }],
+    })
+    await expect(new Reelkeeper({ baseUrl: front.url }).get(nobody)).rejects.toMatchObject({
+      status: 401,
+      code: 'unauthorized',
+    })
   })
 })

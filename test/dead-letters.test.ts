@@ -1,4 +1,7 @@
-/** Messages nobody can handle, on a real nats-server: what dies and what does not, and what the operator's command does about it. */
+/**
+ * Messages nobody can handle, on a real nats-server: what dies and what does not, and what the
+ * operator's command does about it.
+ */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -39,9 +42,16 @@ afterAll(async () => {
 })
 
 /** The operator's command as one runs it. */
-function reelkeeper(args: string[], natsUrl: string | undefined = server.url): Promise<{ code: number | null; out: string; err: string }> {
+function reelkeeper(
+  args: string[],
+  natsUrl: string | undefined = server.url,
+): Promise<{ code: number | null; out: string; err: string }> {
   const { NATS_URL: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { cwd: dir, env: { ...env, ...(natsUrl ? { NATS_URL: natsUrl } : {}) }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
+    cwd: dir,
+    env: { ...env, ...(natsUrl ? { NATS_URL: natsUrl } : {}) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const said = { out: '', err: '' }
   child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (said.err += chunk.toString()))
@@ -51,10 +61,31 @@ function reelkeeper(args: string[], natsUrl: string | undefined = server.url): P
 /** Consumes submit's work with this handler until disposed; counts what dies. */
 function consuming(consumer: string, handle: (id: string) => Promise<void>, tries = 2) {
   const metrics = new Metrics()
-  const work = consumeWork(bus, { stream: streams.work, consumer, schema: workSchema, concurrency: 5, log, tries, dead: deadMetric(metrics), isOutage: isStoreOutage }, ({ id }) => handle(id))
-  return Object.assign(work, { died: async () => /dead_letters_total\{kind="[\w-]+"\} (\d+)/.exec(await metrics.registry.metrics())?.[1] })
+  const work = consumeWork(
+    bus,
+    {
+      stream: streams.work,
+      consumer,
+      schema: workSchema,
+      concurrency: 5,
+      log,
+      tries,
+      dead: deadMetric(metrics),
+      isOutage: isStoreOutage,
+    },
+    ({ id }) => handle(id),
+  )
+  return Object.assign(work, {
+    died: async () =>
+      /dead_letters_total\{kind="[\w-]+"\} (\d+)/.exec(await metrics.registry.metrics())?.[1],
+  })
 }
-const dead = (text: string) => until(`a dead letter of ${text}`, async () => (await deadLetters(bus)).find((letter) => letter.subject.endsWith(text)), 20_000)
+const dead = (text: string) =>
+  until(
+    `a dead letter of ${text}`,
+    async () => (await deadLetters(bus)).find((letter) => letter.subject.endsWith(text)),
+    20_000,
+  )
 const work = async (id = crypto.randomUUID(), subject = submitWorkSubject(id)) => {
   expect(await publishWork(bus, subject, { id })).toBe(true)
   return id
@@ -85,7 +116,11 @@ describe('what dies', () => {
 
   it('a message whose handler fails again and again, and one that waits, or whose store is away, never', async () => {
     const failing = await work()
-    const [waiting, cutOff, unstored] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()]
+    const [waiting, cutOff, unstored] = [
+      crypto.randomUUID(),
+      crypto.randomUUID(),
+      crypto.randomUUID(),
+    ]
     for (const id of [waiting, cutOff, unstored]) await work(id, settleWorkSubject(id))
     const away = openDatabase(`postgresql://x:x@127.0.0.1:${await freePort()}/x`, 1)
     const tries = new Map<string, number>()
@@ -101,16 +136,34 @@ describe('what dies', () => {
       throw new Later(50)
     })
     expect((await dead(failing)).reason).toContain('failed 2 times: this will never work')
-    await until('more tries than a failing one gets', () => [waiting, cutOff, unstored].every((id) => (tries.get(id) ?? 0) >= 4) || undefined, 30_000)
-    expect((await deadLetters(bus)).filter((letter) => [waiting, cutOff, unstored].some((id) => letter.subject.endsWith(id)))).toEqual([])
+    await until(
+      'more tries than a failing one gets',
+      () => [waiting, cutOff, unstored].every((id) => (tries.get(id) ?? 0) >= 4) || undefined,
+      30_000,
+    )
+    expect(
+      (await deadLetters(bus)).filter((letter) =>
+        [waiting, cutOff, unstored].some((id) => letter.subject.endsWith(id)),
+      ),
+    ).toEqual([])
     expect(tries.get(failing)).toBe(2)
     await away.$disconnect()
   })
 
   it('not a request: it is told that it does not fit', async () => {
-    const server = serve(bus, { subject: 'video.command.test', queue: 'test', schema: workSchema, log }, async () => ({ ok: true }))
-    expect(await bus.request('video.command.test', { id: 7 })).toMatchObject({ ok: false, status: 400, code: 'invalid_request' })
-    expect(await bus.request('video.command.test', { id: crypto.randomUUID() })).toEqual({ ok: true })
+    const server = serve(
+      bus,
+      { subject: 'video.command.test', queue: 'test', schema: workSchema, log },
+      async () => ({ ok: true }),
+    )
+    expect(await bus.request('video.command.test', { id: 7 })).toMatchObject({
+      ok: false,
+      status: 400,
+      code: 'invalid_request',
+    })
+    expect(await bus.request('video.command.test', { id: crypto.randomUUID() })).toEqual({
+      ok: true,
+    })
     await server.stop()
   })
 })
@@ -120,15 +173,27 @@ describe('reelkeeper dead-letters', () => {
     const manager = await bus.manager()
     await manager.streams.purge(streams.dead)
     await manager.streams.purge(streams.work)
-    expect(await reelkeeper(['dead-letters', 'list'])).toEqual({ code: 0, out: 'No dead letters.\n', err: '' })
-    expect(await reelkeeper(['dead-letters', 'put-back', '--all'])).toEqual({ code: 0, out: 'No dead letters.\n', err: '' })
+    expect(await reelkeeper(['dead-letters', 'list'])).toEqual({
+      code: 0,
+      out: 'No dead letters.\n',
+      err: '',
+    })
+    expect(await reelkeeper(['dead-letters', 'put-back', '--all'])).toEqual({
+      code: 0,
+      out: 'No dead letters.\n',
+      err: '',
+    })
 
     const id = crypto.randomUUID()
     const fixed: string[] = []
     {
-      await using _ = consuming(consumers.submit, async () => {
-        throw new Error('not yet\u001b[31m')
-      }, 1)
+      await using _ = consuming(
+        consumers.submit,
+        async () => {
+          throw new Error('not yet\u001b[31m')
+        },
+        1,
+      )
       await work(id)
       await dead(id)
       await bus.store('video.work.submit.junk', '{"id": "\\u001b[2J"}')
@@ -136,34 +201,73 @@ describe('reelkeeper dead-letters', () => {
     }
     const [letter, junk] = await deadLetters(bus)
     const list = await reelkeeper(['dead-letters', 'list'])
-    expect(list.out).toContain(`${letter!.sequence}  ${letter!.at}  ${submitWorkSubject(id)}  failed 1 times: not yet`)
+    expect(list.out).toContain(
+      `${letter!.sequence}  ${letter!.at}  ${submitWorkSubject(id)}  failed 1 times: not yet`,
+    )
     expect(list.out).toMatch(/2 dead letters\n$/)
     expect(list.out).not.toContain('\u001b')
-    expect((await reelkeeper(['dead-letters', 'show', String(letter!.sequence)])).out).toContain(`{"id":"${id}"}`)
+    expect((await reelkeeper(['dead-letters', 'show', String(letter!.sequence)])).out).toContain(
+      `{"id":"${id}"}`,
+    )
 
-    expect(await reelkeeper(['dead-letters', 'put-back', String(letter!.sequence)])).toMatchObject({ code: 0, out: `${letter!.sequence} put back on ${submitWorkSubject(id)}\n` })
+    expect(await reelkeeper(['dead-letters', 'put-back', String(letter!.sequence)])).toMatchObject({
+      code: 0,
+      out: `${letter!.sequence} put back on ${submitWorkSubject(id)}\n`,
+    })
     await using _ = consuming(consumers.submit, async (one) => void fixed.push(one))
     await until('it to be handled', () => fixed.includes(id) || undefined)
-    expect(await reelkeeper(['dead-letters', 'discard', String(junk!.sequence)])).toMatchObject({ code: 0 })
+    expect(await reelkeeper(['dead-letters', 'discard', String(junk!.sequence)])).toMatchObject({
+      code: 0,
+    })
     expect(await deadLetters(bus)).toEqual([])
   })
 
   it('says what is wrong: an unknown number, a job queued already, NATS away, words it does not know', async () => {
-    const unknown = await Promise.all(['show', 'put-back', 'discard'].map((verb) => reelkeeper(['dead-letters', verb, '99999'])))
-    expect(unknown).toEqual(Array(3).fill({ code: 1, out: '', err: 'There is no dead letter 99999.\n' }))
+    const unknown = await Promise.all(
+      ['show', 'put-back', 'discard'].map((verb) => reelkeeper(['dead-letters', verb, '99999'])),
+    )
+    expect(unknown).toEqual(
+      Array(3).fill({ code: 1, out: '', err: 'There is no dead letter 99999.\n' }),
+    )
     const id = crypto.randomUUID()
-    await bus.store(`video.dead.work-submit.${id}`, JSON.stringify({ id }), { headers: { 'Reelkeeper-Subject': `video.work.poll.${id}`, 'Reelkeeper-Reason': 'x' } })
+    await bus.store(`video.dead.work-submit.${id}`, JSON.stringify({ id }), {
+      headers: { 'Reelkeeper-Subject': `video.work.poll.${id}`, 'Reelkeeper-Reason': 'x' },
+    })
     await work(id, `video.work.poll.${id}`)
     const [letter] = await deadLetters(bus)
-    expect(await reelkeeper(['dead-letters', 'put-back', '--all'])).toMatchObject({ code: 1, err: expect.stringContaining('queued already') })
+    expect(await reelkeeper(['dead-letters', 'put-back', '--all'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('queued already'),
+    })
     expect((await deadLetters(bus))[0]?.sequence).toBe(letter!.sequence)
 
     const nobody = `nats://127.0.0.1:${await freePort()}`
-    expect(await reelkeeper(['dead-letters', 'list'], nobody)).toMatchObject({ code: 1, err: expect.stringContaining(`NATS is not reachable at ${nobody}`) })
-    expect(await reelkeeper(['dead-letters', 'list'], '')).toMatchObject({ code: 1, err: expect.stringContaining('NATS_URL') })
-    const misused = await Promise.all([['dead-letters'], ['dead-letters', 'show'], ['dead-letters', 'show', 'x'], ['dead-letters', 'bury', '1']].map((args) => reelkeeper(args)))
-    expect(misused).toEqual(Array(4).fill({ code: 2, out: '', err: expect.stringContaining('dead-letters list') }))
-    expect(await reelkeeper(['nonsense'])).toMatchObject({ code: 2, err: expect.stringContaining('dead-letters list') })
-    expect(await reelkeeper([])).toMatchObject({ code: 0, out: expect.stringContaining('dead-letters list') })
+    expect(await reelkeeper(['dead-letters', 'list'], nobody)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`NATS is not reachable at ${nobody}`),
+    })
+    expect(await reelkeeper(['dead-letters', 'list'], '')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('NATS_URL'),
+    })
+    const misused = await Promise.all(
+      [
+        ['dead-letters'],
+        ['dead-letters', 'show'],
+        ['dead-letters', 'show', 'x'],
+        ['dead-letters', 'bury', '1'],
+      ].map((args) => reelkeeper(args)),
+    )
+    expect(misused).toEqual(
+      Array(4).fill({ code: 2, out: '', err: expect.stringContaining('dead-letters list') }),
+    )
+    expect(await reelkeeper(['nonsense'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('dead-letters list'),
+    })
+    expect(await reelkeeper([])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('dead-letters list'),
+    })
   }, 180_000)
 })

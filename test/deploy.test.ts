@@ -5,17 +5,40 @@ import { parse, parseAllDocuments } from 'yaml'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const services = ['gateway', 'submit', 'status', 'reconciler', 'poller']
-interface Container { name: string; args: string[]; env?: { name: string; value?: string; valueFrom?: object }[]; livenessProbe?: object; readinessProbe?: object; startupProbe?: object }
-interface Manifest { kind: string; metadata: { name: string }; spec: { template: { spec: { containers: Container[]; terminationGracePeriodSeconds?: number } } }; data?: Record<string, string> }
+interface Container {
+  name: string
+  args: string[]
+  env?: { name: string; value?: string; valueFrom?: object }[]
+  livenessProbe?: object
+  readinessProbe?: object
+  startupProbe?: object
+}
+interface Manifest {
+  kind: string
+  metadata: { name: string }
+  spec: { template: { spec: { containers: Container[]; terminationGracePeriodSeconds?: number } } }
+  data?: Record<string, string>
+}
 
 /** Every setting a service reads. */
-const settingsOf = (service: string) => new Set([...(read(`services/${service}/config.ts`) + read('libs/runtime/config.ts')).matchAll(/^\s+([A-Z][A-Z_]+):/gm)].map((match) => match[1]!))
+const settingsOf = (service: string) =>
+  new Set(
+    [
+      ...(read(`services/${service}/config.ts`) + read('libs/runtime/config.ts')).matchAll(
+        /^\s+([A-Z][A-Z_]+):/gm,
+      ),
+    ].map((match) => match[1]!),
+  )
 
 /** Rendered by kubectl where it is there, else the files as they are. */
 function manifests(): Manifest[] {
   const rendered = spawnSync('kubectl', ['kustomize', 'deploy/kubernetes'], { encoding: 'utf8' })
   if (!rendered.error) expect(rendered.stderr).toBe('')
-  const text = rendered.error ? ['supporting', 'deployments'].map((name) => read(`deploy/kubernetes/${name}.yaml`)).join('\n---\n') : rendered.stdout
+  const text = rendered.error
+    ? ['supporting', 'deployments']
+        .map((name) => read(`deploy/kubernetes/${name}.yaml`))
+        .join('\n---\n')
+    : rendered.stdout
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
 }
 
@@ -23,46 +46,78 @@ describe('Kubernetes', () => {
   const all = manifests()
   const shared = Object.keys(all.find((one) => one.kind === 'ConfigMap')!.data!)
 
-  it.each(services)('runs %s with probes, a grace period, and only settings it reads', (service) => {
-    const deployment = all.find((one) => one.kind === 'Deployment' && one.metadata.name === service)!
-    const { containers, terminationGracePeriodSeconds } = deployment.spec.template.spec
-    const container = containers[0]!
-    expect(existsSync(container.args.at(-1)!)).toBe(true)
-    expect(container).toMatchObject({ livenessProbe: {}, readinessProbe: {}, startupProbe: {} })
-    expect(terminationGracePeriodSeconds).toBeGreaterThan(20)
-    const known = settingsOf(service)
-    for (const { name } of container.env!) expect(known, `${service} does not read ${name}`).toContain(name)
-  })
+  it.each(services)(
+    'runs %s with probes, a grace period, and only settings it reads',
+    (service) => {
+      const deployment = all.find(
+        (one) => one.kind === 'Deployment' && one.metadata.name === service,
+      )!
+      const { containers, terminationGracePeriodSeconds } = deployment.spec.template.spec
+      const container = containers[0]!
+      expect(existsSync(container.args.at(-1)!)).toBe(true)
+      expect(container).toMatchObject({ livenessProbe: {}, readinessProbe: {}, startupProbe: {} })
+      expect(terminationGracePeriodSeconds).toBeGreaterThan(20)
+      const known = settingsOf(service)
+      for (const { name } of container.env!)
+        expect(known, `${service} does not read ${name}`).toContain(name)
+    },
+  )
 
   it('shares only settings that some service reads, and keeps secrets by reference', () => {
-    for (const name of shared) expect(services.some((service) => settingsOf(service).has(name)), name).toBe(true)
+    for (const name of shared)
+      expect(
+        services.some((service) => settingsOf(service).has(name)),
+        name,
+      ).toBe(true)
     expect(all.some((one) => one.kind === 'Secret')).toBe(false)
-    const inline = all.filter((one) => one.kind === 'Deployment').flatMap((one) => one.spec.template.spec.containers[0]!.env!).filter((env) => env.value !== undefined)
+    const inline = all
+      .filter((one) => one.kind === 'Deployment')
+      .flatMap((one) => one.spec.template.spec.containers[0]!.env!)
+      .filter((env) => env.value !== undefined)
     expect(inline.map((env) => env.name).filter((name) => /KEY|URL|SECRET/.test(name))).toEqual([])
   })
 })
 
 describe('Compose', () => {
-  interface Compose { services: Record<string, { command?: string[]; environment?: Record<string, string>; depends_on?: Record<string, { condition: string }>; healthcheck?: object; deploy?: { replicas: number } }> }
+  interface Compose {
+    services: Record<
+      string,
+      {
+        command?: string[]
+        environment?: Record<string, string>
+        depends_on?: Record<string, { condition: string }>
+        healthcheck?: object
+        deploy?: { replicas: number }
+      }
+    >
+  }
   const compose = parse(read('docker-compose.yml'), { merge: true }) as Compose
 
-  it.each(services)('runs %s after what it needs, with a health check and only settings it reads', (service) => {
-    const one = compose.services[service]!
-    expect(existsSync(one.command![0]!)).toBe(true)
-    expect(one.healthcheck).toBeDefined()
-    expect(Object.keys(one.depends_on!)).not.toHaveLength(0)
-    const known = settingsOf(service)
-    for (const name of Object.keys(one.environment!)) expect(known, `${service} does not read ${name}`).toContain(name)
-  })
+  it.each(services)(
+    'runs %s after what it needs, with a health check and only settings it reads',
+    (service) => {
+      const one = compose.services[service]!
+      expect(existsSync(one.command![0]!)).toBe(true)
+      expect(one.healthcheck).toBeDefined()
+      expect(Object.keys(one.depends_on!)).not.toHaveLength(0)
+      const known = settingsOf(service)
+      for (const name of Object.keys(one.environment!))
+        expect(known, `${service} does not read ${name}`).toContain(name)
+    },
+  )
 
   it('migrates before the services and runs two pollers', () => {
-    expect(compose.services['status']!.depends_on!['migrate']!.condition).toBe('service_completed_successfully')
+    expect(compose.services['status']!.depends_on!['migrate']!.condition).toBe(
+      'service_completed_successfully',
+    )
     expect(compose.services['poller']!.deploy!.replicas).toBe(2)
   })
 })
 
 it('copies what exists into the image', () => {
-  const sources = [...read('deploy/Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap((match) => match[1]!.split(' '))
+  const sources = [...read('deploy/Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+    (match) => match[1]!.split(' '),
+  )
   expect(sources.length).toBeGreaterThan(3)
   for (const source of sources) expect(existsSync(source), source).toBe(true)
 })

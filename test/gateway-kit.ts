@@ -1,6 +1,7 @@
 /**
- * The services behind one gateway, in this process, on a real Postgres and nats-server of their own, with the provider simulator; and a client that holds every
- * answer against the OpenAPI document the gateway itself gives.
+ * The services behind one gateway, in this process, on a real Postgres and nats-server of their
+ * own, with the provider simulator; and a client that holds every answer against the OpenAPI
+ * document the gateway itself gives.
  */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
@@ -60,9 +61,21 @@ export class Stack implements AsyncDisposable {
 
   get env(): NodeJS.ProcessEnv {
     return {
-      LOG_LEVEL: 'fatal', DATABASE_URL: this.databaseUrl, NATS_URL: this.natsUrl, HOST: '127.0.0.1', HEALTH_HOST: '127.0.0.1', PORT: '0', HEALTH_PORT: '0',
-      KEY_ENCRYPTION_KEY: this.keyEncryptionKey, TOAPIS_API_KEY: 'sk-system-0000sys4', TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`, TOAPIS_WEBHOOK_SECRET: 'whsec', RATE_LIMIT_PER_MINUTE: '1000000',
-      MAX_EVENT_LOOP_DELAY_MS: '10000', POLL_INTERVAL_MS: '300', ...this.#env,
+      LOG_LEVEL: 'fatal',
+      DATABASE_URL: this.databaseUrl,
+      NATS_URL: this.natsUrl,
+      HOST: '127.0.0.1',
+      HEALTH_HOST: '127.0.0.1',
+      PORT: '0',
+      HEALTH_PORT: '0',
+      KEY_ENCRYPTION_KEY: this.keyEncryptionKey,
+      TOAPIS_API_KEY: 'sk-system-0000sys4',
+      TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`,
+      TOAPIS_WEBHOOK_SECRET: 'whsec',
+      RATE_LIMIT_PER_MINUTE: '1000000',
+      MAX_EVENT_LOOP_DELAY_MS: '10000',
+      POLL_INTERVAL_MS: '300',
+      ...this.#env,
     }
   }
 
@@ -83,7 +96,14 @@ export class Stack implements AsyncDisposable {
     this.db = openDatabase(postgres.url, 4)
     this.#stops.push(() => this.db.$disconnect())
     this.keys = new ApiKeys(this.db)
-    const simulator = await startSimulator(readConfig(simulatorSettings, { ...this.env, SIMULATOR_DATA: join(dir, 'simulator'), SIMULATOR_PORT: '0', SIMULATOR_HOST: '127.0.0.1' }))
+    const simulator = await startSimulator(
+      readConfig(simulatorSettings, {
+        ...this.env,
+        SIMULATOR_DATA: join(dir, 'simulator'),
+        SIMULATOR_PORT: '0',
+        SIMULATOR_HOST: '127.0.0.1',
+      }),
+    )
     this.#stops.push(() => Promise.resolve(simulator[Symbol.asyncDispose]()))
     this.simulatorUrl = simulator.url
     this.#kept(await startStatus(readConfig(statusSettings, this.env)))
@@ -114,7 +134,10 @@ export class Stack implements AsyncDisposable {
     this.#kept(await startReconciler(readConfig(reconcilerSettings, this.env)))
   }
 
-  /** NATS is killed, and finds when it starts again what `meanwhile` has made of its store's directory. */
+  /**
+   * NATS is killed, and finds when it starts again what `meanwhile` has made of its store's
+   * directory.
+   */
   async restartNats(meanwhile: (store: string) => void = () => {}): Promise<void> {
     await this.#nats!.kill()
     meanwhile(join(this.#dir, 'nats', 'data'))
@@ -141,16 +164,36 @@ export class Stack implements AsyncDisposable {
   }
 
   /** Asks, and holds the answer against the OpenAPI document. */
-  async ask(method: string, path: string, options: { body?: unknown; key?: string | null; headers?: Record<string, string>; url?: string } = {}): Promise<Answer> {
+  async ask(
+    method: string,
+    path: string,
+    options: {
+      body?: unknown
+      key?: string | null
+      headers?: Record<string, string>
+      url?: string
+    } = {},
+  ): Promise<Answer> {
     const { body, key = this.apiKey, headers = {}, url = this.gatewayUrl } = options
     const response = await fetch(url + path, {
-      method, redirect: 'manual',
-      headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const text = await response.text()
     this.contract.check(method, path, response.status, response.headers, text)
-    return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : {} }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: text ? JSON.parse(text) : {},
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,7 @@
-/** Live streams while NATS loses its store, or goes back to an older copy of it: they stay open, and no end of a video is missed. */
+/**
+ * Live streams while NATS loses its store, or goes back to an older copy of it: they stay open, and
+ * no end of a video is missed.
+ */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'nats'
 import { tmpdir } from 'node:os'
@@ -22,20 +25,34 @@ afterAll(async () => {
   rmSync(copies, { recursive: true, force: true })
 })
 
-const submit = () => until('a video', async () => {
-  const { status, body } = await stack.ask('POST', `${stack.scenePath}/generate-video`)
-  return status === 202 ? String(body['id']) : undefined
-})
-const ended = (id: string) => until('the video to end', async () => ((await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'completed' ? true : undefined))
+const submit = () =>
+  until('a video', async () => {
+    const { status, body } = await stack.ask('POST', `${stack.scenePath}/generate-video`)
+    return status === 202 ? String(body['id']) : undefined
+  })
+const ended = (id: string) =>
+  until('the video to end', async () =>
+    (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'completed'
+      ? true
+      : undefined,
+  )
 /** Tells the end: as an event, or by a snapshot taken after it. */
-const tellsEnd = (id: string) => (one: Message) => isEnd(id)(one) || (one.event === 'snapshot' && one.data?.id === id && one.data.status === 'completed')
+const tellsEnd = (id: string) => (one: Message) =>
+  isEnd(id)(one) ||
+  (one.event === 'snapshot' && one.data?.id === id && one.data.status === 'completed')
 
 /** Events of nobody: they only move the stream on. */
 async function store(count: number, videoId: string): Promise<void> {
   const video = (await stack.ask('GET', `/api/scene-videos/${videoId}`)).body
   const nobodys = '0197a000-0000-7000-8000-00000000dead'
   const nc = await connect({ servers: stack.natsUrl })
-  for (let i = 0; i < count; i++) await nc.jetstream().publish(`video.out.progress.${nobodys}`, JSON.stringify({ ...video, id: nobodys, userId: nobodys, projectId: nobodys }))
+  for (let i = 0; i < count; i++)
+    await nc
+      .jetstream()
+      .publish(
+        `video.out.progress.${nobodys}`,
+        JSON.stringify({ ...video, id: nobodys, userId: nobodys, projectId: nobodys }),
+      )
   await nc.close()
 }
 
@@ -56,7 +73,11 @@ async function heardBy(url: string): Promise<number> {
 }
 
 async function readers(id: string, url = stack.gatewayUrl) {
-  const all = [await SseReader.open(stack, '/api/events', { url }), await SseReader.open(stack, `/api/scene-videos/${id}/events`, { url }), await WebSocketReader.open(stack, { url })]
+  const all = [
+    await SseReader.open(stack, '/api/events', { url }),
+    await SseReader.open(stack, `/api/scene-videos/${id}/events`, { url }),
+    await WebSocketReader.open(stack, { url }),
+  ]
   for (const reader of all) await reader.heard('the snapshot', (one) => one.data?.id === id)
   return all
 }
@@ -67,15 +88,25 @@ it('loses its store: every stream stays open, begins with a snapshot again, and 
   const all = await readers(id)
   const ids = new Set(all.flatMap((reader) => reader.messages.map((one) => one.id.split('-')[0])))
   const old = all[0]!.messages.at(-1)!.id
-  await until('it to be polled', async () => ((await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'generating' ? true : undefined))
+  await until('it to be polled', async () =>
+    (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'generating'
+      ? true
+      : undefined,
+  )
   await stack.restartNats((store) => rmSync(store, { recursive: true, force: true }))
-  for (const reader of all) await reader.heard('the snapshot of the new store', (one) => one.event === 'snapshot' && !ids.has(one.id.split('-')[0]))
+  for (const reader of all)
+    await reader.heard(
+      'the snapshot of the new store',
+      (one) => one.event === 'snapshot' && !ids.has(one.id.split('-')[0]),
+    )
   for (const reader of all) await reader.heard('the end', tellsEnd(id))
   await stack.simulate({ minSeconds: 1, maxSeconds: 2 })
   const next = await submit()
   for (const reader of [all[0]!, all[2]!]) {
     const { data } = await reader.heard('the end of the next', isEnd(next))
-    const heard = reader.messages.filter((one) => one.data?.id === next && one.event !== 'snapshot').map((one) => one.data!.version)
+    const heard = reader.messages
+      .filter((one) => one.data?.id === next && one.event !== 'snapshot')
+      .map((one) => one.data!.version)
     expect(heard).toEqual(Array.from({ length: data!.version }, (_, i) => i + 1))
   }
   expect(all.map((reader) => reader.ended)).toEqual([false, false, false])

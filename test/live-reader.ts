@@ -4,7 +4,11 @@ import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import type { Stack } from './gateway-kit.ts'
 import { until } from './system.ts'
 
-export interface Message { id: string; event: string; data: SceneVideo | null }
+export interface Message {
+  id: string
+  event: string
+  data: SceneVideo | null
+}
 
 abstract class Heard {
   readonly messages: Message[] = []
@@ -24,16 +28,26 @@ export class SseReader extends Heard {
   #rest = ''
   readonly #abort = new AbortController()
 
-  static async open(stack: Stack, path = '/api/events', options: { url?: string; lastEventId?: string; key?: string | null } = {}): Promise<SseReader> {
+  static async open(
+    stack: Stack,
+    path = '/api/events',
+    options: { url?: string; lastEventId?: string; key?: string | null } = {},
+  ): Promise<SseReader> {
     const reader = new SseReader()
     const { url = stack.gatewayUrl, lastEventId, key = stack.apiKey } = options
-    const headers = { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(lastEventId ? { 'last-event-id': lastEventId } : {}) }
+    const headers = {
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
+    }
     const response = await fetch(url + path, { headers, signal: reader.#abort.signal })
     expect(response.status).toBe(200)
     void (async () => {
       const decoder = new TextDecoder()
-      for await (const chunk of response.body!) reader.#hear(decoder.decode(chunk, { stream: true }))
-    })().catch(() => {}).finally(() => (reader.ended = true))
+      for await (const chunk of response.body!)
+        reader.#hear(decoder.decode(chunk, { stream: true }))
+    })()
+      .catch(() => {})
+      .finally(() => (reader.ended = true))
     return reader
   }
 
@@ -43,9 +57,18 @@ export class SseReader extends Heard {
     const frames = this.#rest.split('\n\n')
     this.#rest = frames.pop()!
     for (const frame of frames) {
-      const fields = new Map(frame.split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]))
+      const fields = new Map(
+        frame
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)]),
+      )
       const [id, event, data] = ['id', 'event', 'data'].map((name) => fields.get(name))
-      if (id !== undefined) this.messages.push({ id, event: event ?? '', data: data ? (JSON.parse(data) as SceneVideo) : null })
+      if (id !== undefined)
+        this.messages.push({
+          id,
+          event: event ?? '',
+          data: data ? (JSON.parse(data) as SceneVideo) : null,
+        })
     }
   }
 
@@ -63,15 +86,28 @@ export class WebSocketReader extends Heard {
   private constructor(socket: WebSocket) {
     super()
     this.#socket = socket
-    socket.addEventListener('message', ({ data }) => this.messages.push(JSON.parse(String(data)) as Message))
-    this.closed = new Promise((resolve) => socket.addEventListener('close', ({ code }) => {
-      this.ended = true
-      resolve(code)
-    }))
+    socket.addEventListener('message', ({ data }) =>
+      this.messages.push(JSON.parse(String(data)) as Message),
+    )
+    this.closed = new Promise((resolve) =>
+      socket.addEventListener('close', ({ code }) => {
+        this.ended = true
+        resolve(code)
+      }),
+    )
   }
 
-  static async open(stack: Stack, { url = stack.gatewayUrl, projectId, token = stack.apiKey }: { url?: string; projectId?: string; token?: string } = {}): Promise<WebSocketReader> {
-    const socket = new WebSocket(`${url.replace('http', 'ws')}/api/ws?token=${token}${projectId ? `&projectId=${projectId}` : ''}`)
+  static async open(
+    stack: Stack,
+    {
+      url = stack.gatewayUrl,
+      projectId,
+      token = stack.apiKey,
+    }: { url?: string; projectId?: string; token?: string } = {},
+  ): Promise<WebSocketReader> {
+    const socket = new WebSocket(
+      `${url.replace('http', 'ws')}/api/ws?token=${token}${projectId ? `&projectId=${projectId}` : ''}`,
+    )
     const reader = new WebSocketReader(socket)
     await new Promise((resolve, reject) => {
       socket.addEventListener('open', resolve)
@@ -85,5 +121,9 @@ export class WebSocketReader extends Heard {
   }
 }
 
-export const isEnd = (id: string) => (one: Message) => one.data?.id === id && (one.event === 'completed' || one.event === 'failed')
-export const versions = (all: Message[], id: string) => all.filter((one) => one.data?.id === id && one.event !== 'snapshot').map((one) => one.data!.version)
+export const isEnd = (id: string) => (one: Message) =>
+  one.data?.id === id && (one.event === 'completed' || one.event === 'failed')
+export const versions = (all: Message[], id: string) =>
+  all
+    .filter((one) => one.data?.id === id && one.event !== 'snapshot')
+    .map((one) => one.data!.version)

@@ -25,7 +25,10 @@ const catalogue = `
   UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid::regclass::text <> '_prisma_migrations'
   ORDER BY 1`
 
-async function describeDatabase(url: string, fill: (client: pg.Client) => Promise<unknown>): Promise<string[]> {
+async function describeDatabase(
+  url: string,
+  fill: (client: pg.Client) => Promise<unknown>,
+): Promise<string[]> {
   const client = new pg.Client(url)
   await client.connect()
   try {
@@ -43,7 +46,9 @@ it('the migrations lead to schema.prisma, and run again they change nothing', as
     expect(await migrate(server.url)).toEqual([])
   })
   await describeDatabase(server.url, (client) => client.query('CREATE DATABASE fresh'))
-  const wanted = await describeDatabase(server.url.replace(/\/\w+$/, '/fresh'), (client) => client.query(fresh))
+  const wanted = await describeDatabase(server.url.replace(/\/\w+$/, '/fresh'), (client) =>
+    client.query(fresh),
+  )
   expect(migrated.length).toBeGreaterThan(50)
   expect(migrated).toEqual(wanted)
 })

@@ -1,4 +1,7 @@
-/** The provider's side, as docs/provider.md has it: every situation on the running system, judged by the ledger, the timeline and the metrics. */
+/**
+ * The provider's side, as docs/provider.md has it: every situation on the running system, judged by
+ * the ledger, the timeline and the metrics.
+ */
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { readFileSync } from 'node:fs'
@@ -9,10 +12,37 @@ import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { System, until } from './system.ts'
 
 const calm = {
-  minSeconds: 1, maxSeconds: 1.5, tier: 'off', lookupLagMs: 0, createdDelayMs: 0, finishedMissingMs: 0, resultLifeSeconds: 86_400, retryAfterSeconds: 1, retryAfterAsDate: false, webhookUrl: null,
-  faults: { acceptThenTimeout: 0, acceptThenReset: 0, status500: 0, status503: 0, status429: 0, unknownStatus: 0, malformed: 0, slowBody: 0, status401: 0, vanish: 0, nullByte: 0 },
+  minSeconds: 1,
+  maxSeconds: 1.5,
+  tier: 'off',
+  lookupLagMs: 0,
+  createdDelayMs: 0,
+  finishedMissingMs: 0,
+  resultLifeSeconds: 86_400,
+  retryAfterSeconds: 1,
+  retryAfterAsDate: false,
+  webhookUrl: null,
+  faults: {
+    acceptThenTimeout: 0,
+    acceptThenReset: 0,
+    status500: 0,
+    status503: 0,
+    status429: 0,
+    unknownStatus: 0,
+    malformed: 0,
+    slowBody: 0,
+    status401: 0,
+    vanish: 0,
+    nullByte: 0,
+  },
 }
-const timing = { POLL_INTERVAL_MS: '400', RECONCILE_INTERVAL_MS: '2000', CREATE_TIMEOUT_MS: '1200', SEND_WINDOW_MS: '1000', LOOKUP_WINDOW_MS: '5000' }
+const timing = {
+  POLL_INTERVAL_MS: '400',
+  RECONCILE_INTERVAL_MS: '2000',
+  CREATE_TIMEOUT_MS: '1200',
+  SEND_WINDOW_MS: '1000',
+  LOOKUP_WINDOW_MS: '5000',
+}
 
 interface Entry {
   kind: string
@@ -29,27 +59,68 @@ function asking(system: System) {
       expect(status).toBe(202)
       return String(video['id'])
     },
-    command: async (id: string, verb: 'cancel' | 'retry') => (await system.api('POST', `/api/scene-videos/${id}/${verb}`, {})).status,
-    is: (id: string, what: string, fits: (video: SceneVideo) => boolean) => until(`${id} to be ${what}`, async () => {
-      const video = await system.video(id)
-      return fits(video) ? video : undefined
-    }, 30_000),
-    ended: (id: string) => ask.is(id, 'ended', ({ status }) => status === 'completed' || status === 'failed'),
-    creates: async (id: string) => (await system.ledger()).filter((row) => row.client_business_id.startsWith(id)).map((row) => row.client_business_id.slice(id.length + 1)),
-    charged: (id: string) => until(`${id} to be charged`, async () => (await ask.creates(id)).length > 0 || undefined),
-    timeline: async (id: string) => (await system.api('GET', `/api/scene-videos/${id}/timeline`)).body['data'] as Entry[],
-    lateResult: (id: string) => until(`${id}'s late result`, async () => (await ask.timeline(id)).find((entry) => entry.kind === 'late'), 40_000),
+    command: async (id: string, verb: 'cancel' | 'retry') =>
+      (await system.api('POST', `/api/scene-videos/${id}/${verb}`, {})).status,
+    is: (id: string, what: string, fits: (video: SceneVideo) => boolean) =>
+      until(
+        `${id} to be ${what}`,
+        async () => {
+          const video = await system.video(id)
+          return fits(video) ? video : undefined
+        },
+        30_000,
+      ),
+    ended: (id: string) =>
+      ask.is(id, 'ended', ({ status }) => status === 'completed' || status === 'failed'),
+    creates: async (id: string) =>
+      (await system.ledger())
+        .filter((row) => row.client_business_id.startsWith(id))
+        .map((row) => row.client_business_id.slice(id.length + 1)),
+    charged: (id: string) =>
+      until(`${id} to be charged`, async () => (await ask.creates(id)).length > 0 || undefined),
+    timeline: async (id: string) =>
+      (await system.api('GET', `/api/scene-videos/${id}/timeline`)).body['data'] as Entry[],
+    lateResult: (id: string) =>
+      until(
+        `${id}'s late result`,
+        async () => (await ask.timeline(id)).find((entry) => entry.kind === 'late'),
+        40_000,
+      ),
     async query(sql: string, values: unknown[]): Promise<Record<string, unknown>[]> {
       const client = new pg.Client(system.dev.databaseUrl)
       await client.connect()
-      return client.query<Record<string, unknown>>(sql, values).then(({ rows }) => rows).finally(() => client.end())
+      return client
+        .query<Record<string, unknown>>(sql, values)
+        .then(({ rows }) => rows)
+        .finally(() => client.end())
     },
     /** A counter of all processes of this kind together. */
     async metric(service: string, line: string): Promise<number> {
-      const ports = [...new Map([...system.output.matchAll(new RegExp(`(${service}\\S*) info \\S+ started .*?healthPort=(\\d+)`, 'g'))].map((match) => [match[1], match[2]])).values()]
+      const ports = [
+        ...new Map(
+          [
+            ...system.output.matchAll(
+              new RegExp(`(${service}\\S*) info \\S+ started .*?healthPort=(\\d+)`, 'g'),
+            ),
+          ].map((match) => [match[1], match[2]]),
+        ).values(),
+      ]
       expect(ports.length).toBeGreaterThan(0)
-      const texts = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
-      return texts.reduce((sum, text) => sum + Number(text.split('\n').find((one) => one.startsWith(`reelkeeper_${line} `))?.split(' ').at(-1) ?? 0), 0)
+      const texts = await Promise.all(
+        ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
+      )
+      return texts.reduce(
+        (sum, text) =>
+          sum +
+          Number(
+            text
+              .split('\n')
+              .find((one) => one.startsWith(`reelkeeper_${line} `))
+              ?.split(' ')
+              .at(-1) ?? 0,
+          ),
+        0,
+      )
     },
   }
   return ask
@@ -59,7 +130,13 @@ describe('a provider that misbehaves', () => {
   const system = new System(timing)
   const ask = asking(system)
   const { submit, command, is, ended, creates, charged, timeline, lateResult, metric } = ask
-  const secret = (name: string) => (JSON.parse(readFileSync(join(system.dir, '.reelkeeper/secrets.json'), 'utf8')) as Record<string, string>)[name]!
+  const secret = (name: string) =>
+    (
+      JSON.parse(readFileSync(join(system.dir, '.reelkeeper/secrets.json'), 'utf8')) as Record<
+        string,
+        string
+      >
+    )[name]!
 
   beforeAll(() => system.start())
   afterAll(() => system[Symbol.asyncDispose]())
@@ -80,7 +157,9 @@ describe('a provider that misbehaves', () => {
     for (const id of [...ids, slow]) {
       expect(await ended(id)).toMatchObject({ status: 'completed', attempt: 1 })
       expect(await creates(id)).toEqual(['1'])
-      expect((await timeline(id)).find((entry) => entry.kind === 'submitted')?.detail).toEqual({ how: 'lookup' })
+      expect((await timeline(id)).find((entry) => entry.kind === 'submitted')?.detail).toEqual({
+        how: 'lookup',
+      })
     }
     expect(await metric('submit', 'creates_total{answer="unknown"}')).toBeGreaterThanOrEqual(4)
     expect(await metric('submit', 'lookups_total{answer="missing"}')).toBeGreaterThan(0)
@@ -89,10 +168,23 @@ describe('a provider that misbehaves', () => {
   it('answers 503 for long, then 429 with a date: one row and one progress event per attempt, and one create in the end', async () => {
     await system.simulate({ retryAfterSeconds: 0, faults: { status503: 1 } })
     const ids = await Promise.all([submit(), submit(), submit()])
-    await until('many sends', async () => (await metric('submit', 'creates_total{answer="later"}')) > 8 || undefined)
-    await system.simulate({ retryAfterSeconds: 1, retryAfterAsDate: true, faults: { status503: 0, status429: 1, nullByte: 1 } })
-    await until('more sends', async () => (await metric('submit', 'creates_total{answer="later"}')) > 12 || undefined)
-    const rows = await ask.query('SELECT "videoId", count(*)::int AS rows, max(send) AS sends FROM "Submission" WHERE "videoId" = ANY($1) GROUP BY 1', [ids])
+    await until(
+      'many sends',
+      async () => (await metric('submit', 'creates_total{answer="later"}')) > 8 || undefined,
+    )
+    await system.simulate({
+      retryAfterSeconds: 1,
+      retryAfterAsDate: true,
+      faults: { status503: 0, status429: 1, nullByte: 1 },
+    })
+    await until(
+      'more sends',
+      async () => (await metric('submit', 'creates_total{answer="later"}')) > 12 || undefined,
+    )
+    const rows = await ask.query(
+      'SELECT "videoId", count(*)::int AS rows, max(send) AS sends FROM "Submission" WHERE "videoId" = ANY($1) GROUP BY 1',
+      [ids],
+    )
     expect(rows.map((row) => row['rows'])).toEqual([1, 1, 1])
     expect(Math.max(...rows.map((row) => Number(row['sends'])))).toBeGreaterThan(2)
     await system.simulate(calm)
@@ -123,7 +215,10 @@ describe('a provider that misbehaves', () => {
     await charged(id)
     await system.simulate({ faults: { acceptThenReset: 0, status401: 1 } })
     await until('the window to pass', async () => {
-      const [row] = await ask.query('SELECT answer, now() - "intentAt" > interval \'6500 milliseconds\' AS over FROM "Submission" WHERE "videoId" = $1', [id])
+      const [row] = await ask.query(
+        'SELECT answer, now() - "intentAt" > interval \'6500 milliseconds\' AS over FROM "Submission" WHERE "videoId" = $1',
+        [id],
+      )
       expect(row?.['answer']).toBeNull()
       return row?.['over'] === true || undefined
     })
@@ -133,7 +228,10 @@ describe('a provider that misbehaves', () => {
   })
 
   it('speaks in unknown words: counted, logged with the body, polled on to the end or the deadline', async () => {
-    const [id, late] = await Promise.all([submit({ prompt: '[unknown]' }), submit({ prompt: '[unknown] [slow]', deadlineSeconds: 2 })])
+    const [id, late] = await Promise.all([
+      submit({ prompt: '[unknown]' }),
+      submit({ prompt: '[unknown] [slow]', deadlineSeconds: 2 }),
+    ])
     expect(await ended(late)).toMatchObject({ status: 'failed', error: { code: 'timed_out' } })
     expect(await ended(id)).toMatchObject({ status: 'completed' })
     expect(await metric('poller', 'polls_total{answer="unknown"}')).toBeGreaterThan(0)
@@ -142,12 +240,18 @@ describe('a provider that misbehaves', () => {
 
   it('completes after the caller’s deadline: noted with its link, counted, and taken by a retry; a failure is noted and paid anew', async () => {
     await system.simulate({ minSeconds: 3.5, maxSeconds: 3.5 })
-    const [late, failing] = await Promise.all([submit({ deadlineSeconds: 2 }), submit({ prompt: '[fail]' })])
+    const [late, failing] = await Promise.all([
+      submit({ deadlineSeconds: 2 }),
+      submit({ prompt: '[fail]' }),
+    ])
     await is(failing, 'polled', (video) => video.status === 'generating')
     expect(await command(failing, 'cancel')).toBe(202)
     expect(await ended(late)).toMatchObject({ status: 'failed', error: { code: 'timed_out' } })
     expect(await ended(failing)).toMatchObject({ status: 'failed', error: { code: 'cancelled' } })
-    expect((await lateResult(late)).detail).toMatchObject({ said: 'completed', videoUrl: expect.stringContaining('/files/') })
+    expect((await lateResult(late)).detail).toMatchObject({
+      said: 'completed',
+      videoUrl: expect.stringContaining('/files/'),
+    })
     expect((await lateResult(failing)).detail).toMatchObject({ said: 'failed' })
     expect(await metric('submit', 'late_results_total{said="completed"}')).toBeGreaterThan(0)
     await system.simulate(calm)
@@ -163,8 +267,16 @@ describe('a provider that misbehaves', () => {
     const [cancelled, late] = await Promise.all([submit(), submit({ deadlineSeconds: 2 })])
     await Promise.all([charged(cancelled), charged(late)])
     expect(await command(cancelled, 'cancel')).toBe(202)
-    expect(await ended(cancelled)).toMatchObject({ status: 'failed', error: { code: 'cancelled' }, taskId: null })
-    expect(await ended(late)).toMatchObject({ status: 'failed', error: { code: 'timed_out' }, taskId: null })
+    expect(await ended(cancelled)).toMatchObject({
+      status: 'failed',
+      error: { code: 'cancelled' },
+      taskId: null,
+    })
+    expect(await ended(late)).toMatchObject({
+      status: 'failed',
+      error: { code: 'timed_out' },
+      taskId: null,
+    })
     await system.simulate(calm)
     expect(await command(late, 'retry')).toBe(202)
     expect((await lateResult(cancelled)).detail).toMatchObject({ said: 'completed' })
@@ -177,13 +289,23 @@ describe('a provider that misbehaves', () => {
 
   it('completes while it is cancelled: one end, and whichever it was, a retry pays nothing', async () => {
     const ids = await Promise.all(Array.from({ length: 8 }, () => submit()))
-    await Promise.all(ids.map(async (id, i) => {
-      await is(id, 'polled', (video) => video.status !== 'pending' && (video.progress ?? 0) >= i * 12)
-      expect([202, 409]).toContain(await command(id, 'cancel'))
-    }))
+    await Promise.all(
+      ids.map(async (id, i) => {
+        await is(
+          id,
+          'polled',
+          (video) => video.status !== 'pending' && (video.progress ?? 0) >= i * 12,
+        )
+        expect([202, 409]).toContain(await command(id, 'cancel'))
+      }),
+    )
     for (const id of ids) {
       const video = await ended(id)
-      expect((await timeline(id)).filter((entry) => entry.kind === 'completed' || entry.kind === 'failed')).toHaveLength(1)
+      expect(
+        (await timeline(id)).filter(
+          (entry) => entry.kind === 'completed' || entry.kind === 'failed',
+        ),
+      ).toHaveLength(1)
       if (video.status === 'completed') continue
       expect(video.error?.code).toBe('cancelled')
       expect(await command(id, 'retry')).toBe(202)
@@ -193,10 +315,21 @@ describe('a provider that misbehaves', () => {
   })
 
   it('tells by webhook before the create is recorded, or never, or is somebody else, or says it again: only ever a hint', async () => {
-    const told: { headers: IncomingHttpHeaders; body: string; status: number; pending: boolean }[] = []
+    const told: { headers: IncomingHttpHeaders; body: string; status: number; pending: boolean }[] =
+      []
     const forward = async (headers: IncomingHttpHeaders, body: string) => {
-      const named = Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-') || name === 'content-type')) as Record<string, string>
-      return (await fetch(`${system.dev.gatewayUrl}/webhooks/toapis`, { method: 'POST', headers: named, body })).status
+      const named = Object.fromEntries(
+        Object.entries(headers).filter(
+          ([name]) => name.startsWith('x-') || name === 'content-type',
+        ),
+      ) as Record<string, string>
+      return (
+        await fetch(`${system.dev.gatewayUrl}/webhooks/toapis`, {
+          method: 'POST',
+          headers: named,
+          body,
+        })
+      ).status
     }
     let lose = false
     const relay = createServer((request, response) => {
@@ -214,7 +347,14 @@ describe('a provider that misbehaves', () => {
     await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
     try {
       const webhookUrl = `http://127.0.0.1:${(relay.address() as AddressInfo).port}/`
-      await system.simulate({ webhookUrl, webhookSecret: secret('webhookSecret'), minSeconds: 0, maxSeconds: 0, createdDelayMs: 5_000, lookupLagMs: 3_000 })
+      await system.simulate({
+        webhookUrl,
+        webhookSecret: secret('webhookSecret'),
+        minSeconds: 0,
+        maxSeconds: 0,
+        createdDelayMs: 5_000,
+        lookupLagMs: 3_000,
+      })
       const early = await submit()
       const hint = await until('its webhook', () => told.find((one) => one.body.includes(early)))
       expect([hint.status, hint.pending]).toEqual([204, true])
@@ -223,8 +363,20 @@ describe('a provider that misbehaves', () => {
       expect(await creates(early)).toEqual(['1'])
 
       expect(await forward(hint.headers, hint.body.replace('completed', 'failed'))).toBe(401)
-      expect(await forward({ ...hint.headers, 'x-toapis-webhook-signature': 'v1=00' }, hint.body)).toBe(401)
-      expect(await forward({ ...hint.headers, 'x-toapis-webhook-timestamp': String(Number(hint.headers['x-toapis-webhook-timestamp']) - 3_600) }, hint.body)).toBe(401)
+      expect(
+        await forward({ ...hint.headers, 'x-toapis-webhook-signature': 'v1=00' }, hint.body),
+      ).toBe(401)
+      expect(
+        await forward(
+          {
+            ...hint.headers,
+            'x-toapis-webhook-timestamp': String(
+              Number(hint.headers['x-toapis-webhook-timestamp']) - 3_600,
+            ),
+          },
+          hint.body,
+        ),
+      ).toBe(401)
       expect(await forward(hint.headers, hint.body)).toBe(204)
       expect((await system.video(early)).version).toBe(video.version)
 
@@ -246,7 +398,12 @@ describe('a provider that misbehaves', () => {
     expect(await command(id, 'cancel')).toBe(202)
     expect(await ended(id)).toMatchObject({ status: 'failed', error: { code: 'cancelled' } })
     const task = (await system.ledger()).find((row) => row.client_business_id === `${id}-1`)!
-    await until('the link to expire', async () => (await fetch(`${system.dev.simulatorUrl}/files/${task.task_id}.mp4`)).status === 410 || undefined)
+    await until(
+      'the link to expire',
+      async () =>
+        (await fetch(`${system.dev.simulatorUrl}/files/${task.task_id}.mp4`)).status === 410 ||
+        undefined,
+    )
     expect(await command(id, 'retry')).toBe(202)
     expect(await ended(id)).toMatchObject({ status: 'completed', attempt: 2 })
     expect(await creates(id)).toEqual(['1', '2'])
@@ -258,15 +415,24 @@ describe('a provider that misbehaves', () => {
     await charged(id)
     await system.simulate({ faults: { acceptThenReset: 0 } })
     const answer = await fetch(`${system.dev.simulatorUrl}/v1/videos/generations`, {
-      method: 'POST', headers: { authorization: `Bearer ${secret('providerKey')}` }, body: JSON.stringify({ model: 'm', prompt: 'p', client_business_id: `${id}-1` }),
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret('providerKey')}` },
+      body: JSON.stringify({ model: 'm', prompt: 'p', client_business_id: `${id}-1` }),
     })
     expect(answer.status).toBe(200)
     await system.simulate(calm)
     const video = await ended(id)
     expect(video).toMatchObject({ status: 'completed', attempt: 1 })
     expect(await creates(id)).toEqual(['1', '1'])
-    expect((await system.ledger()).filter((row) => row.client_business_id === `${id}-1`).map((row) => row.task_id)).toContain(video.taskId)
-    expect(await metric('submit', 'lookups_total{answer="done"}') + await metric('submit', 'lookups_total{answer="working"}')).toBeGreaterThan(0)
+    expect(
+      (await system.ledger())
+        .filter((row) => row.client_business_id === `${id}-1`)
+        .map((row) => row.task_id),
+    ).toContain(video.taskId)
+    expect(
+      (await metric('submit', 'lookups_total{answer="done"}')) +
+        (await metric('submit', 'lookups_total{answer="working"}')),
+    ).toBeGreaterThan(0)
   })
 
   it('says what Postgres would refuse: told without it', async () => {
@@ -278,10 +444,12 @@ describe('a provider that misbehaves', () => {
   it('has us wait for a day: deadline and cancel wait for nobody', async () => {
     await system.simulate({ minSeconds: 60, maxSeconds: 60 })
     const [polled, cancelled] = await Promise.all([submit({ deadlineSeconds: 5 }), submit()])
-    for (const id of [polled, cancelled]) await is(id, 'polled', (video) => video.status === 'generating')
+    for (const id of [polled, cancelled])
+      await is(id, 'polled', (video) => video.status === 'generating')
     await system.simulate({ retryAfterSeconds: 86_400, faults: { status429: 1 } })
     const pending = await submit({ deadlineSeconds: 3 })
-    for (const id of [cancelled, pending]) await is(id, 'throttled', (video) => video.phase === 'throttled')
+    for (const id of [cancelled, pending])
+      await is(id, 'throttled', (video) => video.phase === 'throttled')
     expect(await command(cancelled, 'cancel')).toBe(202)
     expect(await ended(cancelled)).toMatchObject({ status: 'failed', error: { code: 'cancelled' } })
     expect(await ended(pending)).toMatchObject({ status: 'failed', error: { code: 'timed_out' } })
@@ -304,7 +472,10 @@ describe('a provider that cannot look up by own id', () => {
     const id = await submit()
     await charged(id)
     await system.simulate(calm)
-    expect(await ended(id)).toMatchObject({ status: 'failed', error: { code: 'submission_unknown' } })
+    expect(await ended(id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'submission_unknown' },
+    })
     expect(await creates(id)).toEqual(['1'])
     expect(await metric('submit', 'lookups_total{answer="missing"}')).toBe(0)
     expect(await command(id, 'retry')).toBe(202)

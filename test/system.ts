@@ -1,4 +1,7 @@
-/** The whole system as `npm start` runs it, in a directory of its own, driven and judged from outside. */
+/**
+ * The whole system as `npm start` runs it, in a directory of its own, driven and judged from
+ * outside.
+ */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -30,7 +33,11 @@ const entry = fileURLToPath(new URL('../services/dev.ts', import.meta.url))
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
 
 /** Waits until `probe` gives something other than undefined; errors count as not yet. */
-export async function until<T>(what: string, probe: () => T | undefined | Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | Promise<T | undefined>,
+  timeoutMs = 60_000,
+): Promise<T> {
   const end = performance.now() + timeoutMs
   let last: unknown
   while (performance.now() < end) {
@@ -58,13 +65,29 @@ export class System implements AsyncDisposable {
 
   async start(args: string[] = []): Promise<void> {
     this.output = ''
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], { cwd: this.dir, env: { ...process.env, PORT: '0', ...this.#env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', entry, ...args],
+      {
+        cwd: this.dir,
+        env: { ...process.env, PORT: '0', ...this.#env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     this.#child = child
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-2_000_000)))
-    await until('the system to be ready', () => {
-      if (child.exitCode !== null) throw new Error(this.output)
-      return this.output.includes('Reelkeeper is ready') || undefined
-    }, 90_000).catch((err: unknown) => {
+    for (const stream of [child.stdout, child.stderr])
+      stream.on(
+        'data',
+        (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-2_000_000)),
+      )
+    await until(
+      'the system to be ready',
+      () => {
+        if (child.exitCode !== null) throw new Error(this.output)
+        return this.output.includes('Reelkeeper is ready') || undefined
+      },
+      90_000,
+    ).catch((err: unknown) => {
       throw new Error(this.output.slice(-3_000), { cause: err })
     })
   }
@@ -94,17 +117,33 @@ export class System implements AsyncDisposable {
   async kill9(name: string): Promise<void> {
     const pid = this.pid(name)
     process.kill(pid, 'SIGKILL')
-    await until(`${name} to be started again`, () => (this.pid(name) !== pid && this.pid(name) > 0) || undefined)
+    await until(
+      `${name} to be started again`,
+      () => (this.pid(name) !== pid && this.pid(name) > 0) || undefined,
+    )
   }
 
-  async api(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
+  async api(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
     const { gatewayUrl, apiKey } = this.dev
     const response = await fetch(gatewayUrl + path, {
       method,
-      headers: { authorization: `Bearer ${apiKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        authorization: `Bearer ${apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
-    return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>,
+    }
   }
 
   generatePath(scene = 0): string {
@@ -119,7 +158,10 @@ export class System implements AsyncDisposable {
   }
 
   async simulate(settings: unknown): Promise<void> {
-    const response = await fetch(`${this.dev.simulatorUrl}/settings`, { method: 'PUT', body: JSON.stringify(settings) })
+    const response = await fetch(`${this.dev.simulatorUrl}/settings`, {
+      method: 'PUT',
+      body: JSON.stringify(settings),
+    })
     if (!response.ok) throw new Error(await response.text())
   }
 

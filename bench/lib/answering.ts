@@ -30,8 +30,11 @@ export function answering(answers: Record<string, (data: never) => unknown> = {}
     },
     ...answers,
   }
-  process.on('message', async ({ id, question, data }: { id: number; question: string; data: never }) => {
-    process.send?.({ re: id, answer: await all[question]?.(data) })
-  })
+  process.on(
+    'message',
+    async ({ id, question, data }: { id: number; question: string; data: never }) => {
+      process.send?.({ re: id, answer: await all[question]?.(data) })
+    },
+  )
   process.send?.('ready')
 }

@@ -1,4 +1,7 @@
-/** Everything a measurement needs, real and of its own: Postgres, nats-server, the provider, in a directory that goes away with it. */
+/**
+ * Everything a measurement needs, real and of its own: Postgres, nats-server, the provider, in a
+ * directory that goes away with it.
+ */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -67,22 +70,45 @@ export class Lab implements AsyncDisposable {
     const nats = starting.use(await startNats({ dir: join(dir, 'nats') }))
     const demo = await seedDemo(postgres.url, `rk_bench_${'x'.repeat(40)}`)
     const port = await freePort()
-    const provider = starting.use(await new Worker('provider.ts', { PROVIDER_PORT: String(port) }).ready())
+    const provider = starting.use(
+      await new Worker('provider.ts', { PROVIDER_PORT: String(port) }).ready(),
+    )
     const pool = new pg.Pool({ connectionString: postgres.url, max: 3 })
     pool.on('error', () => {}) // a server that is stopped ends idle connections
     starting.defer(() => pool.end())
-    return new Lab({ dir, postgres, nats, provider, providerUrl: `http://127.0.0.1:${port}`, pool, demo, settings, ending: starting.move() })
+    return new Lab({
+      dir,
+      postgres,
+      nats,
+      provider,
+      providerUrl: `http://127.0.0.1:${port}`,
+      pool,
+      demo,
+      settings,
+      ending: starting.move(),
+    })
   }
 
   /** The settings of our services. */
   env(more: Record<string, string> = {}): Record<string, string> {
     return {
-      DATABASE_URL: this.postgres.url, NATS_URL: this.nats.url, KEY_ENCRYPTION_KEY: key.toString('base64'), HEALTH_HOST: '127.0.0.1',
-      TOAPIS_BASE_URL: `${this.providerUrl}/v1`, TOAPIS_API_KEY: 'sk-bench', QUERY_PER_SECOND: '1000000', QUERY_BURST: '1000000', ...this.#settings, ...more,
+      DATABASE_URL: this.postgres.url,
+      NATS_URL: this.nats.url,
+      KEY_ENCRYPTION_KEY: key.toString('base64'),
+      HEALTH_HOST: '127.0.0.1',
+      TOAPIS_BASE_URL: `${this.providerUrl}/v1`,
+      TOAPIS_API_KEY: 'sk-bench',
+      QUERY_PER_SECOND: '1000000',
+      QUERY_BURST: '1000000',
+      ...this.#settings,
+      ...more,
     }
   }
 
-  service(name: 'poller' | 'status' | 'reconciler' | 'submit', more: Record<string, string> = {}): Promise<Worker> {
+  service(
+    name: 'poller' | 'status' | 'reconciler' | 'submit',
+    more: Record<string, string> = {},
+  ): Promise<Worker> {
     return new Worker('service.ts', this.env({ POLLER_NAME: name, ...more }), [name]).ready()
   }
 
@@ -95,10 +121,14 @@ export class Lab implements AsyncDisposable {
     return this.provider.ask<Counts>('counts')
   }
 
-  /** Videos whose tasks run at the provider already; what the reconciler finds and hands to the pollers. Their ids. */
+  /**
+   * Videos whose tasks run at the provider already; what the reconciler finds and hands to the
+   * pollers. Their ids.
+   */
   async addVideos(tasks: string[]): Promise<string[]> {
     const ids: string[] = []
-    for (let from = 0; from < tasks.length; from += mostAtOnce) ids.push(...(await this.#addSome(tasks.slice(from, from + mostAtOnce))))
+    for (let from = 0; from < tasks.length; from += mostAtOnce)
+      ids.push(...(await this.#addSome(tasks.slice(from, from + mostAtOnce))))
     return ids
   }
 
@@ -110,15 +140,31 @@ export class Lab implements AsyncDisposable {
          SELECT gen_random_uuid(), $1, $2, $3, $4, 'pending', 'submitted', 'toapis', 'bench', 'bench', task, 2, now() FROM unnest($5::text[]) AS task RETURNING id, "taskId"),
        s AS (INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher", answer, "taskId")
          SELECT v.id, 1, 1, 'toapis', $6, t.cipher, 'accepted', v."taskId" FROM v JOIN unnest($5::text[], $7::text[]) AS t(task, cipher) ON t.task = v."taskId")
-       SELECT id FROM v`, [sceneIds[0], scriptId, projectId, userId, tasks, `${this.providerUrl}/v1`, ciphers])
+       SELECT id FROM v`,
+      [sceneIds[0], scriptId, projectId, userId, tasks, `${this.providerUrl}/v1`, ciphers],
+    )
     return rows.map((row) => row.id)
   }
 
-  /** CPU of the servers, in ms. Transactions that wrote, exactly; and rows written, which Postgres learns of up to 12 s late from a connection that falls idle. */
-  async servers(): Promise<{ postgresMs: number; natsMs: number; rows: number; transactions: number }> {
+  /**
+   * CPU of the servers, in ms. Transactions that wrote, exactly; and rows written, which Postgres
+   * learns of up to 12 s late from a connection that falls idle.
+   */
+  async servers(): Promise<{
+    postgresMs: number
+    natsMs: number
+    rows: number
+    transactions: number
+  }> {
     const { rows } = await this.pool.query<{ rows: string; transactions: string }>(
-      'SELECT tup_inserted + tup_updated + tup_deleted AS rows, pg_snapshot_xmax(pg_current_snapshot()) AS transactions FROM pg_stat_database WHERE datname = current_database()')
-    return { postgresMs: cpuOfTree(this.postgres.pid), natsMs: cpuOfTree(this.nats.pid), rows: Number(rows[0]!.rows), transactions: Number(rows[0]!.transactions) }
+      'SELECT tup_inserted + tup_updated + tup_deleted AS rows, pg_snapshot_xmax(pg_current_snapshot()) AS transactions FROM pg_stat_database WHERE datname = current_database()',
+    )
+    return {
+      postgresMs: cpuOfTree(this.postgres.pid),
+      natsMs: cpuOfTree(this.nats.pid),
+      rows: Number(rows[0]!.rows),
+      transactions: Number(rows[0]!.transactions),
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -129,5 +175,8 @@ export class Lab implements AsyncDisposable {
 /** The counter or gauge of a service's /metrics, all labels together. */
 export async function metric(healthPort: number, name: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text()
-  return [...text.matchAll(new RegExp(`^reelkeeper_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce((sum, [, value]) => sum + Number(value), 0)
+  return [...text.matchAll(new RegExp(`^reelkeeper_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+    (sum, [, value]) => sum + Number(value),
+    0,
+  )
 }

@@ -38,4 +38,10 @@ export interface Part {
 }
 
 /** A part whose words are made of just what it finds. */
-export const part = <T>(of: Omit<Part, 'run' | 'words' | 'picture'> & { run(context: Context): Promise<T>; words(found: T): string; picture?(found: T): string }): Part => of as Part
+export const part = <T>(
+  of: Omit<Part, 'run' | 'words' | 'picture'> & {
+    run(context: Context): Promise<T>
+    words(found: T): string
+    picture?(found: T): string
+  },
+): Part => of as Part

@@ -1,4 +1,7 @@
-/** Processes of the bench: started by it, measured through /proc, ended by it. CPU is user + system time, so that a busy neighbour changes little. */
+/**
+ * Processes of the bench: started by it, measured through /proc, ended by it. CPU is user + system
+ * time, so that a busy neighbour changes little.
+ */
 import { fork, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -17,10 +20,14 @@ function stat(pid: number): { ppid: number; cpuMs: number; reapedMs: number } | 
 
 /** CPU of a process and all it started, living or dead, in ms. */
 export function cpuOfTree(pid: number): number {
-  const stats = new Map(readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    const one = stat(Number(name))
-    return one ? [[Number(name), one] as const] : []
-  }))
+  const stats = new Map(
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .flatMap((name) => {
+        const one = stat(Number(name))
+        return one ? [[Number(name), one] as const] : []
+      }),
+  )
   const sum = (of: number): number => {
     const own = stats.get(of)
     if (!own) return 0
@@ -33,7 +40,9 @@ export function cpuOfTree(pid: number): number {
 
 export function rssOf(pid: number): number {
   try {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024
+    return (
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024
+    )
   } catch {
     return 0
   }
@@ -62,13 +71,25 @@ export class Worker implements AsyncDisposable {
   constructor(file: string, env: Record<string, string>, args: string[] = []) {
     this.name = args[0] ?? file
     this.child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-      env: { ...process.env, LOG_LEVEL: 'warn', NODE_ENV: 'production', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      execArgv: ['--disable-warning=ExperimentalWarning', '--expose-gc', ...(process.env['BENCH_PROF'] && args[0] === (process.env['BENCH_PROF_OF'] ?? 'poller') ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`] : [])],
+      env: { ...process.env, LOG_LEVEL: 'warn', NODE_ENV: 'production', ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      execArgv: [
+        '--disable-warning=ExperimentalWarning',
+        '--expose-gc',
+        ...(process.env['BENCH_PROF'] && args[0] === (process.env['BENCH_PROF_OF'] ?? 'poller')
+          ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`]
+          : []),
+      ],
     })
-    for (const stream of [this.child.stdout, this.child.stderr]) stream?.on('data', (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-20_000)))
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.on(
+        'data',
+        (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-20_000)),
+      )
     this.exited = new Promise((resolve) => this.child.once('exit', () => resolve()))
     this.child.on('message', (message: { re?: number; answer?: never } | string) => {
-      if (typeof message === 'object' && message.re !== undefined) this.#asked.get(message.re)?.(message.answer!)
+      if (typeof message === 'object' && message.re !== undefined)
+        this.#asked.get(message.re)?.(message.answer!)
     })
   }
 

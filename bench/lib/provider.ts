@@ -1,7 +1,9 @@
 /**
- * A provider that costs next to nothing to ask, so that what is measured is who asks. It speaks toapis' wire format for the query of a task; a task is its
- * id (tasks.ts). It counts what it is asked and what its answers said anew, the same for every contestant; and it can keep its answers to single queries back, so that polls are in
- * hand when their process is killed. A raw HTTP/1.1 server on `net`: Node's own costs five times as much.
+ * A provider that costs next to nothing to ask, so that what is measured is who asks. It speaks
+ * toapis' wire format for the query of a task; a task is its id (tasks.ts). It counts what it is
+ * asked and what its answers said anew, the same for every contestant; and it can keep its answers
+ * to single queries back, so that polls are in hand when their process is killed. A raw HTTP/1.1
+ * server on `net`: Node's own costs five times as much.
  */
 import { createServer, type Socket } from 'node:net'
 import { answering } from './answering.ts'
@@ -72,7 +74,8 @@ function answerOf(body: string): string {
 }
 const answerTo = (id: string): string => answerOf(bodyFor(id))
 /** To a query of many, one call for each task of it: what is compared is who polls. */
-const answerToMany = (body: string): string => answerOf(`{"data":[${(JSON.parse(body) as { ids: string[] }).ids.map(bodyFor).join(',')}]}`)
+const answerToMany = (body: string): string =>
+  answerOf(`{"data":[${(JSON.parse(body) as { ids: string[] }).ids.map(bodyFor).join(',')}]}`)
 
 function serve(socket: Socket): void {
   let text = ''
@@ -108,21 +111,23 @@ function serve(socket: Socket): void {
 }
 
 const server = createServer(serve)
-server.listen(Number(process.env['PROVIDER_PORT']), '127.0.0.1', () => answering({
-  /** Starts the tasks' clock; when that was, in ms of the Unix epoch. */
-  begin: () => (beganAt = Date.now()),
-  counts: () => counts,
-  /** From now on calls are taken and not answered. */
-  hold: () => void (isHolding = true),
-  release() {
-    isHolding = false
-    for (const { socket, id } of held) socket.write(answerTo(id), 'latin1')
-    held.clear()
-  },
-  /** From now on the first call for each task is noted, in ms since `at` (Unix epoch). */
-  mark(at: number) {
-    markedAt = at
-    first = new Map()
-  },
-  nextPolls: (): NextPolls => ({ orphans: [...orphans], first: [...first] }),
-}))
+server.listen(Number(process.env['PROVIDER_PORT']), '127.0.0.1', () =>
+  answering({
+    /** Starts the tasks' clock; when that was, in ms of the Unix epoch. */
+    begin: () => (beganAt = Date.now()),
+    counts: () => counts,
+    /** From now on calls are taken and not answered. */
+    hold: () => void (isHolding = true),
+    release() {
+      isHolding = false
+      for (const { socket, id } of held) socket.write(answerTo(id), 'latin1')
+      held.clear()
+    },
+    /** From now on the first call for each task is noted, in ms since `at` (Unix epoch). */
+    mark(at: number) {
+      markedAt = at
+      first = new Map()
+    },
+    nextPolls: (): NextPolls => ({ orphans: [...orphans], first: [...first] }),
+  }),
+)

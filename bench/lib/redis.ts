@@ -1,4 +1,7 @@
-/** Redis for BullMQ, where it is installed; as durable as BullMQ's documentation advises for queues: an append-only file, synced every second. */
+/**
+ * Redis for BullMQ, where it is installed; as durable as BullMQ's documentation advises for queues:
+ * an append-only file, synced every second.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { freePort } from '#libs/local/ports.ts'
@@ -13,7 +16,24 @@ export const startRedis = (dir: string): Promise<LocalServer> => endsWithUs(() =
 async function start(dir: string): Promise<LocalServer> {
   mkdirSync(dir)
   const port = await freePort()
-  const server = spawnServer('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction'], { url: '', port, stopSignal: 'SIGTERM' })
+  const server = spawnServer(
+    'redis-server',
+    [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      dir,
+      '--appendonly',
+      'yes',
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+    ],
+    { url: '', port, stopSignal: 'SIGTERM' },
+  )
   for (let i = 0; i < 200; i++) {
     if (server.output().includes('Ready to accept')) return server
     await sleep(50)

@@ -1,4 +1,7 @@
-/** A worker that is one of our services, as its main.ts would start it, and can be asked for its vitals. */
+/**
+ * A worker that is one of our services, as its main.ts would start it, and can be asked for its
+ * vitals.
+ */
 import { readConfig } from '#libs/runtime/config.ts'
 import { startPoller } from '#services/poller/service.ts'
 import { pollerSettings } from '#services/poller/config.ts'

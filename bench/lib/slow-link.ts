@@ -1,4 +1,7 @@
-/** A TCP link on loopback whose delay can be changed at any time: bytes stay in order, also when it gets shorter while some are under way. */
+/**
+ * A TCP link on loopback whose delay can be changed at any time: bytes stay in order, also when it
+ * gets shorter while some are under way.
+ */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export class SlowLink implements AsyncDisposable {
@@ -45,7 +48,10 @@ export class SlowLink implements AsyncDisposable {
       to.destroy()
     })
     from.on('data', (chunk) => {
-      underWay.push({ chunk, due: Math.max(performance.now() + this.delayMs, underWay.at(-1)?.due ?? 0) })
+      underWay.push({
+        chunk,
+        due: Math.max(performance.now() + this.delayMs, underWay.at(-1)?.due ?? 0),
+      })
       if (!timer) deliver()
     })
   }

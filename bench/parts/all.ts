@@ -12,4 +12,17 @@ import { slowPostgresPart } from './slow-postgres.ts'
 import { soakPart } from './soak.ts'
 import { takeoverPart } from './takeover.ts'
 
-export const parts: Part[] = [sameWorkPart, fewChangesPart, limitPollerPart, limitStatusPart, limitEventsPart, growthPart, pollersPart, takeoverPart, adaptivePart, slowPostgresPart, idlePart, soakPart]
+export const parts: Part[] = [
+  sameWorkPart,
+  fewChangesPart,
+  limitPollerPart,
+  limitStatusPart,
+  limitEventsPart,
+  growthPart,
+  pollersPart,
+  takeoverPart,
+  adaptivePart,
+  slowPostgresPart,
+  idlePart,
+  soakPart,
+]

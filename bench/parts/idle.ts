@@ -1,4 +1,7 @@
-/** The whole system as `npm start` runs it, with nothing to do: transactions in Postgres, CPU of each process. */
+/**
+ * The whole system as `npm start` runs it, with nothing to do: transactions in Postgres, CPU of
+ * each process.
+ */
 import pg from 'pg'
 import { sleep } from '#libs/runtime/clock.ts'
 import { System } from '../../test/system.ts'
@@ -29,8 +32,15 @@ async function idle({ quick, say }: Context): Promise<Idle> {
   client.on('error', () => {}) // it ends with the server
   await client.connect()
   const read = async () => {
-    const { rows } = await client.query<{ count: string }>('SELECT xact_commit + xact_rollback AS count FROM pg_stat_database WHERE datname = $1', [name])
-    return { transactions: Number(rows[0]!.count), cpu: processes.map(({ pid }) => cpuOfTree(pid)), at: performance.now() }
+    const { rows } = await client.query<{ count: string }>(
+      'SELECT xact_commit + xact_rollback AS count FROM pg_stat_database WHERE datname = $1',
+      [name],
+    )
+    return {
+      transactions: Number(rows[0]!.count),
+      cpu: processes.map(({ pid }) => cpuOfTree(pid)),
+      at: performance.now(),
+    }
   }
   say('settling')
   await sleep(settleMs)
@@ -41,13 +51,25 @@ async function idle({ quick, say }: Context): Promise<Idle> {
   await client.end()
   const took = (after.at - before.at) / 1000
   return {
-    seconds, transactionsPerSecond: (after.transactions - before.transactions) / took,
-    processes: processes.map(({ name, pid }, i) => ({ name, cpuMsPerSecond: (after.cpu[i]! - before.cpu[i]!) / took, rssMb: rssOf(pid) / 2 ** 20 })),
+    seconds,
+    transactionsPerSecond: (after.transactions - before.transactions) / took,
+    processes: processes.map(({ name, pid }, i) => ({
+      name,
+      cpuMsPerSecond: (after.cpu[i]! - before.cpu[i]!) / took,
+      rssMb: rssOf(pid) / 2 ** 20,
+    })),
   }
 }
 
 export const idlePart = part<Idle>({
-  name: 'idle', title: 'Idle', light: true, run: idle, seconds: (context) => 30 + secondsOf(context),
+  name: 'idle',
+  title: 'Idle',
+  light: true,
+  run: idle,
+  seconds: (context) => 30 + secondsOf(context),
   words: ({ seconds, transactionsPerSecond, processes }) =>
-    `${text(transactionsPerSecond, 2)} Postgres transactions a second in all over ${seconds} s (bar: 1).\n\n${table(['process', 'CPU ms/s', 'RSS MB'], processes.map((one) => [one.name, text(one.cpuMsPerSecond, 1), text(one.rssMb)]))}`,
+    `${text(transactionsPerSecond, 2)} Postgres transactions a second in all over ${seconds} s (bar: 1).\n\n${table(
+      ['process', 'CPU ms/s', 'RSS MB'],
+      processes.map((one) => [one.name, text(one.cpuMsPerSecond, 1), text(one.rssMb)]),
+    )}`,
 })

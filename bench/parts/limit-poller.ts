@@ -1,6 +1,7 @@
 /**
- * The limit of polling: CPU of one of our pollers per poll of a task that has not changed, against a bare loop of undici GETs on the same
- * server, turn by turn in one run. Both work at full speed: the poller has more to do than it can.
+ * The limit of polling: CPU of one of our pollers per poll of a task that has not changed, against
+ * a bare loop of undici GETs on the same server, turn by turn in one run. Both work at full speed:
+ * the poller has more to do than it can.
  */
 import { freePort } from '#libs/local/ports.ts'
 import { sleep } from '#libs/runtime/clock.ts'
@@ -30,11 +31,16 @@ async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
   await lab.addVideos(tasks)
   await using services = new AsyncDisposableStack()
   services.use(await lab.service('status'))
-  await using poller = await lab.service('poller', { POLL_INTERVAL_MS: '10', POLL_CONCURRENCY: '64', HEALTH_PORT: String(healthPort) })
+  await using poller = await lab.service('poller', {
+    POLL_INTERVAL_MS: '10',
+    POLL_CONCURRENCY: '64',
+    HEALTH_PORT: String(healthPort),
+  })
   services.use(await lab.service('reconciler'))
   while ((await metric(healthPort, 'owned_videos')) < videos) await sleep(200)
   await using bare = await new Worker('bare-gets.ts', {}).ready()
-  const gets = (total: number) => bare.ask<number>('gets', { url: lab.providerUrl, ids: tasks, total, concurrency: 64 })
+  const gets = (total: number) =>
+    bare.ask<number>('gets', { url: lab.providerUrl, ids: tasks, total, concurrency: 64 })
   await gets(10_000)
   await sleep(2_000)
   const ours: number[] = []
@@ -49,7 +55,9 @@ async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
     poller.child.kill('SIGSTOP')
     ours.push(((cpuAfter - cpu) * 1000) / (pollsAfter - polls))
     floor.push(await gets(getsPerTurn))
-    say(`pair ${i + 1}/${pairs}: ours ${text(ours[i], 1)} µs a poll (${text(((pollsAfter - polls) * 1000) / turnMs)}/s), bare GET ${text(floor[i], 1)} µs, ratio ${text(ours[i]! / floor[i]!, 2)}`)
+    say(
+      `pair ${i + 1}/${pairs}: ours ${text(ours[i], 1)} µs a poll (${text(((pollsAfter - polls) * 1000) / turnMs)}/s), bare GET ${text(floor[i], 1)} µs, ratio ${text(ours[i]! / floor[i]!, 2)}`,
+    )
   }
   poller.child.kill('SIGCONT')
   const ratios = ours.map((us, i) => us / floor[i]!)
@@ -57,7 +65,10 @@ async function limitOfPoller({ quick, say }: Context): Promise<LimitOfPoller> {
 }
 
 export const limitPollerPart = part<LimitOfPoller>({
-  name: 'limit-poller', title: 'The limit of polling', run: limitOfPoller,
+  name: 'limit-poller',
+  title: 'The limit of polling',
+  run: limitOfPoller,
   seconds: ({ quick }) => 15 + (quick ? 3 : 7) * 7,
-  words: ({ oursUs, bareUs, medianRatio }) => `CPU per poll ${text(median(oursUs), 1)} µs, of a bare GET ${text(median(bareUs), 1)} µs: × ${text(medianRatio, 2)} (median of ${oursUs.length} pairs; bar: 2.5).`,
+  words: ({ oursUs, bareUs, medianRatio }) =>
+    `CPU per poll ${text(median(oursUs), 1)} µs, of a bare GET ${text(median(bareUs), 1)} µs: × ${text(medianRatio, 2)} (median of ${oursUs.length} pairs; bar: 2.5).`,
 })

@@ -1,7 +1,8 @@
 /**
- * The limit of recording: rows a second through status' writer, by the clock and of CPU (Postgres and client), against the bare `UPDATE … FROM unnest` of the same columns on
- * the same table, by the same client, turn by turn in one run. A progress report writes a timeline row too: its floor is the bare update and the bare insert. Ours
- * fences, and hands back the events it committed.
+ * The limit of recording: rows a second through status' writer, by the clock and of CPU (Postgres
+ * and client), against the bare `UPDATE … FROM unnest` of the same columns on the same table, by
+ * the same client, turn by turn in one run. A progress report writes a timeline row too: its floor
+ * is the bare update and the bare insert. Ours fences, and hands back the events it committed.
  */
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
@@ -15,7 +16,14 @@ import { endlessTasks } from '../lib/tasks.ts'
 const batch = 500
 const rounds = 24
 
-const running = (progress: number): Change => ({ status: 'generating', phase: 'running', progress, videoUrl: null, videoUrlExpiresAt: null, error: null })
+const running = (progress: number): Change => ({
+  status: 'generating',
+  phase: 'running',
+  progress,
+  videoUrl: null,
+  videoUrlExpiresAt: null,
+  error: null,
+})
 
 type Kind = 'bareTouch' | 'signOfLife' | 'bareUpdate' | 'bareUpdateAndInsert' | 'progress'
 
@@ -47,12 +55,19 @@ async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
     const ids = await lab.addVideos(endlessTasks(batch * rounds))
     const batches = Array.from({ length: rounds }, (_, i) => ids.slice(i * batch, (i + 1) * batch))
     const writer = new ReportWriter(db)
-    for (const some of batches) await writer.commitClaims('bench', some.map((id) => ({ id, epoch: '1' })))
+    for (const some of batches)
+      await writer.commitClaims(
+        'bench',
+        some.map((id) => ({ id, epoch: '1' })),
+      )
     await db.$executeRaw`UPDATE "SceneVideo" SET status = 'generating', phase = 'running'`
     await db.$executeRaw`VACUUM ANALYZE`
     let no = 0
     const rateOf = async (act: (some: string[]) => Promise<unknown>): Promise<Rate> => {
-      const spent = () => cpuOfTree(lab.postgres.pid) + process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000
+      const spent = () =>
+        cpuOfTree(lab.postgres.pid) +
+        process.cpuUsage().user / 1000 +
+        process.cpuUsage().system / 1000
       const [cpu, from] = [spent(), performance.now()]
       for (const some of batches) await act(some)
       const rate = (ms: number) => (batch * rounds * 1000) / ms
@@ -72,7 +87,13 @@ async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
       },
       progress: (some) => reports(some, running(no % 100)),
     }
-    const found: LimitOfStatus['found'] = { bareTouch: [], signOfLife: [], bareUpdate: [], bareUpdateAndInsert: [], progress: [] }
+    const found: LimitOfStatus['found'] = {
+      bareTouch: [],
+      signOfLife: [],
+      bareUpdate: [],
+      bareUpdateAndInsert: [],
+      progress: [],
+    }
     for (let i = -1; i < pairs; i++) {
       for (const [kind, act] of Object.entries(kinds)) {
         const rate = await rateOf(act)
@@ -80,12 +101,23 @@ async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
       }
       await db.$executeRaw`DELETE FROM "Timeline"`
       await db.$executeRaw`VACUUM`
-      if (i >= 0) say(`round ${i + 1}/${pairs}: ${Object.entries(found).map(([kind, rates]) => `${kind} ${text(rates.at(-1)!.perSecond)}/s`).join(', ')}`)
+      if (i >= 0)
+        say(
+          `round ${i + 1}/${pairs}: ${Object.entries(found)
+            .map(([kind, rates]) => `${kind} ${text(rates.at(-1)!.perSecond)}/s`)
+            .join(', ')}`,
+        )
     }
     const share = (ours: Rate[], floor: Rate[]): Share => ({
-      ofTime: median(ours.map((rate, i) => rate.perSecond / floor[i]!.perSecond)), ofCpu: median(ours.map((rate, i) => rate.perCpuSecond / floor[i]!.perCpuSecond)),
+      ofTime: median(ours.map((rate, i) => rate.perSecond / floor[i]!.perSecond)),
+      ofCpu: median(ours.map((rate, i) => rate.perCpuSecond / floor[i]!.perCpuSecond)),
     })
-    return { found, signOfLife: share(found.signOfLife, found.bareTouch), progress: share(found.progress, found.bareUpdateAndInsert), progressOfUpdate: share(found.progress, found.bareUpdate) }
+    return {
+      found,
+      signOfLife: share(found.signOfLife, found.bareTouch),
+      progress: share(found.progress, found.bareUpdateAndInsert),
+      progressOfUpdate: share(found.progress, found.bareUpdate),
+    }
   } finally {
     await db.$disconnect()
   }
@@ -105,16 +137,32 @@ const bareInsert = (db: Database, ids: string[], no: number) => db.$executeRaw`
   SELECT v.id, v.version, 1, 'progress', 'progress', 'generating', 'running', ${no % 100}::int, 'status', to_jsonb(v) - 'params', true FROM "SceneVideo" v WHERE v.id = ANY(${array(ids)}::uuid[])`
 
 export const limitStatusPart = part<LimitOfStatus>({
-  name: 'limit-status', title: 'The limit of recording', run: limitOfStatus,
+  name: 'limit-status',
+  title: 'The limit of recording',
+  run: limitOfStatus,
   seconds: ({ quick }) => 12 + (quick ? 3 : 7) * 4,
   words({ found, signOfLife, progress, progressOfUpdate }) {
     const line = (what: string, ours: Rate[], floorName: string, floor: Rate[], share: Share) => [
-      what, text(median(ours.map((rate) => rate.perSecond))), floorName, text(median(floor.map((rate) => rate.perSecond))), `${text(share.ofTime * 100)} %`, `${text(share.ofCpu * 100)} %`,
+      what,
+      text(median(ours.map((rate) => rate.perSecond))),
+      floorName,
+      text(median(floor.map((rate) => rate.perSecond))),
+      `${text(share.ofTime * 100)} %`,
+      `${text(share.ofCpu * 100)} %`,
     ]
-    return `${table(['report', 'rows/s', 'floor', 'rows/s', 'ours of the floor, by the clock', 'of CPU'], [
-      line('sign of life', found.signOfLife, 'bare update', found.bareTouch, signOfLife),
-      line('progress', found.progress, 'bare update and insert', found.bareUpdateAndInsert, progress),
-      line('progress', found.progress, 'bare update', found.bareUpdate, progressOfUpdate),
-    ])}\n\nMedians of ${found.progress.length} turns; bar: 80 %.`
+    return `${table(
+      ['report', 'rows/s', 'floor', 'rows/s', 'ours of the floor, by the clock', 'of CPU'],
+      [
+        line('sign of life', found.signOfLife, 'bare update', found.bareTouch, signOfLife),
+        line(
+          'progress',
+          found.progress,
+          'bare update and insert',
+          found.bareUpdateAndInsert,
+          progress,
+        ),
+        line('progress', found.progress, 'bare update', found.bareUpdate, progressOfUpdate),
+      ],
+    )}\n\nMedians of ${found.progress.length} turns; bar: 80 %.`
   },
 })

@@ -1,4 +1,7 @@
-/** Soak: short videos, a new one for each that ends, for a long time. The heap after a forced collection, every minute; it should be flat. */
+/**
+ * Soak: short videos, a new one for each that ends, for a long time. The heap after a forced
+ * collection, every minute; it should be flat.
+ */
 import { sleep } from '#libs/runtime/clock.ts'
 import { startContestant } from '../lib/contestants.ts'
 import { Lab } from '../lib/lab.ts'
@@ -48,22 +51,51 @@ async function soak({ quick, options: { minutes }, say }: Context): Promise<Soak
   const watch = async () => {
     for (let n = 1; performance.now() < endAt; n++) {
       await sleep(Math.max(0, Math.min(begun + n * readEveryMs, endAt) - performance.now()))
-      const vitals = await Promise.all(running.workers.map(async (worker) => [worker.name, await worker.vitals()] as const))
-      const mb = (of: 'heapUsed' | 'rss') => Object.fromEntries(vitals.map(([name, one]) => [name, one[of] / 2 ** 20]))
-      readings.push({ minute: (performance.now() - begun) / 60_000, ended, heap: mb('heapUsed'), rss: mb('rss') })
-      say(`minute ${text(readings.at(-1)!.minute)} of ${minutes}, ${text(ended)} ended, heap MB ${Object.entries(readings.at(-1)!.heap).map(([name, heap]) => `${name} ${text(heap, 1)}`).join(', ')}`)
+      const vitals = await Promise.all(
+        running.workers.map(async (worker) => [worker.name, await worker.vitals()] as const),
+      )
+      const mb = (of: 'heapUsed' | 'rss') =>
+        Object.fromEntries(vitals.map(([name, one]) => [name, one[of] / 2 ** 20]))
+      readings.push({
+        minute: (performance.now() - begun) / 60_000,
+        ended,
+        heap: mb('heapUsed'),
+        rss: mb('rss'),
+      })
+      say(
+        `minute ${text(readings.at(-1)!.minute)} of ${minutes}, ${text(ended)} ended, heap MB ${Object.entries(
+          readings.at(-1)!.heap,
+        )
+          .map(([name, heap]) => `${name} ${text(heap, 1)}`)
+          .join(', ')}`,
+      )
     }
   }
   await Promise.all([feed(), watch()])
   const steady = readings.slice(Math.ceil(readings.length / 5))
-  const slopes = Object.fromEntries(running.workers.map(({ name }) => [name, slope(steady.map((one) => [one.minute, one.heap[name]! * 1024]))]))
+  const slopes = Object.fromEntries(
+    running.workers.map(({ name }) => [
+      name,
+      slope(steady.map((one) => [one.minute, one.heap[name]! * 1024])),
+    ]),
+  )
   return { minutes, inFlight, readings, slopes }
 }
 
 export const soakPart = part<Soak>({
-  name: 'soak', title: 'Soak', longOnly: true, run: soak, seconds: ({ options }) => 15 + options.minutes * 60,
+  name: 'soak',
+  title: 'Soak',
+  longOnly: true,
+  run: soak,
+  seconds: ({ options }) => 15 + options.minutes * 60,
   words({ minutes, inFlight, readings, slopes }) {
-    const lines = Object.entries(slopes).map(([name, kb]) => [name, text(readings[Math.ceil(readings.length / 5)]?.heap[name], 1), text(readings.at(-1)?.heap[name], 1), text(kb, 1), text(readings.at(-1)?.rss[name])])
+    const lines = Object.entries(slopes).map(([name, kb]) => [
+      name,
+      text(readings[Math.ceil(readings.length / 5)]?.heap[name], 1),
+      text(readings.at(-1)?.heap[name], 1),
+      text(kb, 1),
+      text(readings.at(-1)?.rss[name]),
+    ])
     return `${text(readings.at(-1)?.ended)} videos ended in ${text(minutes, 1)} minutes, about ${text(inFlight)} in flight.\n\n${table(['process', 'heap MB early', 'at the end', 'growth KB/minute', 'RSS MB'], lines)}`
   },
 })

@@ -1,8 +1,11 @@
 /**
- * Takeover: two workers share 200 tasks, polled every 5 s; one is killed with SIGKILL. How long until each task is polled again, by the other, at everybody's
- * defaults? The provider keeps its answers back for a while before, so that polls are in hand when their worker dies: at a queue those are the jobs that are lost for a
- * while, the others being nobody's between two polls. Ours owns tasks also between polls: all of the dead one's are taken over alike. The original design
- * is left out: what its only process had in memory is polled by nobody. All at the same time, each with servers of its own: they do next to nothing.
+ * Takeover: two workers share 200 tasks, polled every 5 s; one is killed with SIGKILL. How long
+ * until each task is polled again, by the other, at everybody's defaults? The provider keeps its
+ * answers back for a while before, so that polls are in hand when their worker dies: at a queue
+ * those are the jobs that are lost for a while, the others being nobody's between two polls. Ours
+ * owns tasks also between polls: all of the dead one's are taken over alike. The original design is
+ * left out: what its only process had in memory is polled by nobody. All at the same time, each
+ * with servers of its own: they do next to nothing.
  */
 import { sleep } from '#libs/runtime/clock.ts'
 import { present, startContestant, type Contestant } from '../lib/contestants.ts'
@@ -37,10 +40,19 @@ export interface TakeoverRow {
 function timesOf(tasksOf: number[], next: Map<number, number>): Times {
   const times = tasksOf.map((n) => next.get(n) ?? Infinity)
   const known = (ms: number) => (Number.isFinite(ms) ? ms : null)
-  return { count: times.length, p50: known(percentile(times, 0.5)), max: known(percentile(times, 1)), missing: times.filter((ms) => ms === Infinity).length }
+  return {
+    count: times.length,
+    p50: known(percentile(times, 0.5)),
+    max: known(percentile(times, 1)),
+    missing: times.filter((ms) => ms === Infinity).length,
+  }
 }
 
-async function one(contestant: Contestant, capSeconds: number, say: (line: string) => void): Promise<TakeoverRow> {
+async function one(
+  contestant: Contestant,
+  capSeconds: number,
+  say: (line: string) => void,
+): Promise<TakeoverRow> {
   await using lab = await Lab.open()
   await using running = await startContestant(lab, contestant, 2)
   await running.load(endlessTasks(tasks))
@@ -67,18 +79,44 @@ async function one(contestant: Contestant, capSeconds: number, say: (line: strin
 const capOf = ({ quick }: Pick<Context, 'quick'>) => (quick ? 12 : 120)
 
 export const takeoverPart = part<TakeoverRow[]>({
-  name: 'takeover', title: 'Takeover after kill -9', light: true, seconds: (context) => 40 + capOf(context),
+  name: 'takeover',
+  title: 'Takeover after kill -9',
+  light: true,
+  seconds: (context) => 40 + capOf(context),
   async run(context) {
-    const able = present((line) => context.warn(line), ['reelkeeper', 'bullmq', 'pg-boss', 'graphile-worker'])
-    const rows = await Promise.all(able.map((contestant) => one(contestant, capOf(context), (line) => context.say(line)).catch((err: unknown) => {
-      if (!isLeaving()) context.warn(`${contestant}: takeover not measured: ${(err as Error).message.slice(0, 300)}`)
-      return []
-    })))
+    const able = present(
+      (line) => context.warn(line),
+      ['reelkeeper', 'bullmq', 'pg-boss', 'graphile-worker'],
+    )
+    const rows = await Promise.all(
+      able.map((contestant) =>
+        one(contestant, capOf(context), (line) => context.say(line)).catch((err: unknown) => {
+          if (!isLeaving())
+            context.warn(
+              `${contestant}: takeover not measured: ${(err as Error).message.slice(0, 300)}`,
+            )
+          return []
+        }),
+      ),
+    )
     return rows.flat()
   },
   words(rows) {
-    const seconds = (ms: number | null, cap: number) => (ms === null ? `> ${cap}` : text(ms / 1000, 1))
-    const cells = ({ count, p50, max, missing }: Times, cap: number) => [text(count), seconds(p50, cap), seconds(max, cap), text(missing)]
-    return table(['who', 'in hand', 'p50 s', 'max s', 'not yet', 'others', 'p50 s', 'max s', 'not yet'], rows.map((row) => [row.contestant, ...cells(row.inHand, row.capSeconds), ...cells(row.others, row.capSeconds)]))
+    const seconds = (ms: number | null, cap: number) =>
+      ms === null ? `> ${cap}` : text(ms / 1000, 1)
+    const cells = ({ count, p50, max, missing }: Times, cap: number) => [
+      text(count),
+      seconds(p50, cap),
+      seconds(max, cap),
+      text(missing),
+    ]
+    return table(
+      ['who', 'in hand', 'p50 s', 'max s', 'not yet', 'others', 'p50 s', 'max s', 'not yet'],
+      rows.map((row) => [
+        row.contestant,
+        ...cells(row.inHand, row.capSeconds),
+        ...cells(row.others, row.capSeconds),
+      ]),
+    )
   },
 })

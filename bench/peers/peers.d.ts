@@ -23,7 +23,11 @@ declare module 'pg-boss' {
     on(event: 'error', listener: (err: Error) => void): this
     start(): Promise<this>
     createQueue(name: string): Promise<void>
-    work(name: string, options: object, handle: (jobs: { data: { id: string; dueAt: number } }[]) => Promise<void>): Promise<string>
+    work(
+      name: string,
+      options: object,
+      handle: (jobs: { data: { id: string; dueAt: number } }[]) => Promise<void>,
+    ): Promise<string>
     insert(name: string, jobs: object[]): Promise<unknown>
   }
 }
@@ -32,5 +36,8 @@ declare module 'graphile-worker' {
   interface Helpers {
     addJob(task: string, payload: object, options: { runAt: Date }): Promise<unknown>
   }
-  export function run(options: { taskList: Record<string, (payload: unknown, helpers: Helpers) => Promise<void>>; [option: string]: unknown }): Promise<{ promise: Promise<void> }>
+  export function run(options: {
+    taskList: Record<string, (payload: unknown, helpers: Helpers) => Promise<void>>
+    [option: string]: unknown
+  }): Promise<{ promise: Promise<void> }>
 }

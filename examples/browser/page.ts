@@ -1,4 +1,7 @@
-/** Submits videos, and shows every video of the project live from one stream, whatever becomes of the connection. */
+/**
+ * Submits videos, and shows every video of the project live from one stream, whatever becomes of
+ * the connection.
+ */
 import { Reelkeeper, type ScenePath, type SceneVideo } from '/client/client.ts'
 
 const reelkeeper = new Reelkeeper({ baseUrl: '' })
@@ -17,9 +20,15 @@ for await (const video of reelkeeper.watch({ projectId: scene.projectId })) show
 function show(video: SceneVideo): void {
   const card = document.getElementById(video.id) ?? newCard(video)
   if (Number(card.dataset['version'] ?? 0) >= video.version) return
-  Object.assign(card.dataset, { version: video.version, status: video.status, progress: video.progress ?? '' })
+  Object.assign(card.dataset, {
+    version: video.version,
+    status: video.status,
+    progress: video.progress ?? '',
+  })
   card.className = video.status
-  card.querySelector('small')!.textContent = video.error?.message ?? `${video.status}, ${video.phase}${video.attempt > 1 ? `, attempt ${video.attempt}` : ''}`
+  card.querySelector('small')!.textContent =
+    video.error?.message ??
+    `${video.status}, ${video.phase}${video.attempt > 1 ? `, attempt ${video.attempt}` : ''}`
   const bar = card.querySelector('progress')
   if (video.progress === null) bar?.removeAttribute('value')
   else if (bar) bar.value = video.progress
@@ -37,7 +46,14 @@ function newCard(video: SceneVideo): HTMLElement {
 }
 
 function player(url: string): HTMLVideoElement {
-  return Object.assign(document.createElement('video'), { src: url, muted: true, loop: true, autoplay: true, controls: true, playsInline: true })
+  return Object.assign(document.createElement('video'), {
+    src: url,
+    muted: true,
+    loop: true,
+    autoplay: true,
+    controls: true,
+    playsInline: true,
+  })
 }
 
 function complain(error: Error): void {

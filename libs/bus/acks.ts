@@ -1,6 +1,8 @@
 /**
- * Stores to JetStream, as many at once as the caller likes, over one reply inbox: what is published is matched to the server's answer by the last token of its
- * reply subject. The client's own `publish` makes a request of each, with a timer and a captured stack: 40 µs of CPU where this takes 5–10.
+ * Stores to JetStream, as many at once as the caller likes, over one reply inbox: what is published
+ * is matched to the server's answer by the last token of its reply subject. The client's own
+ * `publish` makes a request of each, with a timer and a captured stack: 40 µs of CPU where this
+ * takes 5–10.
  */
 import { createInbox, type MsgHdrs, type NatsConnection } from 'nats'
 import { BusUnavailable } from './bus.ts'
@@ -46,20 +48,47 @@ export class Acks {
         const pending = this.#pending.get(token)
         if (!pending) return
         this.#pending.delete(token)
-        if (message.data.length === 0) return pending.reject(new BusUnavailable(`no answer on ${pending.subject}: ${message.headers?.code ?? 'empty'}`))
+        if (message.data.length === 0)
+          return pending.reject(
+            new BusUnavailable(
+              `no answer on ${pending.subject}: ${message.headers?.code ?? 'empty'}`,
+            ),
+          )
         const { seq, error } = message.json<PubAck>()
-        if (error || seq === undefined) pending.reject(new StoreRefused(error?.err_code ?? 0, error?.description ?? 'no sequence in the answer'))
+        if (error || seq === undefined)
+          pending.reject(
+            new StoreRefused(
+              error?.err_code ?? 0,
+              error?.description ?? 'no sequence in the answer',
+            ),
+          )
         else pending.resolve(seq)
       },
     })
   }
 
   /** The sequence it was stored under. @throws StoreRefused, BusUnavailable */
-  store(subject: string, data: string | Uint8Array, headers: MsgHdrs | undefined, timeoutMs: number): Promise<number> {
+  store(
+    subject: string,
+    data: string | Uint8Array,
+    headers: MsgHdrs | undefined,
+    timeoutMs: number,
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
       const token = (this.#next++).toString(36)
-      this.#nc.publish(subject, data, headers ? { reply: `${this.#inbox}.${token}`, headers } : { reply: `${this.#inbox}.${token}` })
-      this.#pending.set(token, { subject, deadline: performance.now() + timeoutMs, resolve, reject })
+      this.#nc.publish(
+        subject,
+        data,
+        headers
+          ? { reply: `${this.#inbox}.${token}`, headers }
+          : { reply: `${this.#inbox}.${token}` },
+      )
+      this.#pending.set(token, {
+        subject,
+        deadline: performance.now() + timeoutMs,
+        resolve,
+        reject,
+      })
       this.#sweeping ??= setTimeout(() => this.#sweep(), sweepMs)
     })
   }

@@ -1,11 +1,15 @@
 /**
- * The port to the broker: what this system needs of NATS, and no more. `connect.ts` is it on a real server; the simulation has one in
- * memory, held to the same behaviour by running the same operations on both.
+ * The port to the broker: what this system needs of NATS, and no more. `connect.ts` is it on a real
+ * server; the simulation has one in memory, held to the same behaviour by running the same
+ * operations on both.
  *
  * A call that throws BusUnavailable may or may not have been carried out.
  */
 
-/** NATS, or the service that should answer, is away. Nothing is known of whether the request was carried out. */
+/**
+ * NATS, or the service that should answer, is away. Nothing is known of whether the request was
+ * carried out.
+ */
 export class BusUnavailable extends Error {
   override name = 'BusUnavailable'
 }
@@ -35,7 +39,10 @@ export interface StreamState {
 
 export interface StoreOptions {
   headers?: Record<string, string>
-  /** Stored only if this is the sequence of the newest message of `subject` (of the message's own, unless given); 0: there is none. */
+  /**
+   * Stored only if this is the sequence of the newest message of `subject` (of the message's own,
+   * unless given); 0: there is none.
+   */
   expect?: { sequence: number; subject?: string }
   timeoutMs?: number
 }
@@ -73,25 +80,45 @@ export interface Bus {
   /** Tells whoever listens now; nobody is told later. */
   publishCore(subject: string, body: unknown): void
   /** Core messages; with a queue, shared among its members. */
-  subscribe(subject: string, queue: string | null, listener: (message: CoreMessage) => void): { stop(): void }
+  subscribe(
+    subject: string,
+    queue: string | null,
+    listener: (message: CoreMessage) => void,
+  ): { stop(): void }
 
-  /** Stores a message in the stream of its subject; its sequence. @throws Conflict, AlreadyQueued, BusUnavailable */
+  /**
+   * Stores a message in the stream of its subject; its sequence. @throws Conflict, AlreadyQueued,
+   * BusUnavailable
+   */
   store(subject: string, data: string | Uint8Array, options?: StoreOptions): Promise<number>
-  /** The newest message of a subject (wildcards allowed), from the stream's leader; null when there is none. */
+  /**
+   * The newest message of a subject (wildcards allowed), from the stream's leader; null when there
+   * is none.
+   */
   newest(stream: string, subject: string): Promise<Stored | null>
   /** The newest message of each subject that fits the filter. */
   newestOfEach(stream: string, filter: string): Promise<Stored[]>
-  /** How long ago a stream was made, in ms by the server's clock, as which generation, and the sequence of its newest message ever. */
+  /**
+   * How long ago a stream was made, in ms by the server's clock, as which generation, and the
+   * sequence of its newest message ever.
+   */
   stateOf(stream: string): Promise<StreamState>
   /**
-   * Feeds `onMessage` from a durable consumer, one after another (it may start work and return), at most `maxMessages` fetched ahead. Survives the
-   * loss of the server and of the stream. Disposing stops taking and waits for the call in hand.
+   * Feeds `onMessage` from a durable consumer, one after another (it may start work and return), at
+   * most `maxMessages` fetched ahead. Survives the loss of the server and of the stream. Disposing
+   * stops taking and waits for the call in hand.
    */
-  consume(stream: string, consumer: string, maxMessages: number, onMessage: (job: Job) => Promise<void>): Consuming
+  consume(
+    stream: string,
+    consumer: string,
+    maxMessages: number,
+    onMessage: (job: Job) => Promise<void>,
+  ): Consuming
   drain(): Promise<void>
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** The parsed JSON of a message. @throws SyntaxError or TypeError when it is none */
-export const jsonOf = (message: { data: Uint8Array }): unknown => JSON.parse(decoder.decode(message.data))
+export const jsonOf = (message: { data: Uint8Array }): unknown =>
+  JSON.parse(decoder.decode(message.data))

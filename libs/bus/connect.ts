@@ -1,12 +1,34 @@
 /**
- * The broker port on a real nats-server. One connection: it reconnects for ever, notices a silent server within seconds, and never
- * queues requests for later: while disconnected they fail at once with BusUnavailable.
+ * The broker port on a real nats-server. One connection: it reconnects for ever, notices a silent
+ * server within seconds, and never queues requests for later: while disconnected they fail at once
+ * with BusUnavailable.
  */
-import { connect, DeliverPolicy, ErrorCode, Events, headers, NatsError, type ConsumerMessages, type JetStreamClient, type JetStreamManager, type JsMsg, type MsgHdrs, type NatsConnection } from 'nats'
+import {
+  connect,
+  DeliverPolicy,
+  ErrorCode,
+  Events,
+  headers,
+  NatsError,
+  type ConsumerMessages,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+  type MsgHdrs,
+  type NatsConnection,
+} from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { Acks, StoreRefused } from './acks.ts'
-import { AlreadyQueued, BusUnavailable, Conflict, type Bus, type Consuming, type Job, type Stored } from './bus.ts'
+import {
+  AlreadyQueued,
+  BusUnavailable,
+  Conflict,
+  type Bus,
+  type Consuming,
+  type Job,
+  type Stored,
+} from './bus.ts'
 
 /** With what only the makers of streams and the readers of events need. */
 export interface NatsBus extends Bus {
@@ -24,24 +46,48 @@ const conflictCodes = new Set([10071, 10164])
 const alreadyQueuedCode = 10077
 const noMessageCode = 10037
 const unavailable = new Set<string>([
-  ErrorCode.NoResponders, ErrorCode.Timeout, ErrorCode.ConnectionClosed, ErrorCode.ConnectionDraining, ErrorCode.Disconnect, ErrorCode.ConnectionTimeout, ErrorCode.JetStream408RequestTimeout,
+  ErrorCode.NoResponders,
+  ErrorCode.Timeout,
+  ErrorCode.ConnectionClosed,
+  ErrorCode.ConnectionDraining,
+  ErrorCode.Disconnect,
+  ErrorCode.ConnectionTimeout,
+  ErrorCode.JetStream408RequestTimeout,
 ])
-const apiCode = (err: unknown) => (err instanceof StoreRefused ? err.code : err instanceof NatsError ? (err.api_error?.err_code ?? 0) : 0)
+const apiCode = (err: unknown) =>
+  err instanceof StoreRefused
+    ? err.code
+    : err instanceof NatsError
+      ? (err.api_error?.err_code ?? 0)
+      : 0
 
 /** The port's word for what the client threw. */
 function translated(err: unknown, what: string): unknown {
   if (conflictCodes.has(apiCode(err))) return new Conflict(what)
   if (apiCode(err) === alreadyQueuedCode) return new AlreadyQueued(what)
-  if (err instanceof NatsError && unavailable.has(err.code)) return new BusUnavailable(`no answer on ${what}: ${err.code}`)
+  if (err instanceof NatsError && unavailable.has(err.code))
+    return new BusUnavailable(`no answer on ${what}: ${err.code}`)
   return err
 }
 
 /** Waits for NATS however long it takes; with `patient: false` it throws when NATS is away. */
-export async function connectBus(options: { url: string; name: string; log: Logger; patient?: boolean }): Promise<NatsBus> {
+export async function connectBus(options: {
+  url: string
+  name: string
+  log: Logger
+  patient?: boolean
+}): Promise<NatsBus> {
   const { log } = options
   const nc = await connect({
-    servers: options.url.split(','), name: options.name, reconnectTimeWait: 250, reconnectJitter: 100, maxReconnectAttempts: -1,
-    waitOnFirstConnect: options.patient ?? true, pingInterval: 2_000, maxPingOut: 2, timeout: 3_000,
+    servers: options.url.split(','),
+    name: options.name,
+    reconnectTimeWait: 250,
+    reconnectJitter: 100,
+    maxReconnectAttempts: -1,
+    waitOnFirstConnect: options.patient ?? true,
+    pingInterval: 2_000,
+    maxPingOut: 2,
+    timeout: 3_000,
   })
   requireVersion(nc.info?.version ?? '0.0.0')
   const js = nc.jetstream({ timeout: storeTimeoutMs })
@@ -53,7 +99,8 @@ export async function connectBus(options: { url: string; name: string; log: Logg
   }
 
   return {
-    js, manager,
+    js,
+    manager,
     isConnected: link.isConnected,
     onReconnect: (listener) => void link.listeners.push(listener),
     async request(subject, body, timeoutMs = requestTimeoutMs) {
@@ -71,7 +118,12 @@ export async function connectBus(options: { url: string; name: string; log: Logg
       const subscription = nc.subscribe(subject, {
         ...(queue ? { queue } : {}),
         callback: (err, message) => {
-          if (!err) listener({ subject: message.subject, data: message.data, respond: (body) => void message.respond(JSON.stringify(body)) })
+          if (!err)
+            listener({
+              subject: message.subject,
+              data: message.data,
+              respond: (body) => void message.respond(JSON.stringify(body)),
+            })
         },
       })
       return { stop: () => subscription.unsubscribe() }
@@ -79,7 +131,12 @@ export async function connectBus(options: { url: string; name: string; log: Logg
     async store(subject, data, { headers: fields, expect, timeoutMs = storeTimeoutMs } = {}) {
       requireLink()
       try {
-        return await acks.store(subject, data, fields || expect ? toHeaders(fields ?? {}, expect) : undefined, timeoutMs)
+        return await acks.store(
+          subject,
+          data,
+          fields || expect ? toHeaders(fields ?? {}, expect) : undefined,
+          timeoutMs,
+        )
       } catch (err) {
         throw translated(err, subject)
       }
@@ -87,8 +144,15 @@ export async function connectBus(options: { url: string; name: string; log: Logg
     async newest(stream, subject) {
       requireLink()
       try {
-        const message = await (await manager()).streams.getMessage(stream, { last_by_subj: subject })
-        return { subject: message.subject, sequence: message.seq, data: message.data, header: reader(message.header) }
+        const message = await (
+          await manager()
+        ).streams.getMessage(stream, { last_by_subj: subject })
+        return {
+          subject: message.subject,
+          sequence: message.seq,
+          data: message.data,
+          header: reader(message.header),
+        }
       } catch (err) {
         if (apiCode(err) === noMessageCode) return null
         throw translated(err, subject)
@@ -102,11 +166,21 @@ export async function connectBus(options: { url: string; name: string; log: Logg
     },
     async stateOf(stream) {
       requireLink()
-      const info = (await (await manager()).streams.info(stream)) as { created: string; ts?: string; config: { metadata?: Record<string, string> }; state: { last_seq: number } }
+      const info = (await (await manager()).streams.info(stream)) as {
+        created: string
+        ts?: string
+        config: { metadata?: Record<string, string> }
+        state: { last_seq: number }
+      }
       const ageMs = info.ts ? Date.parse(info.ts) - Date.parse(info.created) : Infinity
-      return { ageMs, generation: Number(info.config.metadata?.['generation'] ?? 0), lastSequence: info.state.last_seq }
+      return {
+        ageMs,
+        generation: Number(info.config.metadata?.['generation'] ?? 0),
+        lastSequence: info.state.last_seq,
+      }
     },
-    consume: (stream, consumer, maxMessages, onMessage) => consumeLoop(js, { stream, consumer, maxMessages, log }, onMessage),
+    consume: (stream, consumer, maxMessages, onMessage) =>
+      consumeLoop(js, { stream, consumer, maxMessages, log }, onMessage),
     async drain() {
       if (nc.isClosed()) return
       if (link.isConnected()) await Promise.race([nc.drain().catch(() => {}), sleep(2_000)])
@@ -115,7 +189,10 @@ export async function connectBus(options: { url: string; name: string; log: Logg
   }
 }
 
-function watchLink(nc: NatsConnection, log: Logger): { isConnected(): boolean; listeners: (() => void)[] } {
+function watchLink(
+  nc: NatsConnection,
+  log: Logger,
+): { isConnected(): boolean; listeners: (() => void)[] } {
   let connected = true
   const listeners: (() => void)[] = []
   void (async () => {
@@ -139,11 +216,17 @@ function requireVersion(version: string): void {
   for (const [i, need] of oldestServer.entries()) {
     const have = parts[i] ?? 0
     if (have > need) return
-    if (have < need) throw new Error(`nats-server ${version} is too old: Reelkeeper needs ${oldestServer.join('.')} or later`)
+    if (have < need)
+      throw new Error(
+        `nats-server ${version} is too old: Reelkeeper needs ${oldestServer.join('.')} or later`,
+      )
   }
 }
 
-function toHeaders(fields: Record<string, string>, expect?: { sequence: number; subject?: string }): MsgHdrs {
+function toHeaders(
+  fields: Record<string, string>,
+  expect?: { sequence: number; subject?: string },
+): MsgHdrs {
   const head = headers()
   for (const [name, value] of Object.entries(fields)) head.set(name, value)
   if (expect) head.set('Nats-Expected-Last-Subject-Sequence', String(expect.sequence))
@@ -153,15 +236,31 @@ function toHeaders(fields: Record<string, string>, expect?: { sequence: number; 
 
 const reader = (head: MsgHdrs | undefined) => (name: string) => head?.get(name) || undefined
 
-async function newestOfEach(js: JetStreamClient, stream: string, filter: string): Promise<Stored[]> {
-  const consumer = await js.consumers.get(stream, { filterSubjects: filter, deliver_policy: DeliverPolicy.LastPerSubject })
+async function newestOfEach(
+  js: JetStreamClient,
+  stream: string,
+  filter: string,
+): Promise<Stored[]> {
+  const consumer = await js.consumers.get(stream, {
+    filterSubjects: filter,
+    deliver_policy: DeliverPolicy.LastPerSubject,
+  })
   const found = new Map<string, Stored>()
   let left = (await consumer.info()).num_pending
   if (left > 0) {
-    const messages = await consumer.consume({ max_messages: 5_000, expires: 5_000, idle_heartbeat: 1_000 })
+    const messages = await consumer.consume({
+      max_messages: 5_000,
+      expires: 5_000,
+      idle_heartbeat: 1_000,
+    })
     const guard = setTimeout(() => messages.stop(), 30_000)
     for await (const message of messages) {
-      found.set(message.subject, { subject: message.subject, sequence: message.seq, data: message.data, header: reader(message.headers) })
+      found.set(message.subject, {
+        subject: message.subject,
+        sequence: message.seq,
+        data: message.data,
+        header: reader(message.headers),
+      })
       if (--left <= 0 || message.info.pending === 0) break
     }
     clearTimeout(guard)
@@ -172,7 +271,11 @@ async function newestOfEach(js: JetStreamClient, stream: string, filter: string)
 }
 
 const toJob = (message: JsMsg): Job => ({
-  subject: message.subject, sequence: message.seq, data: message.data, deliveries: message.info.deliveryCount, header: reader(message.headers),
+  subject: message.subject,
+  sequence: message.seq,
+  data: message.data,
+  deliveries: message.info.deliveryCount,
+  header: reader(message.headers),
   ack: () => message.ack(),
   nak: (ms) => message.nak(ms),
   term: () => message.term(),
@@ -180,7 +283,11 @@ const toJob = (message: JsMsg): Job => ({
 })
 
 /** Opens the consumer again whenever it ends. */
-function consumeLoop(js: JetStreamClient, options: { stream: string; consumer: string; maxMessages: number; log: Logger }, onMessage: (job: Job) => Promise<void>): Consuming {
+function consumeLoop(
+  js: JetStreamClient,
+  options: { stream: string; consumer: string; maxMessages: number; log: Logger },
+  onMessage: (job: Job) => Promise<void>,
+): Consuming {
   const { stream, consumer: name, maxMessages, log } = options
   const stop = new AbortController()
   let current: ConsumerMessages | undefined
@@ -189,7 +296,12 @@ function consumeLoop(js: JetStreamClient, options: { stream: string; consumer: s
     while (!stop.signal.aborted) {
       try {
         const consumer = await js.consumers.get(stream, name)
-        current = await consumer.consume({ max_messages: maxMessages, idle_heartbeat: 2_000, expires: 10_000, threshold_messages: Math.max(1, Math.floor(maxMessages / 2)) })
+        current = await consumer.consume({
+          max_messages: maxMessages,
+          idle_heartbeat: 2_000,
+          expires: 10_000,
+          threshold_messages: Math.max(1, Math.floor(maxMessages / 2)),
+        })
         watchForLoss(current)
         healthy = true
         if (stop.signal.aborted) break
@@ -220,7 +332,13 @@ function watchForLoss(messages: ConsumerMessages): void {
   void (async () => {
     for await (const status of await messages.status()) {
       const missed = status.type === 'heartbeats_missed' && Number(status.data) >= 2
-      if (missed || status.type === 'consumer_deleted' || status.type === 'consumer_not_found' || status.type === 'stream_not_found') messages.stop()
+      if (
+        missed ||
+        status.type === 'consumer_deleted' ||
+        status.type === 'consumer_not_found' ||
+        status.type === 'stream_not_found'
+      )
+        messages.stop()
     }
   })().catch(() => {})
 }

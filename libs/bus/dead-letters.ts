@@ -1,13 +1,18 @@
 /**
- * The dead letters: messages no consumer could handle, with their subject and the reason, kept 30 days, the newest ten of each subject. Putting
- * one back stores it anew and only then removes it here, so a crash in between puts it back twice, which every consumer bears.
+ * The dead letters: messages no consumer could handle, with their subject and the reason, kept 30
+ * days, the newest ten of each subject. Putting one back stores it anew and only then removes it
+ * here, so a crash in between puts it back twice, which every consumer bears.
  */
 import type { StoredMsg } from 'nats'
 import { AlreadyQueued } from './bus.ts'
 import type { NatsBus } from './connect.ts'
 import { streams } from './topology.ts'
 
-export const deadHeaders = { subject: 'Reelkeeper-Subject', reason: 'Reelkeeper-Reason', truncated: 'Reelkeeper-Truncated' } as const
+export const deadHeaders = {
+  subject: 'Reelkeeper-Subject',
+  reason: 'Reelkeeper-Reason',
+  truncated: 'Reelkeeper-Truncated',
+} as const
 
 export interface DeadLetter {
   sequence: number
@@ -23,8 +28,12 @@ export interface DeadLetter {
 const noMessage = /no message found|10037/
 
 const toLetter = (message: StoredMsg): DeadLetter => ({
-  sequence: message.seq, at: message.timestamp, subject: message.header.get(deadHeaders.subject), reason: message.header.get(deadHeaders.reason),
-  data: message.data, truncatedFrom: Number(message.header.get(deadHeaders.truncated)) || null,
+  sequence: message.seq,
+  at: message.timestamp,
+  subject: message.header.get(deadHeaders.subject),
+  reason: message.header.get(deadHeaders.reason),
+  data: message.data,
+  truncatedFrom: Number(message.header.get(deadHeaders.truncated)) || null,
 })
 
 /** Null when there is none under that number. */
@@ -43,15 +52,25 @@ export async function deadLetters(bus: NatsBus): Promise<DeadLetter[]> {
   const manager = await bus.manager()
   const { state } = await manager.streams.info(streams.dead)
   const letters: DeadLetter[] = []
-  for (let sequence = state.first_seq; state.messages > 0 && sequence <= state.last_seq; sequence++) {
+  for (
+    let sequence = state.first_seq;
+    state.messages > 0 && sequence <= state.last_seq;
+    sequence++
+  ) {
     const letter = await deadLetter(bus, sequence)
     if (letter) letters.push(letter)
   }
   return letters
 }
 
-/** `queued already`: a job of the same kind for the same video is queued, so there is nothing to put back; the letter stays. */
-export async function putBack(bus: NatsBus, letter: DeadLetter): Promise<'put back' | 'queued already' | 'truncated'> {
+/**
+ * `queued already`: a job of the same kind for the same video is queued, so there is nothing to put
+ * back; the letter stays.
+ */
+export async function putBack(
+  bus: NatsBus,
+  letter: DeadLetter,
+): Promise<'put back' | 'queued already' | 'truncated'> {
   if (letter.truncatedFrom !== null) return 'truncated'
   try {
     await bus.store(letter.subject, letter.data)

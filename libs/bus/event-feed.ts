@@ -1,10 +1,12 @@
 /**
- * The public events as a gateway needs them: every one from now on, and replay after an id.
- * Ids are `<generation>-<sequence>` of stream VIDEO; an id of another generation is not known any more.
+ * The public events as a gateway needs them: every one from now on, and replay after an id. Ids are
+ * `<generation>-<sequence>` of stream VIDEO; an id of another generation is not known any more.
  *
- * The stream may be made anew, or go back (a power failure, an older copy of the store) and grow again, also past where this feed was. A stream only ever
- * loses its end: as long as the message delivered last is still in its place, so is everything before it. That is looked at whenever the feed is
- * opened again, and after every reconnect it is; where it does not hold, or cannot be told, whoever listens is told to begin anew.
+ * The stream may be made anew, or go back (a power failure, an older copy of the store) and grow
+ * again, also past where this feed was. A stream only ever loses its end: as long as the message
+ * delivered last is still in its place, so is everything before it. That is looked at whenever the
+ * feed is opened again, and after every reconnect it is; where it does not hold, or cannot be told,
+ * whoever listens is told to begin anew.
  */
 import { DeliverPolicy, NatsError, type ConsumerMessages, type JsMsg } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
@@ -29,7 +31,10 @@ export interface EventFeed extends AsyncDisposable {
   subscribe(listener: (event: FeedEvent) => void): () => void
   /** Events after `afterId`; null when that id cannot be known any more. */
   replay(afterId: string, signal: AbortSignal): Promise<AsyncIterable<FeedEvent> | null>
-  /** Calls back when the store was made anew or has gone back: events may have been lost with it. Tells since how many ms none were heard. */
+  /**
+   * Calls back when the store was made anew or has gone back: events may have been lost with it.
+   * Tells since how many ms none were heard.
+   */
   onReset(listener: (deafMs: number) => void): void
   isHealthy(): boolean
 }
@@ -54,7 +59,8 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
   /** Where to go on; everybody begins anew where what was delivered last is not there any more. */
   const findPlace = async () => {
     const { generation: now, lastSequence } = await bus.stateOf(streams.video)
-    if (now === generation && lastSequence >= last && (!newest || (await isThere(bus, newest)))) return
+    if (now === generation && lastSequence >= last && (!newest || (await isThere(bus, newest))))
+      return
     ;[generation, last] = [now, now === generation ? lastSequence : 0]
     newest = undefined
     for (const listener of resets) listener(performance.now() - deafSince)
@@ -63,8 +69,15 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
     while (!stop.signal.aborted) {
       try {
         await findPlace()
-        const consumer = await bus.js.consumers.get(streams.video, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: last + 1 })
-        const messages = await consumer.consume({ max_messages: 1_000, idle_heartbeat: 1_000, expires: 10_000 })
+        const consumer = await bus.js.consumers.get(streams.video, {
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: last + 1,
+        })
+        const messages = await consumer.consume({
+          max_messages: 1_000,
+          idle_heartbeat: 1_000,
+          expires: 10_000,
+        })
         current = messages
         healthy = true
         endWhenLost(messages)
@@ -113,10 +126,23 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
 }
 
 /** @throws BusUnavailable when the stream falls silent before its end */
-async function* replayRange(bus: NatsBus, generation: number, from: number, to: number, signal: AbortSignal): AsyncIterable<FeedEvent> {
+async function* replayRange(
+  bus: NatsBus,
+  generation: number,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): AsyncIterable<FeedEvent> {
   if (from > to) return
-  const consumer = await bus.js.consumers.get(streams.video, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from })
-  const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1_000, expires: 10_000 })
+  const consumer = await bus.js.consumers.get(streams.video, {
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: from,
+  })
+  const messages = await consumer.consume({
+    max_messages: 500,
+    idle_heartbeat: 1_000,
+    expires: 10_000,
+  })
   const end = () => messages.stop()
   signal.addEventListener('abort', end, { once: true })
   endWhenLost(messages)
@@ -134,20 +160,35 @@ async function* replayRange(bus: NatsBus, generation: number, from: number, to: 
   }
 }
 
-/** Ends an iteration that the server will not feed any more: an ordered consumer would be made again by itself, and nobody would look where it goes on. */
+/**
+ * Ends an iteration that the server will not feed any more: an ordered consumer would be made again
+ * by itself, and nobody would look where it goes on.
+ */
 function endWhenLost(messages: ConsumerMessages): void {
   void (async () => {
     for await (const { type } of await messages.status()) {
-      if (type === 'heartbeats_missed' || type === 'stream_not_found' || type === 'consumer_not_found' || type === 'consumer_deleted') messages.stop()
+      if (
+        type === 'heartbeats_missed' ||
+        type === 'stream_not_found' ||
+        type === 'consumer_not_found' ||
+        type === 'consumer_deleted'
+      )
+        messages.stop()
     }
   })().catch(() => {})
 }
 
-/** Whether the stream still has this message in its place: the same event, stored at the same moment. */
+/**
+ * Whether the stream still has this message in its place: the same event, stored at the same
+ * moment.
+ */
 async function isThere(bus: NatsBus, { seq, headers, info }: JsMsg): Promise<boolean> {
   try {
     const stored = await (await bus.manager()).streams.getMessage(streams.video, { seq })
-    return stored.header?.get('ce-id') === headers?.get('ce-id') && stored.time.getTime() === Math.floor(info.timestampNanos / 1e6)
+    return (
+      stored.header?.get('ce-id') === headers?.get('ce-id') &&
+      stored.time.getTime() === Math.floor(info.timestampNanos / 1e6)
+    )
   } catch (err) {
     if (err instanceof NatsError && err.api_error?.err_code === noMessageCode) return false
     throw err
@@ -157,7 +198,12 @@ async function isThere(bus: NatsBus, { seq, headers, info }: JsMsg): Promise<boo
 function toFeedEvent(message: JsMsg, generation: number): FeedEvent | null {
   const parsed = videoEventSchema.safeParse(readJson(message))
   if (!parsed.success) return null
-  return { id: `${generation}-${message.seq}`, sequence: message.seq, event: message.subject.split('.')[1] as EventName, video: parsed.data }
+  return {
+    id: `${generation}-${message.seq}`,
+    sequence: message.seq,
+    event: message.subject.split('.')[1] as EventName,
+    video: parsed.data,
+  }
 }
 
 /** Undefined where somebody put something else than JSON: it fits no schema. */

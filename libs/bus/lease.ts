@@ -1,30 +1,44 @@
 /**
  * Ownership: who polls which video.
  *
- * A poller keeps one *session* in the OWNERSHIP bucket, renewed by compare-and-set. Each video it owns has an *owner record*
- * naming that session; the record's revision at the claim is the *epoch*, the fencing token. So a poller renews one key,
- * whatever it owns, and an owner record is void once its session is dead.
+ * A poller keeps one *session* in the OWNERSHIP bucket, renewed by compare-and-set. Each video it
+ * owns has an *owner record* naming that session; the record's revision at the claim is the
+ * *epoch*, the fencing token. So a poller renews one key, whatever it owns, and an owner record is
+ * void once its session is dead.
  *
- * Death is decided, never inferred. A peer that was itself connected throughout, saw no heartbeat for the TTL, and finds in the record
- * the beat it saw last, writes `dead` onto the session by compare-and-set; if the owner renews first, that write fails. A server that was away, a lost
- * key or a clock kills nobody.
+ * Death is decided, never inferred. A peer that was itself connected throughout, saw no heartbeat
+ * for the TTL, and finds in the record the beat it saw last, writes `dead` onto the session by
+ * compare-and-set; if the owner renews first, that write fails. A server that was away, a lost key
+ * or a clock kills nobody.
  *
- * An owner trusts its session until `start of the last renewal that succeeded + TTL − margin` on the monotonic clock: earlier
- * than any peer may declare it dead, since the peer counts from when it saw that renewal. Past that it must pause by
- * itself. A session found dead or gone is lost for good: the owner drops everything and starts another session.
+ * An owner trusts its session until `start of the last renewal that succeeded + TTL − margin` on
+ * the monotonic clock: earlier than any peer may declare it dead, since the peer counts from when
+ * it saw that renewal. Past that it must pause by itself. A session found dead or gone is lost for
+ * good: the owner drops everything and starts another session.
  *
- * Where the bucket itself was lost and made again, nothing in it tells who still trusts a session of the old one. So for one TTL after
- * its making nobody claims anything (the very first bucket excepted: before it there were no owners).
+ * Where the bucket itself was lost and made again, nothing in it tells who still trusts a session
+ * of the old one. So for one TTL after its making nobody claims anything (the very first bucket
+ * excepted: before it there were no owners).
  *
- * And it may go back, when the server's power fails: what was acknowledged last is not there. So after every connect, the first of a process included, nobody claims for one TTL,
- * within it every owner holds its owner records against what it polls before it trusts its session again, and an owner whose trust had lapsed waits as long, too: its death
- * may have been among what was lost.
+ * And it may go back, when the server's power fails: what was acknowledged last is not there. So
+ * after every connect, the first of a process included, nobody claims for one TTL, within it every
+ * owner holds its owner records against what it polls before it trusts its session again, and an
+ * owner whose trust had lapsed waits as long, too: its death may have been among what was lost.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { BusUnavailable, type Bus } from './bus.ts'
-import { compareAndSet, ownerKey, ownerRecords, ownerSchema, read, sessionKey, sessionSchema, type SessionRecord } from './ownership-records.ts'
+import {
+  compareAndSet,
+  ownerKey,
+  ownerRecords,
+  ownerSchema,
+  read,
+  sessionKey,
+  sessionSchema,
+  type SessionRecord,
+} from './ownership-records.ts'
 import { Peers, type Peer } from './peers.ts'
 import { streams } from './topology.ts'
 
@@ -37,11 +51,16 @@ export interface OwnershipOptions {
   ttlMs: number
   /** How many videos this process owns now. */
   owned(): number
-  /** This process's session was declared dead, or its record is gone: drop everything owned under it. */
+  /**
+   * This process's session was declared dead, or its record is gone: drop everything owned under
+   * it.
+   */
   onLost(): void
   /** A peer's session was found dead. */
   onPeerDead(session: string): void
-  /** The owner records that name this session now: whatever else is polled is not owned any more. */
+  /**
+   * The owner records that name this session now: whatever else is polled is not owned any more.
+   */
   onAudit(owned: Map<string, bigint>): void
 }
 
@@ -73,7 +92,11 @@ export class Ownership implements AsyncDisposable {
 
   constructor(options: OwnershipOptions) {
     this.#o = options
-    this.#peers = new Peers({ ...options, own: () => this.#id, onDead: (session) => options.onPeerDead(session) })
+    this.#peers = new Peers({
+      ...options,
+      own: () => this.#id,
+      onDead: (session) => options.onPeerDead(session),
+    })
   }
 
   /** Empty between the loss of one and the opening of the next. */
@@ -129,13 +152,19 @@ export class Ownership implements AsyncDisposable {
     const { ageMs, generation } = await bus.stateOf(streams.ownership)
     const isVeryFirst = generation === 1 && ageMs < ttlMs
     // rule: nobody claims for one TTL after its start
-    const sinceConnected = Number.isFinite(this.#connectedSince) ? clock.now() - this.#connectedSince : isVeryFirst ? ttlMs : 0
+    const sinceConnected = Number.isFinite(this.#connectedSince)
+      ? clock.now() - this.#connectedSince
+      : isVeryFirst
+        ? ttlMs
+        : 0
     // rule: nobody claims in a new bucket for one TTL
-    this.#claimsFrom = clock.now() + Math.max(0, ttlMs - sinceConnected, generation > 1 ? ttlMs - ageMs : 0)
+    this.#claimsFrom =
+      clock.now() + Math.max(0, ttlMs - sinceConnected, generation > 1 ? ttlMs - ageMs : 0)
     const startedAt = clock.now()
     this.#id = clock.uuid()
     this.#beat = 0
-    this.#revision = 0n // what stands until the first write is known to have succeeded; a renewal goes on from there
+    // what stands until the first write is known to have succeeded; a renewal goes on from there
+    this.#revision = 0n
     const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), 0n)
     if (revision === null) throw new Error('a fresh session id was taken')
     this.#revision = revision
@@ -144,7 +173,13 @@ export class Ownership implements AsyncDisposable {
   }
 
   #record(): SessionRecord {
-    return { name: this.#o.name, state: this.#draining ? 'draining' : 'live', beat: this.#beat, owned: this.#o.owned(), takes: this.#o.clock.now() >= this.#claimsFrom }
+    return {
+      name: this.#o.name,
+      state: this.#draining ? 'draining' : 'live',
+      beat: this.#beat,
+      owned: this.#o.owned(),
+      takes: this.#o.clock.now() >= this.#claimsFrom,
+    }
   }
 
   #trust(renewalStartedAt: number): void {
@@ -158,7 +193,9 @@ export class Ownership implements AsyncDisposable {
       await sleep(ttlMs / 4, this.#stop.signal, clock)
       if (this.#stop.signal.aborted) return
       if (!bus.isConnected()) continue
-      await this.#renewOnce().catch((err: unknown) => log.warn({ err: (err as Error).message }, 'session not renewed'))
+      await this.#renewOnce().catch((err: unknown) =>
+        log.warn({ err: (err as Error).message }, 'session not renewed'),
+      )
     }
   }
 
@@ -183,7 +220,9 @@ export class Ownership implements AsyncDisposable {
     }
     const { revision: found, value } = await read(bus, sessionKey(this.#id), sessionSchema)
     if (value && value.state !== 'dead') {
-      this.#revision = found // an earlier renewal of ours landed after it had timed out, or the server has gone back; the next one proves it
+      // an earlier renewal of ours landed after it had timed out, or the server has gone back; the
+      // next one proves it
+      this.#revision = found
       return
     }
     log.warn({ session: this.#id, state: value?.state ?? 'gone' }, 'session lost')
@@ -193,7 +232,10 @@ export class Ownership implements AsyncDisposable {
     await this.#open()
   }
 
-  /** Its trust had lapsed, and a server that has gone back does not know any more who took over then: he must have stopped first. */
+  /**
+   * Its trust had lapsed, and a server that has gone back does not know any more who took over
+   * then: he must have stopped first.
+   */
   #mayBeTakenOver(): boolean {
     return !this.isTrusted() && this.#o.clock.now() < this.#claimsFrom
   }
@@ -205,14 +247,22 @@ export class Ownership implements AsyncDisposable {
     const since = this.#connectedSince
     const records = await ownerRecords(this.#o.bus)
     if (since !== this.#connectedSince) return false
-    this.#o.onAudit(new Map(records.filter((record) => record.session === this.#id).map((record) => [record.videoId, record.revision])))
+    this.#o.onAudit(
+      new Map(
+        records
+          .filter((record) => record.session === this.#id)
+          .map((record) => [record.videoId, record.revision]),
+      ),
+    )
     this.#isAudited = true
     return true
   }
 
   /**
-   * Bids for a video. The epoch when the record now names this session; null when a live session has it, unless that gives it up to us.
-   * @throws BusUnavailable when that cannot be known now. A record of ours without an actor (a claim that landed late) is written anew, so that
+   * Bids for a video. The epoch when the record now names this session; null when a live session
+   * has it, unless that gives it up to us.
+   * @throws BusUnavailable when that cannot be known now. A record of ours without an actor (a
+   * claim that landed late) is written anew, so that
    * no two actors ever report under one epoch.
    */
   async claim(videoId: string, from?: Consent): Promise<bigint | null> {
@@ -220,10 +270,15 @@ export class Ownership implements AsyncDisposable {
     for (let tries = 0; tries < 3; tries++) {
       const { revision, value } = await read(this.#o.bus, ownerKey(videoId), ownerSchema)
       // rule: consent ends with the epoch it was given for
-      const isFree = value === null || value.session === session || (value.session === from?.session && revision === from.epoch) || (await this.#peers.isDead(value.session))
+      const isFree =
+        value === null ||
+        value.session === session ||
+        (value.session === from?.session && revision === from.epoch) ||
+        (await this.#peers.isDead(value.session))
       // rule: no claim of a live peer’s video
       if (!isFree) return null
-      if (session !== this.#id || !this.mayClaim()) throw new BusUnavailable('the session is not trusted now')
+      if (session !== this.#id || !this.mayClaim())
+        throw new BusUnavailable('the session is not trusted now')
       const epoch = await compareAndSet(this.#o.bus, ownerKey(videoId), { session }, revision)
       // rule: no claim by a session of a lost bucket
       if (epoch !== null && generationIn(epoch) !== generationIn(this.#revision)) {
@@ -259,7 +314,12 @@ export class Ownership implements AsyncDisposable {
     this.#subscription?.stop()
     await Promise.allSettled(this.#loops)
     if (this.#id && this.#o.bus.isConnected()) {
-      await compareAndSet(this.#o.bus, sessionKey(this.#id), { ...this.#record(), state: 'dead' }, this.#revision).catch(() => null)
+      await compareAndSet(
+        this.#o.bus,
+        sessionKey(this.#id),
+        { ...this.#record(), state: 'dead' },
+        this.#revision,
+      ).catch(() => null)
     }
   }
 }

@@ -28,9 +28,18 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const owed = (id: string, version: number, event: string): OwedEvent => ({ timelineId: BigInt(version), event, at: '2026-01-01T00:00:00.000Z', body: { id, version, status: event === 'completed' ? event : 'pending' } as VideoEvent })
+const owed = (id: string, version: number, event: string): OwedEvent => ({
+  timelineId: BigInt(version),
+  event,
+  at: '2026-01-01T00:00:00.000Z',
+  body: { id, version, status: event === 'completed' ? event : 'pending' } as VideoEvent,
+})
 /** A store whose marks never arrive: every publisher finds everything owed, as after a crash. */
-const forgetful = (events: OwedEvent[]): OutboxStore => ({ owed: async () => events, storedBetween: async () => [], markPublished: async () => {} })
+const forgetful = (events: OwedEvent[]): OutboxStore => ({
+  owed: async () => events,
+  storedBetween: async () => [],
+  markPublished: async () => {},
+})
 
 async function stored(id: string): Promise<number[]> {
   await new Promise((resolve) => setTimeout(resolve, 300))
@@ -55,11 +64,20 @@ async function lose(id: string): Promise<void> {
 
 it('stores an event once when many publish it at the same time and again later', async () => {
   const id = crypto.randomUUID()
-  const events = [owed(id, 1, 'requested'), owed(id, 2, 'submitted'), owed(id, 3, 'generating'), owed(id, 4, 'completed')]
+  const events = [
+    owed(id, 1, 'requested'),
+    owed(id, 2, 'submitted'),
+    owed(id, 3, 'generating'),
+    owed(id, 4, 'completed'),
+  ]
   for (let known = 1; known <= events.length; known++) {
     const some = forgetful(events.slice(0, known))
     const last = forgetful(events.slice(known - 1, known))
-    await Promise.allSettled([...Array(5).fill(some), ...Array(5).fill(last)].map((store: OutboxStore) => publishOwed(bus, store, [id])))
+    await Promise.allSettled(
+      [...Array(5).fill(some), ...Array(5).fill(last)].map((store: OutboxStore) =>
+        publishOwed(bus, store, [id]),
+      ),
+    )
     await publishOwed(bus, last, [id])
   }
   expect(await stored(id)).toEqual([1, 2, 3, 4])
@@ -67,11 +85,14 @@ it('stores an event once when many publish it at the same time and again later',
 
 it('asks the server for nothing that it published itself, and is told when somebody else went on', async () => {
   const id = crypto.randomUUID()
-  const events = ['requested', 'submitted', 'generating', 'progress', 'completed'].map((event, i) => owed(id, i + 1, event))
+  const events = ['requested', 'submitted', 'generating', 'progress', 'completed'].map((event, i) =>
+    owed(id, i + 1, event),
+  )
   let asked = 0
   const counting: Bus = { ...bus, newest: (...of) => (asked++, bus.newest(...of)) }
   const newest = new NewestKnown(bus)
-  for (const event of events.slice(0, 3)) await publishEvents(counting, forgetful([]), [event], newest)
+  for (const event of events.slice(0, 3))
+    await publishEvents(counting, forgetful([]), [event], newest)
   expect(asked).toBe(0)
   await publishEvents(bus, forgetful([]), [events[3]!])
   await publishEvents(counting, forgetful([]), [events[3]!], newest)
@@ -89,7 +110,12 @@ it('asks the server anew after a reconnect, which may have lost what was publish
   await publishEvents(bus, forgetful([]), [first], newest)
   await lose(id)
   for (const listener of reconnected) listener()
-  await publishEvents(bus, { ...forgetful([]), storedBetween: async () => [first] }, [second], newest)
+  await publishEvents(
+    bus,
+    { ...forgetful([]), storedBetween: async () => [first] },
+    [second],
+    newest,
+  )
   expect((await bus.newest(streams.outbox, outSubject('*', id)))?.header('ce-id')).toBe(`${id}:2`)
 })
 
@@ -111,11 +137,18 @@ it('publishes nothing of a video when the stream loses its events meanwhile: a g
 it('publishes what was left owed before it', async () => {
   const id = crypto.randomUUID()
   const first = owed(id, 1, 'requested')
-  await publishEvents(bus, { ...forgetful([]), storedBetween: async () => [first] }, [owed(id, 2, 'submitted')], new NewestKnown(bus))
+  await publishEvents(
+    bus,
+    { ...forgetful([]), storedBetween: async () => [first] },
+    [owed(id, 2, 'submitted')],
+    new NewestKnown(bus),
+  )
   expect(await stored(id)).toEqual([1, 2])
 })
 
 it('starts a bucket’s revisions above every epoch of an earlier generation', async () => {
   const manager = await bus.manager()
-  expect((await manager.streams.info(streams.ownership)).config).toMatchObject({ first_seq: 3 * 2 ** 32 })
+  expect((await manager.streams.info(streams.ownership)).config).toMatchObject({
+    first_seq: 3 * 2 ** 32,
+  })
 })

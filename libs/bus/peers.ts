@@ -1,12 +1,21 @@
 /**
- * The other sessions, and the verdict on them. A peer is declared dead by whoever was itself connected throughout, has not heard its heartbeat for
- * the TTL, and finds in the record the beat it saw last: by compare-and-set, so that a renewal that comes first wins.
+ * The other sessions, and the verdict on them. A peer is declared dead by whoever was itself
+ * connected throughout, has not heard its heartbeat for the TTL, and finds in the record the beat
+ * it saw last: by compare-and-set, so that a renewal that comes first wins.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus } from './bus.ts'
-import { compareAndSet, read, readAll, sessionKey, sessionSchema, subject, type SessionRecord } from './ownership-records.ts'
+import {
+  compareAndSet,
+  read,
+  readAll,
+  sessionKey,
+  sessionSchema,
+  subject,
+  type SessionRecord,
+} from './ownership-records.ts'
 
 export interface Peer {
   session: string
@@ -45,13 +54,20 @@ export class Peers {
 
   /** As last heard. */
   list(): Peer[] {
-    return [...this.#live].map(([session, { owned, draining, takes }]) => ({ session, owned, draining, takes }))
+    return [...this.#live].map(([session, { owned, draining, takes }]) => ({
+      session,
+      owned,
+      draining,
+      takes,
+    }))
   }
 
   /** Hears them from now on. */
   listen(): { stop(): void } {
     this.#connectedSince = this.#o.clock.now()
-    return this.#o.bus.subscribe(subject('session.*'), null, (message) => this.#hear(message.subject.slice(subject('session.').length), message.data))
+    return this.#o.bus.subscribe(subject('session.*'), null, (message) =>
+      this.#hear(message.subject.slice(subject('session.').length), message.data),
+    )
   }
 
   /** Nothing was heard meanwhile, and deaths may have been taken back. */
@@ -94,7 +110,13 @@ export class Peers {
   }
 
   #note(id: string, { beat, owned, state, takes }: SessionRecord): void {
-    this.#live.set(id, { at: this.#o.clock.now(), beat, owned, draining: state === 'draining', takes: state === 'live' && takes })
+    this.#live.set(id, {
+      at: this.#o.clock.now(),
+      beat,
+      owned,
+      draining: state === 'draining',
+      takes: state === 'live' && takes,
+    })
   }
 
   async #discover(): Promise<void> {
@@ -128,9 +150,15 @@ export class Peers {
         }
         // rule: death needs the whole TTL
         if (silentMs < ttlMs || !bus.isConnected()) continue
-        if ((await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null) continue
+        if (
+          (await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null
+        )
+          continue
       }
-      log.warn({ session: id, name: value.name, silentMs: Math.round(silentMs) }, 'peer declared dead')
+      log.warn(
+        { session: id, name: value.name, silentMs: Math.round(silentMs) },
+        'peer declared dead',
+      )
       this.#found(id)
     }
   }

@@ -3,8 +3,8 @@ import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus, type CoreMessage } from './bus.ts'
 
 /**
- * Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit is told so; one whose handler fails
- * gets no answer, as nobody knows what became of it.
+ * Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit
+ * is told so; one whose handler fails gets no answer, as nobody knows what became of it.
  */
 export function serve<T>(
   bus: Bus,
@@ -12,11 +12,19 @@ export function serve<T>(
   handle: (request: T) => Promise<unknown>,
 ): { stop(): Promise<void> } {
   const inHand = new Set<Promise<void>>()
-  const parse = (message: CoreMessage): { success: true; data: T } | { success: false; reason: string } => {
+  const parse = (
+    message: CoreMessage,
+  ): { success: true; data: T } | { success: false; reason: string } => {
     try {
       const parsed = options.schema.safeParse(jsonOf(message))
       if (parsed.success) return parsed
-      return { success: false, reason: parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ').slice(0, 1000) }
+      return {
+        success: false,
+        reason: parsed.error.issues
+          .map((one) => `${one.path.join('.')}: ${one.message}`)
+          .join('; ')
+          .slice(0, 1000),
+      }
     } catch {
       return { success: false, reason: 'not JSON' }
     }
@@ -25,7 +33,12 @@ export function serve<T>(
     const request = parse(message)
     if (!request.success) {
       options.log.warn({ subject: message.subject, reason: request.reason }, 'request does not fit')
-      return message.respond({ ok: false, status: 400, code: 'invalid_request', detail: request.reason })
+      return message.respond({
+        ok: false,
+        status: 400,
+        code: 'invalid_request',
+        detail: request.reason,
+      })
     }
     try {
       message.respond(await handle(request.data))
@@ -46,7 +59,12 @@ export function serve<T>(
 }
 
 /** Calls back for every core message on `subject` that fits; others are ignored. */
-export function listen<T>(bus: Bus, subject: string, schema: z.ZodType<T>, listener: (body: T) => void): { stop(): void } {
+export function listen<T>(
+  bus: Bus,
+  subject: string,
+  schema: z.ZodType<T>,
+  listener: (body: T) => void,
+): { stop(): void } {
   return bus.subscribe(subject, null, (message) => {
     try {
       const parsed = schema.safeParse(jsonOf(message))

@@ -1,14 +1,16 @@
 /**
  * Streams, consumers and buckets, as data. This is the one place that creates them.
  *
- * OUTBOX takes events under `video.out.<event>.<id>`, where an expected last sequence per video keeps each version
- * stored once; VIDEO sources it under the public subjects and republishes for core subscribers. WORK and REPORTS are work
- * queues. OWNERSHIP is a KV bucket: sessions and owner records.
+ * OUTBOX takes events under `video.out.<event>.<id>`, where an expected last sequence per video
+ * keeps each version stored once; VIDEO sources it under the public subjects and republishes for
+ * core subscribers. WORK and REPORTS are work queues. OWNERSHIP is a KV bucket: sessions and owner
+ * records.
  *
- * KV revisions are epochs, so they may never restart: a bucket is created with `first_seq` = generation · 2³², and the
- * generation, kept in Postgres, is raised before a bucket is created. If the store is lost, everything is made again
- * with a higher generation; whoever finds streams missing waits for the owner of this module to do so. OUTBOX counts in the same way, so
- * that Postgres can tell from a sequence it remembers whether NATS still has that event.
+ * KV revisions are epochs, so they may never restart: a bucket is created with `first_seq` =
+ * generation · 2³², and the generation, kept in Postgres, is raised before a bucket is created. If
+ * the store is lost, everything is made again with a higher generation; whoever finds streams
+ * missing waits for the owner of this module to do so. OUTBOX counts in the same way, so that
+ * Postgres can tell from a sequence it remembers whether NATS still has that event.
  */
 import { nanos, NatsError, type ConsumerConfig, type StreamConfig } from 'nats'
 import { eventNames } from '#libs/scene-video/scene-video.ts'
@@ -17,7 +19,14 @@ import type { Logger } from '#libs/runtime/logger.ts'
 import type { NatsBus } from './connect.ts'
 
 export const ownershipBucket = 'OWNERSHIP'
-export const streams = { video: 'VIDEO', outbox: 'OUTBOX', work: 'WORK', reports: 'REPORTS', dead: 'DEAD', ownership: `KV_${ownershipBucket}` } as const
+export const streams = {
+  video: 'VIDEO',
+  outbox: 'OUTBOX',
+  work: 'WORK',
+  reports: 'REPORTS',
+  dead: 'DEAD',
+  ownership: `KV_${ownershipBucket}`,
+} as const
 
 const days = (n: number) => nanos(n * 24 * 3600 * 1000)
 const seconds = (n: number) => nanos(n * 1000)
@@ -26,19 +35,39 @@ const seconds = (n: number) => nanos(n * 1000)
 export const firstSequence = (generation: number): number => generation * 2 ** 32
 
 /** Fields this client's types do not know pass through to the server. */
-type Config = Partial<StreamConfig> & { name: string; first_seq?: number; allow_msg_ttl?: boolean; metadata?: Record<string, string> }
+type Config = Partial<StreamConfig> & {
+  name: string
+  first_seq?: number
+  allow_msg_ttl?: boolean
+  metadata?: Record<string, string>
+}
 
 export function streamConfigs(generation: number, eventDays: number): Config[] {
   const metadata = { generation: String(generation) }
   const common = { storage: 'file', num_replicas: 1, metadata, discard: 'old' } as const
   return [
-    { ...common, name: streams.outbox, subjects: ['video.out.*.*'], retention: 'limits', max_age: days(eventDays), first_seq: firstSequence(generation) } as Config,
+    {
+      ...common,
+      name: streams.outbox,
+      subjects: ['video.out.*.*'],
+      retention: 'limits',
+      max_age: days(eventDays),
+      first_seq: firstSequence(generation),
+    } as Config,
     {
       ...common,
       name: streams.video,
       retention: 'limits',
       max_age: days(eventDays),
-      sources: [{ name: streams.outbox, subject_transforms: eventNames.map((event) => ({ src: `video.out.${event}.*`, dest: `video.${event}` })) }],
+      sources: [
+        {
+          name: streams.outbox,
+          subject_transforms: eventNames.map((event) => ({
+            src: `video.out.${event}.*`,
+            dest: `video.${event}`,
+          })),
+        },
+      ],
       republish: { src: 'video.*', dest: 'video.{{wildcard(1)}}' },
     } as unknown as Config,
     {
@@ -51,8 +80,20 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
       // rule: one message per video in a work queue
       discard_new_per_subject: true,
     } as Config,
-    { ...common, name: streams.reports, subjects: ['video.report.*'], retention: 'workqueue' } as Config,
-    { ...common, name: streams.dead, subjects: ['video.dead.*.*'], retention: 'limits', max_age: days(30), max_msgs_per_subject: 10 } as Config,
+    {
+      ...common,
+      name: streams.reports,
+      subjects: ['video.report.*'],
+      retention: 'workqueue',
+    } as Config,
+    {
+      ...common,
+      name: streams.dead,
+      subjects: ['video.dead.*.*'],
+      retention: 'limits',
+      max_age: days(30),
+      max_msgs_per_subject: 10,
+    } as Config,
     {
       ...common,
       name: streams.ownership,
@@ -70,24 +111,57 @@ export function streamConfigs(generation: number, eventDays: number): Config[] {
   ]
 }
 
-export const consumers = { submit: 'submit', settle: 'settle', pollers: 'pollers', status: 'status' } as const
+export const consumers = {
+  submit: 'submit',
+  settle: 'settle',
+  pollers: 'pollers',
+  status: 'status',
+} as const
 
-const consumerConfigs: { stream: string; config: Partial<ConsumerConfig> & { durable_name: string } }[] = [
-  { stream: streams.work, config: workConsumer(consumers.submit, 'video.work.submit.*', 15, 20_000) },
-  { stream: streams.work, config: workConsumer(consumers.settle, 'video.work.settle.*', 15, 20_000) },
-  { stream: streams.work, config: workConsumer(consumers.pollers, 'video.work.poll.*', 10, 20_000) },
+const consumerConfigs: {
+  stream: string
+  config: Partial<ConsumerConfig> & { durable_name: string }
+}[] = [
+  {
+    stream: streams.work,
+    config: workConsumer(consumers.submit, 'video.work.submit.*', 15, 20_000),
+  },
+  {
+    stream: streams.work,
+    config: workConsumer(consumers.settle, 'video.work.settle.*', 15, 20_000),
+  },
+  {
+    stream: streams.work,
+    config: workConsumer(consumers.pollers, 'video.work.poll.*', 10, 20_000),
+  },
   { stream: streams.reports, config: workConsumer(consumers.status, 'video.report.*', 15, 5_000) },
 ]
 
-function workConsumer(durable_name: string, filter_subject: string, ackWaitSeconds: number, max_ack_pending: number) {
-  return { durable_name, filter_subject, ack_policy: 'explicit', ack_wait: seconds(ackWaitSeconds), max_ack_pending, max_deliver: -1 } as Partial<ConsumerConfig> & { durable_name: string }
+function workConsumer(
+  durable_name: string,
+  filter_subject: string,
+  ackWaitSeconds: number,
+  max_ack_pending: number,
+) {
+  return {
+    durable_name,
+    filter_subject,
+    ack_policy: 'explicit',
+    ack_wait: seconds(ackWaitSeconds),
+    max_ack_pending,
+    max_deliver: -1,
+  } as Partial<ConsumerConfig> & { durable_name: string }
 }
 
 /**
- * Makes what is missing; true when anything was. `raiseGeneration` reserves the next generation in Postgres and is
- * called only if a stream has to be made.
+ * Makes what is missing; true when anything was. `raiseGeneration` reserves the next generation in
+ * Postgres and is called only if a stream has to be made.
  */
-export async function ensureTopology(bus: NatsBus, raiseGeneration: () => Promise<number>, eventDays = 7): Promise<boolean> {
+export async function ensureTopology(
+  bus: NatsBus,
+  raiseGeneration: () => Promise<number>,
+  eventDays = 7,
+): Promise<boolean> {
   const manager = await bus.manager()
   const have = new Set<string>()
   for await (const stream of manager.streams.list()) have.add(stream.config.name)
@@ -103,8 +177,14 @@ export async function ensureTopology(bus: NatsBus, raiseGeneration: () => Promis
   return missing.length > 0
 }
 
-/** A bucket that has gone back (a power failure, an older copy) may give epochs out again: it is made anew, above all of them. */
-export async function remakeOwnership(bus: NatsBus, raiseGeneration: () => Promise<number>): Promise<void> {
+/**
+ * A bucket that has gone back (a power failure, an older copy) may give epochs out again: it is
+ * made anew, above all of them.
+ */
+export async function remakeOwnership(
+  bus: NatsBus,
+  raiseGeneration: () => Promise<number>,
+): Promise<void> {
   await (await bus.manager()).streams.delete(streams.ownership)
   await ensureTopology(bus, raiseGeneration)
 }
@@ -123,7 +203,11 @@ export async function topologyReady(bus: NatsBus): Promise<boolean> {
 }
 
 /** Waits until the streams are there; says so every few seconds. */
-export async function waitForTopology(bus: NatsBus, log: Logger, signal?: AbortSignal): Promise<void> {
+export async function waitForTopology(
+  bus: NatsBus,
+  log: Logger,
+  signal?: AbortSignal,
+): Promise<void> {
   for (let tries = 0; !signal?.aborted; tries++) {
     if (await topologyReady(bus).catch(() => false)) return
     if (tries % 20 === 10) log.info('waiting for the streams to be made by the status service')

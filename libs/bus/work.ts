@@ -1,7 +1,8 @@
 /**
- * Work queues, and the one policy for what becomes of a message: handled → ack; `Later` thrown → redelivered after its delay; does not fit
- * its schema, or names another video than its subject → dead-lettered with the reason; any other error → redelivered with backoff, and
- * dead-lettered after `tries` in a row. What an outage of the broker or of Postgres causes never counts as a try.
+ * Work queues, and the one policy for what becomes of a message: handled → ack; `Later` thrown →
+ * redelivered after its delay; does not fit its schema, or names another video than its subject →
+ * dead-lettered with the reason; any other error → redelivered with backoff, and dead-lettered
+ * after `tries` in a row. What an outage of the broker or of Postgres causes never counts as a try.
  */
 import type { z } from 'zod'
 import { systemClock, type Clock } from '#libs/runtime/clock.ts'
@@ -59,20 +60,32 @@ export interface Undertaker {
   dead?: DeadTally | undefined
 }
 
-const brokerErrors = new Set(['BusUnavailable', 'NatsError', 'StoreRefused', 'Conflict', 'AlreadyQueued'])
+const brokerErrors = new Set([
+  'BusUnavailable',
+  'NatsError',
+  'StoreRefused',
+  'Conflict',
+  'AlreadyQueued',
+])
 
 /**
- * Consumes a durable consumer, up to `concurrency` messages at once, each kept in progress while its handler runs.
- * Disposing stops taking and waits for the handlers in hand.
+ * Consumes a durable consumer, up to `concurrency` messages at once, each kept in progress while
+ * its handler runs. Disposing stops taking and waits for the handlers in hand.
  */
-export function consumeWork<T>(bus: Bus, options: WorkOptions<T>, handle: (body: T) => Promise<void>): Consuming {
+export function consumeWork<T>(
+  bus: Bus,
+  options: WorkOptions<T>,
+  handle: (body: T) => Promise<void>,
+): Consuming {
   const { stream, consumer, schema, concurrency, log, dead } = options
   const running = new Set<Promise<void>>()
   const failures = new Map<string, number>()
   const consuming = bus.consume(stream, consumer, concurrency, async (job) => {
     const body = await decodeOrBury({ bus, log, dead }, job, schema)
     if (body === undefined) return
-    const work = runOne(bus, options, job, failures, () => handle(body)).finally(() => running.delete(work))
+    const work = runOne(bus, options, job, failures, () => handle(body)).finally(() =>
+      running.delete(work),
+    )
     running.add(work)
     if (running.size >= concurrency) await Promise.race(running)
   })
@@ -85,13 +98,26 @@ export function consumeWork<T>(bus: Bus, options: WorkOptions<T>, handle: (body:
   }
 }
 
-async function runOne<T>(bus: Bus, options: WorkOptions<T>, job: Job, failures: Map<string, number>, handle: () => Promise<void>): Promise<void> {
-  const { log, dead, clock = systemClock, isOutage = () => false, tries = triesBeforeDeath } = options
+async function runOne<T>(
+  bus: Bus,
+  options: WorkOptions<T>,
+  job: Job,
+  failures: Map<string, number>,
+  handle: () => Promise<void>,
+): Promise<void> {
+  const {
+    log,
+    dead,
+    clock = systemClock,
+    isOutage = () => false,
+    tries = triesBeforeDeath,
+  } = options
   let cancel = () => {}
-  const beat = () => (cancel = clock.after(beatMs, () => {
-    job.working()
-    beat()
-  }))
+  const beat = () =>
+    (cancel = clock.after(beatMs, () => {
+      job.working()
+      beat()
+    }))
   beat()
   try {
     await handle()
@@ -107,7 +133,11 @@ async function runOne<T>(bus: Bus, options: WorkOptions<T>, job: Job, failures: 
     failures.set(job.subject, failed)
     if (failed >= tries) {
       failures.delete(job.subject)
-      return await bury({ bus, log, dead }, job, `failed ${failed} times: ${(err as Error).message}`)
+      return await bury(
+        { bus, log, dead },
+        job,
+        `failed ${failed} times: ${(err as Error).message}`,
+      )
     }
     log.error({ err, subject: job.subject }, 'work failed, will be tried again')
     job.nak(backoff(isTheirs ? job.deliveries : failed))
@@ -117,13 +147,20 @@ async function runOne<T>(bus: Bus, options: WorkOptions<T>, job: Job, failures: 
 }
 
 /** The parsed body; undefined after a body that does not fit went to the dead-letter stream. */
-export async function decodeOrBury<T>(undertaker: Undertaker, job: Job, schema: z.ZodType<T>): Promise<T | undefined> {
+export async function decodeOrBury<T>(
+  undertaker: Undertaker,
+  job: Job,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
   let reason: string
   try {
     const parsed = schema.safeParse(jsonOf(job))
     const named = (parsed.data as { id?: unknown } | undefined)?.id
-    if (parsed.success && (named === undefined || job.subject.endsWith(`.${String(named)}`))) return parsed.data
-    reason = parsed.success ? `its subject names another video than its body: ${String(named)}` : parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ')
+    if (parsed.success && (named === undefined || job.subject.endsWith(`.${String(named)}`)))
+      return parsed.data
+    reason = parsed.success
+      ? `its subject names another video than its body: ${String(named)}`
+      : parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ')
   } catch {
     reason = 'not JSON'
   }
@@ -132,15 +169,25 @@ export async function decodeOrBury<T>(undertaker: Undertaker, job: Job, schema: 
 }
 
 /** Moves a message nobody can handle to the dead-letter stream, with its subject and reason. */
-export async function bury({ bus, log, dead }: Undertaker, job: Job, reason: string): Promise<void> {
+export async function bury(
+  { bus, log, dead }: Undertaker,
+  job: Job,
+  reason: string,
+): Promise<void> {
   const headers = {
-    [deadHeaders.subject]: job.subject, [deadHeaders.reason]: reason.slice(0, 1000).toWellFormed().replaceAll(/\p{Cc}/gu, ' '),
+    [deadHeaders.subject]: job.subject,
+    [deadHeaders.reason]: reason
+      .slice(0, 1000)
+      .toWellFormed()
+      .replaceAll(/\p{Cc}/gu, ' '),
     ...(job.data.length > mostKept ? { [deadHeaders.truncated]: String(job.data.length) } : {}),
   }
   const tokens = job.subject.split('.')
   const kind = tokens.slice(1, -1).join('-')
   try {
-    await bus.store(`video.dead.${kind}.${tokens.at(-1)}`, job.data.subarray(0, mostKept), { headers })
+    await bus.store(`video.dead.${kind}.${tokens.at(-1)}`, job.data.subarray(0, mostKept), {
+      headers,
+    })
     log.error({ subject: job.subject, reason: reason.slice(0, 1000) }, 'message dead-lettered')
     dead?.inc({ kind })
     job.term()

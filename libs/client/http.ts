@@ -1,7 +1,8 @@
 /**
- * Requests and streams. A request that may be repeated is sent again when it found nobody, was told to wait or hit a fault,
- * with growing, jittered waits; any other only when it was surely not carried out (429). A stream that stays silent for
- * longer than the gateway's heartbeat allows is given up.
+ * Requests and streams. A request that may be repeated is sent again when it found nobody, was told
+ * to wait or hit a fault, with growing, jittered waits; any other only when it was surely not
+ * carried out (429). A stream that stays silent for longer than the gateway's heartbeat allows is
+ * given up.
  */
 import { errorOf, ReelkeeperError } from './errors.ts'
 import { SseParser, type Message } from './sse.ts'
@@ -36,8 +37,12 @@ export interface Request {
 const firstWaitMs = 500
 const longestWaitMs = 30_000
 
-/** Between half and all of a wait that doubles with every failure: clients that lost the same gateway do not return as one. */
-export const backoffMs = (failures: number): number => Math.min(firstWaitMs * 2 ** failures, longestWaitMs) * (0.5 + Math.random() / 2)
+/**
+ * Between half and all of a wait that doubles with every failure: clients that lost the same
+ * gateway do not return as one.
+ */
+export const backoffMs = (failures: number): number =>
+  Math.min(firstWaitMs * 2 ** failures, longestWaitMs) * (0.5 + Math.random() / 2)
 
 /** @throws the signal's reason when it aborts meanwhile */
 export function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
@@ -67,7 +72,10 @@ export class Http {
       try {
         return (await this.#once(method, path, request)) as T
       } catch (err) {
-        const mayRepeat = err instanceof ReelkeeperError && err.isPassing && (request.repeatable || err.status === 429)
+        const mayRepeat =
+          err instanceof ReelkeeperError &&
+          err.isPassing &&
+          (request.repeatable || err.status === 429)
         if (!mayRepeat || failures >= (this.options.retries ?? 5)) throw err
         await wait(err.retryAfterMs ?? backoffMs(failures), request.signal)
       }
@@ -76,30 +84,49 @@ export class Http {
 
   async #once(method: string, path: string, { body, headers, signal }: Request): Promise<unknown> {
     const timeout = AbortSignal.timeout(this.options.timeoutMs ?? 30_000)
-    const content: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
-    const response = await this.#reach(path, {
-      method,
-      headers: { accept: 'application/json', ...content, ...(await this.#credentials()), ...headers },
-      body: body === undefined ? null : JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    }, signal)
+    const content: Record<string, string> =
+      body === undefined ? {} : { 'content-type': 'application/json' }
+    const response = await this.#reach(
+      path,
+      {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...content,
+          ...(await this.#credentials()),
+          ...headers,
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      },
+      signal,
+    )
     try {
       if (!response.ok) throw await errorOf(response)
       return await response.json()
     } catch (err) {
       signal?.throwIfAborted()
       if (err instanceof ReelkeeperError) throw err
-      throw new ReelkeeperError('unexpected_answer', 0, 'The answer broke off or is not JSON.', { cause: err })
+      throw new ReelkeeperError('unexpected_answer', 0, 'The answer broke off or is not JSON.', {
+        cause: err,
+      })
     }
   }
 
   /** 'open' once the first bytes are there, then every message; ends when the gateway ends it. */
-  async *stream(path: string, lastEventId: string, signal: AbortSignal): AsyncGenerator<Message | 'open'> {
+  async *stream(
+    path: string,
+    lastEventId: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<Message | 'open'> {
     const given = new AbortController()
     const both = AbortSignal.any([signal, given.signal])
     let timer: ReturnType<typeof setTimeout> | undefined
     const within = async <T>(ms: number, work: () => Promise<T>): Promise<T> => {
-      timer = setTimeout(() => given.abort(new ReelkeeperError('timeout', 0, `The stream was silent for ${ms} ms.`)), ms)
+      timer = setTimeout(
+        () => given.abort(new ReelkeeperError('timeout', 0, `The stream was silent for ${ms} ms.`)),
+        ms,
+      )
       return work().finally(() => clearTimeout(timer))
     }
     try {
@@ -107,7 +134,9 @@ export class Http {
       const reader = await within(openMs, () => this.#open(path, lastEventId, both))
       const parser = new SseParser()
       for (let isFirst = true; ; isFirst = false) {
-        const { done, value } = await within(isFirst ? openMs : silenceMs, () => reader.read().catch((err: unknown) => this.#broken(err, both)))
+        const { done, value } = await within(isFirst ? openMs : silenceMs, () =>
+          reader.read().catch((err: unknown) => this.#broken(err, both)),
+        )
         if (done) return
         if (isFirst) yield 'open'
         yield* parser.push(value)
@@ -117,24 +146,44 @@ export class Http {
     }
   }
 
-  async #open(path: string, lastEventId: string, signal: AbortSignal): Promise<ReadableStreamDefaultReader<Uint8Array>> {
+  async #open(
+    path: string,
+    lastEventId: string,
+    signal: AbortSignal,
+  ): Promise<ReadableStreamDefaultReader<Uint8Array>> {
     const token = this.options.apiKey ? undefined : await this.#token()
     const query = token ? `${path.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : ''
-    const headers = { accept: 'text/event-stream', ...(lastEventId ? { 'last-event-id': lastEventId } : {}), ...(token ? {} : await this.#credentials()) }
+    const headers = {
+      accept: 'text/event-stream',
+      ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
+      ...(token ? {} : await this.#credentials()),
+    }
     const response = await this.#reach(path + query, { headers, signal, cache: 'no-store' }, signal)
     if (!response.ok) throw await errorOf(response)
-    if (response.body && response.headers.get('content-type')?.startsWith('text/event-stream')) return response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
-    throw new ReelkeeperError('unexpected_answer', response.status, 'The answer is not a stream of events.')
+    if (response.body && response.headers.get('content-type')?.startsWith('text/event-stream'))
+      return response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
+    throw new ReelkeeperError(
+      'unexpected_answer',
+      response.status,
+      'The answer is not a stream of events.',
+    )
   }
 
-  async #reach(path: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
+  async #reach(
+    path: string,
+    init: RequestInit,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
     const fetch = this.options.fetch ?? globalThis.fetch.bind(globalThis)
-    return fetch(this.options.baseUrl.replace(/\/$/, '') + path, init).catch((err: unknown) => this.#broken(err, signal))
+    return fetch(this.options.baseUrl.replace(/\/$/, '') + path, init).catch((err: unknown) =>
+      this.#broken(err, signal),
+    )
   }
 
   #broken(err: unknown, signal: AbortSignal | undefined): never {
     signal?.throwIfAborted()
-    if ((err as Error).name === 'TimeoutError') throw new ReelkeeperError('timeout', 0, 'No answer in time.', { cause: err })
+    if ((err as Error).name === 'TimeoutError')
+      throw new ReelkeeperError('timeout', 0, 'No answer in time.', { cause: err })
     throw new ReelkeeperError('unreachable', 0, 'The gateway cannot be reached.', { cause: err })
   }
 
@@ -144,7 +193,9 @@ export class Http {
     try {
       return await token()
     } catch (err) {
-      throw err instanceof ReelkeeperError ? err : new ReelkeeperError('no_token', 0, 'There is no token to be had now.', { cause: err })
+      throw err instanceof ReelkeeperError
+        ? err
+        : new ReelkeeperError('no_token', 0, 'There is no token to be had now.', { cause: err })
     }
   }
 

@@ -17,7 +17,10 @@ const streams = new Map<string, ServerResponse>()
 const closed: string[] = []
 const server = createServer((question, answer) => {
   const id = question.url!.split('/')[3]!
-  if (id === 'absent') return void answer.writeHead(404, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ code: 'not_found', detail: 'There is no such video.' }))
+  if (id === 'absent')
+    return void answer
+      .writeHead(404, { 'content-type': 'application/problem+json' })
+      .end(JSON.stringify({ code: 'not_found', detail: 'There is no such video.' }))
   answer.writeHead(200, { 'content-type': 'text/event-stream' }).write('retry: 1000\n\n')
   answer.on('close', () => {
     closed.push(id)
@@ -27,7 +30,9 @@ const server = createServer((question, answer) => {
 })
 const tell = async (id: string, version: number, change: Partial<SceneVideo> = {}) => {
   const stream = await vi.waitUntil(() => streams.get(id), 10_000)
-  stream.write(`id: 7-${version}\nevent: progress\ndata: ${JSON.stringify({ id, version, status: 'generating', progress: version, ...change })}\n\n`)
+  stream.write(
+    `id: 7-${version}\nevent: progress\ndata: ${JSON.stringify({ id, version, status: 'generating', progress: version, ...change })}\n\n`,
+  )
 }
 
 let client: Reelkeeper
@@ -37,7 +42,8 @@ const Card = ({ id }: { id: string | null }) => {
   shown.push({ id, ...useSceneVideo(id) })
   return null
 }
-const render = (id: string | null) => root.render(createElement(ReelkeeperContext, { value: client }, createElement(Card, { id })))
+const render = (id: string | null) =>
+  root.render(createElement(ReelkeeperContext, { value: client }, createElement(Card, { id })))
 const shows = (state: object) => vi.waitFor(() => expect(shown.at(-1)).toMatchObject(state), 10_000)
 const closes = (id: string) => vi.waitUntil(() => closed.includes(id), 10_000)
 
@@ -78,7 +84,10 @@ it('lets go of the stream when it is unmounted, and when the video is another', 
   await closes('b')
   await tell('c', 1)
   await shows({ video: { id: 'c' } })
-  expect(shown.filter(({ id, video }) => video && video.id !== id), 'never another video’s state').toEqual([])
+  expect(
+    shown.filter(({ id, video }) => video && video.id !== id),
+    'never another video’s state',
+  ).toEqual([])
   root.unmount()
   await closes('c')
 })

@@ -1,4 +1,7 @@
-/** Server-sent events from bytes. A message that the end of the stream cuts off is dropped, as the standard says. */
+/**
+ * Server-sent events from bytes. A message that the end of the stream cuts off is dropped, as the
+ * standard says.
+ */
 
 export interface Message {
   /** The last id the stream gave, '' before the first. */
@@ -19,7 +22,10 @@ export class SseParser {
     const text = this.#rest + this.#decoder.decode(bytes, { stream: true })
     const whole = /^[\s\S]*(?:\n|\r(?!$))/.exec(text)?.[0] ?? ''
     this.#rest = text.slice(whole.length)
-    return whole.split(/\r\n|\n|\r/).slice(0, -1).flatMap((line) => this.#line(line))
+    return whole
+      .split(/\r\n|\n|\r/)
+      .slice(0, -1)
+      .flatMap((line) => this.#line(line))
   }
 
   #line(line: string): Message[] {

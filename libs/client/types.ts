@@ -4,7 +4,16 @@
  */
 
 export type Status = 'pending' | 'generating' | 'completed' | 'failed'
-export type Phase = 'queued' | 'throttled' | 'submitted' | 'running' | 'retrying' | 'overdue' | 'cancelling' | 'done' | 'stored'
+export type Phase =
+  | 'queued'
+  | 'throttled'
+  | 'submitted'
+  | 'running'
+  | 'retrying'
+  | 'overdue'
+  | 'cancelling'
+  | 'done'
+  | 'stored'
 /** Why a video failed. `provider_failed` is what a provider says in words there is no code for. */
 export type VideoErrorCode =
   | 'cancelled'
@@ -101,4 +110,5 @@ export interface Project {
   progress: number | null
 }
 
-export const isEnded = (video: Pick<SceneVideo, 'status'>): boolean => video.status === 'completed' || video.status === 'failed'
+export const isEnded = (video: Pick<SceneVideo, 'status'>): boolean =>
+  video.status === 'completed' || video.status === 'failed'

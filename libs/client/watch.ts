@@ -1,11 +1,13 @@
 /**
- * Videos as they change: by a stream, resumed where it broke; by asking, while no stream is to be had.
+ * Videos as they change: by a stream, resumed where it broke; by asking, while no stream is to be
+ * had.
  *
- * What is yielded is always newer than what was yielded before for that video; after a gap versions may be skipped, never
- * the newest. It ends when the one watched video has ended or the signal aborts, and throws only what asking again cannot
- * mend: a wrong key, a video that is not there.
+ * What is yielded is always newer than what was yielded before for that video; after a gap versions
+ * may be skipped, never the newest. It ends when the one watched video has ended or the signal
+ * aborts, and throws only what asking again cannot mend: a wrong key, a video that is not there.
  *
- * A snapshot's id is resumed from only after a change came behind it: a stream that breaks within its snapshot begins anew.
+ * A snapshot's id is resumed from only after a change came behind it: a stream that breaks within
+ * its snapshot begins anew.
  */
 import type { Api } from './client.ts'
 import { ReelkeeperError } from './errors.ts'
@@ -22,7 +24,10 @@ const mostRemembered = 50_000
 /** A stream that breaks sooner counts as a failed one. */
 const shortMs = 3_000
 
-const pathOf = ({ videoId, projectId }: Target) => (videoId ? `/api/scene-videos/${encodeURIComponent(videoId)}/events` : `/api/events${projectId ? `?projectId=${encodeURIComponent(projectId)}` : ''}`)
+const pathOf = ({ videoId, projectId }: Target) =>
+  videoId
+    ? `/api/scene-videos/${encodeURIComponent(videoId)}/events`
+    : `/api/events${projectId ? `?projectId=${encodeURIComponent(projectId)}` : ''}`
 
 export class Watch {
   readonly #api: Api
@@ -50,17 +55,25 @@ export class Watch {
   }
 
   #isOver(): boolean {
-    return this.#signal.aborted || (this.#target.videoId !== undefined && this.#seen.get(this.#target.videoId)?.isEnded === true)
+    return (
+      this.#signal.aborted ||
+      (this.#target.videoId !== undefined && this.#seen.get(this.#target.videoId)?.isEnded === true)
+    )
   }
 
   /** Until the stream breaks. */
   async *#streaming(isFirst: boolean): AsyncGenerator<SceneVideo> {
     const isResumed = this.#lastEventId !== ''
-    // A stream that begins anew does not tell what ended long ago. One resumed after failures may be of a store that has gone back, and miss something.
+    // A stream that begins anew does not tell what ended long ago. One resumed after failures may
+    // be of a store that has gone back, and miss something.
     let owesRound = !isFirst && (!isResumed || this.#failures > 0)
     let openedAt = Number.POSITIVE_INFINITY
     try {
-      for await (const message of this.#http.stream(pathOf(this.#target), this.#lastEventId, this.#signal)) {
+      for await (const message of this.#http.stream(
+        pathOf(this.#target),
+        this.#lastEventId,
+        this.#signal,
+      )) {
         if (message === 'open') {
           openedAt = performance.now()
         } else {
@@ -90,7 +103,10 @@ export class Watch {
     }
   }
 
-  /** Throws what cannot be mended. A token may be good for streams only: then a question's refusal says nothing. */
+  /**
+   * Throws what cannot be mended. A token may be good for streams only: then a question's refusal
+   * says nothing.
+   */
   #leave(err: unknown, isStream: boolean): void {
     if (this.#signal.aborted) return
     const { apiKey, token } = this.#http.options
@@ -102,7 +118,9 @@ export class Watch {
   /** Asks once for everything that may have changed; whether that went well. */
   async *#round(): AsyncGenerator<SceneVideo, boolean> {
     try {
-      yield* this.#target.videoId ? this.#news([await this.#api.get(this.#target.videoId, { signal: this.#signal })]) : this.#everyNews()
+      yield* this.#target.videoId
+        ? this.#news([await this.#api.get(this.#target.videoId, { signal: this.#signal })])
+        : this.#everyNews()
       return true
     } catch (err) {
       this.#leave(err, false)

@@ -1,24 +1,50 @@
 /**
- * Where nats-server comes from: NATS_SERVER_BIN; else one on PATH or in the usual places that is new enough; else the cache, filled once:
- * from the pinned official release, held against its checksums, or from Debian's package through the machine's own mirrors.
+ * Where nats-server comes from: NATS_SERVER_BIN; else one on PATH or in the usual places that is
+ * new enough; else the cache, filled once: from the pinned official release, held against its
+ * checksums, or from Debian's package through the machine's own mirrors.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 export const oldest = '2.12.1'
 const pinned = '2.15.1'
-const usualPlaces = ['/usr/local/bin', '/usr/bin', '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin', '/usr/lib/go/bin']
+const usualPlaces = [
+  '/usr/local/bin',
+  '/usr/bin',
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/opt/homebrew/bin',
+  '/usr/lib/go/bin',
+]
 type Say = (line: string) => void
 
-export async function findNatsServer(say: Say, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+export async function findNatsServer(
+  say: Say,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   const named = env['NATS_SERVER_BIN']
   if (named) {
     const version = versionOf(named)
-    if (!version) throw new Error(`NATS_SERVER_BIN=${named} is no nats-server that runs. ${whatToDo}`)
-    if (!isNewEnough(version)) throw new Error(`NATS_SERVER_BIN=${named} is version ${version}, too old: at least ${oldest} is needed. ${whatToDo}`)
+    if (!version)
+      throw new Error(`NATS_SERVER_BIN=${named} is no nats-server that runs. ${whatToDo}`)
+    if (!isNewEnough(version))
+      throw new Error(
+        `NATS_SERVER_BIN=${named} is version ${version}, too old: at least ${oldest} is needed. ${whatToDo}`,
+      )
     return named
   }
   for (const place of [...(env['PATH'] ?? '').split(delimiter), ...usualPlaces]) {
@@ -26,9 +52,16 @@ export async function findNatsServer(say: Say, env: NodeJS.ProcessEnv = process.
     if (!place || !existsSync(candidate)) continue
     const version = versionOf(candidate)
     if (version && isNewEnough(version)) return candidate
-    say(`${candidate} is ${version ? `version ${version}, too old` : 'not usable'}; looking further`)
+    say(
+      `${candidate} is ${version ? `version ${version}, too old` : 'not usable'}; looking further`,
+    )
   }
-  const cached = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'reelkeeper', `nats-server-${pinned}`, 'nats-server')
+  const cached = join(
+    env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
+    'reelkeeper',
+    `nats-server-${pinned}`,
+    'nats-server',
+  )
   if (existsSync(cached) && isNewEnough(versionOf(cached) ?? '0')) return cached
   const failures: string[] = []
   for (const fetchIt of [fromRelease, fromApt]) {
@@ -36,7 +69,8 @@ export async function findNatsServer(say: Say, env: NodeJS.ProcessEnv = process.
     try {
       const binary = await fetchIt(work, say)
       const version = versionOf(binary)
-      if (!version || !isNewEnough(version)) throw new Error(`it is version ${version ?? 'unknown'}, older than ${oldest}`)
+      if (!version || !isNewEnough(version))
+        throw new Error(`it is version ${version ?? 'unknown'}, older than ${oldest}`)
       mkdirSync(join(cached, '..'), { recursive: true })
       const half = `${cached}.${process.pid}`
       copyFileSync(binary, half)
@@ -51,7 +85,9 @@ export async function findNatsServer(say: Say, env: NodeJS.ProcessEnv = process.
       rmSync(work, { recursive: true, force: true })
     }
   }
-  throw new Error(`No nats-server of at least ${oldest} is to be had (${failures.join('; ')}). ${whatToDo}`)
+  throw new Error(
+    `No nats-server of at least ${oldest} is to be had (${failures.join('; ')}). ${whatToDo}`,
+  )
 }
 
 const whatToDo = `Install nats-server ${oldest} or later, or set NATS_SERVER_BIN to one.`
@@ -77,32 +113,49 @@ async function fromRelease(work: string, say: Say): Promise<string> {
   const base = `https://github.com/nats-io/nats-server/releases/download/v${pinned}`
   say(`fetching nats-server ${pinned} from its official release`)
   const get = async (file: string) => {
-    const response = await fetch(`${base}/${file}`, { signal: AbortSignal.timeout(60_000) }).catch((err: unknown) => {
-      throw new Error(`the official release cannot be reached (${(err as Error).message})`)
-    })
+    const response = await fetch(`${base}/${file}`, { signal: AbortSignal.timeout(60_000) }).catch(
+      (err: unknown) => {
+        throw new Error(`the official release cannot be reached (${(err as Error).message})`)
+      },
+    )
     if (!response.ok) throw new Error(`the official release answered ${response.status}`)
     return Buffer.from(await response.arrayBuffer())
   }
   const sums = (await get('SHA256SUMS')).toString()
   const archive = await get(name)
-  const expected = sums.split('\n').map((line) => line.trim().split(/\s+/)).find(([, file]) => file?.replace(/^\*/, '') === name)?.[0]
-  if (createHash('sha256').update(archive).digest('hex') !== expected) throw new Error('the official release does not match its checksum')
+  const expected = sums
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find(([, file]) => file?.replace(/^\*/, '') === name)?.[0]
+  if (createHash('sha256').update(archive).digest('hex') !== expected)
+    throw new Error('the official release does not match its checksum')
   writeFileSync(join(work, name), archive)
   await run('tar', ['-xzf', join(work, name), '-C', work, '--strip-components=1'])
   return join(work, 'nats-server')
 }
 
-/** Debian's package of suite sid, by a private list, unpacked without installing. apt checks its signatures. */
+/**
+ * Debian's package of suite sid, by a private list, unpacked without installing. apt checks its
+ * signatures.
+ */
 async function fromApt(work: string, say: Say): Promise<string> {
   const mirror = aptMirror()
   if (!mirror) throw new Error('no apt mirror is configured here')
   say('fetching nats-server from the Debian package')
-  for (const dir of ['lists/partial', 'cache/archives/partial', 'state']) mkdirSync(join(work, dir), { recursive: true })
+  for (const dir of ['lists/partial', 'cache/archives/partial', 'state'])
+    mkdirSync(join(work, dir), { recursive: true })
   writeFileSync(join(work, 'sources.list'), `deb ${mirror} sid main\n`)
   writeFileSync(join(work, 'status'), '')
   const settings = {
-    'Dir::Etc::sourcelist': join(work, 'sources.list'), 'Dir::Etc::sourceparts': '-', 'Dir::State': join(work, 'state'), 'Dir::State::lists': join(work, 'lists'),
-    'Dir::State::status': join(work, 'status'), 'Dir::Cache': join(work, 'cache'), 'Acquire::Languages': 'none', 'APT::Sandbox::User': '', 'APT::Default-Release': '',
+    'Dir::Etc::sourcelist': join(work, 'sources.list'),
+    'Dir::Etc::sourceparts': '-',
+    'Dir::State': join(work, 'state'),
+    'Dir::State::lists': join(work, 'lists'),
+    'Dir::State::status': join(work, 'status'),
+    'Dir::Cache': join(work, 'cache'),
+    'Acquire::Languages': 'none',
+    'APT::Sandbox::User': '',
+    'APT::Default-Release': '',
   }
   const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
   await run('apt-get', [...options, '-q', 'update'], work)
@@ -110,17 +163,24 @@ async function fromApt(work: string, say: Say): Promise<string> {
   const deb = readdirSync(work).find((file) => file.endsWith('.deb'))
   if (!deb) throw new Error('the Debian package did not arrive')
   await run('dpkg-deb', ['-x', join(work, deb), join(work, 'unpacked')])
-  const found = ['usr/bin/nats-server', 'usr/sbin/nats-server'].map((path) => join(work, 'unpacked', path)).find(existsSync)
+  const found = ['usr/bin/nats-server', 'usr/sbin/nats-server']
+    .map((path) => join(work, 'unpacked', path))
+    .find(existsSync)
   if (!found) throw new Error('the Debian package holds no nats-server')
   return found
 }
 
 /** The first Debian archive of the machine's own sources, in either format. */
 function aptMirror(): string | null {
-  const files = ['/etc/apt/sources.list', ...list('/etc/apt/sources.list.d').map((file) => `/etc/apt/sources.list.d/${file}`)].filter(existsSync)
+  const files = [
+    '/etc/apt/sources.list',
+    ...list('/etc/apt/sources.list.d').map((file) => `/etc/apt/sources.list.d/${file}`),
+  ].filter(existsSync)
   for (const file of files) {
     const text = readFileSync(file, 'utf8')
-    const found = /^deb\s+(?:\[[^\]]*\]\s+)?(\S+\/debian\/?)\s/m.exec(text)?.[1] ?? /^URIs:\s*(\S+\/debian\/?)(?:\s|$)/m.exec(text)?.[1]
+    const found =
+      /^deb\s+(?:\[[^\]]*\]\s+)?(\S+\/debian\/?)\s/m.exec(text)?.[1] ??
+      /^URIs:\s*(\S+\/debian\/?)(?:\s|$)/m.exec(text)?.[1]
     if (found) return found
   }
   return null
@@ -130,10 +190,18 @@ const list = (dir: string) => (existsSync(dir) ? readdirSync(dir) : [])
 
 function run(command: string, args: string[], cwd?: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: 180_000, ...(cwd ? { cwd } : {}) })
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 180_000,
+      ...(cwd ? { cwd } : {}),
+    })
     let errors = ''
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
     child.once('error', (err) => reject(new Error(`${command} does not run: ${err.message}`)))
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command} failed: ${errors.trim().split('\n').at(-1) ?? code}`))))
+    child.once('exit', (code) =>
+      code === 0
+        ? resolve()
+        : reject(new Error(`${command} failed: ${errors.trim().split('\n').at(-1) ?? code}`)),
+    )
   })
 }

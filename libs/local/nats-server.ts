@@ -7,10 +7,17 @@ import { findNatsServer } from './nats-binary.ts'
 import { freePort } from './ports.ts'
 import { endLeftover, spawnServer, type LocalServer } from './server-process.ts'
 
-/** A client that is gone without a word must not be handed requests for long: it is pinged often, and dropped when it does not answer. */
+/**
+ * A client that is gone without a word must not be handed requests for long: it is pinged often,
+ * and dropped when it does not answer.
+ */
 const settings = ['ping_interval: "3s"', 'ping_max: 2', 'write_deadline: "5s"']
 
-export async function startNats(options: { dir: string; port?: number; say?: (line: string) => void }): Promise<LocalServer> {
+export async function startNats(options: {
+  dir: string
+  port?: number
+  say?: (line: string) => void
+}): Promise<LocalServer> {
   const binary = await findNatsServer(options.say ?? (() => {}))
   const { dir } = options
   mkdirSync(dir, { recursive: true })
@@ -18,11 +25,22 @@ export async function startNats(options: { dir: string; port?: number; say?: (li
   if (existsSync(pidFile)) await endLeftover(Number(readFileSync(pidFile, 'utf8')), dir, 'SIGTERM')
   const port = options.port ?? (await freePort())
   const configFile = join(dir, 'nats.conf')
-  writeFileSync(configFile, [
-    `listen: "127.0.0.1:${port}"`, 'server_name: reelkeeper', ...settings, `pid_file: ${JSON.stringify(pidFile)}`,
-    `jetstream { store_dir: ${JSON.stringify(join(dir, 'data'))}, max_memory_store: 256MB, max_file_store: 20GB }`, '',
-  ].join('\n'))
-  const server = spawnServer(binary, ['-c', configFile], { url: `nats://127.0.0.1:${port}`, port, stopSignal: 'SIGTERM' })
+  writeFileSync(
+    configFile,
+    [
+      `listen: "127.0.0.1:${port}"`,
+      'server_name: reelkeeper',
+      ...settings,
+      `pid_file: ${JSON.stringify(pidFile)}`,
+      `jetstream { store_dir: ${JSON.stringify(join(dir, 'data'))}, max_memory_store: 256MB, max_file_store: 20GB }`,
+      '',
+    ].join('\n'),
+  )
+  const server = spawnServer(binary, ['-c', configFile], {
+    url: `nats://127.0.0.1:${port}`,
+    port,
+    stopSignal: 'SIGTERM',
+  })
   let gone = false
   void server.exited.then(() => (gone = true))
   for (let i = 0; i < 300 && !gone; i++) {

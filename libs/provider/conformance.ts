@@ -1,6 +1,7 @@
 /**
- * What every adapter has to keep, whatever its provider's words: run by each adapter's test against a server that says them. A create is one
- * request, never repeated by itself; what is not recognised is unknown; what is told can be recorded; no key is in any answer.
+ * What every adapter has to keep, whatever its provider's words: run by each adapter's test against
+ * a server that says them. A create is one request, never repeated by itself; what is not
+ * recognised is unknown; what is told can be recorded; no key is in any answer.
  */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -41,7 +42,11 @@ const timeoutMs = 400
 const apiKey = 'sk-secret-of-the-test'
 const request = { ownId: '0192-1', model: 'm', prompt: 'p' }
 
-export function conformance(name: string, make: (options: { createTimeoutMs: number; getTimeoutMs: number }) => Provider, words: Words): void {
+export function conformance(
+  name: string,
+  make: (options: { createTimeoutMs: number; getTimeoutMs: number }) => Provider,
+  words: Words,
+): void {
   describe(`${name}, as every provider`, () => {
     let behaviour: Behaviour = words.missing()
     let asked: Asked[] = []
@@ -50,14 +55,22 @@ export function conformance(name: string, make: (options: { createTimeoutMs: num
       let body = ''
       incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
       incoming.on('end', () => {
-        asked.push({ method: incoming.method ?? '', url: incoming.url ?? '', headers: incoming.headers, body })
+        asked.push({
+          method: incoming.method ?? '',
+          url: incoming.url ?? '',
+          headers: incoming.headers,
+          body,
+        })
         behave(response, behaviour)
       })
     })
     let account = { baseUrl: '', apiKey }
     beforeAll(async () => {
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      account = { ...account, baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1` }
+      account = {
+        ...account,
+        baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+      }
     })
     afterAll(async () => {
       await provider[Symbol.asyncDispose]()
@@ -92,11 +105,22 @@ export function conformance(name: string, make: (options: { createTimeoutMs: num
     })
 
     it.each(Object.keys(words.refused))('reads a refusal: %s', async (code) => {
-      expect(await create(words.refused[code as ErrorCode]!)).toMatchObject({ kind: 'refused', error: { code } })
+      expect(await create(words.refused[code as ErrorCode]!)).toMatchObject({
+        kind: 'refused',
+        error: { code },
+      })
     })
 
     it('reads "later", with its Retry-After in seconds, as a date, absurd or absent', async () => {
-      for (const [header, ms] of [['7', 7_000], [at(90), 90_000], [at(-90), 0], ['99999999', 3_600_000], ['soon', null], ['-5', null], [undefined, null]] as const) {
+      for (const [header, ms] of [
+        ['7', 7_000],
+        [at(90), 90_000],
+        [at(-90), 0],
+        ['99999999', 3_600_000],
+        ['soon', null],
+        ['-5', null],
+        [undefined, null],
+      ] as const) {
         for (const said of words.later(header)) {
           asked = []
           expect(await create(dated(said))).toMatchObject({ kind: 'later', retryAfterMs: ms })
@@ -106,42 +130,90 @@ export function conformance(name: string, make: (options: { createTimeoutMs: num
     })
 
     it.each([
-      ['a time-out', 'hang'], ['a reset after the request was read', 'reset'], ['half a body', 'cut'],
-      ['2xx that cannot be read', { status: 200, body: '{"id": "vid' }], ['2xx without an id', { status: 201, body: '{}' }], ['a page of HTML', { status: 502, body: '<html>' }],
-      ['an id that cannot be kept', words.accepted('task\u0000')[0]!], ['a refusal without its code', { status: 422, body: '' }], ['a redirect', { status: 307, headers: { location: '/elsewhere' }, body: '' }],
-    ] as [string, Behaviour][])('does not know what became of a create after %s', async (_what, now) => {
-      expect(await create(now)).toMatchObject({ kind: 'unknown' })
-    })
+      ['a time-out', 'hang'],
+      ['a reset after the request was read', 'reset'],
+      ['half a body', 'cut'],
+      ['2xx that cannot be read', { status: 200, body: '{"id": "vid' }],
+      ['2xx without an id', { status: 201, body: '{}' }],
+      ['a page of HTML', { status: 502, body: '<html>' }],
+      ['an id that cannot be kept', words.accepted('task\u0000')[0]!],
+      ['a refusal without its code', { status: 422, body: '' }],
+      ['a redirect', { status: 307, headers: { location: '/elsewhere' }, body: '' }],
+    ] as [string, Behaviour][])(
+      'does not know what became of a create after %s',
+      async (_what, now) => {
+        expect(await create(now)).toMatchObject({ kind: 'unknown' })
+      },
+    )
 
     it('knows that a refused connection carried nothing', async () => {
-      expect(await provider.create({ baseUrl: 'http://127.0.0.1:1/v1', apiKey }, request)).toMatchObject({ kind: 'later' })
+      expect(
+        await provider.create({ baseUrl: 'http://127.0.0.1:1/v1', apiKey }, request),
+      ).toMatchObject({ kind: 'later' })
     })
 
     it('reads the course of a task', async () => {
-      expect(await get(words.working('queued', null))).toMatchObject({ kind: 'working', phase: 'queued' })
-      expect(await get(words.working('running', 42.9))).toEqual({ kind: 'working', phase: 'running', progress: 42 })
-      expect(await get(words.working('running', 4_000))).toEqual({ kind: 'working', phase: 'running', progress: null })
-      expect(await get(words.failed('no\u0000 such\ud800 luck'))).toMatchObject({ kind: 'failed', error: { code: 'provider_failed', message: expect.stringMatching(/^no[^\p{Cc}\p{Cs}]*luck$/u) } })
+      expect(await get(words.working('queued', null))).toMatchObject({
+        kind: 'working',
+        phase: 'queued',
+      })
+      expect(await get(words.working('running', 42.9))).toEqual({
+        kind: 'working',
+        phase: 'running',
+        progress: 42,
+      })
+      expect(await get(words.working('running', 4_000))).toEqual({
+        kind: 'working',
+        phase: 'running',
+        progress: null,
+      })
+      expect(await get(words.failed('no\u0000 such\ud800 luck'))).toMatchObject({
+        kind: 'failed',
+        error: {
+          code: 'provider_failed',
+          message: expect.stringMatching(/^no[^\p{Cc}\p{Cs}]*luck$/u),
+        },
+      })
       expect(await get(words.missing())).toEqual({ kind: 'missing' })
     })
 
     it('takes a result while its link lives by the provider’s clock, and calls it timed out after that', async () => {
-      const said = (seconds: number) => dated(words.done('https://example.com/v.mp4', Date.parse(at(seconds))))
-      expect(await get(said(60))).toMatchObject({ kind: 'done', videoUrl: 'https://example.com/v.mp4', expiresAt: '2026-01-01T00:01:00.000Z' })
+      const said = (seconds: number) =>
+        dated(words.done('https://example.com/v.mp4', Date.parse(at(seconds))))
+      expect(await get(said(60))).toMatchObject({
+        kind: 'done',
+        videoUrl: 'https://example.com/v.mp4',
+        expiresAt: '2026-01-01T00:01:00.000Z',
+      })
       expect(await get(said(-60))).toMatchObject({ kind: 'failed', error: { code: 'timed_out' } })
       expect(await get(said(1e13))).toMatchObject({ kind: 'done', expiresAt: null })
     })
 
     it('does not take a key that is refused, or trouble, for absence', async () => {
-      for (const now of [words.badKey(), 'hang', 'reset', 'cut', { status: 500, body: '' }, { status: 404, body: '<html>' }, { status: 200, body: 'not json' }] as Behaviour[]) {
+      for (const now of [
+        words.badKey(),
+        'hang',
+        'reset',
+        'cut',
+        { status: 500, body: '' },
+        { status: 404, body: '<html>' },
+        { status: 200, body: 'not json' },
+      ] as Behaviour[]) {
         expect(await get(now)).toMatchObject({ kind: 'none' })
       }
     })
 
     it('does not guess: a strange word, or a link that cannot be kept, is unknown, with the body', async () => {
-      expect(await get(words.strange())).toMatchObject({ kind: 'unknown', body: expect.any(String) })
-      expect(await get(words.done(`https://example.com/${'x'.repeat(9_000)}`, Date.parse(at(60))))).toMatchObject({ kind: 'unknown' })
-      expect(await get(words.done('https://example.com/\u0000', Date.parse(at(60))))).toMatchObject({ kind: 'unknown' })
+      expect(await get(words.strange())).toMatchObject({
+        kind: 'unknown',
+        body: expect.any(String),
+      })
+      expect(
+        await get(words.done(`https://example.com/${'x'.repeat(9_000)}`, Date.parse(at(60)))),
+      ).toMatchObject({ kind: 'unknown' })
+      expect(await get(words.done('https://example.com/\u0000', Date.parse(at(60))))).toMatchObject(
+        { kind: 'unknown' },
+      )
     })
 
     it('says whether it can look up by own id, and then does', async () => {
@@ -162,5 +234,7 @@ function behave(response: ServerResponse, behaviour: Behaviour): void {
     setTimeout(() => response.socket?.destroy(), 20)
     return
   }
-  response.writeHead(behaviour.status, { 'content-type': 'application/json', ...behaviour.headers }).end(behaviour.body)
+  response
+    .writeHead(behaviour.status, { 'content-type': 'application/json', ...behaviour.headers })
+    .end(behaviour.body)
 }

@@ -1,6 +1,7 @@
 /**
- * The query that is made for every poll. `request` of undici makes a stream of every body, which costs more than all the rest of a poll;
- * here the few bytes of an answer are collected as they come. A body above the limit, like one that stalls, ends in an error.
+ * The query that is made for every poll. `request` of undici makes a stream of every body, which
+ * costs more than all the rest of a poll; here the few bytes of an answer are collected as they
+ * come. A body above the limit, like one that stalls, ends in an error.
  */
 import { errors, type Agent, type Dispatcher } from 'undici'
 
@@ -63,11 +64,32 @@ function placeOf(baseUrl: string): { origin: string; path: string } {
 }
 
 /** A GET, or with a body a POST of JSON. @throws an UndiciError, or what the socket threw */
-export function getText(agent: Agent, baseUrl: string, path: string, apiKey: string, timeoutMs: number, body: string | null = null): Promise<TextAnswer> {
+export function getText(
+  agent: Agent,
+  baseUrl: string,
+  path: string,
+  apiKey: string,
+  timeoutMs: number,
+  body: string | null = null,
+): Promise<TextAnswer> {
   return new Promise((resolve, reject) => {
     const place = placeOf(baseUrl)
-    const headers = { authorization: `Bearer ${apiKey}`, ...(body === null ? {} : { 'content-type': 'application/json' }) }
+    const headers = {
+      authorization: `Bearer ${apiKey}`,
+      ...(body === null ? {} : { 'content-type': 'application/json' }),
+    }
     const method = body === null ? 'GET' : 'POST'
-    agent.dispatch({ origin: place.origin, path: place.path + path, method, body, headers, headersTimeout: timeoutMs, bodyTimeout: timeoutMs }, new Collecting(resolve, reject))
+    agent.dispatch(
+      {
+        origin: place.origin,
+        path: place.path + path,
+        method,
+        body,
+        headers,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      },
+      new Collecting(resolve, reject),
+    )
   })
 }

@@ -1,10 +1,13 @@
 /**
- * The port to a provider. `create` spends money and is sent once per intent; everything else may be repeated.
- * An adapter never guesses: what it does not recognise is `unknown`, with the body.
+ * The port to a provider. `create` spends money and is sent once per intent; everything else may be
+ * repeated. An adapter never guesses: what it does not recognise is `unknown`, with the body.
  */
 import type { VideoError } from '#libs/scene-video/scene-video.ts'
 
-/** Where, and as whom. Both come from the intent, so a later change of configuration moves no running task. */
+/**
+ * Where, and as whom. Both come from the intent, so a later change of configuration moves no
+ * running task.
+ */
 export interface Account {
   baseUrl: string
   apiKey: string
@@ -52,14 +55,26 @@ export type TaskAnswer =
 export interface Provider extends AsyncDisposable {
   readonly name: string
   readonly can: { findByOwnId: boolean; cancel: boolean }
-  /** Milliseconds after which a task is called overdue, and after which it can no longer deliver. */
+  /**
+   * Milliseconds after which a task is called overdue, and after which it can no longer deliver.
+   */
   readonly expectedMs: number
   readonly resultLifeMs: number
   create(account: Account, request: CreateRequest): Promise<CreateAnswer>
   /** By the provider's task id, or, where it can, by own id. */
-  get(account: Account, id: string): Promise<{ answer: TaskAnswer; taskId: string | null; rateLimit: RateLimit | null }>
-  /** How many tasks one query of this account may ask for; 1 where it can only be asked one by one. */
+  get(
+    account: Account,
+    id: string,
+  ): Promise<{ answer: TaskAnswer; taskId: string | null; rateLimit: RateLimit | null }>
+  /**
+   * How many tasks one query of this account may ask for; 1 where it can only be asked one by one.
+   */
   mostAtOnce(account: Account): number
-  /** Answers in the order of the task ids, by one query. What that leaves open is asked one by one. */
-  getMany(account: Account, taskIds: string[]): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }>
+  /**
+   * Answers in the order of the task ids, by one query. What that leaves open is asked one by one.
+   */
+  getMany(
+    account: Account,
+    taskIds: string[],
+  ): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }>
 }

@@ -6,19 +6,40 @@ import { createToapis, readCreate, readTask } from './toapis.ts'
 
 const error = (code: string) => JSON.stringify({ error: { code, message: 'why' } })
 
-const task = (body: object) => ({ status: 200, body: JSON.stringify({ id: 'task-1', object: 'generation.task', ...body }) })
+const task = (body: object) => ({
+  status: 200,
+  body: JSON.stringify({ id: 'task-1', object: 'generation.task', ...body }),
+})
 const words: Words = {
-  accepted: (id) => [{ status: 200, body: JSON.stringify({ id, status: 'queued' }) }, { status: 200, body: JSON.stringify({ code: 200, data: [{ status: 'submitted', task_id: id }] }) }],
+  accepted: (id) => [
+    { status: 200, body: JSON.stringify({ id, status: 'queued' }) },
+    {
+      status: 200,
+      body: JSON.stringify({ code: 200, data: [{ status: 'submitted', task_id: id }] }),
+    },
+  ],
   refused: {
-    invalid_request: { status: 400, body: error('invalid_request') }, bad_key: { status: 401, body: error('invalid_api_key') },
-    insufficient_balance: { status: 402, body: error('insufficient_balance') }, content_policy: { status: 422, body: error('content_policy_violation') },
+    invalid_request: { status: 400, body: error('invalid_request') },
+    bad_key: { status: 401, body: error('invalid_api_key') },
+    insufficient_balance: { status: 402, body: error('insufficient_balance') },
+    content_policy: { status: 422, body: error('content_policy_violation') },
   },
   later: (retryAfter) => {
     const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
-    return [{ status: 429, headers, body: error('rate_limit_exceeded') }, { status: 503, headers, body: error('rate_limit_unavailable') }]
+    return [
+      { status: 429, headers, body: error('rate_limit_exceeded') },
+      { status: 503, headers, body: error('rate_limit_unavailable') },
+    ]
   },
-  working: (phase, progress) => task({ status: phase === 'queued' ? 'queued' : 'in_progress', progress }),
-  done: (url, expiresAt) => task({ status: 'completed', progress: 100, expires_at: expiresAt / 1000, result: { type: 'video', data: [{ url }] } }),
+  working: (phase, progress) =>
+    task({ status: phase === 'queued' ? 'queued' : 'in_progress', progress }),
+  done: (url, expiresAt) =>
+    task({
+      status: 'completed',
+      progress: 100,
+      expires_at: expiresAt / 1000,
+      result: { type: 'video', data: [{ url }] },
+    }),
   failed: (message) => task({ status: 'failed', error: { code: 'generation_failed', message } }),
   missing: () => ({ status: 404, body: error('task_not_found') }),
   badKey: () => ({ status: 401, body: error('invalid_api_key') }),
@@ -26,18 +47,34 @@ const words: Words = {
 }
 // The suite's provider is on loopback, where a user's address may not lead.
 conformance('toapis', (options) => createToapis({ ...options, allowPrivate: true }), words)
-conformance('toapis without look-up by own id', (options) => createToapis({ ...options, allowPrivate: true, findByOwnId: false }), words)
+conformance(
+  'toapis without look-up by own id',
+  (options) => createToapis({ ...options, allowPrivate: true, findByOwnId: false }),
+  words,
+)
 
 describe('what an answer to a create means', () => {
   it.each([
     [200, '{"id":"video_1","status":"queued"}', { kind: 'accepted', taskId: 'video_1' }],
-    [200, '{"code":200,"data":[{"status":"submitted","task_id":"task_2"}]}', { kind: 'accepted', taskId: 'task_2' }],
+    [
+      200,
+      '{"code":200,"data":[{"status":"submitted","task_id":"task_2"}]}',
+      { kind: 'accepted', taskId: 'task_2' },
+    ],
     [200, '{"id": "vid', { kind: 'unknown' }],
     [200, '{}', { kind: 'unknown' }],
     [400, error('invalid_request'), { kind: 'refused', error: { code: 'invalid_request' } }],
     [401, error('invalid_api_key'), { kind: 'refused', error: { code: 'bad_key' } }],
-    [402, error('insufficient_balance'), { kind: 'refused', error: { code: 'insufficient_balance' } }],
-    [422, error('content_policy_violation'), { kind: 'refused', error: { code: 'content_policy' } }],
+    [
+      402,
+      error('insufficient_balance'),
+      { kind: 'refused', error: { code: 'insufficient_balance' } },
+    ],
+    [
+      422,
+      error('content_policy_violation'),
+      { kind: 'refused', error: { code: 'content_policy' } },
+    ],
     [422, '<html>', { kind: 'unknown' }],
     [429, error('rate_limit_exceeded'), { kind: 'later', retryAfterMs: 7_000 }],
     [503, error('rate_limit_unavailable'), { kind: 'later', retryAfterMs: 7_000 }],
@@ -51,11 +88,27 @@ describe('what an answer to a create means', () => {
 
 describe('what an answer to a poll means', () => {
   it.each([
-    [200, '{"id":"v","status":"queued","progress":0}', { kind: 'working', phase: 'queued', progress: 0 }],
-    [200, '{"id":"v","status":"in_progress"}', { kind: 'working', phase: 'running', progress: null }],
-    [200, '{"id":"v","status":"completed","expires_at":1700000000,"result":{"type":"video","data":[{"url":"https://e.com/v"}]}}', { kind: 'done', videoUrl: 'https://e.com/v', expiresAt: '2023-11-14T22:13:20.000Z' }],
+    [
+      200,
+      '{"id":"v","status":"queued","progress":0}',
+      { kind: 'working', phase: 'queued', progress: 0 },
+    ],
+    [
+      200,
+      '{"id":"v","status":"in_progress"}',
+      { kind: 'working', phase: 'running', progress: null },
+    ],
+    [
+      200,
+      '{"id":"v","status":"completed","expires_at":1700000000,"result":{"type":"video","data":[{"url":"https://e.com/v"}]}}',
+      { kind: 'done', videoUrl: 'https://e.com/v', expiresAt: '2023-11-14T22:13:20.000Z' },
+    ],
     [200, '{"id":"v","status":"completed"}', { kind: 'unknown' }],
-    [200, '{"id":"v","status":"failed","error":{"code":"x","message":"y"}}', { kind: 'failed', error: { code: 'provider_failed', message: 'y' } }],
+    [
+      200,
+      '{"id":"v","status":"failed","error":{"code":"x","message":"y"}}',
+      { kind: 'failed', error: { code: 'provider_failed', message: 'y' } },
+    ],
     [200, '{"id":"v","status":"reticulating"}', { kind: 'unknown' }],
     [200, 'not json', { kind: 'none' }],
     [404, error('task_not_found'), { kind: 'missing' }],
@@ -72,7 +125,10 @@ describe('a query of many', () => {
   const batchPath = '/videos/generations/batch'
   const running = (id: string) => ({ id, status: 'in_progress', progress: 40 })
 
-  /** A server that answers queries of many by `many`, and knows each task when asked for it alone. What was asked, in order. */
+  /**
+   * A server that answers queries of many by `many`, and knows each task when asked for it alone.
+   * What was asked, in order.
+   */
   async function serve(many: (response: ServerResponse) => void) {
     const asked: string[] = []
     const server = createServer((request, response) => {
@@ -82,25 +138,56 @@ describe('a query of many', () => {
       else response.end(JSON.stringify(running(path)))
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const provider = createToapis({ createTimeoutMs: 400, getTimeoutMs: 400, allowPrivate: true, batchPath })
+    const provider = createToapis({
+      createTimeoutMs: 400,
+      getTimeoutMs: 400,
+      allowPrivate: true,
+      batchPath,
+    })
     onTestFinished(async () => {
       await provider[Symbol.asyncDispose]()
       server.close()
     })
-    return { asked, provider, account: { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, apiKey: 'sk-x' } }
+    return {
+      asked,
+      provider,
+      account: {
+        baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+        apiKey: 'sk-x',
+      },
+    }
   }
 
   it('answers in the order asked, and asks alone for what it left out or told without a name', async () => {
-    const { asked, provider, account } = await serve((response) => response.end(JSON.stringify({ data: [{ ...running('c'), progress: 7 }, { status: 'completed' }, { ...running('a'), status: 'queued' }] })))
+    const { asked, provider, account } = await serve((response) =>
+      response.end(
+        JSON.stringify({
+          data: [
+            { ...running('c'), progress: 7 },
+            { status: 'completed' },
+            { ...running('a'), status: 'queued' },
+          ],
+        }),
+      ),
+    )
     expect(provider.mostAtOnce(account)).toBe(100)
     const { answers } = await provider.getMany(account, ['a', 'b', 'c'])
-    expect(answers).toMatchObject([{ phase: 'queued' }, { phase: 'running', progress: 40 }, { phase: 'running', progress: 7 }])
+    expect(answers).toMatchObject([
+      { phase: 'queued' },
+      { phase: 'running', progress: 40 },
+      { phase: 'running', progress: 7 },
+    ])
     expect(asked).toEqual(['batch', 'b'])
   })
 
   it('asks one by one, from then on, where nobody answers queries of many', async () => {
-    const { asked, provider, account } = await serve((response) => response.writeHead(404).end('<html>'))
-    expect((await provider.getMany(account, ['a', 'b'])).answers).toMatchObject([{ kind: 'working' }, { kind: 'working' }])
+    const { asked, provider, account } = await serve((response) =>
+      response.writeHead(404).end('<html>'),
+    )
+    expect((await provider.getMany(account, ['a', 'b'])).answers).toMatchObject([
+      { kind: 'working' },
+      { kind: 'working' },
+    ])
     expect(asked.toSorted()).toEqual(['a', 'b', 'batch'])
     expect(provider.mostAtOnce(account)).toBe(1)
   })
@@ -111,15 +198,21 @@ describe('a query of many', () => {
     [502, '<html>', 'none'],
     [401, error('invalid_api_key'), 'none'],
   ])('%i is the answer for all of them', async (status, body, kind) => {
-    const { asked, provider, account } = await serve((response) => response.writeHead(status).end(body))
-    expect((await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer.kind)).toEqual([kind, kind])
+    const { asked, provider, account } = await serve((response) =>
+      response.writeHead(status).end(body),
+    )
+    expect(
+      (await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer.kind),
+    ).toEqual([kind, kind])
     expect(asked).toEqual(['batch'])
     expect(provider.mostAtOnce(account)).toBe(100)
   })
 
   it('knows nothing of them after a time-out', async () => {
     const { asked, provider, account } = await serve(() => {})
-    expect((await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer.kind)).toEqual(['none', 'none'])
+    expect(
+      (await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer.kind),
+    ).toEqual(['none', 'none'])
     expect(asked).toEqual(['batch'])
   })
 })

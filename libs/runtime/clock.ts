@@ -1,7 +1,7 @@
 /**
- * Time and chance, passed in, so that the same code runs on a machine and in a simulation. `now()` is monotonic milliseconds with an
- * arbitrary origin: fit for intervals, leases and windows, never for dates. Instants that must be dates come from Postgres,
- * whose clock alone judges deadlines.
+ * Time and chance, passed in, so that the same code runs on a machine and in a simulation. `now()`
+ * is monotonic milliseconds with an arbitrary origin: fit for intervals, leases and windows, never
+ * for dates. Instants that must be dates come from Postgres, whose clock alone judges deadlines.
  */
 export interface Clock {
   /** Monotonic milliseconds. */

@@ -1,7 +1,8 @@
 /**
- * Named points between two effects, at which a process can be told to die. For tests: without CRASH_POINTS in the environment a
- * point does nothing. With it, a file `<CRASH_POINTS>/<name>` arms that point; the one process that comes by and renames it to
- * `<name>.fired` dies there as by `kill -9`. The renamed file is the proof that it happened.
+ * Named points between two effects, at which a process can be told to die. For tests: without
+ * CRASH_POINTS in the environment a point does nothing. With it, a file `<CRASH_POINTS>/<name>`
+ * arms that point; the one process that comes by and renames it to `<name>.fired` dies there as by
+ * `kill -9`. The renamed file is the proof that it happened.
  */
 import { renameSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,7 +30,9 @@ export type CrashPoint = (typeof crashPoints)[number]
 
 const directory = process.env['CRASH_POINTS']
 
-export const crashPoint: (name: CrashPoint) => void = directory ? (name) => dieIfArmed(directory, name) : () => {}
+export const crashPoint: (name: CrashPoint) => void = directory
+  ? (name) => dieIfArmed(directory, name)
+  : () => {}
 
 function dieIfArmed(dir: string, name: CrashPoint): void {
   try {

@@ -1,6 +1,6 @@
 /**
- * /livez, /readyz and /metrics on a service's own port. Live: the process answers. Ready: every named check passes;
- * 503 names those that do not.
+ * /livez, /readyz and /metrics on a service's own port. Live: the process answers. Ready: every
+ * named check passes; 503 names those that do not.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,22 +17,38 @@ export async function failingChecks(checks: Checks): Promise<string[]> {
   const timeout = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 2_000).unref())
   const results = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
-      const passed = await Promise.race([Promise.resolve().then(check).catch(() => false), timeout])
+      const passed = await Promise.race([
+        Promise.resolve()
+          .then(check)
+          .catch(() => false),
+        timeout,
+      ])
       return passed ? null : name
     }),
   )
   return results.filter((name) => name !== null)
 }
 
-export async function startHealthServer(options: { port: number; host: string; checks: Checks; metrics: Metrics }): Promise<HealthServer> {
+export async function startHealthServer(options: {
+  port: number
+  host: string
+  checks: Checks
+  metrics: Metrics
+}): Promise<HealthServer> {
   const { checks, metrics } = options
   const server = createServer(async (request, response) => {
-    const send = (status: number, type: string, body: string) => response.writeHead(status, { 'content-type': type }).end(body)
+    const send = (status: number, type: string, body: string) =>
+      response.writeHead(status, { 'content-type': type }).end(body)
     if (request.url === '/livez') return send(200, 'application/json', '{"status":"ok"}')
-    if (request.url === '/metrics') return send(200, metrics.registry.contentType, await metrics.registry.metrics())
+    if (request.url === '/metrics')
+      return send(200, metrics.registry.contentType, await metrics.registry.metrics())
     if (request.url !== '/readyz') return send(404, 'application/json', '{"status":"not found"}')
     const failing = await failingChecks(checks)
-    return send(failing.length ? 503 : 200, 'application/json', JSON.stringify({ status: failing.length ? 'not ready' : 'ok', failing }))
+    return send(
+      failing.length ? 503 : 200,
+      'application/json',
+      JSON.stringify({ status: failing.length ? 'not ready' : 'ok', failing }),
+    )
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -8,17 +8,43 @@ export class Metrics {
   readonly registry = new Registry()
 
   counter<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
-    return new Counter<L>({ name: `reelkeeper_${name}`, help, labelNames: [...labelNames], registers: [this.registry] })
+    return new Counter<L>({
+      name: `reelkeeper_${name}`,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.registry],
+    })
   }
 
   gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
-    return new Gauge<L>({ name: `reelkeeper_${name}`, help, labelNames: [...labelNames], registers: [this.registry] })
+    return new Gauge<L>({
+      name: `reelkeeper_${name}`,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.registry],
+    })
   }
 
-  histogram<L extends string>(name: string, help: string, buckets: number[], labelNames: readonly L[] = []): Histogram<L> {
-    return new Histogram<L>({ name: `reelkeeper_${name}`, help, buckets, labelNames: [...labelNames], registers: [this.registry] })
+  histogram<L extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly L[] = [],
+  ): Histogram<L> {
+    return new Histogram<L>({
+      name: `reelkeeper_${name}`,
+      help,
+      buckets,
+      labelNames: [...labelNames],
+      registers: [this.registry],
+    })
   }
 }
 
 /** Every consumer counts what it gives up on under one name. */
-export const deadLetters = (metrics: Metrics) => metrics.counter('dead_letters_total', 'Messages nobody can handle, moved to the dead-letter stream, by kind', ['kind'])
+export const deadLetters = (metrics: Metrics) =>
+  metrics.counter(
+    'dead_letters_total',
+    'Messages nobody can handle, moved to the dead-letter stream, by kind',
+    ['kind'],
+  )

@@ -9,7 +9,10 @@ function v1(secret: string, key: Buffer): string {
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, nonce)
   const data = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
-  return ['v1', ...[nonce, cipher.getAuthTag(), data].map((part) => part.toString('base64url'))].join('.')
+  return [
+    'v1',
+    ...[nonce, cipher.getAuthTag(), data].map((part) => part.toString('base64url')),
+  ].join('.')
 }
 
 describe('a keyring', () => {
@@ -30,7 +33,12 @@ describe('a keyring', () => {
   it('refuses what was altered', () => {
     const parts = encrypt('sk-1', [a]).split('.')
     for (const i of [2, 3, 4]) {
-      const altered = parts.with(i, Buffer.from(Buffer.from(parts[i]!, 'base64url').map((byte) => byte ^ 1)).toString('base64url'))
+      const altered = parts.with(
+        i,
+        Buffer.from(Buffer.from(parts[i]!, 'base64url').map((byte) => byte ^ 1)).toString(
+          'base64url',
+        ),
+      )
       expect(() => decrypt(altered.join('.'), [a])).toThrow()
     }
     expect(() => decrypt(parts.with(3, parts[3]!.slice(0, 6)).join('.'), [a])).toThrow()
@@ -38,7 +46,11 @@ describe('a keyring', () => {
   })
 
   it('is read from the settings, the current key first', () => {
-    expect(keyEncryptionKey.parse(`${a.toString('base64')}, ${b.toString('base64')}`)).toEqual([a, b])
-    for (const bad of ['', 'x', a.subarray(1).toString('base64'), `${a.toString('base64')},x`]) expect(keyEncryptionKey.safeParse(bad).success).toBe(false)
+    expect(keyEncryptionKey.parse(`${a.toString('base64')}, ${b.toString('base64')}`)).toEqual([
+      a,
+      b,
+    ])
+    for (const bad of ['', 'x', a.subarray(1).toString('base64'), `${a.toString('base64')},x`])
+      expect(keyEncryptionKey.safeParse(bad).success).toBe(false)
   })
 })

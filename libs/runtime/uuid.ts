@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
 
-/** A UUIDv7: sorts by creation to the millisecond. Its time is for sorting only; nothing is decided by it. */
+/**
+ * A UUIDv7: sorts by creation to the millisecond. Its time is for sorting only; nothing is decided
+ * by it.
+ */
 export function v7(): string {
   const bytes = randomBytes(16)
   bytes.writeUIntBE(Math.floor(performance.timeOrigin + performance.now()), 0, 6)

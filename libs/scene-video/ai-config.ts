@@ -5,35 +5,55 @@ import { storable } from './scene-video.ts'
 export const providerNames = ['toapis'] as const
 
 /** Without a trailing slash; no credentials, query or fragment. */
-const baseUrl = z.string().max(2_048).transform((text, context) => {
-  const url = URL.parse(text)
-  if (url && ['http:', 'https:'].includes(url.protocol) && !url.username && !url.password && !url.search && !url.hash) return url.href.replace(/\/+$/, '')
-  context.addIssue('must be an http or https address without credentials, query or fragment')
-  return z.NEVER
-})
+const baseUrl = z
+  .string()
+  .max(2_048)
+  .transform((text, context) => {
+    const url = URL.parse(text)
+    if (
+      url &&
+      ['http:', 'https:'].includes(url.protocol) &&
+      !url.username &&
+      !url.password &&
+      !url.search &&
+      !url.hash
+    )
+      return url.href.replace(/\/+$/, '')
+    context.addIssue('must be an http or https address without credentials, query or fragment')
+    return z.NEVER
+  })
 
-/** What is absent falls back to the system's; `apiKey` absent keeps the stored one, null removes it. */
+/**
+ * What is absent falls back to the system's; `apiKey` absent keeps the stored one, null removes it.
+ */
 export const aiConfigBodySchema = z.strictObject({
   provider: z.enum(providerNames, { error: `use one of: ${providerNames.join(', ')}` }),
   model: storable.trim().min(1).max(128).nullish(),
   baseUrl: baseUrl.nullish(),
-  apiKey: z.string().regex(/^[\x21-\x7e]{8,512}$/, 'must be 8 to 512 visible ASCII characters').nullish(),
+  apiKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,512}$/, 'must be 8 to 512 visible ASCII characters')
+    .nullish(),
 })
 
-export const aiConfigSchema = z.object({
-  provider: z.string(),
-  model: z.string(),
-  baseUrl: z.string(),
-  apiKeyLast4: z.string().nullable(),
-  source: z.enum(['project', 'user', 'system']),
-}).meta({ id: 'AiConfig' })
+export const aiConfigSchema = z
+  .object({
+    provider: z.string(),
+    model: z.string(),
+    baseUrl: z.string(),
+    apiKeyLast4: z.string().nullable(),
+    source: z.enum(['project', 'user', 'system']),
+  })
+  .meta({ id: 'AiConfig' })
 export type AiConfig = z.infer<typeof aiConfigSchema>
 
 /** What the provider made of address and key, asked for a task that cannot exist. */
-export const aiConfigTestSchema = z.object({
-  ok: z.boolean(),
-  code: z.enum(['ok', 'no_answer', 'throttled', 'unexpected']),
-  detail: z.string(),
-  source: z.enum(['project', 'user', 'system']),
-}).meta({ id: 'AiConfigTest' })
+export const aiConfigTestSchema = z
+  .object({
+    ok: z.boolean(),
+    code: z.enum(['ok', 'no_answer', 'throttled', 'unexpected']),
+    detail: z.string(),
+    source: z.enum(['project', 'user', 'system']),
+  })
+  .meta({ id: 'AiConfigTest' })
 export type AiConfigTest = z.infer<typeof aiConfigTestSchema>

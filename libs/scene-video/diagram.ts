@@ -26,12 +26,22 @@ function lines(node: Node, indent: string): string[] {
 }
 
 function edges(node: Node): string[] {
-  const own = [...node.transitions.values()].flat().flatMap(({ eventType, target }) => (target ?? []).map((to) => `  ${name(node.id)} --> ${name(to.id)}: ${eventType}`))
+  const own = [...node.transitions.values()]
+    .flat()
+    .flatMap(({ eventType, target }) =>
+      (target ?? []).map((to) => `  ${name(node.id)} --> ${name(to.id)}: ${eventType}`),
+    )
   return [...own, ...Object.values(node.states).flatMap(edges)]
 }
 
 export function diagram(): string {
   const root = videoMachine.root as unknown as Node
   const unique = [...new Set(edges(root))]
-  return ['stateDiagram-v2', ...lines(root, '  '), ...unique, '  completed --> [*]', '  failed --> [*]'].join('\n')
+  return [
+    'stateDiagram-v2',
+    ...lines(root, '  '),
+    ...unique,
+    '  completed --> [*]',
+    '  failed --> [*]',
+  ].join('\n')
 }

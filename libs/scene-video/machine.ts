@@ -1,11 +1,13 @@
 /**
- * The life of one attempt of a SceneVideo, as a statechart. State values are `{status: phase}`, so the chart is the
- * contract's table. Pure: it performs nothing and waits for nothing. Its host polls, and sends what it saw as events; whatever
- * changed between two states is what the host reports. Waiting is the host's (XState does not restore `after` timers:
- * statelyai/xstate#5331), so where a machine stands is fully described by the row it is made from.
+ * The life of one attempt of a SceneVideo, as a statechart. State values are `{status: phase}`, so
+ * the chart is the contract's table. Pure: it performs nothing and waits for nothing. Its host
+ * polls, and sends what it saw as events; whatever changed between two states is what the host
+ * reports. Waiting is the host's (XState does not restore `after` timers: statelyai/xstate#5331),
+ * so where a machine stands is fully described by the row it is made from.
  *
- * That is also how it is kept between two events: as a `Standing`, four plain values, from which the machine is resolved when something happened. A
- * started actor would take 4.4–4.9 KB a video, and most polls change nothing.
+ * That is also how it is kept between two events: as a `Standing`, four plain values, from which
+ * the machine is resolved when something happened. A started actor would take 4.4–4.9 KB a video,
+ * and most polls change nothing.
  */
 import { assign, setup, transition, type SnapshotFrom } from 'xstate'
 import type { Change } from './messages.ts'
@@ -48,17 +50,34 @@ const ending = {
 } as const
 
 export const videoMachine = setup({
-  types: { context: {} as VideoContext, events: {} as VideoSignal, input: {} as Partial<VideoContext> },
+  types: {
+    context: {} as VideoContext,
+    events: {} as VideoSignal,
+    input: {} as Partial<VideoContext>,
+  },
   guards: { isSlow: ({ context }) => context.slow },
   actions: {
-    setProgress: assign(({ event }) => (event.type === 'QUEUED' || event.type === 'RUNNING' ? { progress: event.progress } : {})),
+    setProgress: assign(({ event }) =>
+      event.type === 'QUEUED' || event.type === 'RUNNING' ? { progress: event.progress } : {},
+    ),
     setSlow: assign({ slow: true }),
-    setResult: assign(({ event }) => (event.type === 'DONE' ? { progress: 100, videoUrl: event.videoUrl, videoUrlExpiresAt: event.videoUrlExpiresAt } : {})),
+    setResult: assign(({ event }) =>
+      event.type === 'DONE'
+        ? { progress: 100, videoUrl: event.videoUrl, videoUrlExpiresAt: event.videoUrlExpiresAt }
+        : {},
+    ),
     setError: assign(({ event }) => (event.type === 'FAILED' ? { error: event.error } : {})),
   },
 }).createMachine({
   id: 'video',
-  context: ({ input }) => ({ progress: null, videoUrl: null, videoUrlExpiresAt: null, error: null, slow: false, ...input }),
+  context: ({ input }) => ({
+    progress: null,
+    videoUrl: null,
+    videoUrlExpiresAt: null,
+    error: null,
+    slow: false,
+    ...input,
+  }),
   initial: 'pending',
   states: {
     pending: {
@@ -72,8 +91,22 @@ export const videoMachine = setup({
     },
     generating: {
       initial: 'queued',
-      on: { ...working, ...ending, THROTTLED: '.throttled', MISSED: '.retrying', SLOW: { target: '.overdue', actions: 'setSlow' }, CANCEL: '.cancelling' },
-      states: { queued: {}, running: {}, retrying: {}, throttled: {}, overdue: {}, cancelling: { on: { QUEUED: {}, RUNNING: {}, SLOW: {}, THROTTLED: {}, MISSED: {} } } },
+      on: {
+        ...working,
+        ...ending,
+        THROTTLED: '.throttled',
+        MISSED: '.retrying',
+        SLOW: { target: '.overdue', actions: 'setSlow' },
+        CANCEL: '.cancelling',
+      },
+      states: {
+        queued: {},
+        running: {},
+        retrying: {},
+        throttled: {},
+        overdue: {},
+        cancelling: { on: { QUEUED: {}, RUNNING: {}, SLOW: {}, THROTTLED: {}, MISSED: {} } },
+      },
     },
     completed: { type: 'final' },
     failed: { type: 'final' },
@@ -94,7 +127,16 @@ export interface Standing {
 /** The machine standing where a row, or a former standing, stands. */
 export function resolve({ status, phase, progress, slow }: Standing): VideoSnapshot {
   const value = isTerminal(status) ? status : { [status]: phase }
-  return videoMachine.resolveState({ value, context: { progress, videoUrl: null, videoUrlExpiresAt: null, error: null, slow: slow || phase === 'overdue' } })
+  return videoMachine.resolveState({
+    value,
+    context: {
+      progress,
+      videoUrl: null,
+      videoUrlExpiresAt: null,
+      error: null,
+      slow: slow || phase === 'overdue',
+    },
+  })
 }
 
 function statusAndPhase({ value }: VideoSnapshot): { status: Status; phase: Phase } {
@@ -103,18 +145,31 @@ function statusAndPhase({ value }: VideoSnapshot): { status: Status; phase: Phas
   return { status: status as Status, phase: phase as Phase }
 }
 
-/** What a signal leads to: where the machine then stands, and what to record of it; null when nothing that is recorded changed. */
-export function advance(from: Standing, signal: VideoSignal): { standing: Standing; change: Change | null } {
+/**
+ * What a signal leads to: where the machine then stands, and what to record of it; null when
+ * nothing that is recorded changed.
+ */
+export function advance(
+  from: Standing,
+  signal: VideoSignal,
+): { standing: Standing; change: Change | null } {
   if (isTerminal(from.status)) return { standing: from, change: null }
   const [next] = transition(videoMachine, resolve(from), signal)
   const { progress, slow, videoUrl, videoUrlExpiresAt, error } = next.context
   const { status, phase } = statusAndPhase(next)
   const standing = { status, phase, progress, slow }
-  if (status === 'pending' || (from.status === status && from.phase === phase && from.progress === progress)) return { standing, change: null }
+  if (
+    status === 'pending' ||
+    (from.status === status && from.phase === phase && from.progress === progress)
+  )
+    return { standing, change: null }
   return { standing, change: { status, phase, progress, videoUrl, videoUrlExpiresAt, error } }
 }
 
 /** The hot path: a signal that says what the last one said needs no machine. */
 export const saysNothingNew = (from: Standing, signal: VideoSignal): boolean =>
-  (signal.type === 'QUEUED' || signal.type === 'RUNNING') && from.status === 'generating' && from.progress === signal.progress &&
-  (from.phase === 'overdue' || (!from.slow && from.phase === (signal.type === 'QUEUED' ? 'queued' : 'running')))
+  (signal.type === 'QUEUED' || signal.type === 'RUNNING') &&
+  from.status === 'generating' &&
+  from.progress === signal.progress &&
+  (from.phase === 'overdue' ||
+    (!from.slow && from.phase === (signal.type === 'QUEUED' ? 'queued' : 'running')))

@@ -1,55 +1,93 @@
 /**
- * Every message that crosses NATS, in the order they flow. Public events have two tokens (`video.<event>`); all
- * internal traffic has three or more, so `video.*` shows events and nothing else.
+ * Every message that crosses NATS, in the order they flow. Public events have two tokens
+ * (`video.<event>`); all internal traffic has three or more, so `video.*` shows events and nothing
+ * else.
  */
 import { z } from 'zod'
-import { errorCodes, generateVideoSchema, phases, sceneVideoSchema, statuses } from './scene-video.ts'
+import {
+  errorCodes,
+  generateVideoSchema,
+  phases,
+  sceneVideoSchema,
+  statuses,
+} from './scene-video.ts'
 
 const videoId = z.uuid()
 /** A KV revision: beyond what the client can count there is none. */
-const epoch = z.string().regex(/^\d{1,16}$/).refine((text) => Number.isSafeInteger(Number(text)))
+const epoch = z
+  .string()
+  .regex(/^\d{1,16}$/)
+  .refine((text) => Number.isSafeInteger(Number(text)))
 const session = z.string().regex(/^[\w-]{1,100}$/)
 const int4 = z.number().int().max(2_147_483_647)
 
-// 1. gateway → submit, core request and reply ----------------------------------------------------------------------
+// 1. gateway → submit, core request and reply
+// ----------------------------------------------------------------------
 
-export const commandSubject = { generate: 'video.command.generate', cancel: 'video.command.cancel', retry: 'video.command.retry', testConfig: 'video.command.test-config' } as const
+export const commandSubject = {
+  generate: 'video.command.generate',
+  cancel: 'video.command.cancel',
+  retry: 'video.command.retry',
+  testConfig: 'video.command.test-config',
+} as const
 
 export const generateCommandSchema = z.object({
   userId: z.uuid(),
   projectId: z.uuid(),
   scriptId: z.uuid(),
   sceneId: z.uuid(),
-  /** Of the caller's Idempotency-Key, null without one. `bodyHash` tells the same body from another. */
+  /**
+   * Of the caller's Idempotency-Key, null without one. `bodyHash` tells the same body from another.
+   */
   idempotencyKey: z.string().max(255).nullable(),
   bodyHash: z.string(),
   body: generateVideoSchema,
 })
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
 
-/** Cancel or retry one video; `attempt` null means the current one. `once`: the caller's Idempotency-Key. */
+/**
+ * Cancel or retry one video; `attempt` null means the current one. `once`: the caller's
+ * Idempotency-Key.
+ */
 export const videoCommandSchema = z.object({
   userId: z.uuid(),
   id: videoId,
   attempt: int4.min(1).nullable(),
-  once: z.object({ key: z.string().max(300), route: z.string(), bodyHash: z.string() }).nullable().default(null),
+  once: z
+    .object({ key: z.string().max(300), route: z.string(), bodyHash: z.string() })
+    .nullable()
+    .default(null),
 })
 export type VideoCommand = z.infer<typeof videoCommandSchema>
 
-/** Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP. */
+/**
+ * Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP.
+ */
 export const commandReplySchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), video: sceneVideoSchema }),
-  z.object({ ok: z.literal(false), status: z.number().int(), code: z.string(), detail: z.string() }),
+  z.object({
+    ok: z.literal(false),
+    status: z.number().int(),
+    code: z.string(),
+    detail: z.string(),
+  }),
 ])
 export type CommandReply = z.infer<typeof commandReplySchema>
 
 /** Does the effective configuration work? Answered with an AiConfigTest. */
-export const testConfigCommandSchema = z.object({ userId: z.uuid(), projectId: z.uuid().nullable() })
+export const testConfigCommandSchema = z.object({
+  userId: z.uuid(),
+  projectId: z.uuid().nullable(),
+})
 
-// 2. submit → submit, work queue: send (or look up) the create of a pending video -----------------------------------
+// 2. submit → submit, work queue: send (or look up) the create of a pending video
+// -----------------------------------
 
 export const submitWorkSubject = (id: string) => `video.work.submit.${id}`
-/** 3. submit, reconciler or a draining poller → pollers, work queue: somebody own this video and poll it. */
+/**
+ * 3. submit, reconciler or a draining poller → pollers, work queue: somebody own this video and
+ * poll it.
+ */
 export const pollWorkSubject = (id: string) => `video.work.poll.${id}`
 /** 4. submit, reconciler → submit, work queue: learn what a failed video's earlier tasks became. */
 export const settleWorkSubject = (id: string) => `video.work.settle.${id}`
@@ -57,7 +95,8 @@ export const settleWorkSubject = (id: string) => `video.work.settle.${id}`
 export const workSchema = z.object({ id: videoId })
 export type Work = z.infer<typeof workSchema>
 
-// 5. poller → status, core request and reply: bids for ownership, and what became of each --------------------------
+// 5. poller → status, core request and reply: bids for ownership, and what became of each
+// --------------------------
 
 export const claimSubject = 'video.claim.commit'
 
@@ -65,7 +104,9 @@ export const bidSchema = z.object({ id: videoId, epoch })
 export const claimRequestSchema = z.object({ session, bids: z.array(bidSchema).max(1000) })
 export type ClaimRequest = z.infer<typeof claimRequestSchema>
 
-/** What an owner needs to poll. Durations are milliseconds from Postgres' now, negative when past. */
+/**
+ * What an owner needs to poll. Durations are milliseconds from Postgres' now, negative when past.
+ */
 export const grantSchema = z.object({
   id: videoId,
   epoch: z.string(),
@@ -86,22 +127,35 @@ export const grantSchema = z.object({
   untilDeadlineMs: z.number().nullable(),
 })
 export type Grant = z.infer<typeof grantSchema>
-/** A bid without a grant was refused: the video is terminal, has no task yet, or a later epoch owns it. */
+/**
+ * A bid without a grant was refused: the video is terminal, has no task yet, or a later epoch owns
+ * it.
+ */
 export const claimReplySchema = z.object({ grants: z.array(grantSchema) })
 export type ClaimReply = z.infer<typeof claimReplySchema>
 
-/** Poller → poller, core request and reply: `from` has more than its share, and gives these up, as owned at these epochs, to that session. */
+/**
+ * Poller → poller, core request and reply: `from` has more than its share, and gives these up, as
+ * owned at these epochs, to that session.
+ */
 export const giveSubject = (session: string) => `video.claim.give.${session}`
-export const giveSchema = z.object({ from: session, videos: z.array(bidSchema.extend({ dueInMs: z.number().min(0) })).max(1000) })
+export const giveSchema = z.object({
+  from: session,
+  videos: z.array(bidSchema.extend({ dueInMs: z.number().min(0) })).max(1000),
+})
 /** What the other one need not care for any more. */
 export const gaveSchema = z.object({ taken: z.array(videoId) })
 
-// 6. poller → status, work queue: what an owner saw ------------------------------------------------------------------
+// 6. poller → status, work queue: what an owner saw
+// ------------------------------------------------------------------
 
 /** The last token is whoever sends; where a report is buried alone, its video. */
 export const reportsSubject = (from: string) => `video.report.${from}`
 
-/** `no` counts an owner's reports of one video from 1; (epoch, no) only ever grows. `change` null: still in hand. */
+/**
+ * `no` counts an owner's reports of one video from 1; (epoch, no) only ever grows. `change` null:
+ * still in hand.
+ */
 const reportSchema = z.object({
   id: videoId,
   attempt: int4.min(1),
@@ -114,7 +168,10 @@ const reportSchema = z.object({
       progress: z.number().int().min(0).max(100).nullable(),
       videoUrl: z.string().max(8192).nullable(),
       /** Postgres knows no year 0. */
-      videoUrlExpiresAt: z.iso.datetime().refine((at) => !at.startsWith('0000')).nullable(),
+      videoUrlExpiresAt: z.iso
+        .datetime()
+        .refine((at) => !at.startsWith('0000'))
+        .nullable(),
       error: z.object({ code: z.enum(errorCodes), message: z.string().max(2000) }).nullable(),
     })
     .nullable(),
@@ -123,10 +180,14 @@ export type Report = z.infer<typeof reportSchema>
 export const reportsSchema = z.array(reportSchema).min(1).max(1000)
 export type Change = NonNullable<Report['change']>
 
-// 7. outbox → everybody: the public events ---------------------------------------------------------------------------
+// 7. outbox → everybody: the public events
+// ---------------------------------------------------------------------------
 
 export const eventSubject = (event: string) => `video.${event}`
-/** Where events are put, under an expected last sequence per video; NATS turns it into `eventSubject`. */
+/**
+ * Where events are put, under an expected last sequence per video; NATS turns it into
+ * `eventSubject`.
+ */
 export const outSubject = (event: string, id: string) => `video.out.${event}.${id}`
 
 export const videoEventSchema = sceneVideoSchema.extend({ userId: z.uuid() })
@@ -141,8 +202,12 @@ export interface OwedEvent {
   body: VideoEvent
 }
 
-// 8. gateway (webhooks), submit (cancel), reconciler (stale) → pollers, core: poll this video now; revoked: you do not own it ----
+// 8. gateway (webhooks), submit (cancel), reconciler (stale) → pollers, core: poll this video now;
+// revoked: you do not own it ----
 
 export const nudgeSubject = (id: string) => `video.nudge.${id}`
-export const nudgeSchema = z.object({ id: videoId, reason: z.enum(['webhook', 'cancel', 'stale', 'revoked']) })
+export const nudgeSchema = z.object({
+  id: videoId,
+  reason: z.enum(['webhook', 'cancel', 'stale', 'revoked']),
+})
 export type Nudge = z.infer<typeof nudgeSchema>

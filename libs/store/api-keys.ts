@@ -1,4 +1,7 @@
-/** API keys and their users. A key's secret is given out once, when it is made; afterwards only its hash is known. */
+/**
+ * API keys and their users. A key's secret is given out once, when it is made; afterwards only its
+ * hash is known.
+ */
 import { newApiKey, parseApiKey, type Scope } from './api-key.ts'
 import type { Database } from './connect.ts'
 
@@ -10,8 +13,20 @@ export interface ApiKeyInfo {
   revokedAt: string | null
 }
 
-type Row = { id: string; name: string | null; scopes: string[]; createdAt: Date; revokedAt: Date | null }
-const toInfo = ({ id, name, scopes, createdAt, revokedAt }: Row): ApiKeyInfo => ({ id, name, scopes: scopes as Scope[], createdAt: createdAt.toISOString(), revokedAt: revokedAt?.toISOString() ?? null })
+type Row = {
+  id: string
+  name: string | null
+  scopes: string[]
+  createdAt: Date
+  revokedAt: Date | null
+}
+const toInfo = ({ id, name, scopes, createdAt, revokedAt }: Row): ApiKeyInfo => ({
+  id,
+  name,
+  scopes: scopes as Scope[],
+  createdAt: createdAt.toISOString(),
+  revokedAt: revokedAt?.toISOString() ?? null,
+})
 
 export class ApiKeys {
   readonly #db: Database
@@ -20,34 +35,53 @@ export class ApiKeys {
   }
 
   /** Whose key it is and what it may do; null when there is none or it is revoked. */
-  async find(id: string): Promise<{ userId: string; secretHash: Uint8Array; scopes: Scope[] } | null> {
-    const row = await this.#db.apiKey.findFirst({ where: { id, revokedAt: null }, select: { userId: true, secretHash: true, scopes: true } })
+  async find(
+    id: string,
+  ): Promise<{ userId: string; secretHash: Uint8Array; scopes: Scope[] } | null> {
+    const row = await this.#db.apiKey.findFirst({
+      where: { id, revokedAt: null },
+      select: { userId: true, secretHash: true, scopes: true },
+    })
     return row && { ...row, scopes: row.scopes as Scope[] }
   }
 
   /** Those of these keys that are there and not revoked. */
   async validOf(ids: string[]): Promise<Set<string>> {
-    const rows = await this.#db.$queryRaw<{ id: string }[]>`SELECT id FROM "ApiKey" WHERE id = ANY(${ids}::text[]) AND "revokedAt" IS NULL`
+    const rows = await this.#db.$queryRaw<
+      { id: string }[]
+    >`SELECT id FROM "ApiKey" WHERE id = ANY(${ids}::text[]) AND "revokedAt" IS NULL`
     return new Set(rows.map((row) => row.id))
   }
 
-  async create(userId: string, scopes: Scope[], name: string | null): Promise<ApiKeyInfo & { apiKey: string }> {
+  async create(
+    userId: string,
+    scopes: Scope[],
+    name: string | null,
+  ): Promise<ApiKeyInfo & { apiKey: string }> {
     const apiKey = newApiKey()
     const { id, secretHash } = parseApiKey(apiKey)!
-    const row = await this.#db.apiKey.create({ data: { id, userId, name, scopes, secretHash: Uint8Array.from(secretHash) } })
+    const row = await this.#db.apiKey.create({
+      data: { id, userId, name, scopes, secretHash: Uint8Array.from(secretHash) },
+    })
     return { ...toInfo(row), apiKey }
   }
 
   async list(userId: string): Promise<ApiKeyInfo[]> {
-    const rows = await this.#db.apiKey.findMany({ where: { userId }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })
+    const rows = await this.#db.apiKey.findMany({
+      where: { userId },
+      orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+    })
     return rows.map(toInfo)
   }
 
   /** Revokes for good; false when there is no such key (of that user, where one is given). */
   async revoke(id: string, userId?: string): Promise<boolean> {
-    const changed = userId === undefined
-      ? await this.#db.$executeRaw`UPDATE "ApiKey" SET "revokedAt" = coalesce("revokedAt", now()) WHERE id = ${id}`
-      : await this.#db.$executeRaw`UPDATE "ApiKey" SET "revokedAt" = coalesce("revokedAt", now()) WHERE id = ${id} AND "userId" = ${userId}::uuid`
+    const changed =
+      userId === undefined
+        ? await this.#db
+            .$executeRaw`UPDATE "ApiKey" SET "revokedAt" = coalesce("revokedAt", now()) WHERE id = ${id}`
+        : await this.#db
+            .$executeRaw`UPDATE "ApiKey" SET "revokedAt" = coalesce("revokedAt", now()) WHERE id = ${id} AND "userId" = ${userId}::uuid`
     return changed === 1
   }
 
@@ -57,7 +91,8 @@ export class ApiKeys {
 
   /** The user of an identity provider, made when first seen. */
   async ensureUser(id: string, name: string): Promise<void> {
-    await this.#db.$executeRaw`INSERT INTO "User" (id, name) VALUES (${id}::uuid, ${name}) ON CONFLICT DO NOTHING`
+    await this.#db
+      .$executeRaw`INSERT INTO "User" (id, name) VALUES (${id}::uuid, ${name}) ON CONFLICT DO NOTHING`
   }
 
   async userExists(id: string): Promise<boolean> {

@@ -1,4 +1,7 @@
-/** Generates the Prisma client. `generate` needs no schema engine; naming a harmless one keeps Prisma from fetching it. */
+/**
+ * Generates the Prisma client. `generate` needs no schema engine; naming a harmless one keeps
+ * Prisma from fetching it.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +10,12 @@ const cli = fileURLToPath(new URL('../../node_modules/prisma/build/index.js', im
 if (existsSync(cli)) {
   const run = spawnSync(process.execPath, [cli, 'generate', '--schema', 'prisma/schema.prisma'], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
-    env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
+    env: {
+      ...process.env,
+      PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true',
+      PRISMA_HIDE_UPDATE_MESSAGE: '1',
+      CHECKPOINT_DISABLE: '1',
+    },
     encoding: 'utf8',
   })
   if (run.status !== 0) process.stderr.write(`${run.stdout}${run.stderr}`)

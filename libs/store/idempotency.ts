@@ -1,6 +1,7 @@
 /**
- * Idempotency-Key, per user and route, for 24 h. The key is claimed in the transaction that does the work, so either both are
- * committed or neither is: a request that died half-way may be sent again under its key.
+ * Idempotency-Key, per user and route, for 24 h. The key is claimed in the transaction that does
+ * the work, so either both are committed or neither is: a request that died half-way may be sent
+ * again under its key.
  */
 import type { Prisma } from './generated/client.ts'
 import { Refused } from './refused.ts'
@@ -13,19 +14,39 @@ export interface Once {
 }
 
 /**
- * The id of what an earlier request under this key made or changed; null when this one is the first, and `resultId` is what it will make or change.
+ * The id of what an earlier request under this key made or changed; null when this one is the
+ * first, and `resultId` is what it will make or change.
  * @throws Refused 409 while the first one is running, 422 for another body
  */
-export async function claimOnce(tx: Prisma.TransactionClient, userId: string, once: Once | null | undefined, resultId: string): Promise<string | null> {
+export async function claimOnce(
+  tx: Prisma.TransactionClient,
+  userId: string,
+  once: Once | null | undefined,
+  resultId: string,
+): Promise<string | null> {
   if (!once) return null
   const { key, route, bodyHash } = once
-  const [lock] = await tx.$queryRaw<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(hashtextextended(${`${userId} ${route} ${key}`}, 0)) AS taken`
-  if (!lock?.taken) throw new Refused(409, 'idempotency_key_in_use', 'The first request with this Idempotency-Key is still running; ask again shortly.')
+  const [lock] = await tx.$queryRaw<
+    { taken: boolean }[]
+  >`SELECT pg_try_advisory_xact_lock(hashtextextended(${`${userId} ${route} ${key}`}, 0)) AS taken`
+  if (!lock?.taken)
+    throw new Refused(
+      409,
+      'idempotency_key_in_use',
+      'The first request with this Idempotency-Key is still running; ask again shortly.',
+    )
   await tx.$executeRaw`DELETE FROM "IdempotencyKey" WHERE "userId" = ${userId}::uuid AND route = ${route} AND key = ${key} AND "createdAt" < now() - interval '24 hours'`
   const inserted = await tx.$executeRaw`
     INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId") VALUES (${userId}::uuid, ${key}, ${route}, ${bodyHash}, ${resultId}::uuid) ON CONFLICT DO NOTHING`
   if (inserted) return null
-  const first = await tx.idempotencyKey.findUniqueOrThrow({ where: { userId_route_key: { userId, route, key } } })
-  if (first.bodyHash !== bodyHash) throw new Refused(422, 'idempotency_key_reused', 'This Idempotency-Key was used with another body; use a new key for a new request.')
+  const first = await tx.idempotencyKey.findUniqueOrThrow({
+    where: { userId_route_key: { userId, route, key } },
+  })
+  if (first.bodyHash !== bodyHash)
+    throw new Refused(
+      422,
+      'idempotency_key_reused',
+      'This Idempotency-Key was used with another body; use a new key for a new request.',
+    )
   return first.resultId
 }

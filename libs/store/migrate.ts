@@ -1,6 +1,7 @@
 /**
- * Applies prisma/migrations with Prisma's own schema engine (its WebAssembly build, so nothing is downloaded). Writes the
- * same `_prisma_migrations` rows as `prisma migrate deploy`; either may be used. Safe to run again and by several at once.
+ * Applies prisma/migrations with Prisma's own schema engine (its WebAssembly build, so nothing is
+ * downloaded). Writes the same `_prisma_migrations` rows as `prisma migrate deploy`; either may be
+ * used. Safe to run again and by several at once.
  */
 import { readFile, readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -20,14 +21,25 @@ async function openEngine(connectionString: string): Promise<SchemaEngine> {
 /** Applies what is missing and returns the names applied, oldest first. */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const baseDir = fileURLToPath(new URL('migrations', prismaDir))
-  const names = (await readdir(baseDir, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => entry.name)
+  const names = (await readdir(baseDir, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
   const migrationDirectories = await Promise.all(
     names.toSorted().map(async (path) => ({
       path,
-      migrationFile: { path: 'migration.sql', content: { tag: 'ok' as const, value: await readFile(`${baseDir}/${path}/migration.sql`, 'utf8') } },
+      migrationFile: {
+        path: 'migration.sql',
+        content: {
+          tag: 'ok' as const,
+          value: await readFile(`${baseDir}/${path}/migration.sql`, 'utf8'),
+        },
+      },
     })),
   )
-  const lockfile = { path: 'migration_lock.toml', content: await readFile(`${baseDir}/migration_lock.toml`, 'utf8') }
+  const lockfile = {
+    path: 'migration_lock.toml',
+    content: await readFile(`${baseDir}/migration_lock.toml`, 'utf8'),
+  }
   const engine = await openEngine(databaseUrl)
   const { appliedMigrationNames } = await engine.applyMigrations({
     migrationsList: { baseDir, lockfile, migrationDirectories, shadowDbInitScript: '' },
@@ -36,7 +48,10 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   return appliedMigrationNames
 }
 
-/** The SQL that leads from an empty database, or from the database's present state, to prisma/schema.prisma. */
+/**
+ * The SQL that leads from an empty database, or from the database's present state, to
+ * prisma/schema.prisma.
+ */
 export async function schemaDiff(databaseUrl: string, from: 'empty' | 'database'): Promise<string> {
   const engine = await openEngine(databaseUrl)
   const path = fileURLToPath(new URL('schema.prisma', prismaDir))

@@ -1,6 +1,7 @@
 /**
- * The timeline as the outbox of the events: rows with `owed` set are committed and not yet known to be published; a published one has the
- * sequence of the stream at which, or below which, it is stored.
+ * The timeline as the outbox of the events: rows with `owed` set are committed and not yet known to
+ * be published; a published one has the sequence of the stream at which, or below which, it is
+ * stored.
  */
 import { toVideoEvent, type VideoRow } from './rows.ts'
 import type { Database } from './connect.ts'
@@ -19,14 +20,34 @@ export class Outbox {
     return this.#events({ owed: true, ...(videoIds ? { videoId: { in: videoIds } } : {}) }, limit)
   }
 
-  /** A video's events above one version and below another that were stored at a sequence of at least `since`, or are owed. */
+  /**
+   * A video's events above one version and below another that were stored at a sequence of at least
+   * `since`, or are owed.
+   */
   async storedBetween(videoId: string, above: number, below: number, since: number) {
-    return this.#events({ videoId, version: { gt: above, lt: below }, OR: [{ sequence: { gte: since } }, { owed: true }] }, 10_000)
+    return this.#events(
+      {
+        videoId,
+        version: { gt: above, lt: below },
+        OR: [{ sequence: { gte: since } }, { owed: true }],
+      },
+      10_000,
+    )
   }
 
   async #events(where: Prisma.TimelineWhereInput, limit: number) {
-    const rows = await this.#db.timeline.findMany({ where, orderBy: { id: 'asc' }, take: limit, select: { id: true, event: true, at: true, snapshot: true } })
-    return rows.map((row) => ({ timelineId: row.id, event: row.event ?? '', at: row.at.toISOString(), body: toVideoEvent(row.snapshot as unknown as VideoRow) }))
+    const rows = await this.#db.timeline.findMany({
+      where,
+      orderBy: { id: 'asc' },
+      take: limit,
+      select: { id: true, event: true, at: true, snapshot: true },
+    })
+    return rows.map((row) => ({
+      timelineId: row.id,
+      event: row.event ?? '',
+      at: row.at.toISOString(),
+      body: toVideoEvent(row.snapshot as unknown as VideoRow),
+    }))
   }
 
   async markPublished(published: { timelineId: bigint; sequence: number }[]): Promise<void> {
@@ -35,7 +56,10 @@ export class Outbox {
       FROM unnest(${published.map((one) => one.timelineId)}::bigint[], ${published.map((one) => BigInt(one.sequence))}::bigint[]) AS p(id, sequence) WHERE t.id = p.id`
   }
 
-  /** The newest version of each video that was stored at a sequence above that one. Looks at the newest rows only. */
+  /**
+   * The newest version of each video that was stored at a sequence above that one. Looks at the
+   * newest rows only.
+   */
   async newestStored(above: number): Promise<{ videoId: string; version: number }[]> {
     return this.#db.$queryRaw`
       SELECT "videoId", max(version) AS version FROM "Timeline"

@@ -13,7 +13,9 @@ export class ProjectWriter {
     return this.#db.$transaction(async (tx) => {
       const id = v7()
       const earlier = await claimOnce(tx, userId, once, id)
-      return earlier ? tx.project.findUniqueOrThrow({ where: { id: earlier } }) : tx.project.create({ data: { id, userId, title } })
+      return earlier
+        ? tx.project.findUniqueOrThrow({ where: { id: earlier } })
+        : tx.project.create({ data: { id, userId, title } })
     })
   }
 
@@ -23,17 +25,28 @@ export class ProjectWriter {
       if (!(await tx.project.count({ where: { id: projectId, userId } }))) return null
       const id = v7()
       const earlier = await claimOnce(tx, userId, once, id)
-      return earlier ? tx.script.findUniqueOrThrow({ where: { id: earlier } }) : tx.script.create({ data: { id, projectId, title } })
+      return earlier
+        ? tx.script.findUniqueOrThrow({ where: { id: earlier } })
+        : tx.script.create({ data: { id, projectId, title } })
     })
   }
 
   /** Null when the script is not in that project of this user. */
-  async createScene(userId: string, projectId: string, scriptId: string, scene: { title: string | null; prompt: string }, once: Once | null = null) {
+  async createScene(
+    userId: string,
+    projectId: string,
+    scriptId: string,
+    scene: { title: string | null; prompt: string },
+    once: Once | null = null,
+  ) {
     return this.#db.$transaction(async (tx) => {
-      if (!(await tx.script.count({ where: { id: scriptId, projectId, project: { userId } } }))) return null
+      if (!(await tx.script.count({ where: { id: scriptId, projectId, project: { userId } } })))
+        return null
       const id = v7()
       const earlier = await claimOnce(tx, userId, once, id)
-      return earlier ? tx.scene.findUniqueOrThrow({ where: { id: earlier } }) : tx.scene.create({ data: { id, scriptId, ...scene } })
+      return earlier
+        ? tx.scene.findUniqueOrThrow({ where: { id: earlier } })
+        : tx.scene.create({ data: { id, scriptId, ...scene } })
     })
   }
 }

@@ -14,7 +14,10 @@ export class Recovery {
   }
 
   /** Videos with a task that nobody has recorded anything of for `idleMs`. */
-  async staleVideos(idleMs: number, limit = 50_000): Promise<{ id: string; taskId: string; epoch: bigint }[]> {
+  async staleVideos(
+    idleMs: number,
+    limit = 50_000,
+  ): Promise<{ id: string; taskId: string; epoch: bigint }[]> {
     return this.#db.$queryRaw`
       SELECT id, "taskId", epoch FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "taskId" IS NOT NULL AND "updatedAt" < now() - ${idleMs}::int * interval '1 millisecond' ORDER BY id LIMIT ${limit}::int`
   }
@@ -26,8 +29,9 @@ export class Recovery {
   }
 
   /**
-   * Failed videos with a send whose fate at the provider is not known, within its results' life. Each is looked at again when its age has
-   * grown by an eighth, at the earliest after `leastMs`: some seventy times in its life, however often this is asked.
+   * Failed videos with a send whose fate at the provider is not known, within its results' life.
+   * Each is looked at again when its age has grown by an eighth, at the earliest after `leastMs`:
+   * some seventy times in its life, however often this is asked.
    */
   async unsettledVideos(leastMs = 10_000, limit = 500): Promise<string[]> {
     return this.#ids(this.#db.$queryRaw`
@@ -39,11 +43,16 @@ export class Recovery {
 
   /** The greatest epoch of a video in hand. */
   async highestEpoch(): Promise<bigint> {
-    const rows = await this.#db.$queryRaw<{ epoch: bigint }[]>`SELECT coalesce(max(epoch), 0) AS epoch FROM "SceneVideo" WHERE status IN ('pending', 'generating')`
+    const rows = await this.#db.$queryRaw<
+      { epoch: bigint }[]
+    >`SELECT coalesce(max(epoch), 0) AS epoch FROM "SceneVideo" WHERE status IN ('pending', 'generating')`
     return rows[0]!.epoch
   }
 
-  /** Raises and returns the generation: before the NATS store is made anew, or after Postgres was restored. */
+  /**
+   * Raises and returns the generation: before the NATS store is made anew, or after Postgres was
+   * restored.
+   */
   async raiseGeneration(): Promise<number> {
     const rows = await this.#db.$queryRaw<{ generation: number }[]>`
       INSERT INTO "System" (id, generation) VALUES (1, greatest(1, (SELECT coalesce(max(epoch), 0) / 4294967296 + 1 FROM "SceneVideo")))
@@ -53,7 +62,8 @@ export class Recovery {
 
   /** Idempotency keys are kept for 24 h. */
   async forgetOldKeys(): Promise<number> {
-    return this.#db.$executeRaw`DELETE FROM "IdempotencyKey" WHERE "createdAt" < now() - interval '24 hours'`
+    return this.#db
+      .$executeRaw`DELETE FROM "IdempotencyKey" WHERE "createdAt" < now() - interval '24 hours'`
   }
 
   async #ids(query: Promise<unknown>): Promise<string[]> {

@@ -40,8 +40,15 @@ const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 
 
 async function pendingVideo(): Promise<string> {
   const { video } = await submissions.accept({
-    id: crypto.randomUUID(), userId: demo.userId, projectId: demo.projectId, scriptId: demo.scriptId, sceneId: demo.sceneIds[0]!,
-    body: {}, idempotencyKey: null, bodyHash: 'x', system: { provider: 'toapis', model: 'm' },
+    id: crypto.randomUUID(),
+    userId: demo.userId,
+    projectId: demo.projectId,
+    scriptId: demo.scriptId,
+    sceneId: demo.sceneIds[0]!,
+    body: {},
+    idempotencyKey: null,
+    bodyHash: 'x',
+    system: { provider: 'toapis', model: 'm' },
   })
   return video.id
 }
@@ -53,11 +60,32 @@ async function submittedVideo(): Promise<string> {
   return id
 }
 
-const running = (progress: number): Change => ({ status: 'generating', phase: 'running', progress, videoUrl: null, videoUrlExpiresAt: null, error: null })
-const done: Change = { status: 'completed', phase: 'done', progress: 100, videoUrl: 'https://example.com/v.mp4', videoUrlExpiresAt: null, error: null }
-const report = (id: string, epoch: string, no: number, change: Change | null, attempt = 1): Report => ({ id, attempt, epoch, no, change })
+const running = (progress: number): Change => ({
+  status: 'generating',
+  phase: 'running',
+  progress,
+  videoUrl: null,
+  videoUrlExpiresAt: null,
+  error: null,
+})
+const done: Change = {
+  status: 'completed',
+  phase: 'done',
+  progress: 100,
+  videoUrl: 'https://example.com/v.mp4',
+  videoUrlExpiresAt: null,
+  error: null,
+}
+const report = (
+  id: string,
+  epoch: string,
+  no: number,
+  change: Change | null,
+  attempt = 1,
+): Report => ({ id, attempt, epoch, no, change })
 const fate = async (one: Report) => (await writer.apply([one])).get(one.id)?.fate
-const events = async (id: string) => (await new Outbox(db).owed([id], 100)).map((one) => `${one.body.version} ${one.event}`)
+const events = async (id: string) =>
+  (await new Outbox(db).owed([id], 100)).map((one) => `${one.body.version} ${one.event}`)
 
 it('lets one of many intents win', async () => {
   const id = await pendingVideo()
@@ -81,7 +109,16 @@ it('refuses reports of an epoch that was never committed, of an older one, and r
 it('ends a video once, and notes what comes later on the timeline', async () => {
   const id = await submittedVideo()
   await writer.commitClaims('a', [{ id, epoch: '20' }])
-  expect(await fate(report(id, '20', 1, { ...done, status: 'failed', videoUrl: null, error: { code: 'timed_out', message: 'x' } }))).toBe('applied')
+  expect(
+    await fate(
+      report(id, '20', 1, {
+        ...done,
+        status: 'failed',
+        videoUrl: null,
+        error: { code: 'timed_out', message: 'x' },
+      }),
+    ),
+  ).toBe('applied')
   expect(await fate(report(id, '20', 2, done))).toBe('late')
   const row = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
   expect([row.status, row.videoUrl]).toEqual(['failed', null])
@@ -102,19 +139,34 @@ it('moves updatedAt and nothing else at a sign of life', async () => {
   const before = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
   expect(await fate(report(id, '40', 1, null))).toBe('applied')
   const after = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
-  expect([after.version, after.status, after.progress]).toEqual([before.version, before.status, before.progress])
+  expect([after.version, after.status, after.progress]).toEqual([
+    before.version,
+    before.status,
+    before.progress,
+  ])
   expect(after.updatedAt.getTime()).toBeGreaterThanOrEqual(before.updatedAt.getTime())
 })
 
 it('cancels at once before an intent, by flag after it; retries only what failed, once per attempt', async () => {
   const early = await pendingVideo()
-  expect((await submissions.cancel(demo.userId, early, null)).video).toMatchObject({ status: 'failed', error: { code: 'cancelled' } })
+  expect((await submissions.cancel(demo.userId, early, null)).video).toMatchObject({
+    status: 'failed',
+    error: { code: 'cancelled' },
+  })
   expect(await submissions.intend(early, 1, 1, pins)).toBe(false)
-  expect(await submissions.retry(demo.userId, early, 1)).toMatchObject({ status: 'pending', attempt: 2 })
+  expect(await submissions.retry(demo.userId, early, 1)).toMatchObject({
+    status: 'pending',
+    attempt: 2,
+  })
   await expect(submissions.retry(demo.userId, early, 1)).rejects.toMatchObject({ status: 409 })
   const late = await submittedVideo()
-  expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({ ownerActs: true, video: { status: 'pending' } })
-  await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({ status: 404 })
+  expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({
+    ownerActs: true,
+    video: { status: 'pending' },
+  })
+  await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({
+    status: 404,
+  })
 })
 
 it('forgets idempotency keys after their 24 hours, and none before', async () => {
@@ -123,5 +175,7 @@ it('forgets idempotency keys after their 24 hours, and none before', async () =>
   await keep('young', 23)
   await keep('old', 25)
   expect(await new Recovery(db).forgetOldKeys()).toBe(1)
-  expect((await db.idempotencyKey.findMany({ where: { route: 'r' } })).map((row) => row.key)).toEqual(['young'])
+  expect(
+    (await db.idempotencyKey.findMany({ where: { route: 'r' } })).map((row) => row.key),
+  ).toEqual(['young'])
 })

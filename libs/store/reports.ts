@@ -1,9 +1,11 @@
 /**
- * What status writes: claims and reports, each kind (a sign of life, a change, an end) in one fenced statement that also writes the timeline.
+ * What status writes: claims and reports, each kind (a sign of life, a change, an end) in one
+ * fenced statement that also writes the timeline.
  *
- * The fence: same attempt, not terminal, and (epoch, report number) greater than the row's. A report that doesn't pass changes
- * nothing; a result that comes after the end is noted on the timeline as late. One row per video per statement:
- * the caller splits a batch so that no video appears twice. A report without a change, a sign of life, is an update and nothing else; one that
+ * The fence: same attempt, not terminal, and (epoch, report number) greater than the row's. A
+ * report that doesn't pass changes nothing; a result that comes after the end is noted on the
+ * timeline as late. One row per video per statement: the caller splits a batch so that no video
+ * appears twice. A report without a change, a sign of life, is an update and nothing else; one that
  * stands in its row already counts as applied.
  */
 import type { Change, Grant, OwedEvent, Report } from '#libs/scene-video/messages.ts'
@@ -35,9 +37,17 @@ interface Recorded {
 
 type Changed = Report & { change: Change }
 
-const owedEvent = ({ timelineId, event, at, snapshot }: Recorded): OwedEvent => ({ timelineId, event, at: at.toISOString(), body: toVideoEvent(snapshot) })
+const owedEvent = ({ timelineId, event, at, snapshot }: Recorded): OwedEvent => ({
+  timelineId,
+  event,
+  at: at.toISOString(),
+  body: toVideoEvent(snapshot),
+})
 
-/** An array for Postgres of values that need no quotes. In and out of the two hot statements everything goes as one text: Prisma takes longer over each value than Postgres over its row. */
+/**
+ * An array for Postgres of values that need no quotes. In and out of the two hot statements
+ * everything goes as one text: Prisma takes longer over each value than Postgres over its row.
+ */
 const array = (values: (string | number)[]): string => `{${values.join(',')}}`
 
 /** The fence, of a row `v` and a report `i`. */
@@ -53,7 +63,10 @@ export class ReportWriter {
     this.#db = db
   }
 
-  /** Commits bids whose epoch is above the row's; grants come back for these and for bids committed before. */
+  /**
+   * Commits bids whose epoch is above the row's; grants come back for these and for bids committed
+   * before.
+   */
   async commitClaims(session: string, bids: Bid[]): Promise<Grant[]> {
     // rule: a claim commits its epoch
     // rule: a claim below the row’s epoch is refused
@@ -80,22 +93,34 @@ export class ReportWriter {
 
   /** Applies reports, at most one per video. Deadlines are judged here, by Postgres' clock. */
   async apply(reports: Report[]): Promise<Map<string, Outcome>> {
-    const sorted = reports.toSorted((a, b) => (a.id < b.id ? -1 : 1)) // two statements at once take their locks in one order
+    // two statements at once take their locks in one order
+    const sorted = reports.toSorted((a, b) => (a.id < b.id ? -1 : 1))
     const changed = sorted.filter((report): report is Changed => report.change !== null)
     const ends = changed.filter((report) => isTerminal(report.change.status))
     const goesOn = changed.filter((report) => !isTerminal(report.change.status))
     const alive = sorted.filter((report) => report.change === null)
-    const outcomes = await Promise.all([ends.length ? this.#end(ends) : [], goesOn.length ? this.#goOn(goesOn) : [], alive.length ? this.#keepAlive(alive) : []])
+    const outcomes = await Promise.all([
+      ends.length ? this.#end(ends) : [],
+      goesOn.length ? this.#goOn(goesOn) : [],
+      alive.length ? this.#keepAlive(alive) : [],
+    ])
     return new Map(outcomes.flat())
   }
 
   async #keepAlive(reports: Report[]): Promise<[string, Outcome][]> {
     const input = Prisma.sql`unnest(${array(reports.map((r) => r.id))}::uuid[], ${array(reports.map((r) => r.attempt))}::int[], ${array(reports.map((r) => r.epoch))}::bigint[], ${array(reports.map((r) => r.no))}::int[]) AS i(id, attempt, epoch, no)`
-    const count = await this.#db.$executeRaw`UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now() FROM ${input} WHERE v.id = i.id AND ${passesFence}`
-    if (count === reports.length) return reports.map(({ id }) => [id, { fate: 'applied', event: null }])
-    const rows = await this.#db.$queryRaw<{ id: string }[]>`SELECT v.id FROM ${input} JOIN "SceneVideo" v USING (id) WHERE v.attempt = i.attempt AND v.epoch = i.epoch AND v."reportNo" = i.no`
+    const count = await this.#db
+      .$executeRaw`UPDATE "SceneVideo" v SET "reportNo" = i.no, "updatedAt" = now() FROM ${input} WHERE v.id = i.id AND ${passesFence}`
+    if (count === reports.length)
+      return reports.map(({ id }) => [id, { fate: 'applied', event: null }])
+    const rows = await this.#db.$queryRaw<
+      { id: string }[]
+    >`SELECT v.id FROM ${input} JOIN "SceneVideo" v USING (id) WHERE v.attempt = i.attempt AND v.epoch = i.epoch AND v."reportNo" = i.no`
     const applied = new Set(rows.map((row) => row.id))
-    return reports.map(({ id }) => [id, { fate: applied.has(id) ? 'applied' : 'stale', event: null }])
+    return reports.map(({ id }) => [
+      id,
+      { fate: applied.has(id) ? 'applied' : 'stale', event: null },
+    ])
   }
 
   /** To generating, or further in it. */
@@ -118,11 +143,24 @@ export class ReportWriter {
         RETURNING id, snapshot
       )
       SELECT '[' || string_agg('[' || id || ',' || snapshot::text || ']', ',') || ']' AS recorded FROM recorded`
-    const recorded = JSON.parse(found?.recorded ?? '[]') as [timelineId: number, snapshot: VideoRow & { was: Status }][]
-    const events = new Map(recorded.map(([timelineId, snapshot]) => {
-      const body = toVideoEvent(snapshot)
-      return [body.id, { timelineId: BigInt(timelineId), event: snapshot.was === 'pending' ? 'generating' : 'progress', at: body.updatedAt, body }]
-    }))
+    const recorded = JSON.parse(found?.recorded ?? '[]') as [
+      timelineId: number,
+      snapshot: VideoRow & { was: Status },
+    ][]
+    const events = new Map(
+      recorded.map(([timelineId, snapshot]) => {
+        const body = toVideoEvent(snapshot)
+        return [
+          body.id,
+          {
+            timelineId: BigInt(timelineId),
+            event: snapshot.was === 'pending' ? 'generating' : 'progress',
+            at: body.updatedAt,
+            body,
+          },
+        ]
+      }),
+    )
     return reports.map(({ id }) => {
       const event = events.get(id)
       return [id, event ? { fate: 'applied', event } : { fate: 'stale', event: null }]
@@ -176,6 +214,9 @@ export class ReportWriter {
       SELECT i.id, CASE WHEN r.id IS NOT NULL THEN 'applied' WHEN l."videoId" IS NOT NULL THEN 'late' ELSE 'stale' END AS fate,
         r.id AS "timelineId", r.event, r.at, r.snapshot
       FROM input i LEFT JOIN recorded r ON r."videoId" = i.id LEFT JOIN late l ON l."videoId" = i.id`
-    return rows.map((row) => [row.id, { fate: row.fate, event: row.fate === 'applied' ? owedEvent(row) : null }])
+    return rows.map((row) => [
+      row.id,
+      { fate: row.fate, event: row.fate === 'applied' ? owedEvent(row) : null },
+    ])
   }
 }

@@ -48,7 +48,10 @@ export function toSceneVideo(row: VideoRow): SceneVideo {
     taskId: row.taskId,
     videoUrl: row.videoUrl,
     videoUrlExpiresAt: isoOrNull(row.videoUrlExpiresAt),
-    error: row.errorCode === null ? null : { code: row.errorCode as ErrorCode, message: row.errorMessage ?? '' },
+    error:
+      row.errorCode === null
+        ? null
+        : { code: row.errorCode as ErrorCode, message: row.errorMessage ?? '' },
     attempt: row.attempt,
     version: row.version,
     createdAt: iso(row.createdAt),

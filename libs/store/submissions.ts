@@ -1,14 +1,28 @@
 /**
- * What submit writes: the accepted request, the intent of each create, and what its answer meant. Everything that may
- * race (a cancel, a retry, another submit process) serialises on the video's row.
+ * What submit writes: the accepted request, the intent of each create, and what its answer meant.
+ * Everything that may race (a cancel, a retry, another submit process) serialises on the video's
+ * row.
  */
-import { isTerminal, type GenerateVideo, type SceneVideo, type VideoError } from '#libs/scene-video/scene-video.ts'
+import {
+  isTerminal,
+  type GenerateVideo,
+  type SceneVideo,
+  type VideoError,
+} from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
 import { claimOnce, type Once } from './idempotency.ts'
 import { Refused } from './refused.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, lock, lockOwn, record, requireAttempt, type Tx, type VideoRecord } from './video-row.ts'
+import {
+  failRow,
+  lock,
+  lockOwn,
+  record,
+  requireAttempt,
+  type Tx,
+  type VideoRecord,
+} from './video-row.ts'
 
 export { Refused, type VideoRecord }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
@@ -51,12 +65,26 @@ export class SubmissionWriter {
   async accept(request: NewVideo): Promise<{ video: SceneVideo; created: boolean }> {
     return this.#db.$transaction(async (tx) => {
       const scene = await tx.scene.findFirst({
-        where: { id: request.sceneId, script: { id: request.scriptId, project: { id: request.projectId, userId: request.userId } } },
+        where: {
+          id: request.sceneId,
+          script: {
+            id: request.scriptId,
+            project: { id: request.projectId, userId: request.userId },
+          },
+        },
       })
-      if (!scene) throw new Refused(404, 'not_found', 'There is no such scene in that script and project.')
-      const once = request.idempotencyKey === null ? null : { key: request.idempotencyKey, route: generateRoute, bodyHash: request.bodyHash }
+      if (!scene)
+        throw new Refused(404, 'not_found', 'There is no such scene in that script and project.')
+      const once =
+        request.idempotencyKey === null
+          ? null
+          : { key: request.idempotencyKey, route: generateRoute, bodyHash: request.bodyHash }
       const earlier = await claimOnce(tx, request.userId, once, request.id)
-      if (earlier) return { video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id: earlier } })), created: false }
+      if (earlier)
+        return {
+          video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id: earlier } })),
+          created: false,
+        }
       const { prompt, provider, model, deadlineSeconds, ...params } = request.body
       const effective = await this.#effective(tx, request.userId, request.projectId)
       const row = await tx.sceneVideo.create({
@@ -81,8 +109,14 @@ export class SubmissionWriter {
     })
   }
 
-  async #effective(tx: Tx, userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
-    const rows = await tx.aiConfig.findMany({ where: { userId, OR: [{ projectId: null }, ...(projectId ? [{ projectId }] : [])] } })
+  async #effective(
+    tx: Tx,
+    userId: string,
+    projectId: string | null,
+  ): Promise<EffectiveConfig | null> {
+    const rows = await tx.aiConfig.findMany({
+      where: { userId, OR: [{ projectId: null }, ...(projectId ? [{ projectId }] : [])] },
+    })
     const row = rows.find((r) => r.projectId !== null) ?? rows[0]
     return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
   }
@@ -91,30 +125,54 @@ export class SubmissionWriter {
     return this.#effective(this.#db, userId, projectId)
   }
 
-  async load(id: string): Promise<{ video: VideoRecord; submissions: SubmissionRecord[]; config: EffectiveConfig | null; ageMs: number[]; untilDeadlineMs: number | null } | null> {
+  async load(id: string): Promise<{
+    video: VideoRecord
+    submissions: SubmissionRecord[]
+    config: EffectiveConfig | null
+    ageMs: number[]
+    untilDeadlineMs: number | null
+  } | null> {
     const video = await this.#db.sceneVideo.findUnique({ where: { id } })
     if (!video) return null
-    const submissions = await this.#db.submission.findMany({ where: { videoId: id }, orderBy: [{ attempt: 'asc' }, { send: 'asc' }] })
+    const submissions = await this.#db.submission.findMany({
+      where: { videoId: id },
+      orderBy: [{ attempt: 'asc' }, { send: 'asc' }],
+    })
     const config = await this.#effective(this.#db, video.userId, video.projectId)
     const [clock] = await this.#db.$queryRaw<{ now: Date }[]>`SELECT now() AS now`
     const now = clock!.now.getTime()
     return {
-      video, submissions, config,
-      ageMs: submissions.map((submission) => now - Math.max(submission.intentAt.getTime(), video.restoredAt?.getTime() ?? 0)),
+      video,
+      submissions,
+      config,
+      ageMs: submissions.map(
+        (submission) =>
+          now - Math.max(submission.intentAt.getTime(), video.restoredAt?.getTime() ?? 0),
+      ),
       untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
     }
   }
 
   /**
-   * Commits the intent to send. True only for the one caller who wrote it; false when the video is not pending at that attempt, an earlier
-   * send may have been accepted, somebody else's intent has that number, or a cancel was asked for. A send known as not accepted makes
-   * room for the next one: however long the provider is away, an attempt has one row.
+   * Commits the intent to send. True only for the one caller who wrote it; false when the video is
+   * not pending at that attempt, an earlier send may have been accepted, somebody else's intent has
+   * that number, or a cancel was asked for. A send known as not accepted makes room for the next
+   * one: however long the provider is away, an attempt has one row.
    */
   async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null || video.cancelRequested) return false
-      const last = await tx.submission.findFirst({ where: { videoId: id, attempt }, orderBy: { send: 'desc' } })
+      if (
+        video.attempt !== attempt ||
+        video.status !== 'pending' ||
+        video.taskId !== null ||
+        video.cancelRequested
+      )
+        return false
+      const last = await tx.submission.findFirst({
+        where: { videoId: id, attempt },
+        orderBy: { send: 'desc' },
+      })
       // rule: one winner for an intent
       if ((last?.send ?? 0) !== send - 1) return false
       // rule: a send that may have been accepted makes room for no other
@@ -133,7 +191,8 @@ export class SubmissionWriter {
   }
 
   /**
-   * After a restore: earlier attempts of a pending video of which the copy may not know the last send get one in doubt, to be looked up. How many.
+   * After a restore: earlier attempts of a pending video of which the copy may not know the last
+   * send get one in doubt, to be looked up. How many.
    */
   async doubtForgotten(id: string, { provider, baseUrl, keyCipher }: Pins): Promise<number> {
     return this.#db.$executeRaw`
@@ -145,19 +204,28 @@ export class SubmissionWriter {
   }
 
   /**
-   * The task is recorded on its attempt whatever became of the video meanwhile; the video moves only if it still waits for it. `late`: it
-   * does not any more; `duplicate`: it has another task of the same attempt.
+   * The task is recorded on its attempt whatever became of the video meanwhile; the video moves
+   * only if it still waits for it. `late`: it does not any more; `duplicate`: it has another task
+   * of the same attempt.
    */
-  async accepted(id: string, attempt: number, send: number, taskId: string, how: 'answer' | 'lookup' | 'adopted'): Promise<'taken' | 'late' | 'duplicate'> {
+  async accepted(
+    id: string,
+    attempt: number,
+    send: number,
+    taskId: string,
+    how: 'answer' | 'lookup' | 'adopted',
+  ): Promise<'taken' | 'late' | 'duplicate'> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
       const recorded = await tx.$executeRaw`
         UPDATE "Submission" SET answer = 'accepted', "taskId" = ${taskId}, detail = ${how}, "answeredAt" = now(), "settledAt" = CASE WHEN outcome IS NULL THEN NULL ELSE "settledAt" END
         WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
-      if (recorded !== 1) throw new Error(`send ${send} of attempt ${attempt} of ${id} was never intended`)
+      if (recorded !== 1)
+        throw new Error(`send ${send} of attempt ${attempt} of ${id} was never intended`)
       if (video.taskId === taskId) return 'taken'
       if (video.taskId !== null) return video.attempt === attempt ? 'duplicate' : 'late'
-      if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt)) return 'late'
+      if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt))
+        return 'late'
       await tx.$executeRaw`
         UPDATE "SceneVideo" SET "taskId" = ${taskId}, phase = 'submitted', version = version + 1, "submittedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
       await record(tx, id, 'submitted', { how })
@@ -165,8 +233,17 @@ export class SubmissionWriter {
     })
   }
 
-  /** What is known of a send that was not accepted: `later`, `refused` or `absent`; or that nobody will ever know: `lost`. */
-  async answered(id: string, attempt: number, send: number, answer: 'later' | 'refused' | 'absent' | 'lost', detail: string): Promise<void> {
+  /**
+   * What is known of a send that was not accepted: `later`, `refused` or `absent`; or that nobody
+   * will ever know: `lost`.
+   */
+  async answered(
+    id: string,
+    attempt: number,
+    send: number,
+    answer: 'later' | 'refused' | 'absent' | 'lost',
+    detail: string,
+  ): Promise<void> {
     await this.#db.$executeRaw`
       UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = now()
       WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
@@ -174,14 +251,16 @@ export class SubmissionWriter {
 
   /** Somebody asked the provider what became of this send. */
   async looked(id: string, attempt: number, send: number): Promise<void> {
-    await this.#db.$executeRaw`UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+    await this.#db
+      .$executeRaw`UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
   }
 
   /** Phase throttled, recorded once however long the wait. */
   async throttled(id: string, attempt: number, reason: string): Promise<boolean> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      if (video.attempt !== attempt || video.status !== 'pending' || video.phase !== 'queued') return false
+      if (video.attempt !== attempt || video.status !== 'pending' || video.phase !== 'queued')
+        return false
       await tx.$executeRaw`UPDATE "SceneVideo" SET phase = 'throttled', version = version + 1, "updatedAt" = now() WHERE id = ${id}::uuid`
       await record(tx, id, 'progress', { reason })
       return true
@@ -190,41 +269,73 @@ export class SubmissionWriter {
 
   /** Still in hand: `updatedAt` moves, nothing else does. */
   async touch(id: string): Promise<void> {
-    await this.#db.$executeRaw`UPDATE "SceneVideo" SET "updatedAt" = now() WHERE id = ${id}::uuid AND status = 'pending' AND "updatedAt" < now() - interval '30 seconds'`
+    await this.#db
+      .$executeRaw`UPDATE "SceneVideo" SET "updatedAt" = now() WHERE id = ${id}::uuid AND status = 'pending' AND "updatedAt" < now() - interval '30 seconds'`
   }
 
   /** Ends a pending video; false when it is not pending at that attempt any more, or has a task. */
   async failPending(id: string, attempt: number, error: VideoError): Promise<boolean> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null) return false
+      if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null)
+        return false
       await failRow(tx, id, error)
       return true
     })
   }
 
   /** @throws Refused. True when the owner has to act on it; false when it is done already. */
-  async cancel(userId: string, id: string, attempt: number | null, once: Once | null = null): Promise<{ video: SceneVideo; ownerActs: boolean }> {
+  async cancel(
+    userId: string,
+    id: string,
+    attempt: number | null,
+    once: Once | null = null,
+  ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
-      if (await claimOnce(tx, userId, once, id)) return { video: toSceneVideo(video), ownerActs: video.cancelRequested && !isTerminal(video.status) }
+      if (await claimOnce(tx, userId, once, id))
+        return {
+          video: toSceneVideo(video),
+          ownerActs: video.cancelRequested && !isTerminal(video.status),
+        }
       requireAttempt(video, attempt)
-      if (isTerminal(video.status)) throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
-      const intents = await tx.submission.count({ where: { videoId: id, attempt: video.attempt, OR: [{ answer: null }, { answer: 'accepted' }] } })
+      if (isTerminal(video.status))
+        throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
+      const intents = await tx.submission.count({
+        where: {
+          videoId: id,
+          attempt: video.attempt,
+          OR: [{ answer: null }, { answer: 'accepted' }],
+        },
+      })
       const atOnce = intents === 0 && video.taskId === null
-      if (atOnce) await failRow(tx, id, { code: 'cancelled', message: 'Cancelled before it was submitted.' })
+      if (atOnce)
+        await failRow(tx, id, { code: 'cancelled', message: 'Cancelled before it was submitted.' })
       else await tx.sceneVideo.update({ where: { id }, data: { cancelRequested: true } })
-      return { video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })), ownerActs: !atOnce }
+      return {
+        video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
+        ownerActs: !atOnce,
+      }
     })
   }
 
   /** Opens the next attempt of a failed video. @throws Refused */
-  async retry(userId: string, id: string, attempt: number | null, once: Once | null = null): Promise<SceneVideo> {
+  async retry(
+    userId: string,
+    id: string,
+    attempt: number | null,
+    once: Once | null = null,
+  ): Promise<SceneVideo> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
       if (await claimOnce(tx, userId, once, id)) return toSceneVideo(video)
       requireAttempt(video, attempt)
-      if (video.status !== 'failed') throw new Refused(409, 'not_failed', `Only a failed video can be retried; this one is ${video.status}.`)
+      if (video.status !== 'failed')
+        throw new Refused(
+          409,
+          'not_failed',
+          `Only a failed video can be retried; this one is ${video.status}.`,
+        )
       await tx.$executeRaw`
         UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
           "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
@@ -235,14 +346,35 @@ export class SubmissionWriter {
     })
   }
 
-  /** What an earlier task became, seen after its attempt had ended: onto the timeline, with its link. */
-  async noteLate(id: string, attempt: number, send: number, said: 'completed' | 'failed', detail: Record<string, string | null>): Promise<boolean> {
+  /**
+   * What an earlier task became, seen after its attempt had ended: onto the timeline, with its
+   * link.
+   */
+  async noteLate(
+    id: string,
+    attempt: number,
+    send: number,
+    said: 'completed' | 'failed',
+    detail: Record<string, string | null>,
+  ): Promise<boolean> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
       const changed = await tx.$executeRaw`
         UPDATE "Submission" SET "settledAt" = now(), outcome = ${said} WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND outcome IS NULL`
       if (!changed) return false
-      await tx.timeline.create({ data: { videoId: id, version: video.version, attempt, kind: 'late', status: video.status, phase: video.phase, progress: video.progress, service: 'submit', detail: { said, ...detail } } })
+      await tx.timeline.create({
+        data: {
+          videoId: id,
+          version: video.version,
+          attempt,
+          kind: 'late',
+          status: video.status,
+          phase: video.phase,
+          progress: video.progress,
+          service: 'submit',
+          detail: { said, ...detail },
+        },
+      })
       return true
     })
   }
@@ -250,4 +382,5 @@ export class SubmissionWriter {
 
 /** Whether a send with this answer certainly left no task behind. */
 // rule: a send nobody can tell of is not repeated, second
-export const isNotAccepted = (answer: string | null): boolean => answer === 'later' || answer === 'absent' || answer === 'refused'
+export const isNotAccepted = (answer: string | null): boolean =>
+  answer === 'later' || answer === 'absent' || answer === 'refused'

@@ -1,4 +1,7 @@
-/** One video's row within a transaction: locked, failed, written to the timeline. Whatever may race serialises on it. */
+/**
+ * One video's row within a transaction: locked, failed, written to the timeline. Whatever may race
+ * serialises on it.
+ */
 import type { VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
@@ -22,7 +25,8 @@ export async function lockOwn(tx: Tx, userId: string, id: string): Promise<Video
 
 export function requireAttempt(video: VideoRecord, attempt: number | null): void {
   // rule: a retry serialises on its attempt
-  if (attempt !== null && attempt !== video.attempt) throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
+  if (attempt !== null && attempt !== video.attempt)
+    throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
 }
 
 export async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {
@@ -33,7 +37,12 @@ export async function failRow(tx: Tx, id: string, error: VideoError): Promise<vo
 }
 
 /** Writes the row as it now is to the timeline, its event owed. */
-export async function record(tx: Tx, id: string, event: string, detail: Record<string, string> | null = null): Promise<void> {
+export async function record(
+  tx: Tx,
+  id: string,
+  event: string,
+  detail: Record<string, string> | null = null,
+): Promise<void> {
   await tx.$executeRaw`
     INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
     SELECT v.id, v.version, v.attempt, ${event}, ${event}, v.status, v.phase, v.progress, 'submit', ${detail === null ? null : JSON.stringify(detail)}::jsonb, to_jsonb(v) - 'params', true

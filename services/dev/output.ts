@@ -1,5 +1,8 @@
 /** Lines for people: plain on a pipe, coloured on a terminal. */
-const colours = { trace: 90, debug: 90, info: 36, warn: 33, error: 31, fatal: 31 } as Record<string, number>
+const colours = { trace: 90, debug: 90, info: 36, warn: 33, error: 31, fatal: 31 } as Record<
+  string,
+  number
+>
 const hidden = new Set(['level', 'time', 'service', 'msg'])
 const isTerminal = process.stdout.isTTY === true
 
@@ -13,7 +16,12 @@ export function readable(name: string, line: string): string {
     const entry = JSON.parse(line) as Record<string, unknown>
     const time = String(entry['time'] ?? '').slice(11, 19)
     const level = String(entry['level'] ?? 'info')
-    const fields = Object.entries(entry).filter(([key]) => !hidden.has(key)).map(([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    const fields = Object.entries(entry)
+      .filter(([key]) => !hidden.has(key))
+      .map(
+        ([key, value]) =>
+          `${key}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
+      )
     const label = isTerminal ? `\x1b[${colours[level] ?? 0}m${name}\x1b[0m` : `${name} ${level}`
     return [time, label, String(entry['msg'] ?? ''), ...fields].join(' ')
   } catch {

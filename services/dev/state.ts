@@ -1,4 +1,7 @@
-/** What `npm start` keeps in .reelkeeper between runs: secrets, ports, the lock; and dev.json while it runs. */
+/**
+ * What `npm start` keeps in .reelkeeper between runs: secrets, ports, the lock; and dev.json while
+ * it runs.
+ */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,8 +33,13 @@ export class DevState {
     const file = join(this.dir, 'lock')
     if (existsSync(file)) {
       const pid = Number(readFileSync(file, 'utf8'))
-      const command = existsSync(`/proc/${pid}/cmdline`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : 'services/dev.ts'
-      if (pid !== process.pid && isAlive(pid) && command.includes('dev.ts')) throw new Error(`Reelkeeper runs here already (pid ${pid}). Stop it first, or start from another copy of the directory.`)
+      const command = existsSync(`/proc/${pid}/cmdline`)
+        ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+        : 'services/dev.ts'
+      if (pid !== process.pid && isAlive(pid) && command.includes('dev.ts'))
+        throw new Error(
+          `Reelkeeper runs here already (pid ${pid}). Stop it first, or start from another copy of the directory.`,
+        )
     }
     writeFileSync(file, String(process.pid))
   }
@@ -53,7 +61,11 @@ export class DevState {
   /** The ports of the last run where they are free. */
   async ports(): Promise<Ports> {
     const last = this.#read('ports.json') as Partial<Ports> | undefined
-    const ports: Ports = { postgres: await freePort(last?.postgres), nats: await freePort(last?.nats), simulator: await freePort(last?.simulator) }
+    const ports: Ports = {
+      postgres: await freePort(last?.postgres),
+      nats: await freePort(last?.nats),
+      simulator: await freePort(last?.simulator),
+    }
     this.write('ports.json', ports)
     return ports
   }

@@ -1,4 +1,7 @@
-/** Keeps processes running: one that ends unasked is started again, at once, then with a growing pause. */
+/**
+ * Keeps processes running: one that ends unasked is started again, at once, then with a growing
+ * pause.
+ */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -44,7 +47,8 @@ export class Supervisor {
       const since = performance.now()
       const how = await this.#running.get(name)!.exited
       if (this.#stopping) return
-      if (how === badSettings) return this.#say(`${name} cannot run with these settings; not started again`)
+      if (how === badSettings)
+        return this.#say(`${name} cannot run with these settings; not started again`)
       if (performance.now() - since > steadyAfter) pause = firstPause
       this.#say(`${name} died (${how}), starting it again`)
       await sleep(pause)
@@ -73,21 +77,35 @@ export class Supervisor {
   async stop(names: (name: string) => boolean): Promise<void> {
     this.#stopping = true
     const chosen = [...this.#running].filter(([name]) => names(name))
-    await Promise.all(chosen.map(async ([name, running]) => {
-      const late = setTimeout(() => {
-        this.#say(`${name} does not stop; killing it`)
-        process.kill(running.pid, 'SIGKILL')
-      }, 15_000)
-      await running.stop()
-      clearTimeout(late)
-    }))
+    await Promise.all(
+      chosen.map(async ([name, running]) => {
+        const late = setTimeout(() => {
+          this.#say(`${name} does not stop; killing it`)
+          process.kill(running.pid, 'SIGKILL')
+        }, 15_000)
+        await running.stop()
+        clearTimeout(late)
+      }),
+    )
   }
 }
 
-/** A service as a child process; it ends by itself when we are gone, as its channel to us closes. */
-export function startService(name: string, file: string, env: NodeJS.ProcessEnv, tell: (line: string) => void = say): Running {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
-  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream as Readable }).on('line', (line) => tell(readable(name, line)))
+/**
+ * A service as a child process; it ends by itself when we are gone, as its channel to us closes.
+ */
+export function startService(
+  name: string,
+  file: string,
+  env: NodeJS.ProcessEnv,
+  tell: (line: string) => void = say,
+): Running {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  for (const stream of [child.stdout, child.stderr])
+    createInterface({ input: stream as Readable }).on('line', (line) => tell(readable(name, line)))
   const exited = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? `exit ${code}`))
     child.once('error', (err) => resolve(err.message))

@@ -1,6 +1,7 @@
 /**
- * Who asks, and what they may do: an API key `rk_<id>_<secret>` or a JWT of the configured issuer, as a bearer; on streams and files also
- * `?token=`, an API key or a stream token, which is worth no more than the key it was made with. A key is looked up at most every 5 s: that long it may
+ * Who asks, and what they may do: an API key `rk_<id>_<secret>` or a JWT of the configured issuer,
+ * as a bearer; on streams and files also `?token=`, an API key or a stream token, which is worth no
+ * more than the key it was made with. A key is looked up at most every 5 s: that long it may
  * outlive its revocation (for open streams see live/open-streams.ts).
  */
 import { timingSafeEqual } from 'node:crypto'
@@ -46,7 +47,10 @@ export class Auth {
   readonly #clock: Clock
   readonly #jwt: JwtVerifier | null
   readonly #tokens: StreamTokens
-  readonly #cache = new Map<string, { until: number; found: Awaited<ReturnType<ApiKeys['find']>> }>()
+  readonly #cache = new Map<
+    string,
+    { until: number; found: Awaited<ReturnType<ApiKeys['find']>> }
+  >()
 
   constructor(keys: ApiKeys, clock: Clock, jwt: JwtVerifier | null, tokens: StreamTokens) {
     this.#keys = keys
@@ -59,7 +63,11 @@ export class Auth {
   async identify(request: FastifyRequest, access: Access): Promise<Identity> {
     const identity = await this.#identity(request, access.token ?? false)
     if (identity.scopes.includes(access.scope)) return identity
-    throw new Problem(403, 'insufficient_scope', `This key may not do that: it needs the scope ${access.scope}.`)
+    throw new Problem(
+      403,
+      'insufficient_scope',
+      `This key may not do that: it needs the scope ${access.scope}.`,
+    )
   }
 
   async #identity(request: FastifyRequest, byToken: boolean): Promise<Identity> {
@@ -73,13 +81,15 @@ export class Auth {
     const fromToken = token === given ? await this.#tokens.verify(given) : null
     const found = fromToken ?? (await this.#jwt?.verify(given))
     if (!found) throw refused('This key or token is not valid, or has expired.')
-    if (found.keyId && !(await this.#lookUp(found.keyId))) throw refused('The API key this token was made with is revoked.')
+    if (found.keyId && !(await this.#lookUp(found.keyId)))
+      throw refused('The API key this token was made with is revoked.')
     return found
   }
 
   async #byKey(key: { id: string; secretHash: Buffer }): Promise<Identity> {
     const entry = await this.#lookUp(key.id)
-    if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash)) throw refused('This API key is not valid, or it is revoked.')
+    if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash))
+      throw refused('This API key is not valid, or it is revoked.')
     return { userId: entry.userId, scopes: entry.scopes, limitKey: `key ${key.id}`, keyId: key.id }
   }
 

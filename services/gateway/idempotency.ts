@@ -3,10 +3,15 @@ import type { FastifyRequest } from 'fastify'
 import type { Once } from '#libs/store/idempotency.ts'
 import { invalid } from './problem.ts'
 
-/** The Idempotency-Key header, quoted or bare, with a hash of what is asked; null without one. @throws Problem 400 */
+/**
+ * The Idempotency-Key header, quoted or bare, with a hash of what is asked; null without one.
+ * @throws Problem 400
+ */
 export function onceOf(request: FastifyRequest, route: string): Once | null {
   const key = keyIn(request.headers['idempotency-key'])
-  return key === null ? null : { key, route, bodyHash: hashOf([request.params, request.body ?? {}]) }
+  return key === null
+    ? null
+    : { key, route, bodyHash: hashOf([request.params, request.body ?? {}]) }
 }
 
 function keyIn(header: string | string[] | undefined): string | null {
@@ -19,6 +24,9 @@ function keyIn(header: string | string[] | undefined): string | null {
 
 /** The same for the same content, whatever the order of its fields. */
 function hashOf(value: unknown): string {
-  const sorted = (_key: string, v: unknown) => (v && typeof v === 'object' && !Array.isArray(v) ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1))) : v)
+  const sorted = (_key: string, v: unknown) =>
+    v && typeof v === 'object' && !Array.isArray(v)
+      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : v
   return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex')
 }

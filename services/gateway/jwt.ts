@@ -1,6 +1,7 @@
 /**
- * JWTs of one issuer, verified by its JWKS. `sub` is the user: a UUID as it is, anything else as a UUID derived from issuer and sub; the user is
- * made when first seen. `scope` or `scp` may name `read`, `write`, `admin` (also as `reelkeeper:read`); without either claim: read and write.
+ * JWTs of one issuer, verified by its JWKS. `sub` is the user: a UUID as it is, anything else as a
+ * UUID derived from issuer and sub; the user is made when first seen. `scope` or `scp` may name
+ * `read`, `write`, `admin` (also as `reelkeeper:read`); without either claim: read and write.
  */
 import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose'
@@ -15,15 +16,38 @@ export interface JwtVerifier {
   verify(token: string): Promise<Identity | null>
 }
 
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+]
 
-export function createJwtVerifier(options: { jwksUrl: string; issuer: string; audience: string }, users: ApiKeys): JwtVerifier {
+export function createJwtVerifier(
+  options: { jwksUrl: string; issuer: string; audience: string },
+  users: ApiKeys,
+): JwtVerifier {
   const { issuer, audience } = options
   const keys = createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: 3_000 })
   const known = new Set<string>()
   return {
     async verify(token) {
-      const payload = await payloadOf(() => jwtVerify(token, keys, { issuer, audience, algorithms, requiredClaims: ['sub', 'exp'], clockTolerance: 5 }))
+      const payload = await payloadOf(() =>
+        jwtVerify(token, keys, {
+          issuer,
+          audience,
+          algorithms,
+          requiredClaims: ['sub', 'exp'],
+          clockTolerance: 5,
+        }),
+      )
       if (!payload?.sub) return null
       const userId = userIdOf(issuer, payload.sub)
       if (!known.has(userId)) await users.ensureUser(userId, payload.sub.slice(0, 200))
@@ -33,12 +57,22 @@ export function createJwtVerifier(options: { jwksUrl: string; issuer: string; au
   }
 }
 
-async function payloadOf(verify: () => Promise<{ payload: JWTPayload }>): Promise<JWTPayload | null> {
+async function payloadOf(
+  verify: () => Promise<{ payload: JWTPayload }>,
+): Promise<JWTPayload | null> {
   try {
     return (await verify()).payload
   } catch (err) {
-    const isAway = err instanceof errors.JWKSTimeout || !(err instanceof errors.JOSEError) || err.code === 'ERR_JOSE_GENERIC'
-    if (isAway) throw new Problem(503, 'not_ready', 'The keys of the token’s issuer cannot be had; try again shortly.')
+    const isAway =
+      err instanceof errors.JWKSTimeout ||
+      !(err instanceof errors.JOSEError) ||
+      err.code === 'ERR_JOSE_GENERIC'
+    if (isAway)
+      throw new Problem(
+        503,
+        'not_ready',
+        'The keys of the token’s issuer cannot be had; try again shortly.',
+      )
     return null
   }
 }
@@ -55,6 +89,8 @@ export function userIdOf(issuer: string, sub: string): string {
 function scopesOf(payload: JWTPayload): Scope[] {
   const claim = payload['scope'] ?? payload['scp']
   if (claim === undefined) return ['read', 'write']
-  const named = (Array.isArray(claim) ? claim.map(String) : String(claim).split(' ')).map((one) => one.replace(/^reelkeeper:/, ''))
+  const named = (Array.isArray(claim) ? claim.map(String) : String(claim).split(' ')).map((one) =>
+    one.replace(/^reelkeeper:/, ''),
+  )
   return scopes.filter((scope) => named.includes(scope))
 }

@@ -1,4 +1,7 @@
-/** Every error as application/problem+json with a stable `code`, the fields at fault, and what to do about it. */
+/**
+ * Every error as application/problem+json with a stable `code`, the fields at fault, and what to do
+ * about it.
+ */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
@@ -7,14 +10,23 @@ import { BusUnavailable } from '#libs/bus/bus.ts'
 import { isDatabaseAway } from '#libs/store/connect.ts'
 import { Refused } from '#libs/store/refused.ts'
 
-export const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string(),
-  code: z.string().meta({ description: 'Stable: programs decide by this.' }),
-  errors: z.array(z.object({ pointer: z.string().meta({ description: 'JSON pointer to the field' }), detail: z.string() })).optional(),
-}).meta({ id: 'Problem' })
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    code: z.string().meta({ description: 'Stable: programs decide by this.' }),
+    errors: z
+      .array(
+        z.object({
+          pointer: z.string().meta({ description: 'JSON pointer to the field' }),
+          detail: z.string(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ id: 'Problem' })
 
 export interface FieldError {
   pointer: string
@@ -26,7 +38,12 @@ export class Problem extends Error {
   readonly code: string
   readonly errors: FieldError[] | undefined
   readonly retryAfterSeconds: number | undefined
-  constructor(status: number, code: string, detail: string, more: { errors?: FieldError[]; retryAfterSeconds?: number } = {}) {
+  constructor(
+    status: number,
+    code: string,
+    detail: string,
+    more: { errors?: FieldError[]; retryAfterSeconds?: number } = {},
+  ) {
     super(detail)
     this.status = status
     this.code = code
@@ -36,40 +53,91 @@ export class Problem extends Error {
 }
 
 export const notFound = (what = 'There is nothing here.') => new Problem(404, 'not_found', what)
-export const invalid = (pointer: string, detail: string) => new Problem(400, 'invalid_request', `The request is not valid: ${detail}`, { errors: [{ pointer, detail }] })
+export const invalid = (pointer: string, detail: string) =>
+  new Problem(400, 'invalid_request', `The request is not valid: ${detail}`, {
+    errors: [{ pointer, detail }],
+  })
 
 /** Fastify's error handler. */
-export function sendProblem(err: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendProblem(
+  err: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const problem = toProblem(err)
-  if (problem.code === 'internal') request.log.error({ err, route: request.routeOptions?.url }, 'request failed')
-  if (problem.status === 503 || problem.retryAfterSeconds !== undefined) void reply.header('retry-after', String(problem.retryAfterSeconds ?? 1))
+  if (problem.code === 'internal')
+    request.log.error({ err, route: request.routeOptions?.url }, 'request failed')
+  if (problem.status === 503 || problem.retryAfterSeconds !== undefined)
+    void reply.header('retry-after', String(problem.retryAfterSeconds ?? 1))
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
-  return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(bodyOf(problem))
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(bodyOf(problem))
 }
 
 export const bodyOf = ({ status, code, message, errors }: Problem) => ({
-  type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail: message, code, ...(errors ? { errors } : {}),
+  type: 'about:blank',
+  title: STATUS_CODES[status] ?? 'Error',
+  status,
+  detail: message,
+  code,
+  ...(errors ? { errors } : {}),
 })
 
 /** Codes of Fastify's own refusals where the status alone does not tell. */
-const codes: Record<number, string> = { 404: 'not_found', 413: 'too_large', 414: 'not_found', 415: 'unsupported_media_type', 431: 'too_large' }
+const codes: Record<number, string> = {
+  404: 'not_found',
+  413: 'too_large',
+  414: 'not_found',
+  415: 'unsupported_media_type',
+  431: 'too_large',
+}
 
 function toProblem(err: unknown): Problem {
   if (err instanceof Problem) return err
   if (err instanceof Refused) return new Problem(err.status, err.code, err.message)
   if (hasZodFastifySchemaValidationErrors(err)) {
     if (err.validationContext === 'params') return notFound()
-    return new Problem(400, 'invalid_request', `The ${err.validationContext ?? 'body'} of the request is not valid; see errors.`, { errors: err.validation.flatMap(fieldErrors) })
+    return new Problem(
+      400,
+      'invalid_request',
+      `The ${err.validationContext ?? 'body'} of the request is not valid; see errors.`,
+      { errors: err.validation.flatMap(fieldErrors) },
+    )
   }
-  if (err instanceof BusUnavailable || isDatabaseAway(err)) return new Problem(503, 'not_ready', 'A part of the system is away; try again shortly.')
+  if (err instanceof BusUnavailable || isDatabaseAway(err))
+    return new Problem(503, 'not_ready', 'A part of the system is away; try again shortly.')
   const { statusCode, message } = err as FastifyError
-  if (statusCode && statusCode >= 400 && statusCode < 500) return new Problem(statusCode === 414 ? 404 : statusCode, codes[statusCode] ?? 'invalid_request', message)
-  return new Problem(500, 'internal', 'Something went wrong on our side; it has been noted. Trying again may help.')
+  if (statusCode && statusCode >= 400 && statusCode < 500)
+    return new Problem(
+      statusCode === 414 ? 404 : statusCode,
+      codes[statusCode] ?? 'invalid_request',
+      message,
+    )
+  return new Problem(
+    500,
+    'internal',
+    'Something went wrong on our side; it has been noted. Trying again may help.',
+  )
 }
 
-function fieldErrors({ instancePath, message, params }: { instancePath: string; message?: string; params?: unknown }): FieldError[] {
+function fieldErrors({
+  instancePath,
+  message,
+  params,
+}: {
+  instancePath: string
+  message?: string
+  params?: unknown
+}): FieldError[] {
   const base = instancePath === '/' ? '' : instancePath
   const { keys } = (params ?? {}) as { keys?: unknown }
-  if (Array.isArray(keys)) return keys.map((key) => ({ pointer: `${base}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`, detail: 'is not known here; leave it out' }))
+  if (Array.isArray(keys))
+    return keys.map((key) => ({
+      pointer: `${base}/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`,
+      detail: 'is not known here; leave it out',
+    }))
   return [{ pointer: base, detail: message ?? 'is not valid' }]
 }

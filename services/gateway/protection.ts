@@ -1,4 +1,7 @@
-/** What stands between the network and the routes: who asks, how often, from where, and whether there is room for one more request. */
+/**
+ * What stands between the network and the routes: who asks, how often, from where, and whether
+ * there is room for one more request.
+ */
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
@@ -12,21 +15,39 @@ import { Problem } from './problem.ts'
 const minute = 60_000
 const tooMany = (ttlMs: number) => {
   const retryAfterSeconds = Math.max(1, Math.ceil(ttlMs / 1000))
-  return new Problem(429, 'rate_limited', `Too many requests with this key; go on in ${retryAfterSeconds} s.`, { retryAfterSeconds })
+  return new Problem(
+    429,
+    'rate_limited',
+    `Too many requests with this key; go on in ${retryAfterSeconds} s.`,
+    { retryAfterSeconds },
+  )
 }
 
-export async function registerProtection(app: App, auth: Auth, config: GatewayConfig): Promise<void> {
+export async function registerProtection(
+  app: App,
+  auth: Auth,
+  config: GatewayConfig,
+): Promise<void> {
   await app.register(underPressure, {
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY_MS,
-    // A sample without a measurement counts as an endless delay: no sample may be shorter than what is allowed.
+    // A sample without a measurement counts as an endless delay: no sample may be shorter than what
+    // is allowed.
     sampleInterval: Math.max(500, config.MAX_EVENT_LOOP_DELAY_MS),
     pressureHandler: (request: FastifyRequest) => {
       if (!request.url.startsWith('/api')) return
-      throw new Problem(503, 'overloaded', 'This gateway has more to do than it can; try again shortly.', { retryAfterSeconds: 2 })
+      throw new Problem(
+        503,
+        'overloaded',
+        'This gateway has more to do than it can; try again shortly.',
+        { retryAfterSeconds: 2 },
+      )
     },
   })
   await app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
     crossOriginResourcePolicy: { policy: 'cross-origin' },
   })
   const origins = config.CORS_ORIGINS
@@ -34,7 +55,13 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
     origin: origins.includes('*') ? '*' : origins,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id'],
-    exposedHeaders: ['location', 'retry-after', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
+    exposedHeaders: [
+      'location',
+      'retry-after',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+    ],
     maxAge: 600,
     strictPreflight: false,
   })
@@ -42,7 +69,8 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
   app.addHook('onRoute', ({ url, config: route, method, schema }) => {
     if (!url.startsWith('/api') || method === 'OPTIONS') return
     if (!route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
-    if (!schema?.operationId || schema.hide) throw new Error(`${url} is not described: give it a schema with an operationId`)
+    if (!schema?.operationId || schema.hide)
+      throw new Error(`${url} is not described: give it a schema with an operationId`)
   })
   await app.register(rateLimit, {
     global: false,
@@ -56,7 +84,8 @@ export async function registerProtection(app: App, auth: Auth, config: GatewayCo
   const limit = app.rateLimit()
   app.addHook('onRequest', async function (request, reply) {
     const { access } = request.routeOptions.config
-    if (request.ws && !access?.webSocket) throw new Problem(400, 'invalid_request', 'There is no WebSocket here; it is at /api/ws.')
+    if (request.ws && !access?.webSocket)
+      throw new Problem(400, 'invalid_request', 'There is no WebSocket here; it is at /api/ws.')
     if (!access) return
     request.identity = await auth.identify(request, access)
     await limit.call(app, request, reply)

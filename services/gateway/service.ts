@@ -1,6 +1,6 @@
 /**
- * gateway: HTTP, SSE and WebSocket for frontends. It holds no state that matters: reads come from Postgres, live events from
- * stream VIDEO, and whatever changes a video is asked of submit.
+ * gateway: HTTP, SSE and WebSocket for frontends. It holds no state that matters: reads come from
+ * Postgres, live events from stream VIDEO, and whatever changes a video is asked of submit.
  */
 import websocket from '@fastify/websocket'
 import type { AddressInfo, Socket } from 'node:net'
@@ -44,30 +44,54 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   const feed = await openEventFeed(bus, log, history)
   const { JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
   const apiKeys = new ApiKeys(db)
-  const jwt = jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
+  const jwt =
+    jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
   const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
   const metrics = new Metrics()
-  const open = new OpenStreams({ keys: apiKeys, log, intervalMs: config.STREAM_CHECK_INTERVAL_MS, most: config.MAX_STREAMS, count: metrics.gauge('open_streams', 'Live streams open on this gateway') })
+  const open = new OpenStreams({
+    keys: apiKeys,
+    log,
+    intervalMs: config.STREAM_CHECK_INTERVAL_MS,
+    most: config.MAX_STREAMS,
+    count: metrics.gauge('open_streams', 'Live streams open on this gateway'),
+  })
   const context: Context = {
-    bus, open, feed, apiKeys, streamTokens,
+    bus,
+    open,
+    feed,
+    apiKeys,
+    streamTokens,
     reader: new Reader(db),
     projects: new ProjectWriter(db),
     aiConfigs: new AiConfigs(db),
     auth: new Auth(apiKeys, systemClock, jwt, streamTokens),
     keys: config.KEY_ENCRYPTION_KEY,
-    system: { provider: providerNames[0], model: config.TOAPIS_MODEL, baseUrl: config.TOAPIS_BASE_URL, apiKeyLast4: config.TOAPIS_API_KEY?.slice(-4) ?? null },
+    system: {
+      provider: providerNames[0],
+      model: config.TOAPIS_MODEL,
+      baseUrl: config.TOAPIS_BASE_URL,
+      apiKeyLast4: config.TOAPIS_API_KEY?.slice(-4) ?? null,
+    },
     allowPrivateBaseUrls: config.ALLOW_PRIVATE_BASE_URLS,
     webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
   }
-  const checks = { nats: () => bus.isConnected(), postgres: () => isReachable(db), feed: () => feed.isHealthy() }
+  const checks = {
+    nats: () => bus.isConnected(),
+    postgres: () => isReachable(db),
+    feed: () => feed.isHealthy(),
+  }
 
   const app = createApp(log)
   // Before what refuses: it ends the connection of an upgrade that was refused.
-  await app.register(websocket, { options: { maxPayload: 1_024 }, errorHandler: (_err, socket) => socket.terminate() })
+  await app.register(websocket, {
+    options: { maxPayload: 1_024 },
+    errorHandler: (_err, socket) => socket.terminate(),
+  })
   await registerProtection(app, context.auth, config)
   await registerOpenApi(app)
   serviceRoutes(app, checks)
-  for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes]) routes(app, context)
+  for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes])
+    routes(app, context)
   liveRoutes(app, context)
   // Of upgraded connections the server itself knows nothing any more, but it waits for them.
   const sockets = new Set<Socket>()
@@ -76,7 +100,12 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     socket.once('close', () => sockets.delete(socket))
   })
   await app.listen({ port: config.PORT, host: config.HOST })
-  const health = await startHealthServer({ port: config.HEALTH_PORT, host: config.HEALTH_HOST, checks, metrics })
+  const health = await startHealthServer({
+    port: config.HEALTH_PORT,
+    host: config.HEALTH_HOST,
+    checks,
+    metrics,
+  })
   const { port } = app.server.address() as AddressInfo
   log.info({ port, healthPort: health.port }, 'gateway started')
 

@@ -1,7 +1,8 @@
 /**
- * Tokens for browsers, which cannot send a header with an EventSource or a video element: short-lived, for reading, good only as `?token=`. Signed with a key
- * derived from the key-encryption key, so every replica knows them, and a rotation does not end them. One made with an API key names it, and is void once that
- * is revoked.
+ * Tokens for browsers, which cannot send a header with an EventSource or a video element:
+ * short-lived, for reading, good only as `?token=`. Signed with a key derived from the
+ * key-encryption key, so every replica knows them, and a rotation does not end them. One made with
+ * an API key names it, and is void once that is revoked.
  */
 import { jwtVerify, SignJWT } from 'jose'
 import { deriveKey, type Keyring } from '#libs/runtime/secrets.ts'
@@ -22,17 +23,40 @@ export class StreamTokens {
     this.#keys = keys.map((key) => deriveKey(key, audience))
   }
 
-  async issue({ userId, keyId, until }: Identity, seconds: number): Promise<{ token: string; expiresAt: string }> {
+  async issue(
+    { userId, keyId, until }: Identity,
+    seconds: number,
+  ): Promise<{ token: string; expiresAt: string }> {
     const issuedAt = Math.floor((performance.timeOrigin + performance.now()) / 1000)
     const expires = issuedAt + seconds
-    const token = await new SignJWT({ key: keyId, until }).setProtectedHeader({ alg: 'HS256' }).setSubject(userId).setAudience(audience).setIssuedAt(issuedAt).setExpirationTime(expires).sign(this.#keys[0]!)
+    const token = await new SignJWT({ key: keyId, until })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setSubject(userId)
+      .setAudience(audience)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(expires)
+      .sign(this.#keys[0]!)
     return { token, expiresAt: new Date(expires * 1000).toISOString() }
   }
 
   async verify(token: string): Promise<Identity | null> {
     for (const key of this.#keys) {
-      const claims = await jwtVerify<Claims>(token, key, { audience, algorithms: ['HS256'], requiredClaims: ['sub', 'exp'] }).then(({ payload }) => payload, () => null)
-      if (claims?.sub) return { userId: claims.sub, scopes: ['read'], limitKey: `user ${claims.sub}`, keyId: claims.key, until: claims.until }
+      const claims = await jwtVerify<Claims>(token, key, {
+        audience,
+        algorithms: ['HS256'],
+        requiredClaims: ['sub', 'exp'],
+      }).then(
+        ({ payload }) => payload,
+        () => null,
+      )
+      if (claims?.sub)
+        return {
+          userId: claims.sub,
+          scopes: ['read'],
+          limitKey: `user ${claims.sub}`,
+          keyId: claims.key,
+          until: claims.until,
+        }
     }
     return null
   }

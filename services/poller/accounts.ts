@@ -1,6 +1,7 @@
 /**
- * The accounts at providers that this poller asks with: one object each, however many videos, and however often its key was encrypted. `id` tells one account
- * from another (same place, same key) and gives nothing of the key away: it is the hash of both under the key-encryption key.
+ * The accounts at providers that this poller asks with: one object each, however many videos, and
+ * however often its key was encrypted. `id` tells one account from another (same place, same key)
+ * and gives nothing of the key away: it is the hash of both under the key-encryption key.
  */
 import { createHmac } from 'node:crypto'
 import type { Account } from '#libs/provider/provider.ts'
@@ -8,7 +9,10 @@ import { decrypt, type Keyring } from '#libs/runtime/secrets.ts'
 
 export interface PolledAccount extends Account {
   readonly id: string
-  /** False where its key was encrypted under a key-encryption key that this process does not have: the provider cannot be asked. */
+  /**
+   * False where its key was encrypted under a key-encryption key that this process does not have:
+   * the provider cannot be asked.
+   */
   readonly isReadable: boolean
 }
 
@@ -30,7 +34,10 @@ export class Accounts {
     } catch {
       return { id: 'unreadable', isReadable: false, baseUrl, apiKey: '' }
     }
-    const id = createHmac('sha256', this.#keys[0]).update(`${baseUrl}\n${apiKey}`).digest('base64url').slice(0, 16)
+    const id = createHmac('sha256', this.#keys[0])
+      .update(`${baseUrl}\n${apiKey}`)
+      .digest('base64url')
+      .slice(0, 16)
     const known = this.#known.get(id)?.deref()
     if (known) return known
     const account = { id, isReadable: true, baseUrl, apiKey }

@@ -2,11 +2,21 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { gifts, heirOf } from './balance.ts'
 
-const peer = (session: string, owned: number, draining = false) => ({ session, owned, draining, takes: !draining })
+const peer = (session: string, owned: number, draining = false) => ({
+  session,
+  owned,
+  draining,
+  takes: !draining,
+})
 
 it('gives a joining poller its share, from each of the others', () => {
-  expect(gifts(333, [peer('a', 333), peer('b', 334), peer('new', 0)])).toEqual([{ session: 'new', count: 83 }])
-  expect(gifts(1_000, [peer('new-1', 0), peer('new-2', 0)])).toEqual([{ session: 'new-1', count: 333 }, { session: 'new-2', count: 333 }])
+  expect(gifts(333, [peer('a', 333), peer('b', 334), peer('new', 0)])).toEqual([
+    { session: 'new', count: 83 },
+  ])
+  expect(gifts(1_000, [peer('new-1', 0), peer('new-2', 0)])).toEqual([
+    { session: 'new-1', count: 333 },
+    { session: 'new-2', count: 333 },
+  ])
 })
 
 it('moves nothing for a small difference, without peers, or to one that drains or may not claim yet', () => {
@@ -17,14 +27,27 @@ it('moves nothing for a small difference, without peers, or to one that drains o
 })
 
 it('never gives more than its surplus, nor more to a peer than that one lacks', () => {
-  fc.assert(fc.property(fc.nat(100_000), fc.array(fc.tuple(fc.nat(100_000), fc.boolean()), { maxLength: 10 }), (own, others) => {
-    const peers = others.map(([owned, draining], i) => peer(String(i), owned, draining))
-    const takers = peers.filter((one) => one.takes)
-    const fair = Math.ceil((own + takers.reduce((sum, one) => sum + one.owned, 0)) / (takers.length + 1))
-    const given = gifts(own, peers)
-    expect(given.reduce((sum, gift) => sum + gift.count, 0)).toBeLessThanOrEqual(Math.max(0, own - fair))
-    for (const { session, count } of given) expect(count + takers.find((one) => one.session === session)!.owned).toBeLessThanOrEqual(fair)
-  }))
+  fc.assert(
+    fc.property(
+      fc.nat(100_000),
+      fc.array(fc.tuple(fc.nat(100_000), fc.boolean()), { maxLength: 10 }),
+      (own, others) => {
+        const peers = others.map(([owned, draining], i) => peer(String(i), owned, draining))
+        const takers = peers.filter((one) => one.takes)
+        const fair = Math.ceil(
+          (own + takers.reduce((sum, one) => sum + one.owned, 0)) / (takers.length + 1),
+        )
+        const given = gifts(own, peers)
+        expect(given.reduce((sum, gift) => sum + gift.count, 0)).toBeLessThanOrEqual(
+          Math.max(0, own - fair),
+        )
+        for (const { session, count } of given)
+          expect(count + takers.find((one) => one.session === session)!.owned).toBeLessThanOrEqual(
+            fair,
+          )
+      },
+    ),
+  )
 })
 
 it('names one heir for a video whoever asks, and shares evenly', () => {

@@ -1,9 +1,11 @@
 /**
- * The query budget of each account (place and key), shared fairly by all pollers: each takes 1/n of the rate.
+ * The query budget of each account (place and key), shared fairly by all pollers: each takes 1/n of
+ * the rate.
  *
- * Who asks too early is given the next free slot, and keeps it: so with more videos than the rate allows for, all of an account's intervals stretch alike, in
- * the order in which they were due, and nobody asks again and again. An account not met before is taken for used up: a restart
- * brings no burst. The provider's own word (what remains, Retry-After) overrules the estimate.
+ * Who asks too early is given the next free slot, and keeps it: so with more videos than the rate
+ * allows for, all of an account's intervals stretch alike, in the order in which they were due, and
+ * nobody asks again and again. An account not met before is taken for used up: a restart brings no
+ * burst. The provider's own word (what remains, Retry-After) overrules the estimate.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { RateLimit } from '#libs/provider/provider.ts'
@@ -14,13 +16,17 @@ interface Account {
   pausedUntil: number
 }
 
-/** A call that may be made at that instant, once; all that are asked for by that call may hold it. */
+/**
+ * A call that may be made at that instant, once; all that are asked for by that call may hold it.
+ */
 export interface Slot {
   at: number
   used: boolean
 }
 
-/** How long a share is used before it is worked out again; it changes when a poller comes or goes. */
+/**
+ * How long a share is used before it is worked out again; it changes when a poller comes or goes.
+ */
 const shareHoldsMs = 250
 const mostAccounts = 10_000
 
@@ -38,7 +44,9 @@ export class Budget {
     this.#shares = shares
   }
 
-  /** Takes one call: 0 when it may be made now, else milliseconds until the slot reserved for it. */
+  /**
+   * Takes one call: 0 when it may be made now, else milliseconds until the slot reserved for it.
+   */
   take(account: string): number {
     const now = this.#clock.now()
     const entry = this.#entry(account, now)
@@ -48,12 +56,17 @@ export class Budget {
     return Math.max(0, fullAt - slack - now)
   }
 
-  /** The earliest of the slots held that is still good, else another; it is used when its instant has come. */
+  /**
+   * The earliest of the slots held that is still good, else another; it is used when its instant
+   * has come.
+   */
   reserve(account: string, held: (Slot | null)[]): Slot {
     const now = this.#clock.now()
     const isGood = (slot: Slot | null): slot is Slot => slot !== null && !slot.used
     const good = this.isPaused(account) ? [] : held.filter(isGood)
-    const slot = good.length ? good.reduce((a, b) => (b.at < a.at ? b : a)) : { at: now + this.take(account), used: false }
+    const slot = good.length
+      ? good.reduce((a, b) => (b.at < a.at ? b : a))
+      : { at: now + this.take(account), used: false }
     slot.used = slot.at <= now
     return slot
   }
@@ -68,7 +81,10 @@ export class Budget {
     const now = this.#clock.now()
     const entry = this.#entry(account, now)
     const { every, slack } = this.#pace(now)
-    entry.fullAt = Math.max(entry.fullAt, now + slack + every - Math.max(1, remaining / this.#share) * every)
+    entry.fullAt = Math.max(
+      entry.fullAt,
+      now + slack + every - Math.max(1, remaining / this.#share) * every,
+    )
   }
 
   /** Nobody asks for `ms`; then the bucket fills from empty. */
@@ -100,6 +116,7 @@ export class Budget {
 
   /** Those of which nothing is remembered that matters: a full bucket, no pause. */
   #forget(now: number): void {
-    for (const [id, { fullAt, pausedUntil }] of this.#accounts) if (fullAt <= now && pausedUntil <= now) this.#accounts.delete(id)
+    for (const [id, { fullAt, pausedUntil }] of this.#accounts)
+      if (fullAt <= now && pausedUntil <= now) this.#accounts.delete(id)
   }
 }

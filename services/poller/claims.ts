@@ -1,7 +1,8 @@
 /**
- * From a bid to ownership: compare-and-set in KV, then the epoch committed by status, only then an actor. Bids made at about the
- * same time travel to status together. A bid whose outcome is not known is made again until it is: it may have landed late, and a
- * record of ours without an actor would keep the video from everybody.
+ * From a bid to ownership: compare-and-set in KV, then the epoch committed by status, only then an
+ * actor. Bids made at about the same time travel to status together. A bid whose outcome is not
+ * known is made again until it is: it may have landed late, and a record of ours without an actor
+ * would keep the video from everybody.
  */
 import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
 import type { Consent, Ownership } from '#libs/bus/lease.ts'
@@ -135,7 +136,8 @@ export class Claims {
     const batch = this.#waiting.splice(0, most)
     if (this.#waiting.length) this.#gather(0)
     const grants = await this.#ask(batch)
-    for (const { id, resolve } of batch) resolve(grants === null ? 'undecided' : (grants.get(id) ?? null))
+    for (const { id, resolve } of batch)
+      resolve(grants === null ? 'undecided' : (grants.get(id) ?? null))
   }
 
   /** Null when status could not be reached, or our session ended, meanwhile. */
@@ -145,7 +147,9 @@ export class Claims {
     const bids = batch.map(({ id, epoch }) => ({ id, epoch: epoch.toString() }))
     for (let tries = 0; tries < commitTries && session === ownership.session; tries++) {
       try {
-        const reply = claimReplySchema.parse(await bus.request(claimSubject, { session, bids }, 5_000))
+        const reply = claimReplySchema.parse(
+          await bus.request(claimSubject, { session, bids }, 5_000),
+        )
         return new Map(reply.grants.map((grant) => [grant.id, grant]))
       } catch (err) {
         if (tries % 10 === 0) log.warn({ err: (err as Error).message }, 'claims not committed yet')

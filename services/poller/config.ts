@@ -8,18 +8,26 @@ export const pollerSettings = z.object({
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
   /** The operator's own address: the one that may be in a private network. */
   TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
-  /** Where, under a base URL, up to 100 tasks can be asked for by one query, as `POST {ids}`; toapis tells it to its customers only. */
+  /**
+   * Where, under a base URL, up to 100 tasks can be asked for by one query, as `POST {ids}`; toapis
+   * tells it to its customers only.
+   */
   TOAPIS_BATCH_PATH: z.string().startsWith('/').optional(),
   /** Lets users give base URLs of private networks: for development only. */
   ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
   POLLER_NAME: z.string().default('poller'),
   POLL_INTERVAL_MS: milliseconds(5_000, 10),
-  /** Ask less often while queued and far from the expected end, more often near it: half to three times the interval. */
+  /**
+   * Ask less often while queued and far from the expected end, more often near it: half to three
+   * times the interval.
+   */
   POLL_ADAPTIVE: z.stringbool().default(false),
   POLL_TIMEOUT_MS: milliseconds(10_000),
   /** A session not renewed for this long may be declared dead by a peer. */
   SESSION_TTL_MS: milliseconds(6_000, 500),
-  /** The query budget of one account at the provider, all pollers together; toapis' default tier. */
+  /**
+   * The query budget of one account at the provider, all pollers together; toapis' default tier.
+   */
   QUERY_PER_SECOND: z.coerce.number().positive().default(50),
   QUERY_BURST: z.coerce.number().min(1).default(500),
   /** Queries under way at once. */

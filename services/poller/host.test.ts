@@ -11,26 +11,70 @@ import { Host } from './host.ts'
 const key: Keyring = [Buffer.alloc(32, 1)]
 const id = '01a20dfc-26a3-7015-b732-000000000001'
 const grant: Grant = {
-  id, epoch: '7', attempt: 1, status: 'pending', phase: 'submitted', progress: null, provider: 'toapis', model: 'm', taskId: 't', baseUrl: 'http://127.0.0.1:1/v1',
-  keyCipher: encrypt('sk-x', key), reportNo: 0, cancelRequested: false, sinceSubmittedMs: 0, untilDeadlineMs: null,
+  id,
+  epoch: '7',
+  attempt: 1,
+  status: 'pending',
+  phase: 'submitted',
+  progress: null,
+  provider: 'toapis',
+  model: 'm',
+  taskId: 't',
+  baseUrl: 'http://127.0.0.1:1/v1',
+  keyCipher: encrypt('sk-x', key),
+  reportNo: 0,
+  cancelRequested: false,
+  sinceSubmittedMs: 0,
+  untilDeadlineMs: null,
 }
 
-/** A host in a world of its own; the provider answers what `answer` says, reports are stored when `store` allows it. */
-function hostIn(world: World, answer: () => TaskAnswer, store: () => Promise<number> = async () => 1, concurrency = 10, perSecond = 1_000, atOnce = 1) {
+/**
+ * A host in a world of its own; the provider answers what `answer` says, reports are stored when
+ * `store` allows it.
+ */
+function hostIn(
+  world: World,
+  answer: () => TaskAnswer,
+  store: () => Promise<number> = async () => 1,
+  concurrency = 10,
+  perSecond = 1_000,
+  atOnce = 1,
+) {
   const { clock } = new Process(world, 'poller')
   const reports: Report[] = []
   const queries: string[][] = []
   let polls = 0
-  const bus = { store: (_: string, data: string) => (reports.push(...(JSON.parse(data) as Report[])), store()) } as unknown as Bus
+  const bus = {
+    store: (_: string, data: string) => (reports.push(...(JSON.parse(data) as Report[])), store()),
+  } as unknown as Bus
   const provider = {
-    name: 'toapis', can: { findByOwnId: true, cancel: false }, expectedMs: 600_000, resultLifeMs: 86_400_000,
+    name: 'toapis',
+    can: { findByOwnId: true, cancel: false },
+    expectedMs: 600_000,
+    resultLifeMs: 86_400_000,
     mostAtOnce: () => atOnce,
-    get: async (_: unknown, taskId: string) => ({ answer: (polls++, queries.push([taskId]), answer()), taskId: 't', rateLimit: null }),
-    getMany: async (_: unknown, taskIds: string[]) => ({ answers: (queries.push(taskIds), taskIds.map(() => (polls++, answer()))), rateLimit: null }),
+    get: async (_: unknown, taskId: string) => ({
+      answer: (polls++, queries.push([taskId]), answer()),
+      taskId: 't',
+      rateLimit: null,
+    }),
+    getMany: async (_: unknown, taskIds: string[]) => ({
+      answers: (queries.push(taskIds), taskIds.map(() => (polls++, answer()))),
+      rateLimit: null,
+    }),
   } as unknown as Provider
   const host = new Host({
-    bus, clock, provider, concurrency, log: createLogger('test', 'silent'), budget: new Budget(clock, { perSecond, burst: perSecond }, () => 1), intervalMs: 5_000,
-    keyEncryptionKey: key, isTrusted: () => true, onEnded: () => {}, polls: { inc: () => {} },
+    bus,
+    clock,
+    provider,
+    concurrency,
+    log: createLogger('test', 'silent'),
+    budget: new Budget(clock, { perSecond, burst: perSecond }, () => 1),
+    intervalMs: 5_000,
+    keyEncryptionKey: key,
+    isTrusted: () => true,
+    onEnded: () => {},
+    polls: { inc: () => {} },
   })
   return { host, reports, queries, polls: () => polls }
 }
@@ -41,10 +85,16 @@ async function run(world: World, untilMs: number): Promise<void> {
 
 it('resolves no machine and reports nothing for an answer that says what the last one said, but for a sign of life', async () => {
   const world = new World(1)
-  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 40 }))
+  const { host, reports, polls } = hostIn(world, () => ({
+    kind: 'working',
+    phase: 'running',
+    progress: 40,
+  }))
   host.adopt(grant)
   await run(world, 2_000)
-  expect(reports).toMatchObject([{ no: 1, change: { status: 'generating', phase: 'running', progress: 40 } }])
+  expect(reports).toMatchObject([
+    { no: 1, change: { status: 'generating', phase: 'running', progress: 40 } },
+  ])
   const { standing } = host.videos.get(id)!
   await run(world, 40_000)
   expect(polls()).toBeGreaterThan(6)
@@ -57,27 +107,52 @@ it('resolves no machine and reports nothing for an answer that says what the las
 
 it('shows a video whose stored key it cannot read as retrying, asks nobody, and ends it at its deadline', async () => {
   const world = new World(1)
-  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }))
-  host.adopt({ ...grant, status: 'generating', phase: 'running', keyCipher: encrypt('sk-x', [Buffer.alloc(32, 2)]), untilDeadlineMs: 60_000 })
+  const { host, reports, polls } = hostIn(world, () => ({
+    kind: 'working',
+    phase: 'running',
+    progress: 1,
+  }))
+  host.adopt({
+    ...grant,
+    status: 'generating',
+    phase: 'running',
+    keyCipher: encrypt('sk-x', [Buffer.alloc(32, 2)]),
+    untilDeadlineMs: 60_000,
+  })
   await run(world, 61_000)
   expect(polls()).toBe(0)
-  expect(reports.map(({ change }) => change && [change.status, change.phase])).toEqual([['generating', 'retrying'], ['failed', 'done']])
+  expect(reports.map(({ change }) => change && [change.status, change.phase])).toEqual([
+    ['generating', 'retrying'],
+    ['failed', 'done'],
+  ])
 })
 
 it('reports a first poll that says failed as generating, then failed', async () => {
   const world = new World(1)
-  const { host, reports } = hostIn(world, () => ({ kind: 'failed', error: { code: 'provider_failed', message: 'no' } }))
+  const { host, reports } = hostIn(world, () => ({
+    kind: 'failed',
+    error: { code: 'provider_failed', message: 'no' },
+  }))
   host.adopt(grant)
   await run(world, 2_000)
-  expect(reports).toMatchObject([{ no: 1, change: { status: 'generating' } }, { no: 2, change: { status: 'failed', error: { code: 'provider_failed' } } }])
+  expect(reports).toMatchObject([
+    { no: 1, change: { status: 'generating' } },
+    { no: 2, change: { status: 'failed', error: { code: 'provider_failed' } } },
+  ])
   expect(host.videos.size).toBe(0)
 })
 
 it('polls on while reports are being stored, and stops when more than allowed are not', async () => {
   const world = new World(1)
   const stuck: (() => void)[] = []
-  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }), () => new Promise((resolve) => stuck.push(() => resolve(1))), 3)
-  for (let n = 0; n < 150; n++) host.adopt({ ...grant, id: id.slice(0, -3) + String(n).padStart(3, '0') })
+  const { host, reports, polls } = hostIn(
+    world,
+    () => ({ kind: 'working', phase: 'running', progress: 1 }),
+    () => new Promise((resolve) => stuck.push(() => resolve(1))),
+    3,
+  )
+  for (let n = 0; n < 150; n++)
+    host.adopt({ ...grant, id: id.slice(0, -3) + String(n).padStart(3, '0') })
   await run(world, 30_000)
   expect([polls(), reports.length]).toEqual([78, 78])
   for (let n = 0; n < 100; n++) {
@@ -90,11 +165,21 @@ it('polls on while reports are being stored, and stops when more than allowed ar
 
 it('ends a video whose deadline passes before its slot, and has nobody else wait for that', async () => {
   const world = new World(1)
-  const { host, reports, polls } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }), undefined, 10, 1)
-  for (let n = 0; n < 50; n++) host.adopt({ ...grant, id: id.slice(0, -2) + String(n).padStart(2, '0') })
+  const { host, reports, polls } = hostIn(
+    world,
+    () => ({ kind: 'working', phase: 'running', progress: 1 }),
+    undefined,
+    10,
+    1,
+  )
+  for (let n = 0; n < 50; n++)
+    host.adopt({ ...grant, id: id.slice(0, -2) + String(n).padStart(2, '0') })
   host.adopt({ ...grant, id: `${id.slice(0, -2)}99`, untilDeadlineMs: 10_000 })
   await run(world, 30_000)
-  expect(reports.find((report) => report.id.endsWith('99') && report.change?.status === 'failed')?.change?.error?.code).toBe('timed_out')
+  expect(
+    reports.find((report) => report.id.endsWith('99') && report.change?.status === 'failed')?.change
+      ?.error?.code,
+  ).toBe('timed_out')
   expect(polls()).toBeGreaterThan(27)
 })
 
@@ -112,14 +197,27 @@ it('keeps one account for a key however often it was encrypted, and none for two
 
 it('asks for many tasks by one query where the provider can, within its budget of queries', async () => {
   const world = new World(1)
-  const { host, reports, queries } = hostIn(world, () => ({ kind: 'working', phase: 'running', progress: 1 }), undefined, 10, 1, 100)
+  const { host, reports, queries } = hostIn(
+    world,
+    () => ({ kind: 'working', phase: 'running', progress: 1 }),
+    undefined,
+    10,
+    1,
+    100,
+  )
   for (let n = 100; n < 350; n++) host.adopt({ ...grant, taskId: `t${n}`, id: id.slice(0, -3) + n })
-  host.adopt({ ...grant, taskId: 'of another', id: `${id.slice(0, -3)}999`, keyCipher: encrypt('sk-y', key) })
+  host.adopt({
+    ...grant,
+    taskId: 'of another',
+    id: `${id.slice(0, -3)}999`,
+    keyCipher: encrypt('sk-y', key),
+  })
   await run(world, 40_000)
   expect(new Set(queries.flat()).size).toBe(251)
   expect(new Set(reports.map((report) => report.id)).size).toBe(251)
   for (const tasks of queries) expect(new Set(tasks).size).toBe(tasks.length)
   expect(Math.max(...queries.map((tasks) => tasks.length))).toBeLessThanOrEqual(100)
-  for (const tasks of queries.filter((one) => one.includes('of another'))) expect(tasks).toEqual(['of another'])
+  for (const tasks of queries.filter((one) => one.includes('of another')))
+    expect(tasks).toEqual(['of another'])
   expect(queries.filter((tasks) => !tasks.includes('of another')).length).toBeLessThanOrEqual(42)
 })

@@ -1,10 +1,13 @@
 /**
  * Hosts the machine of every owned video and polls each in its time.
  *
- * It acts only while its session is trusted: before a poll, and again before reporting what the poll said. Every report
- * carries attempt, epoch and number. An answer that changes nothing does not wake the statechart and reports nothing, but for a sign of
- * life every 45 s. Where the provider can be asked for many tasks at once, those of one account that are due together are one query. A report that cannot be stored is kept (the newest state of the video) and sent again. Queries under way are
- * bounded, and so are polls whose reports are not stored: where that takes long, polling slows down.
+ * It acts only while its session is trusted: before a poll, and again before reporting what the
+ * poll said. Every report carries attempt, epoch and number. An answer that changes nothing does
+ * not wake the statechart and reports nothing, but for a sign of life every 45 s. Where the
+ * provider can be asked for many tasks at once, those of one account that are due together are one
+ * query. A report that cannot be stored is kept (the newest state of the video) and sent again.
+ * Queries under way are bounded, and so are polls whose reports are not stored: where that takes
+ * long, polling slows down.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
@@ -12,11 +15,22 @@ import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
-import { advance, saysNothingNew, type Standing, type VideoSignal } from '#libs/scene-video/machine.ts'
+import {
+  advance,
+  saysNothingNew,
+  type Standing,
+  type VideoSignal,
+} from '#libs/scene-video/machine.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from '#libs/scene-video/poll-schedule.ts'
+import {
+  adaptiveInterval,
+  afterAnswer,
+  afterClaim,
+  afterMiss,
+  afterThrottle,
+} from '#libs/scene-video/poll-schedule.ts'
 import { Accounts, type PolledAccount } from './accounts.ts'
 import type { Budget, Slot } from './budget.ts'
 import { Gathering, query } from './queries.ts'
@@ -25,7 +39,10 @@ import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
 const reportAgainMs = 500
-/** For each query that may be under way, so many polls may wait until their reports are stored: bounded memory. */
+/**
+ * For each query that may be under way, so many polls may wait until their reports are stored:
+ * bounded memory.
+ */
 const unstoredPerQuery = 25
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
@@ -40,7 +57,10 @@ export interface Hosted {
   standing: Standing
   no: number
   nextPollAt: number
-  /** The slot of the account's budget that is reserved for the next poll; videos that are asked for together share one. */
+  /**
+   * The slot of the account's budget that is reserved for the next poll; videos that are asked for
+   * together share one.
+   */
   slot: Slot | null
   reportedAt: number
   misses: number
@@ -91,7 +111,13 @@ export class Host {
     const due = (video: Hosted, at: number) => {
       if (video.nextPollAt === at && this.#isHosted(video) && !video.polling) this.#turn(video)
     }
-    this.#queue = new TimerQueue(options.clock, due, () => this.#asked < options.concurrency && this.#inHand < options.concurrency * (1 + unstoredPerQuery))
+    this.#queue = new TimerQueue(
+      options.clock,
+      due,
+      () =>
+        this.#asked < options.concurrency &&
+        this.#inHand < options.concurrency * (1 + unstoredPerQuery),
+    )
   }
 
   /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
@@ -102,18 +128,35 @@ export class Host {
     const lifeEnds = provider.resultLifeMs - grant.sinceSubmittedMs
     const endsByDeadline = grant.untilDeadlineMs !== null && grant.untilDeadlineMs < lifeEnds
     const video: Hosted = {
-      id: grant.id, attempt: grant.attempt, epoch: grant.epoch, taskId: grant.taskId,
+      id: grant.id,
+      attempt: grant.attempt,
+      epoch: grant.epoch,
+      taskId: grant.taskId,
       account: this.#accounts.of(grant.baseUrl, grant.keyCipher),
-      standing: { status: grant.status, phase: grant.phase, progress: grant.progress, slow: grant.phase === 'overdue' || grant.sinceSubmittedMs >= provider.expectedMs },
+      standing: {
+        status: grant.status,
+        phase: grant.phase,
+        progress: grant.progress,
+        slow: grant.phase === 'overdue' || grant.sinceSubmittedMs >= provider.expectedMs,
+      },
       no: grant.reportNo,
-      nextPollAt: 0, slot: null, reportedAt: now, misses: 0, polling: false, cancel: grant.cancelRequested, ended: false,
+      nextPollAt: 0,
+      slot: null,
+      reportedAt: now,
+      misses: 0,
+      polling: false,
+      cancel: grant.cancelRequested,
+      ended: false,
       overdueAt: now + provider.expectedMs - grant.sinceSubmittedMs,
       endsAt: now + (endsByDeadline ? grant.untilDeadlineMs! : lifeEnds),
       endsByDeadline,
     }
     this.videos.set(grant.id, video)
     this.#schedule(video, dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random()))
-    log.info({ video: grant.id, taskId: grant.taskId, epoch: grant.epoch }, `Started polling for ${grant.id} (taskId: ${grant.taskId})`)
+    log.info(
+      { video: grant.id, taskId: grant.taskId, epoch: grant.epoch },
+      `Started polling for ${grant.id} (taskId: ${grant.taskId})`,
+    )
   }
 
   /** Polls at once, if we host it. */
@@ -136,7 +179,9 @@ export class Host {
   /** Gives up to `count` videos away, those due last first; none that is being polled. */
   giveAway(count: number): { id: string; epoch: string; dueInMs: number }[] {
     const now = this.#o.clock.now()
-    const idle = [...this.videos.values()].filter((video) => !video.polling).toSorted((a, b) => b.nextPollAt - a.nextPollAt)
+    const idle = [...this.videos.values()]
+      .filter((video) => !video.polling)
+      .toSorted((a, b) => b.nextPollAt - a.nextPollAt)
     return idle.slice(0, count).map(({ id, epoch, nextPollAt }) => {
       // rule: what is given away is not polled any more
       this.drop(id)
@@ -144,7 +189,10 @@ export class Host {
     })
   }
 
-  /** Stops polling and waits, at most `ms`, for the polls and reports in hand. What is hosted stays listed. */
+  /**
+   * Stops polling and waits, at most `ms`, for the polls and reports in hand. What is hosted stays
+   * listed.
+   */
   async drain(ms: number): Promise<void> {
     this.#queue.stop()
     if (this.#inHand === 0) return
@@ -157,7 +205,10 @@ export class Host {
     return this.videos.get(video.id) === video
   }
 
-  /** Its end waits for no budget: a provider that has us wait for an hour does not put off a deadline or a cancel. */
+  /**
+   * Its end waits for no budget: a provider that has us wait for an hour does not put off a
+   * deadline or a cancel.
+   */
   #mustEnd(video: Hosted): boolean {
     return video.cancel || this.#o.clock.now() >= video.endsAt
   }
@@ -178,7 +229,10 @@ export class Host {
   /** One query for videos of one account: now, or when its budget allows. */
   #ask(videos: Hosted[]): void {
     const { clock, lateness, budget } = this.#o
-    const slot = budget.reserve(videos[0]!.account.id, videos.map((video) => video.slot))
+    const slot = budget.reserve(
+      videos[0]!.account.id,
+      videos.map((video) => video.slot),
+    )
     const wait = Math.max(0, slot.at - clock.now())
     if (wait > 0 && !this.#mustEnd(videos[0]!)) {
       for (const video of videos) {
@@ -206,24 +260,33 @@ export class Host {
   async #poll(videos: Hosted[], wait: number): Promise<void> {
     const { budget, clock, intervalMs } = this.#o
     const account = videos[0]!.account
-    const { answers, rateLimit } = wait > 0 ? { answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })), rateLimit: null } : await query(this.#o.provider, videos, this.#o.log)
+    const { answers, rateLimit } =
+      wait > 0
+        ? {
+            answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })),
+            rateLimit: null,
+          }
+        : await query(this.#o.provider, videos, this.#o.log)
     this.#asked--
     this.#queue.wake()
     crashPoint('poll-answered')
     if (rateLimit) budget.learn(account.id, rateLimit)
     const refused = answers.find((answer) => answer.kind === 'later')
     if (wait === 0 && refused) budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
-    await Promise.all(videos.map(async (video, i) => {
-      let delay: number
-      try {
-        delay = await this.#answered(video, answers[i]!)
-      } catch (err) {
-        this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
-        delay = intervalMs
-      }
-      video.polling = false
-      if (!video.ended && this.#isHosted(video)) this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
-    }))
+    await Promise.all(
+      videos.map(async (video, i) => {
+        let delay: number
+        try {
+          delay = await this.#answered(video, answers[i]!)
+        } catch (err) {
+          this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
+          delay = intervalMs
+        }
+        video.polling = false
+        if (!video.ended && this.#isHosted(video))
+          this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
+      }),
+    )
   }
 
   /** The delay to the next poll. */
@@ -239,32 +302,69 @@ export class Host {
     let delay = 0
     const answered = answer.kind === 'working' || answer.kind === 'unknown'
     video.misses = answered || answer.kind === 'later' ? 0 : video.misses + 1
-    if (answer.kind === 'done') await this.#signal(video, { type: 'DONE', videoUrl: answer.videoUrl, videoUrlExpiresAt: answer.expiresAt })
+    if (answer.kind === 'done')
+      await this.#signal(video, {
+        type: 'DONE',
+        videoUrl: answer.videoUrl,
+        videoUrlExpiresAt: answer.expiresAt,
+      })
     else if (answer.kind === 'failed') {
-      if (video.standing.status === 'pending') await this.#signal(video, { type: 'RUNNING', progress: null }) // a first poll was answered: recorded as such
+      if (video.standing.status === 'pending')
+        // a first poll was answered: recorded as such
+        await this.#signal(video, { type: 'RUNNING', progress: null })
       await this.#signal(video, { type: 'FAILED', error: answer.error })
-    }
-    else if (answer.kind === 'working') await this.#signal(video, { type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING', progress: answer.progress })
-    else if (answer.kind === 'unknown') log.error({ video: video.id, body: answer.body }, 'The provider answered in words unknown to us; polling on')
+    } else if (answer.kind === 'working')
+      await this.#signal(video, {
+        type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING',
+        progress: answer.progress,
+      })
+    else if (answer.kind === 'unknown')
+      log.error(
+        { video: video.id, body: answer.body },
+        'The provider answered in words unknown to us; polling on',
+      )
     else if (answer.kind === 'later') {
       delay = afterThrottle(intervalMs, answer.retryAfterMs, clock.random())
       await this.#signal(video, { type: 'THROTTLED' })
     } else {
       delay = afterMiss(intervalMs, video.misses, clock.random())
-      log.warn({ video: video.id, misses: video.misses, reason: answer.kind === 'none' ? answer.reason : answer.kind }, 'No answer to a poll')
+      log.warn(
+        {
+          video: video.id,
+          misses: video.misses,
+          reason: answer.kind === 'none' ? answer.reason : answer.kind,
+        },
+        'No answer to a poll',
+      )
       if (video.misses >= missesToShow) await this.#signal(video, { type: 'MISSED' })
     }
     if (video.ended || !this.#isHosted(video)) return 0
-    if (clock.now() >= video.endsAt) await this.#signal(video, { type: 'FAILED', error: timedOut(video) })
-    else if (video.cancel) await this.#signal(video, { type: 'FAILED', error: { code: 'cancelled', message: 'Cancelled. The provider cannot stop a running task; it may still be billed.' } })
-    else if (clock.now() >= video.overdueAt && !video.standing.slow) await this.#signal(video, { type: 'SLOW' })
-    if (!video.ended && clock.now() - video.reportedAt >= signOfLifeMs) await this.#report(video, null)
+    if (clock.now() >= video.endsAt)
+      await this.#signal(video, { type: 'FAILED', error: timedOut(video) })
+    else if (video.cancel)
+      await this.#signal(video, {
+        type: 'FAILED',
+        error: {
+          code: 'cancelled',
+          message: 'Cancelled. The provider cannot stop a running task; it may still be billed.',
+        },
+      })
+    else if (clock.now() >= video.overdueAt && !video.standing.slow)
+      await this.#signal(video, { type: 'SLOW' })
+    if (!video.ended && clock.now() - video.reportedAt >= signOfLifeMs)
+      await this.#report(video, null)
     return delay || afterAnswer(this.#interval(video), clock.random())
   }
 
   #interval({ standing: { phase, progress }, overdueAt }: Hosted): number {
     const { adaptive, intervalMs, provider, clock } = this.#o
-    return adaptive ? adaptiveInterval(intervalMs, { phase, progress, elapsed: provider.expectedMs - (overdueAt - clock.now()) }) : intervalMs
+    return adaptive
+      ? adaptiveInterval(intervalMs, {
+          phase,
+          progress,
+          elapsed: provider.expectedMs - (overdueAt - clock.now()),
+        })
+      : intervalMs
   }
 
   async #signal(video: Hosted, signal: VideoSignal): Promise<void> {
@@ -278,12 +378,17 @@ export class Host {
     const { id, epoch } = video
     this.drop(id)
     this.#o.onEnded(id, BigInt(epoch))
-    if (change.status === 'completed') this.#o.log.info({ video: id }, `Video generated successfully for ${id}`)
-    else this.#o.log.info({ video: id, code: change.error?.code }, `Video generation failed for ${id}`)
+    if (change.status === 'completed')
+      this.#o.log.info({ video: id }, `Video generated successfully for ${id}`)
+    else
+      this.#o.log.info({ video: id, code: change.error?.code }, `Video generation failed for ${id}`)
     this.#o.log.info({ video: id }, `Stopped polling for ${id}`)
   }
 
-  /** Stores the report in the queue; tries again for as long as the video is ours. False when it is not any more: nobody waits for our word. */
+  /**
+   * Stores the report in the queue; tries again for as long as the video is ours. False when it is
+   * not any more: nobody waits for our word.
+   */
   async #report(video: Hosted, change: Change | null): Promise<boolean> {
     const { clock, log } = this.#o
     const { id, attempt, epoch } = video
@@ -304,6 +409,8 @@ export class Host {
 }
 
 function timedOut(video: Hosted) {
-  const message = video.endsByDeadline ? 'The deadline passed before the video was done.' : 'The provider can no longer deliver it: its results’ life has passed.'
+  const message = video.endsByDeadline
+    ? 'The deadline passed before the video was done.'
+    : 'The provider can no longer deliver it: its results’ life has passed.'
   return { code: 'timed_out' as const, message }
 }

@@ -1,6 +1,7 @@
 /**
- * What a poller does with its parts: it takes work from the queue, takes over what dead peers owned, gives away what is above its
- * share, and tells the host when to poll at once. Everything it waits for comes through `bus` and `clock`.
+ * What a poller does with its parts: it takes work from the queue, takes over what dead peers
+ * owned, gives away what is above its share, and tells the host when to poll at once. Everything it
+ * waits for comes through `bus` and `clock`.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import { Ownership } from '#libs/bus/lease.ts'
@@ -11,13 +12,23 @@ import { consumeWork, Later, type DeadTally } from '#libs/bus/work.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import { gaveSchema, giveSchema, giveSubject, nudgeSchema, nudgeSubject, workSchema } from '#libs/scene-video/messages.ts'
+import {
+  gaveSchema,
+  giveSchema,
+  giveSubject,
+  nudgeSchema,
+  nudgeSubject,
+  workSchema,
+} from '#libs/scene-video/messages.ts'
 import { gifts, heirOf, type Slack } from './balance.ts'
 import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
 
-export interface PollerParts extends Pick<HostOptions, 'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness' | 'adaptive'> {
+export interface PollerParts extends Pick<
+  HostOptions,
+  'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness' | 'adaptive'
+> {
   bus: Bus
   clock: Clock
   log: Logger
@@ -42,11 +53,18 @@ const takeoverTries = 3
 export async function runPoller(parts: PollerParts): Promise<Poller> {
   const { bus, clock, log } = parts
   const stop = new AbortController()
-  /** On their way to a peer. Counted by us until it counts them: a third one that counted them nowhere would give too much. */
+  /**
+   * On their way to a peer. Counted by us until it counts them: a third one that counted them
+   * nowhere would give too much.
+   */
   let giving = 0
 
   const ownership: Ownership = new Ownership({
-    bus, clock, log, name: parts.name, ttlMs: parts.ttlMs,
+    bus,
+    clock,
+    log,
+    name: parts.name,
+    ttlMs: parts.ttlMs,
     owned: () => host.videos.size + giving,
     onLost: () => {
       const owned = [...host.videos.keys()]
@@ -57,28 +75,47 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     },
     onPeerDead: (session) => void takeOver(session),
     onAudit: (owned) => {
-      for (const { id, epoch } of host.videos.values()) if (owned.get(id)?.toString() !== epoch) host.drop(id)
+      for (const { id, epoch } of host.videos.values())
+        if (owned.get(id)?.toString() !== epoch) host.drop(id)
       claims.doubt([...owned.keys()].filter((id) => !host.videos.has(id)))
     },
   })
   const budget = new Budget(clock, parts.queryBudget, () => ownership.peers().length + 1)
   const host: Host = new Host({
-    ...parts, budget,
+    ...parts,
+    budget,
     isTrusted: () => ownership.isTrusted(),
     onEnded: (id, epoch) => void ownership.release(id, epoch).catch(() => claims.doubt([id])),
   })
   const claims = new Claims({ bus, clock, ownership, host, log })
 
-  /** Everything a dead session owned is free: our share of it first, then whatever is still left. */
+  /**
+   * Everything a dead session owned is free: our share of it first, then whatever is still left.
+   */
   const takeOver = async (session: string) => {
     for (let tries = 0; tries < takeoverTries && !stop.signal.aborted; tries++) {
-      while (!ownership.mayClaim() && !stop.signal.aborted) await sleep(ownership.claimsInMs() || 250, stop.signal, clock)
+      while (!ownership.mayClaim() && !stop.signal.aborted)
+        await sleep(ownership.claimsInMs() || 250, stop.signal, clock)
       try {
-        const orphans = (await ownerRecords(bus)).filter((record) => record.session === session).map((record) => record.videoId)
+        const orphans = (await ownerRecords(bus))
+          .filter((record) => record.session === session)
+          .map((record) => record.videoId)
         if (orphans.length === 0) return
-        if (tries === 0) log.info({ session, count: orphans.length }, `Found ${orphans.length} videos of a dead poller to recover`)
-        const heirs = [ownership.session, ...ownership.peers().filter((peer) => !peer.draining).map((peer) => peer.session)]
-        await claims.bidForAll(tries > 0 ? orphans : orphans.filter((id) => heirOf(id, heirs) === ownership.session))
+        if (tries === 0)
+          log.info(
+            { session, count: orphans.length },
+            `Found ${orphans.length} videos of a dead poller to recover`,
+          )
+        const heirs = [
+          ownership.session,
+          ...ownership
+            .peers()
+            .filter((peer) => !peer.draining)
+            .map((peer) => peer.session),
+        ]
+        await claims.bidForAll(
+          tries > 0 ? orphans : orphans.filter((id) => heirOf(id, heirs) === ownership.session),
+        )
       } catch (err) {
         log.warn({ err: (err as Error).message }, 'takeover not finished, trying again')
       }
@@ -86,7 +123,9 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     }
   }
 
-  /** Above its share, it gives to peers below theirs. What a peer does not take is bid for again. */
+  /**
+   * Above its share, it gives to peers below theirs. What a peer does not take is bid for again.
+   */
   const balance = async () => {
     while (!stop.signal.aborted) {
       await sleep(parts.ttlMs, stop.signal, clock)
@@ -96,25 +135,55 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
         log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
         crashPoint('handed-over')
         giving = videos.length
-        const taken = await bus.request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs).then((reply) => gaveSchema.parse(reply).taken).catch((): string[] => [])
+        const taken = await bus
+          .request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs)
+          .then((reply) => gaveSchema.parse(reply).taken)
+          .catch((): string[] => [])
         giving = 0
         claims.doubt(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
       }
     }
   }
-  const receive = () => serve(bus, { subject: giveSubject(ownership.session), queue: 'poller', schema: giveSchema, log }, async ({ from, videos }) => {
-    const outcomes = await Promise.all(videos.map(({ id, epoch, dueInMs }) => claims.bid(id, { from: { session: from, epoch: BigInt(epoch) }, dueInMs })))
-    await ownership.announce()
-    return { taken: videos.map((video) => video.id).filter((_, i) => outcomes[i] === 'granted' || outcomes[i] === 'refused') }
-  })
+  const receive = () =>
+    serve(
+      bus,
+      { subject: giveSubject(ownership.session), queue: 'poller', schema: giveSchema, log },
+      async ({ from, videos }) => {
+        const outcomes = await Promise.all(
+          videos.map(({ id, epoch, dueInMs }) =>
+            claims.bid(id, { from: { session: from, epoch: BigInt(epoch) }, dueInMs }),
+          ),
+        )
+        await ownership.announce()
+        return {
+          taken: videos
+            .map((video) => video.id)
+            .filter((_, i) => outcomes[i] === 'granted' || outcomes[i] === 'refused'),
+        }
+      },
+    )
 
   await ownership.start()
   const gifted = followSession(ownership, clock, stop.signal, receive)
-  const work = consumeWork(bus, { stream: streams.work, consumer: consumers.pollers, schema: workSchema, concurrency: 500, log, clock, ...(parts.dead ? { dead: parts.dead } : {}) }, async ({ id }) => {
-    const outcome = await claims.bid(id)
-    if (outcome === 'elsewhere') log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
-    if (outcome === 'undecided') throw new Later(ownership.claimsInMs() + 500 * (1 + clock.random()))
-  })
+  const work = consumeWork(
+    bus,
+    {
+      stream: streams.work,
+      consumer: consumers.pollers,
+      schema: workSchema,
+      concurrency: 500,
+      log,
+      clock,
+      ...(parts.dead ? { dead: parts.dead } : {}),
+    },
+    async ({ id }) => {
+      const outcome = await claims.bid(id)
+      if (outcome === 'elsewhere')
+        log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
+      if (outcome === 'undecided')
+        throw new Later(ownership.claimsInMs() + 500 * (1 + clock.random()))
+    },
+  )
   const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, ({ id, reason }) => {
     if (reason === 'revoked') host.drop(id)
     else if (host.videos.has(id)) host.nudge(id, reason)
@@ -123,14 +192,18 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
   const loops = [balance(), claims.settleUnsure(stop.signal), gifted]
 
   return {
-    host, ownership,
+    host,
+    ownership,
     isHealthy: () => ownership.isTrusted() && work.isHealthy(),
     /** Ends its session, which tells the peers to take everything over. */
     async [Symbol.asyncDispose]() {
       stop.abort()
       await ownership.beginDrain()
       nudges.stop()
-      await Promise.all([host.drain(drainMs), Promise.race([work[Symbol.asyncDispose](), sleep(drainMs, undefined, clock)])])
+      await Promise.all([
+        host.drain(drainMs),
+        Promise.race([work[Symbol.asyncDispose](), sleep(drainMs, undefined, clock)]),
+      ])
       const count = host.videos.size
       host.dropAll()
       await ownership[Symbol.asyncDispose]()
@@ -142,7 +215,12 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
 }
 
 /** Serves under the name of the session, and again when another session begins. */
-async function followSession(ownership: Ownership, clock: Clock, signal: AbortSignal, open: () => { stop(): Promise<void> }): Promise<void> {
+async function followSession(
+  ownership: Ownership,
+  clock: Clock,
+  signal: AbortSignal,
+  open: () => { stop(): Promise<void> },
+): Promise<void> {
   while (!signal.aborted) {
     const { session } = ownership
     const server = open()

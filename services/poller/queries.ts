@@ -1,4 +1,7 @@
-/** One query for many videos: those of one account that are due in the same tick, as many as the provider answers for at once. */
+/**
+ * One query for many videos: those of one account that are due in the same tick, as many as the
+ * provider answers for at once.
+ */
 import type { Provider, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { PolledAccount } from './accounts.ts'
@@ -35,11 +38,23 @@ export class Gathering<T extends Polled> {
 }
 
 /** Answers in the order of the videos, all of one account. Never throws. */
-export async function query(provider: Provider, videos: Polled[], log: Logger): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }> {
+export async function query(
+  provider: Provider,
+  videos: Polled[],
+  log: Logger,
+): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }> {
   const { account, taskId } = videos[0]!
-  if (!account.isReadable) return { answers: videos.map(() => ({ kind: 'none', reason: 'the stored key cannot be read' })), rateLimit: null }
+  if (!account.isReadable)
+    return {
+      answers: videos.map(() => ({ kind: 'none', reason: 'the stored key cannot be read' })),
+      rateLimit: null,
+    }
   try {
-    if (videos.length > 1) return await provider.getMany(account, videos.map((video) => video.taskId))
+    if (videos.length > 1)
+      return await provider.getMany(
+        account,
+        videos.map((video) => video.taskId),
+      )
     const { answer, rateLimit } = await provider.get(account, taskId)
     return { answers: [answer], rateLimit }
   } catch (err) {

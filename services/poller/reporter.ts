@@ -1,6 +1,7 @@
 /**
- * Reports on their way to the queue. Those of a tenth of a second are one message: to store, deliver and acknowledge a message costs far more CPU than a report in it.
- * A message that cannot be stored fails for each of its reports; who gave them tries again.
+ * Reports on their way to the queue. Those of a tenth of a second are one message: to store,
+ * deliver and acknowledge a message costs far more CPU than a report in it. A message that cannot
+ * be stored fails for each of its reports; who gave them tries again.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Clock } from '#libs/runtime/clock.ts'

@@ -1,6 +1,7 @@
 /**
- * One timer for all waiting videos: a binary heap of instants, and a single timer for the earliest. It fires in ticks: what falls into one is called at its
- * end, together. Waking up costs a process more than a poll does, so many small wakings are made into few.
+ * One timer for all waiting videos: a binary heap of instants, and a single timer for the earliest.
+ * It fires in ticks: what falls into one is called at its end, together. Waking up costs a process
+ * more than a poll does, so many small wakings are made into few.
  */
 
 /** The longest that anything is called after its instant, unless there is no room, in ms. */
@@ -22,10 +23,15 @@ export class TimerQueue<T> {
   #stopped = false
 
   /**
-   * `due` is told the instant the entry was made for, so that a superseded one can be told from the current. While `hasRoom` says no, what is
-   * due waits; `wake` looks again, and must be called whenever there may be room anew: without room no timer runs, not even for what is due later.
+   * `due` is told the instant the entry was made for, so that a superseded one can be told from the
+   * current. While `hasRoom` says no, what is due waits; `wake` looks again, and must be called
+   * whenever there may be room anew: without room no timer runs, not even for what is due later.
    */
-  constructor(clock: Clock, due: (item: T, at: number) => void, hasRoom: () => boolean = () => true) {
+  constructor(
+    clock: Clock,
+    due: (item: T, at: number) => void,
+    hasRoom: () => boolean = () => true,
+  ) {
     this.#clock = clock
     this.#due = due
     this.#hasRoom = hasRoom
@@ -60,7 +66,8 @@ export class TimerQueue<T> {
     if (at === this.#armedFor) return
     this.#cancel()
     this.#armedFor = at
-    if (at < Infinity) this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#fire())
+    if (at < Infinity)
+      this.#cancel = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#fire())
   }
 
   #fire(): void {
@@ -79,7 +86,7 @@ export class TimerQueue<T> {
     const last = heap.pop()!
     if (heap.length === 0) return top
     heap[0] = last
-    for (let i = 0; ; ) {
+    for (let i = 0; ;) {
       const left = 2 * i + 1
       const right = left + 1
       let least = i

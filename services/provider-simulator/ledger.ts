@@ -1,6 +1,7 @@
 /**
- * Who was charged for what. A task's whole fate (when it starts and ends, how) is decided and committed before its create is answered,
- * so killing the simulator changes nothing: states follow from stored instants.
+ * Who was charged for what. A task's whole fate (when it starts and ends, how) is decided and
+ * committed before its create is answered, so killing the simulator changes nothing: states follow
+ * from stored instants.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +22,8 @@ export interface Task {
   webhookAttempts: number
 }
 
-const columns = 'taskId, ownId, account, model, createdAt, startsAt, endsAt, outcome, strange, webhookAttempts'
+const columns =
+  'taskId, ownId, account, model, createdAt, startsAt, endsAt, outcome, strange, webhookAttempts'
 
 export class Ledger {
   readonly #db: DatabaseSync
@@ -40,33 +42,60 @@ export class Ledger {
   }
 
   saveSettings(settings: Settings): void {
-    this.#db.prepare('INSERT INTO settings VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body').run(JSON.stringify(settings))
+    this.#db
+      .prepare(
+        'INSERT INTO settings VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body',
+      )
+      .run(JSON.stringify(settings))
     this.settings = settings
   }
 
   add(task: Task): void {
-    this.#db.prepare(`INSERT INTO task (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-      .run(task.taskId, task.ownId, task.account, task.model, task.createdAt, task.startsAt, task.endsAt, task.outcome, task.strange, 0)
+    this.#db
+      .prepare(`INSERT INTO task (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+      .run(
+        task.taskId,
+        task.ownId,
+        task.account,
+        task.model,
+        task.createdAt,
+        task.startsAt,
+        task.endsAt,
+        task.outcome,
+        task.strange,
+        0,
+      )
   }
 
   /** By task id, or by own id once `lagMs` have passed since its create; of that account only. */
   find(account: string, id: string, now: number): Task | undefined {
-    const row = this.#db.prepare(`SELECT ${columns} FROM task WHERE account = ? AND (taskId = ? OR (ownId = ? AND createdAt <= ?)) ORDER BY createdAt DESC LIMIT 1`)
+    const row = this.#db
+      .prepare(
+        `SELECT ${columns} FROM task WHERE account = ? AND (taskId = ? OR (ownId = ? AND createdAt <= ?)) ORDER BY createdAt DESC LIMIT 1`,
+      )
       .get(account, id, id, now - this.settings.lookupLagMs)
     return row as unknown as Task | undefined
   }
 
   byId(taskId: string): Task | undefined {
-    return this.#db.prepare(`SELECT ${columns} FROM task WHERE taskId = ?`).get(taskId) as unknown as Task | undefined
+    return this.#db
+      .prepare(`SELECT ${columns} FROM task WHERE taskId = ?`)
+      .get(taskId) as unknown as Task | undefined
   }
 
   all(): Task[] {
-    return this.#db.prepare(`SELECT ${columns} FROM task ORDER BY createdAt, rowid`).all() as unknown as Task[]
+    return this.#db
+      .prepare(`SELECT ${columns} FROM task ORDER BY createdAt, rowid`)
+      .all() as unknown as Task[]
   }
 
   /** Ended, and not yet told to the webhook `tries` times. */
   toTell(now: number, tries: number): Task[] {
-    return this.#db.prepare(`SELECT ${columns} FROM task WHERE endsAt <= ? AND webhookAttempts < ? ORDER BY endsAt LIMIT 200`).all(now, tries) as unknown as Task[]
+    return this.#db
+      .prepare(
+        `SELECT ${columns} FROM task WHERE endsAt <= ? AND webhookAttempts < ? ORDER BY endsAt LIMIT 200`,
+      )
+      .all(now, tries) as unknown as Task[]
   }
 
   told(taskId: string, attempts: number): void {

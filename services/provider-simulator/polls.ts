@@ -1,4 +1,7 @@
-/** When each task was asked for, and how long nobody asked. In memory: of this run of the simulator only. Times are Unix milliseconds. */
+/**
+ * When each task was asked for, and how long nobody asked. In memory: of this run of the simulator
+ * only. Times are Unix milliseconds.
+ */
 export interface PollsOfTask {
   count: number
   last: number
@@ -14,7 +17,8 @@ export class Polls {
 
   note(taskId: string, at: number): void {
     const known = this.#tasks.get(taskId)
-    if (!known) return void this.#tasks.set(taskId, { count: 1, last: at, longestGapMs: 0, recent: [at] })
+    if (!known)
+      return void this.#tasks.set(taskId, { count: 1, last: at, longestGapMs: 0, recent: [at] })
     known.count++
     known.longestGapMs = Math.max(known.longestGapMs, at - known.last)
     known.last = at

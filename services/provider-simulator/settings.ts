@@ -2,9 +2,21 @@ import { z } from 'zod'
 
 const rate = z.number().min(0).max(1)
 const faults = z.strictObject({
-  acceptThenTimeout: rate, acceptThenReset: rate, status500: rate, status503: rate, status429: rate, unknownStatus: rate, malformed: rate, slowBody: rate,
-  /** The key is refused; a task that is there is answered 404; an error code with a null character in it. */
-  status401: rate, vanish: rate, nullByte: rate,
+  acceptThenTimeout: rate,
+  acceptThenReset: rate,
+  status500: rate,
+  status503: rate,
+  status429: rate,
+  unknownStatus: rate,
+  malformed: rate,
+  slowBody: rate,
+  /**
+   * The key is refused; a task that is there is answered 404; an error code with a null character
+   * in it.
+   */
+  status401: rate,
+  vanish: rate,
+  nullByte: rate,
 })
 /** How the outside world behaves. Times in seconds or, where named so, milliseconds. */
 export const settingsSchema = z.strictObject({
@@ -35,9 +47,33 @@ export type Fault = keyof Settings['faults']
 export const patchSchema = settingsSchema.partial().extend({ faults: faults.partial().optional() })
 
 export const defaults: Settings = {
-  minSeconds: 15, maxSeconds: 45, tier: 'default', progressStep: 1, failRate: 0, policyRate: 0,
-  faults: { acceptThenTimeout: 0, acceptThenReset: 0, status500: 0, status503: 0, status429: 0, unknownStatus: 0, malformed: 0, slowBody: 0, status401: 0, vanish: 0, nullByte: 0 },
-  webhookUrl: null, webhookSecret: null, lookupLagMs: 0, createdDelayMs: 0, finishedMissingMs: 0, resultLifeSeconds: 86_400, retryAfterSeconds: 1, retryAfterAsDate: false,
+  minSeconds: 15,
+  maxSeconds: 45,
+  tier: 'default',
+  progressStep: 1,
+  failRate: 0,
+  policyRate: 0,
+  faults: {
+    acceptThenTimeout: 0,
+    acceptThenReset: 0,
+    status500: 0,
+    status503: 0,
+    status429: 0,
+    unknownStatus: 0,
+    malformed: 0,
+    slowBody: 0,
+    status401: 0,
+    vanish: 0,
+    nullByte: 0,
+  },
+  webhookUrl: null,
+  webhookSecret: null,
+  lookupLagMs: 0,
+  createdDelayMs: 0,
+  finishedMissingMs: 0,
+  resultLifeSeconds: 86_400,
+  retryAfterSeconds: 1,
+  retryAfterAsDate: false,
 }
 
 export const merge = (settings: Settings, patch: z.infer<typeof patchSchema>): Settings =>

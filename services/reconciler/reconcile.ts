@@ -1,14 +1,25 @@
 /**
- * One pass. It decides no outcome: it queues work that is refused when already queued, asks the owner of a stale video to act and takes
- * the video from it when that was in vain, and publishes what was committed; all of it may be repeated.
+ * One pass. It decides no outcome: it queues work that is refused when already queued, asks the
+ * owner of a stale video to act and takes the video from it when that was in vain, and publishes
+ * what was committed; all of it may be repeated.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import { publishOwed, type OutboxStore } from '#libs/bus/outbox.ts'
-import { ownerRecords, removeDeadSession, revoke, sessionStates } from '#libs/bus/ownership-records.ts'
+import {
+  ownerRecords,
+  removeDeadSession,
+  revoke,
+  sessionStates,
+} from '#libs/bus/ownership-records.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import { nudgeSubject, pollWorkSubject, settleWorkSubject, submitWorkSubject } from '#libs/scene-video/messages.ts'
+import {
+  nudgeSubject,
+  pollWorkSubject,
+  settleWorkSubject,
+  submitWorkSubject,
+} from '#libs/scene-video/messages.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
@@ -41,14 +52,17 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   const owned = await ownerRecords(bus)
   const sessions = await sessionStates(bus)
   const isAlive = (session: string) => ['live', 'draining'].includes(sessions.get(session) ?? '')
-  const ownedAlive = new Set(owned.filter((record) => isAlive(record.session)).map((record) => record.videoId))
+  const ownedAlive = new Set(
+    owned.filter((record) => isAlive(record.session)).map((record) => record.videoId),
+  )
 
   const pending = await recovery.pendingVideos(first ? 0 : Math.min(staleAfterMs, 30_000))
   // rule: the reconciler hands back what stopped
   await each(pending, (id) => publishWork(bus, submitWorkSubject(id), { id }))
 
   const unowned = (await recovery.videosWithOpenTask()).filter((id) => !ownedAlive.has(id))
-  if (first) log.info({ count: unowned.length }, `Found ${unowned.length} unfinished tasks to recover`)
+  if (first)
+    log.info({ count: unowned.length }, `Found ${unowned.length} unfinished tasks to recover`)
   // rule: the reconciler finds what nobody owns
   await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))
 
@@ -71,7 +85,10 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
 
   const orphans = owned.filter((record) => !isAlive(record.session))
   const inUse = new Set(owned.map((record) => record.session))
-  await each([...sessions.keys()].filter((id) => !isAlive(id) && !inUse.has(id)), (id) => removeDeadSession(bus, id))
+  await each(
+    [...sessions.keys()].filter((id) => !isAlive(id) && !inUse.has(id)),
+    (id) => removeDeadSession(bus, id),
+  )
 
   const overdue = await outbox.overdue(eventsOverdueMs, 10_000)
   // rule: owed events are found again, second
@@ -80,10 +97,18 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   const unsettled = await recovery.unsettledVideos()
   await each(unsettled, (id) => publishWork(bus, settleWorkSubject(id), { id }))
   await recovery.forgetOldKeys()
-  return { pending: pending.length, unowned: unowned.length, stale: stale.length, orphans: orphans.length, events, unsettled: unsettled.length }
+  return {
+    pending: pending.length,
+    unowned: unowned.length,
+    stale: stale.length,
+    orphans: orphans.length,
+    events,
+    unsettled: unsettled.length,
+  }
 }
 
 /** A bounded number at once. */
 async function each<T>(items: T[], act: (item: T) => Promise<unknown>): Promise<void> {
-  for (let from = 0; from < items.length; from += 200) await Promise.all(items.slice(from, from + 200).map(act))
+  for (let from = 0; from < items.length; from += 200)
+    await Promise.all(items.slice(from, from + 200).map(act))
 }

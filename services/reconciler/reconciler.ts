@@ -1,4 +1,7 @@
-/** What the reconciler does with its parts: a pass at start, one every interval, and one at once when the streams were made anew. */
+/**
+ * What the reconciler does with its parts: a pass at start, one every interval, and one at once
+ * when the streams were made anew.
+ */
 import { streams } from '#libs/bus/topology.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'
@@ -27,11 +30,12 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
     const due = clock.now() + intervalMs
     while (!stop.signal.aborted && clock.now() < due) {
       await sleep(Math.min(lookMs, due - clock.now()), stop.signal, clock)
-      if (await streamsAreNew().catch(() => false)) return log.warn('the streams were made anew, looking at everything')
+      if (await streamsAreNew().catch(() => false))
+        return log.warn('the streams were made anew, looking at everything')
     }
   }
   const run = async () => {
-    for (let first = true; !stop.signal.aborted; ) {
+    for (let first = true; !stop.signal.aborted;) {
       try {
         await streamsAreNew()
         const found = await reconcile({ ...parts, first, suspects })

@@ -1,4 +1,7 @@
-/** reconciler, at start and every interval: whatever stopped on its way is put back at the step where it stopped. */
+/**
+ * reconciler, at start and every interval: whatever stopped on its way is put back at the step
+ * where it stopped.
+ */
 import { connectBus } from '#libs/bus/connect.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
@@ -17,10 +20,15 @@ export async function startReconciler(config: ReconcilerConfig): Promise<Service
   const bus = await connectBus({ url: config.NATS_URL, name: 'reconciler', log })
   const db = openDatabase(config.DATABASE_URL, 3)
   const metrics = new Metrics()
-  const found = metrics.counter('reconciled_total', 'Things found and handed back, by kind', ['kind'])
+  const found = metrics.counter('reconciled_total', 'Things found and handed back, by kind', [
+    'kind',
+  ])
   await waitForTopology(bus, log)
   const reconciler = runReconciler({
-    bus, log, recovery: new Recovery(db), outbox: new Outbox(db),
+    bus,
+    log,
+    recovery: new Recovery(db),
+    outbox: new Outbox(db),
     clock: systemClock,
     staleAfterMs: config.STALE_AFTER_MS,
     intervalMs: config.RECONCILE_INTERVAL_MS,
@@ -29,7 +37,9 @@ export async function startReconciler(config: ReconcilerConfig): Promise<Service
     },
   })
   const health = await startHealthServer({
-    port: config.HEALTH_PORT, host: config.HEALTH_HOST, metrics,
+    port: config.HEALTH_PORT,
+    host: config.HEALTH_HOST,
+    metrics,
     checks: { nats: () => bus.isConnected(), postgres: () => isReachable(db) },
   })
   log.info({ healthPort: health.port }, 'reconciler started')

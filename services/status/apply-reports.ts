@@ -1,7 +1,7 @@
 /**
- * Reports, gathered into batches and applied in rounds: the k-th report of every video goes into the k-th statement, so no
- * statement holds two rows of one video. Acked only when committed and published; an event that was committed and not
- * published before a crash is found as overdue.
+ * Reports, gathered into batches and applied in rounds: the k-th report of every video goes into
+ * the k-th statement, so no statement holds two rows of one video. Acked only when committed and
+ * published; an event that was committed and not published before a crash is found as overdue.
  */
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
@@ -10,7 +10,12 @@ import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Tally } from '#libs/runtime/metrics.ts'
-import { reportsSchema, reportsSubject, type OwedEvent, type Report } from '#libs/scene-video/messages.ts'
+import {
+  reportsSchema,
+  reportsSubject,
+  type OwedEvent,
+  type Report,
+} from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
 import type { Public } from '#libs/store/connect.ts'
 import { isDataFault } from '#libs/store/errors.ts'
@@ -51,14 +56,19 @@ export function applyReports(options: ApplyOptions): Consuming {
     if (batch.length) applying = applying.then(() => applyBatch(options, batch))
     return applying
   }
-  const consuming = bus.consume(streams.reports, consumers.status, mostMessagesAhead, async (job) => {
-    const reports = await decodeOrBury(options, job, reportsSchema)
-    if (reports === undefined) return
-    gathered.push({ reports, job })
-    count += reports.length
-    if (count >= batchMax) await flush()
-    else cancel ??= clock.after(batchMs, () => void flush())
-  })
+  const consuming = bus.consume(
+    streams.reports,
+    consumers.status,
+    mostMessagesAhead,
+    async (job) => {
+      const reports = await decodeOrBury(options, job, reportsSchema)
+      if (reports === undefined) return
+      gathered.push({ reports, job })
+      count += reports.length
+      if (count >= batchMax) await flush()
+      else cancel ??= clock.after(batchMs, () => void flush())
+    },
+  )
   return {
     isHealthy: () => consuming.isHealthy(),
     async [Symbol.asyncDispose]() {
@@ -89,7 +99,10 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
   for (const { job } of batch) job.ack()
 }
 
-/** A batch that Postgres refuses is halved until the one report at fault is alone, and that is dead-lettered. */
+/**
+ * A batch that Postgres refuses is halved until the one report at fault is alone, and that is
+ * dead-lettered.
+ */
 async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promise<void> {
   const { log } = options
   if (!isDataFault(err)) {
@@ -97,33 +110,47 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
     for (const { job } of batch) job.nak(1_000)
     return
   }
-  if (batch.length === 1 && batch[0]!.reports.length === 1) return bury(options, alone(batch[0]!), `refused by Postgres: ${(err as Error).message}`)
+  if (batch.length === 1 && batch[0]!.reports.length === 1)
+    return bury(options, alone(batch[0]!), `refused by Postgres: ${(err as Error).message}`)
   const items = batch.length > 1 ? batch : inTwo(batch[0]!)
   const middle = items.length >> 1
   await applyBatch(options, items.slice(0, middle))
   await applyBatch(options, items.slice(middle))
 }
 
-/** The message is acked when both halves are done; delivered again as a whole when one has to be. */
+/**
+ * The message is acked when both halves are done; delivered again as a whole when one has to be.
+ */
 function inTwo({ reports, job }: Item): Item[] {
   const middle = reports.length >> 1
   let left = 2
   const done = () => {
     if (--left === 0) job.ack()
   }
-  return [reports.slice(0, middle), reports.slice(middle)].map((some) => ({ reports: some, job: { ...job, ack: done, term: done } }))
+  return [reports.slice(0, middle), reports.slice(middle)].map((some) => ({
+    reports: some,
+    job: { ...job, ack: done, term: done },
+  }))
 }
 
 /** As a message of its own, so that it can be put back. */
-const alone = ({ reports, job }: Item): Job => ({ ...job, subject: reportsSubject(reports[0]!.id), data: new TextEncoder().encode(JSON.stringify(reports)) })
+const alone = ({ reports, job }: Item): Job => ({
+  ...job,
+  subject: reportsSubject(reports[0]!.id),
+  data: new TextEncoder().encode(JSON.stringify(reports)),
+})
 
 /** The events it caused. */
-async function applyRound({ writer, fates, log }: ApplyOptions, round: Report[]): Promise<OwedEvent[]> {
+async function applyRound(
+  { writer, fates, log }: ApplyOptions,
+  round: Report[],
+): Promise<OwedEvent[]> {
   const outcomes = await writer.apply(round)
   for (const report of round) {
     const fate = outcomes.get(report.id)?.fate ?? 'stale'
     fates.inc({ fate })
-    if (fate !== 'applied') log.info({ video: report.id, epoch: report.epoch, no: report.no, fate }, 'Report not applied')
+    if (fate !== 'applied')
+      log.info({ video: report.id, epoch: report.epoch, no: report.no, fate }, 'Report not applied')
   }
   return [...outcomes.values()].flatMap(({ event }) => event ?? [])
 }

@@ -5,7 +5,10 @@ export const statusSettings = z.object({
   ...serviceSettings,
   DATABASE_URL: z.string(),
   NATS_URL: z.string(),
-  /** Reports of this long are gathered into one statement: polls are seconds apart, and a statement costs as much for one report as for twenty. */
+  /**
+   * Reports of this long are gathered into one statement: polls are seconds apart, and a statement
+   * costs as much for one report as for twenty.
+   */
   BATCH_MS: milliseconds(200, 0),
   BATCH_MAX: z.coerce.number().int().min(1).max(5_000).default(500),
   /** How long public events are kept, in days. */

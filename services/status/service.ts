@@ -1,9 +1,9 @@
 /**
- * status owns the recorded truth: it commits claims and applies reports, then publishes what it committed. It also makes the
- * streams, at start and again whenever the NATS store has lost them.
+ * status owns the recorded truth: it commits claims and applies reports, then publishes what it
+ * committed. It also makes the streams, at start and again whenever the NATS store has lost them.
  *
- * Killed before a commit: the reports are delivered again. Killed after: they are refused as stale, and the events they
- * caused are still owed and published then.
+ * Killed before a commit: the reports are delivered again. Killed after: they are refused as stale,
+ * and the events they caused are still owed and published then.
  */
 import { connectBus } from '#libs/bus/connect.ts'
 import { ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
@@ -26,7 +26,9 @@ export async function startStatus(config: StatusConfig): Promise<Service> {
   const recovery = new Recovery(db)
   const metrics = new Metrics()
   const status = await runStatus({
-    bus, clock: systemClock, log,
+    bus,
+    clock: systemClock,
+    log,
     writer: new ReportWriter(db),
     outbox: new Outbox(db),
     recovery,
@@ -38,8 +40,14 @@ export async function startStatus(config: StatusConfig): Promise<Service> {
     batchMax: config.BATCH_MAX,
   })
   const health = await startHealthServer({
-    port: config.HEALTH_PORT, host: config.HEALTH_HOST, metrics,
-    checks: { nats: () => bus.isConnected(), postgres: () => isReachable(db), reports: () => status.isHealthy() },
+    port: config.HEALTH_PORT,
+    host: config.HEALTH_HOST,
+    metrics,
+    checks: {
+      nats: () => bus.isConnected(),
+      postgres: () => isReachable(db),
+      reports: () => status.isHealthy(),
+    },
   })
   log.info({ healthPort: health.port }, 'status started')
 

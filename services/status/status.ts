@@ -1,6 +1,16 @@
-/** What status does with its parts: it commits claims, applies reports, publishes what it committed, and tends what earlier tries left owed. */
+/**
+ * What status does with its parts: it commits claims, applies reports, publishes what it committed,
+ * and tends what earlier tries left owed.
+ */
 import type { Bus } from '#libs/bus/bus.ts'
-import { NewestKnown, oweWhatIsLost, publishEvents, publishOwed, type OutboxMemory, type OutboxStore } from '#libs/bus/outbox.ts'
+import {
+  NewestKnown,
+  oweWhatIsLost,
+  publishEvents,
+  publishOwed,
+  type OutboxMemory,
+  type OutboxStore,
+} from '#libs/bus/outbox.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -27,21 +37,34 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
 }
 
 const tendMs = 2_000
-/** After this long, whoever published before an outage has said so to Postgres: more than the time a statement may take. */
+/**
+ * After this long, whoever published before an outage has said so to Postgres: more than the time a
+ * statement may take.
+ */
 const marksLandMs = 20_000
 
-export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & { isHealthy(): boolean }> {
+export async function runStatus(
+  parts: StatusParts,
+): Promise<AsyncDisposable & { isHealthy(): boolean }> {
   const { bus, clock, log, writer, outbox } = parts
   const stop = new AbortController()
   await parts.ensureStreams()
   const newest = new NewestKnown(bus)
 
-  /** What NATS had acknowledged and has not any more, after its power failed or an older copy of its store was put back. */
+  /**
+   * What NATS had acknowledged and has not any more, after its power failed or an older copy of its
+   * store was put back.
+   */
   const makeGood = async () => {
     // rule: what NATS has lost is owed again
     const videos = await oweWhatIsLost(bus, outbox)
-    if (videos) log.warn({ videos }, 'NATS has lost events that it had stored; they are published again')
-    if (BigInt((await bus.stateOf(streams.ownership)).lastSequence) >= (await parts.recovery.highestEpoch())) return
+    if (videos)
+      log.warn({ videos }, 'NATS has lost events that it had stored; they are published again')
+    if (
+      BigInt((await bus.stateOf(streams.ownership)).lastSequence) >=
+      (await parts.recovery.highestEpoch())
+    )
+      return
     log.warn('the bucket of the leases has gone back; it is made anew')
     await parts.remakeOwnership()
   }
@@ -69,12 +92,19 @@ export async function runStatus(parts: StatusParts): Promise<AsyncDisposable & {
   }
   const tending = tend()
 
-  const claims = serve(bus, { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log }, async ({ session, bids }) => {
-    const grants = await writer.commitClaims(session, bids)
-    crashPoint('claim-committed')
-    return { grants }
+  const claims = serve(
+    bus,
+    { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log },
+    async ({ session, bids }) => {
+      const grants = await writer.commitClaims(session, bids)
+      crashPoint('claim-committed')
+      return { grants }
+    },
+  )
+  const reports = applyReports({
+    ...parts,
+    publish: (events) => publishEvents(bus, outbox, events, newest),
   })
-  const reports = applyReports({ ...parts, publish: (events) => publishEvents(bus, outbox, events, newest) })
   return {
     isHealthy: () => reports.isHealthy(),
     async [Symbol.asyncDispose]() {

@@ -1,4 +1,7 @@
-/** What became of the tasks of a video that ended without them: a late success goes onto the timeline with its link, and is counted. */
+/**
+ * What became of the tasks of a video that ended without them: a late success goes onto the
+ * timeline with its link, and is counted.
+ */
 import { Later } from '#libs/bus/work.ts'
 import { ask, isAbsent, isAskable, recordTask } from './look-up.ts'
 import type { SubmitContext } from './submit-video.ts'
@@ -12,17 +15,23 @@ export async function settleVideo(context: SubmitContext, id: string): Promise<v
     const { attempt, send } = submission
     const ageMs = loaded.ageMs[index]!
     if (!isAskable(context, submission)) {
-      if (ageMs >= config.LOOKUP_WINDOW_MS) await store.answered(id, attempt, send, 'lost', 'cannot be looked up')
+      if (ageMs >= config.LOOKUP_WINDOW_MS)
+        await store.answered(id, attempt, send, 'lost', 'cannot be looked up')
       continue
     }
     await store.looked(id, attempt, send)
     const { answer, taskId } = await ask(context, submission)
     if (answer.kind === 'later') throw new Later(Math.min(answer.retryAfterMs ?? 10_000, 60_000))
-    if (taskId !== null && submission.taskId === null) await recordTask(context, submission, taskId, 'lookup')
-    if (isAbsent(context, submission, answer)) await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
+    if (taskId !== null && submission.taskId === null)
+      await recordTask(context, submission, taskId, 'lookup')
+    if (isAbsent(context, submission, answer))
+      await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
     if (answer.kind !== 'done' && answer.kind !== 'failed') continue
     const said = answer.kind === 'done' ? 'completed' : 'failed'
-    const detail = answer.kind === 'done' ? { videoUrl: answer.videoUrl, expiresAt: answer.expiresAt } : { code: answer.error.code }
+    const detail =
+      answer.kind === 'done'
+        ? { videoUrl: answer.videoUrl, expiresAt: answer.expiresAt }
+        : { code: answer.error.code }
     if (!(await store.noteLate(id, attempt, send, said, detail))) continue
     late.inc({ said })
     log.warn({ video: id, said }, 'Late result noted')

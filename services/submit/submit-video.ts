@@ -1,8 +1,9 @@
 /**
  * One pending video, one step further: look up what may have been accepted, else intend and send.
  *
- * Throws Later to be called again. Never sends while an earlier send of this attempt, or of an earlier attempt, may still
- * have been accepted. A deadline or a cancel ends the video also while a send is in doubt: that send stays watched.
+ * Throws Later to be called again. Never sends while an earlier send of this attempt, or of an
+ * earlier attempt, may still have been accepted. A deadline or a cancel ends the video also while a
+ * send is in doubt: that send stays watched.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import { Later, publishWork, type DeadTally } from '#libs/bus/work.ts'
@@ -20,7 +21,16 @@ import type { SubmitConfig } from './config.ts'
 import { lookUpSends, recordTask, type Absences } from './look-up.ts'
 
 export interface SubmitContext {
-  config: Pick<SubmitConfig, 'TOAPIS_BASE_URL' | 'TOAPIS_API_KEY' | 'TOAPIS_MODEL' | 'KEY_ENCRYPTION_KEY' | 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS' | 'CREATE_CONCURRENCY'>
+  config: Pick<
+    SubmitConfig,
+    | 'TOAPIS_BASE_URL'
+    | 'TOAPIS_API_KEY'
+    | 'TOAPIS_MODEL'
+    | 'KEY_ENCRYPTION_KEY'
+    | 'SEND_WINDOW_MS'
+    | 'LOOKUP_WINDOW_MS'
+    | 'CREATE_CONCURRENCY'
+  >
   log: Logger
   bus: Bus
   store: Public<SubmissionWriter>
@@ -38,27 +48,58 @@ export interface SubmitContext {
 }
 
 export type Loaded = NonNullable<Awaited<ReturnType<SubmissionWriter['load']>>>
-/** However long the wait: looked at this often, so that a deadline and a cancel are noticed and the row is touched. */
+/**
+ * However long the wait: looked at this often, so that a deadline and a cancel are noticed and the
+ * row is touched.
+ */
 const longestSleepMs = 45_000
-const later = ({ untilDeadlineMs }: Loaded, ms: number) => new Later(Math.max(50, Math.min(ms, longestSleepMs, untilDeadlineMs ?? Infinity)))
+const later = ({ untilDeadlineMs }: Loaded, ms: number) =>
+  new Later(Math.max(50, Math.min(ms, longestSleepMs, untilDeadlineMs ?? Infinity)))
 
 export async function submitVideo(context: SubmitContext, id: string): Promise<void> {
   const loaded = await context.store.load(id)
   if (!loaded) return
   const { video } = loaded
-  if (video.taskId !== null && (video.status === 'pending' || video.status === 'generating')) return handOver(context, id)
+  if (video.taskId !== null && (video.status === 'pending' || video.status === 'generating'))
+    return handOver(context, id)
   if (video.status !== 'pending') return
   await context.store.touch(id)
-  if (video.provider !== context.provider.name) return fail(context, id, video.attempt, { code: 'unknown_provider', message: `No provider is called ${video.provider}.` })
+  if (video.provider !== context.provider.name)
+    return fail(context, id, video.attempt, {
+      code: 'unknown_provider',
+      message: `No provider is called ${video.provider}.`,
+    })
   // rule: after a restore earlier attempts are looked up, too
-  if (video.restoredAt !== null && (await context.store.doubtForgotten(id, pinsOf(context, loaded.config, loaded.submissions.at(-1))))) throw new Later(0)
+  if (
+    video.restoredAt !== null &&
+    (await context.store.doubtForgotten(
+      id,
+      pinsOf(context, loaded.config, loaded.submissions.at(-1)),
+    ))
+  )
+    throw new Later(0)
   // rule: what may have been accepted is looked up
   const finding = await lookUpSends(context, loaded)
   if (finding.kind === 'taken') return handOver(context, id)
-  const inDoubt = finding.kind === 'clear' ? '' : ' A send is in doubt; what it became is watched, and a retry takes it.'
-  if (loaded.untilDeadlineMs !== null && loaded.untilDeadlineMs <= 0) return fail(context, id, video.attempt, { code: 'timed_out', message: `The deadline passed before the provider’s acceptance was known.${inDoubt}` })
-  if (video.cancelRequested) return fail(context, id, video.attempt, { code: 'cancelled', message: `Cancelled before the provider’s acceptance was known.${inDoubt}` })
-  if (finding.kind === 'unknown') return fail(context, id, video.attempt, { code: 'submission_unknown', message: 'The provider may or may not have accepted it, and cannot be asked any more.' })
+  const inDoubt =
+    finding.kind === 'clear'
+      ? ''
+      : ' A send is in doubt; what it became is watched, and a retry takes it.'
+  if (loaded.untilDeadlineMs !== null && loaded.untilDeadlineMs <= 0)
+    return fail(context, id, video.attempt, {
+      code: 'timed_out',
+      message: `The deadline passed before the provider’s acceptance was known.${inDoubt}`,
+    })
+  if (video.cancelRequested)
+    return fail(context, id, video.attempt, {
+      code: 'cancelled',
+      message: `Cancelled before the provider’s acceptance was known.${inDoubt}`,
+    })
+  if (finding.kind === 'unknown')
+    return fail(context, id, video.attempt, {
+      code: 'submission_unknown',
+      message: 'The provider may or may not have accepted it, and cannot be asked any more.',
+    })
   if (finding.kind === 'wait') throw later(loaded, finding.ms)
   return intendAndSend(context, loaded)
 }
@@ -69,30 +110,45 @@ async function intendAndSend(context: SubmitContext, loaded: Loaded): Promise<vo
   const { id, attempt } = video
   const last = submissions.findLast((one) => one.attempt === attempt)
   const pins = pinsOf(context, loaded.config, last)
-  const account = { baseUrl: pins.baseUrl, apiKey: decrypt(pins.keyCipher, config.KEY_ENCRYPTION_KEY) }
+  const account = {
+    baseUrl: pins.baseUrl,
+    apiKey: decrypt(pins.keyCipher, config.KEY_ENCRYPTION_KEY),
+  }
   const wait = (context.throttledUntil.get(accountKey(account)) ?? 0) - clock.now()
   if (wait > 0) return throttle(context, loaded, wait, 'waiting for the provider’s rate limit')
 
   const send = (last?.send ?? 0) + 1
   const begun = clock.now()
   // rule: only the winner of the intent sends
-  if (!(await store.intend(id, attempt, send, pins))) throw new Later(1_000 * (0.75 + clock.random() / 2))
+  if (!(await store.intend(id, attempt, send, pins)))
+    throw new Later(1_000 * (0.75 + clock.random() / 2))
   crashPoint('intent-committed')
   // rule: after a restore a video is looked up before a send
-  if (mayBeForgotten(loaded)) throw new Later(0) // Postgres was restored: looked up, as a send in doubt, before anything is sent
+  // Postgres was restored: looked up, as a send in doubt, before anything is sent
+  if (mayBeForgotten(loaded)) throw new Later(0)
   // rule: nothing is sent after the send window
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
     throw new Later(0)
   }
   const params = video.params as Record<string, never>
-  const answer = await context.provider.create(account, { ...params, ownId: ownId(id, attempt), model: video.model, prompt: video.prompt })
+  const answer = await context.provider.create(account, {
+    ...params,
+    ownId: ownId(id, attempt),
+    model: video.model,
+    prompt: video.prompt,
+  })
   crashPoint('create-answered')
   context.creates.inc({ answer: answer.kind })
   return onAnswer(context, loaded, { send, account }, answer)
 }
 
-async function onAnswer(context: SubmitContext, loaded: Loaded, { send, account }: { send: number; account: Account }, answer: CreateAnswer): Promise<void> {
+async function onAnswer(
+  context: SubmitContext,
+  loaded: Loaded,
+  { send, account }: { send: number; account: Account },
+  answer: CreateAnswer,
+): Promise<void> {
   const { store, log } = context
   const { id, attempt } = loaded.video
   switch (answer.kind) {
@@ -112,24 +168,39 @@ async function onAnswer(context: SubmitContext, loaded: Loaded, { send, account 
     }
     // rule: a lost answer is not taken for a refusal
     case 'unknown':
-      log.warn({ video: id, attempt, reason: answer.reason }, 'Answer to the create is lost; looking it up by own id')
+      log.warn(
+        { video: id, attempt, reason: answer.reason },
+        'Answer to the create is lost; looking it up by own id',
+      )
       throw new Later(500)
   }
 }
 
-async function throttle(context: SubmitContext, loaded: Loaded, waitMs: number, reason: string): Promise<never> {
+async function throttle(
+  context: SubmitContext,
+  loaded: Loaded,
+  waitMs: number,
+  reason: string,
+): Promise<never> {
   const { id, attempt } = loaded.video
   if (await context.store.throttled(id, attempt, reason)) await context.publish(id)
   throw later(loaded, waitMs + context.clock.random() * Math.max(1_000, waitMs))
 }
 
-async function fail(context: SubmitContext, id: string, attempt: number, error: VideoError): Promise<void> {
+async function fail(
+  context: SubmitContext,
+  id: string,
+  attempt: number,
+  error: VideoError,
+): Promise<void> {
   if (!(await context.store.failPending(id, attempt, error))) return
   context.log.info({ video: id, code: error.code }, `Video failed: ${error.message}`)
   await context.publish(id)
 }
 
-/** Queues the video for the pollers and publishes what was recorded; repeated, both change nothing. */
+/**
+ * Queues the video for the pollers and publishes what was recorded; repeated, both change nothing.
+ */
 async function handOver(context: SubmitContext, id: string): Promise<void> {
   await publishWork(context.bus, pollWorkSubject(id), { id })
   await context.publish(id)
@@ -137,18 +208,31 @@ async function handOver(context: SubmitContext, id: string): Promise<void> {
 
 /** Whether Postgres went back to an older copy since this attempt last intended a send. */
 const mayBeForgotten = ({ video, submissions }: Loaded): boolean =>
-  video.restoredAt !== null && !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
+  video.restoredAt !== null &&
+  !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
 
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
-function pinsOf(context: SubmitContext, own: Loaded['config'], earlier: SubmissionRecord | undefined): Pins {
-  if (earlier) return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
+function pinsOf(
+  context: SubmitContext,
+  own: Loaded['config'],
+  earlier: SubmissionRecord | undefined,
+): Pins {
+  if (earlier)
+    return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
   return { provider: context.provider.name, ...addressAndKey(context, own) }
 }
 
 /** The system's key goes to the system's address only. */
-export function addressAndKey({ config }: SubmitContext, own: { baseUrl: string | null; keyCipher: string | null } | null): { baseUrl: string; keyCipher: string } {
-  if (own?.keyCipher) return { baseUrl: own.baseUrl ?? config.TOAPIS_BASE_URL, keyCipher: own.keyCipher }
-  return { baseUrl: config.TOAPIS_BASE_URL, keyCipher: encrypt(config.TOAPIS_API_KEY, config.KEY_ENCRYPTION_KEY) }
+export function addressAndKey(
+  { config }: SubmitContext,
+  own: { baseUrl: string | null; keyCipher: string | null } | null,
+): { baseUrl: string; keyCipher: string } {
+  if (own?.keyCipher)
+    return { baseUrl: own.baseUrl ?? config.TOAPIS_BASE_URL, keyCipher: own.keyCipher }
+  return {
+    baseUrl: config.TOAPIS_BASE_URL,
+    keyCipher: encrypt(config.TOAPIS_API_KEY, config.KEY_ENCRYPTION_KEY),
+  }
 }
 
 /** Who the provider's rate limits are about. */

@@ -1,9 +1,21 @@
-/** What submit does with its parts: it answers commands, and works on pending videos and on what failed ones left behind. */
+/**
+ * What submit does with its parts: it answers commands, and works on pending videos and on what
+ * failed ones left behind.
+ */
 import { serve } from '#libs/bus/rpc.ts'
 import { consumers, streams } from '#libs/bus/topology.ts'
 import { consumeWork, publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { commandSubject, generateCommandSchema, nudgeSubject, submitWorkSubject, testConfigCommandSchema, videoCommandSchema, workSchema, type CommandReply } from '#libs/scene-video/messages.ts'
+import {
+  commandSubject,
+  generateCommandSchema,
+  nudgeSubject,
+  submitWorkSubject,
+  testConfigCommandSchema,
+  videoCommandSchema,
+  workSchema,
+  type CommandReply,
+} from '#libs/scene-video/messages.ts'
 import type { Public } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 import { isDataFault, isStoreOutage } from '#libs/store/errors.ts'
@@ -17,59 +29,122 @@ async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> 
   try {
     return await run()
   } catch (err) {
-    if (err instanceof Refused) return { ok: false, status: err.status, code: err.code, detail: err.message }
-    if (isDataFault(err)) return { ok: false, status: 400, code: 'invalid_request', detail: 'A value has characters that cannot be stored.' }
+    if (err instanceof Refused)
+      return { ok: false, status: err.status, code: err.code, detail: err.message }
+    if (isDataFault(err))
+      return {
+        ok: false,
+        status: 400,
+        code: 'invalid_request',
+        detail: 'A value has characters that cannot be stored.',
+      }
     throw err
   }
 }
 
-export async function runSubmit(context: SubmitContext, recovery: Pick<Public<Recovery>, 'pendingVideos'>, newId: () => string): Promise<AsyncDisposable & { isHealthy(): boolean }> {
+export async function runSubmit(
+  context: SubmitContext,
+  recovery: Pick<Public<Recovery>, 'pendingVideos'>,
+  newId: () => string,
+): Promise<AsyncDisposable & { isHealthy(): boolean }> {
   const { bus, clock, config, log, provider, publish, store } = context
 
   const begin = async (id: string) => {
-    await publishWork(bus, submitWorkSubject(id), { id }).catch((err: unknown) => log.warn({ err: (err as Error).message, video: id }, 'work not queued, left to the reconciler'))
+    await publishWork(bus, submitWorkSubject(id), { id }).catch((err: unknown) =>
+      log.warn(
+        { err: (err as Error).message, video: id },
+        'work not queued, left to the reconciler',
+      ),
+    )
     void publish(id)
   }
   const servers = [
-    serve(bus, { subject: commandSubject.generate, queue: 'submit', schema: generateCommandSchema, log }, (command) =>
-      replyOf(async () => {
-        const system = { provider: provider.name, model: config.TOAPIS_MODEL }
-        const { video, created } = await store.accept({ ...command, id: newId(), system })
-        if (created) {
-          crashPoint('request-accepted')
+    serve(
+      bus,
+      { subject: commandSubject.generate, queue: 'submit', schema: generateCommandSchema, log },
+      (command) =>
+        replyOf(async () => {
+          const system = { provider: provider.name, model: config.TOAPIS_MODEL }
+          const { video, created } = await store.accept({ ...command, id: newId(), system })
+          if (created) {
+            crashPoint('request-accepted')
+            await begin(video.id)
+          }
+          return { ok: true, video }
+        }),
+    ),
+    serve(
+      bus,
+      { subject: commandSubject.cancel, queue: 'submit', schema: videoCommandSchema, log },
+      (command) =>
+        replyOf(async () => {
+          const { video, ownerActs } = await store.cancel(
+            command.userId,
+            command.id,
+            command.attempt,
+            command.once,
+          )
+          if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
+          else void publish(video.id)
+          return { ok: true, video }
+        }),
+    ),
+    serve(
+      bus,
+      { subject: commandSubject.retry, queue: 'submit', schema: videoCommandSchema, log },
+      (command) =>
+        replyOf(async () => {
+          const video = await store.retry(command.userId, command.id, command.attempt, command.once)
           await begin(video.id)
-        }
-        return { ok: true, video }
-      })),
-    serve(bus, { subject: commandSubject.cancel, queue: 'submit', schema: videoCommandSchema, log }, (command) =>
-      replyOf(async () => {
-        const { video, ownerActs } = await store.cancel(command.userId, command.id, command.attempt, command.once)
-        if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
-        else void publish(video.id)
-        return { ok: true, video }
-      })),
-    serve(bus, { subject: commandSubject.retry, queue: 'submit', schema: videoCommandSchema, log }, (command) =>
-      replyOf(async () => {
-        const video = await store.retry(command.userId, command.id, command.attempt, command.once)
-        await begin(video.id)
-        return { ok: true, video }
-      })),
-    serve(bus, { subject: commandSubject.testConfig, queue: 'submit', schema: testConfigCommandSchema, log }, (command) => testConfig(context, command)),
+          return { ok: true, video }
+        }),
+    ),
+    serve(
+      bus,
+      { subject: commandSubject.testConfig, queue: 'submit', schema: testConfigCommandSchema, log },
+      (command) => testConfig(context, command),
+    ),
   ]
 
   const unfinished = await recovery.pendingVideos(0)
   for (const id of unfinished) await publishWork(bus, submitWorkSubject(id), { id })
-  log.info({ count: unfinished.length }, `Found ${unfinished.length} unfinished videos to submit or look up`)
+  log.info(
+    { count: unfinished.length },
+    `Found ${unfinished.length} unfinished videos to submit or look up`,
+  )
 
   const policy = { log, clock, dead: context.dead, isOutage: isStoreOutage }
   const work = [
-    consumeWork(bus, { stream: streams.work, consumer: consumers.submit, schema: workSchema, concurrency: config.CREATE_CONCURRENCY, ...policy }, ({ id }) => submitVideo(context, id)),
-    consumeWork(bus, { stream: streams.work, consumer: consumers.settle, schema: workSchema, concurrency: 10, ...policy }, ({ id }) => settleVideo(context, id)),
+    consumeWork(
+      bus,
+      {
+        stream: streams.work,
+        consumer: consumers.submit,
+        schema: workSchema,
+        concurrency: config.CREATE_CONCURRENCY,
+        ...policy,
+      },
+      ({ id }) => submitVideo(context, id),
+    ),
+    consumeWork(
+      bus,
+      {
+        stream: streams.work,
+        consumer: consumers.settle,
+        schema: workSchema,
+        concurrency: 10,
+        ...policy,
+      },
+      ({ id }) => settleVideo(context, id),
+    ),
   ]
   return {
     isHealthy: () => work.every((one) => one.isHealthy()),
     async [Symbol.asyncDispose]() {
-      await Promise.all([...servers.map((server) => server.stop()), ...work.map((one) => one[Symbol.asyncDispose]())])
+      await Promise.all([
+        ...servers.map((server) => server.stop()),
+        ...work.map((one) => one[Symbol.asyncDispose]()),
+      ])
     },
   }
 }

@@ -1,21 +1,46 @@
-/** Asks the provider for a task that cannot exist. Its own "no such task" proves address and key, and costs nothing. */
+/**
+ * Asks the provider for a task that cannot exist. Its own "no such task" proves address and key,
+ * and costs nothing.
+ */
 import type { AiConfigTest } from '#libs/scene-video/ai-config.ts'
 import { decrypt } from '#libs/runtime/secrets.ts'
 import { addressAndKey, type SubmitContext } from './submit-video.ts'
 
-export async function testConfig(context: SubmitContext, { userId, projectId }: { userId: string; projectId: string | null }): Promise<AiConfigTest> {
+export async function testConfig(
+  context: SubmitContext,
+  { userId, projectId }: { userId: string; projectId: string | null },
+): Promise<AiConfigTest> {
   const own = await context.store.effectiveConfig(userId, projectId)
   const source = own?.source ?? 'system'
   const { baseUrl, keyCipher } = addressAndKey(context, own)
-  const { answer } = await context.provider.get({ baseUrl, apiKey: decrypt(keyCipher, context.config.KEY_ENCRYPTION_KEY) }, `reelkeeper-test-${context.clock.uuid()}`)
+  const { answer } = await context.provider.get(
+    { baseUrl, apiKey: decrypt(keyCipher, context.config.KEY_ENCRYPTION_KEY) },
+    `reelkeeper-test-${context.clock.uuid()}`,
+  )
   switch (answer.kind) {
     case 'missing':
       return { ok: true, code: 'ok', detail: 'The provider accepts address and key.', source }
     case 'later':
-      return { ok: false, code: 'throttled', detail: 'The provider asks to wait; try again shortly.', source }
+      return {
+        ok: false,
+        code: 'throttled',
+        detail: 'The provider asks to wait; try again shortly.',
+        source,
+      }
     case 'none':
-      return { ok: false, code: 'no_answer', detail: `No usable answer: ${answer.reason}. Check address and key.`, source }
+      return {
+        ok: false,
+        code: 'no_answer',
+        detail: `No usable answer: ${answer.reason}. Check address and key.`,
+        source,
+      }
     default:
-      return { ok: false, code: 'unexpected', detail: 'The answer is not the provider’s word for a task that does not exist. Check the address.', source }
+      return {
+        ok: false,
+        code: 'unexpected',
+        detail:
+          'The answer is not the provider’s word for a task that does not exist. Check the address.',
+        source,
+      }
   }
 }

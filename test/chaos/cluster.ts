@@ -1,8 +1,16 @@
 /**
- * The whole system as real processes, two or more of each service, every one behind proxies of its own to NATS and Postgres and with a wall clock
- * of its own. A process that ends is started again at once; one that is held only when it is let go.
+ * The whole system as real processes, two or more of each service, every one behind proxies of its
+ * own to NATS and Postgres and with a wall clock of its own. A process that ends is started again
+ * at once; one that is held only when it is let go.
  */
-import { chmodSync, createWriteStream, mkdirSync, mkdtempSync, rmSync, type WriteStream } from 'node:fs'
+import {
+  chmodSync,
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  type WriteStream,
+} from 'node:fs'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
@@ -39,15 +47,23 @@ export interface Answer {
   body: Record<string, unknown>
 }
 
-const main = (directory: string) => fileURLToPath(new URL(`../../services/${directory}/main.ts`, import.meta.url))
+const main = (directory: string) =>
+  fileURLToPath(new URL(`../../services/${directory}/main.ts`, import.meta.url))
 const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const skew = fileURLToPath(new URL('skew.mjs', import.meta.url))
 const apiKey = `rk_chaos_${randomBytes(24).toString('base64url')}`
 
 /** Quick enough for a provider whose videos take seconds. */
 const quick = {
-  POLL_INTERVAL_MS: '1000', RECONCILE_INTERVAL_MS: '5000', STALE_AFTER_MS: '15000', CREATE_TIMEOUT_MS: '1500', SEND_WINDOW_MS: '1000', LOOKUP_WINDOW_MS: '6000',
-  QUERY_PER_SECOND: '100000', QUERY_BURST: '100000', LOG_LEVEL: 'info',
+  POLL_INTERVAL_MS: '1000',
+  RECONCILE_INTERVAL_MS: '5000',
+  STALE_AFTER_MS: '15000',
+  CREATE_TIMEOUT_MS: '1500',
+  SEND_WINDOW_MS: '1000',
+  LOOKUP_WINDOW_MS: '6000',
+  QUERY_PER_SECOND: '100000',
+  QUERY_BURST: '100000',
+  LOG_LEVEL: 'info',
 }
 
 /** False when there is no such process. */
@@ -82,7 +98,10 @@ export class Cluster implements AsyncDisposable {
     chmodSync(this.dir, 0o755)
     mkdirSync(this.crashPoints)
     this.#log = createWriteStream(join(this.dir, 'log.txt'))
-    this.#supervisor = new Supervisor(() => {}, (line) => void this.#log.write(`${line}\n`))
+    this.#supervisor = new Supervisor(
+      () => {},
+      (line) => void this.#log.write(`${line}\n`),
+    )
     process.once('exit', this.#endAtOnce)
     process.once('SIGINT', () => process.exit(130))
     process.once('SIGTERM', () => process.exit(143))
@@ -108,7 +127,8 @@ export class Cluster implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { pollers = 3, others = 2, env = {} } = this.#options
-    for (const name of ['postgres', 'nats', 'simulator'] as const) this.#ports[name] = await freePort()
+    for (const name of ['postgres', 'nats', 'simulator'] as const)
+      this.#ports[name] = await freePort()
     const ports = this.#ports
     await this.#supervisor.run('postgres', async () => {
       await this.#gates.get('postgres')
@@ -123,21 +143,44 @@ export class Cluster implements AsyncDisposable {
     await migrate(this.databaseUrl)
     this.demo = await seedDemo(this.databaseUrl, apiKey)
     const common = {
-      ...process.env, TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`, TOAPIS_API_KEY: `sk-${randomBytes(12).toString('hex')}`, TOAPIS_WEBHOOK_SECRET: 'webhook-secret',
-      KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'), HEALTH_PORT: '0', HEALTH_HOST: '127.0.0.1', CRASH_POINTS: this.crashPoints, ...quick, ...env,
+      ...process.env,
+      TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`,
+      TOAPIS_API_KEY: `sk-${randomBytes(12).toString('hex')}`,
+      TOAPIS_WEBHOOK_SECRET: 'webhook-secret',
+      KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      HEALTH_PORT: '0',
+      HEALTH_HOST: '127.0.0.1',
+      CRASH_POINTS: this.crashPoints,
+      ...quick,
+      ...env,
     }
     this.#run = async (name, directory, more = {}) => {
       const skewMs = Math.round((this.#options.random() * 2 - 1) * (this.#options.skewMs ?? 0))
-      const own = { ...common, DATABASE_URL: await this.#through(name, 'postgres'), NATS_URL: await this.#through(name, 'nats'), CLOCK_SKEW_MS: String(skewMs), ...more }
-      const options = skewMs === 0 || name === 'simulator' ? {} : { NODE_OPTIONS: `--import=${skew}` }
+      const own = {
+        ...common,
+        DATABASE_URL: await this.#through(name, 'postgres'),
+        NATS_URL: await this.#through(name, 'nats'),
+        CLOCK_SKEW_MS: String(skewMs),
+        ...more,
+      }
+      const options =
+        skewMs === 0 || name === 'simulator' ? {} : { NODE_OPTIONS: `--import=${skew}` }
       await this.#supervisor.run(name, async () => {
         await this.#gates.get(name)
-        return startService(name, main(directory), { ...own, ...options }, (line) => void this.#log.write(`${line}\n`))
+        return startService(
+          name,
+          main(directory),
+          { ...own, ...options },
+          (line) => void this.#log.write(`${line}\n`),
+        )
       })
       if (name !== 'simulator') this.services.push(name)
     }
     const run = this.#run
-    await run('simulator', 'provider-simulator', { SIMULATOR_PORT: String(ports.simulator), SIMULATOR_DATA: join(this.dir, 'simulator') })
+    await run('simulator', 'provider-simulator', {
+      SIMULATOR_PORT: String(ports.simulator),
+      SIMULATOR_DATA: join(this.dir, 'simulator'),
+    })
     for (let n = 1; n <= others; n++) await run(`status-${n}`, 'status')
     for (let n = 1; n <= others; n++) await run(`submit-${n}`, 'submit')
     await run('reconciler', 'reconciler')
@@ -189,7 +232,12 @@ export class Cluster implements AsyncDisposable {
 
   /** Every gateway is ready. */
   async ready(timeoutMs = 60_000): Promise<void> {
-    for (const url of this.#gateways) await until(`${url} to be ready`, async () => ((await fetch(`${url}/readyz`)).ok ? true : undefined), timeoutMs)
+    for (const url of this.#gateways)
+      await until(
+        `${url} to be ready`,
+        async () => ((await fetch(`${url}/readyz`)).ok ? true : undefined),
+        timeoutMs,
+      )
   }
 
   pid(name: string): number {
@@ -201,7 +249,10 @@ export class Cluster implements AsyncDisposable {
     return send(this.pid(name), signal)
   }
 
-  /** Stops processes until the returned function is called; a cluster that ends wakes them, too: nothing stays behind that cannot even die. */
+  /**
+   * Stops processes until the returned function is called; a cluster that ends wakes them, too:
+   * nothing stays behind that cannot even die.
+   */
   stop(pids: number[]): () => void {
     for (const pid of pids) {
       this.#stopped.add(pid)
@@ -226,12 +277,22 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** One gateway after another, as a load balancer would. Status 0: nobody answered. */
-  async api(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async api(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const url = this.#gateways[this.#turn++ % this.#gateways.length]!
     try {
       const response = await fetch(url + path, {
-        method, signal: AbortSignal.timeout(15_000),
-        headers: { authorization: `Bearer ${apiKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        method,
+        signal: AbortSignal.timeout(15_000),
+        headers: {
+          authorization: `Bearer ${apiKey}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       })
       return { status: response.status, body: (await response.json()) as Record<string, unknown> }
@@ -241,16 +302,22 @@ export class Cluster implements AsyncDisposable {
   }
 
   async simulator<T>(path: string, body?: unknown): Promise<T> {
-    const response = await fetch(this.simulatorUrl + path, body === undefined ? {} : { method: 'PUT', body: JSON.stringify(body) })
+    const response = await fetch(
+      this.simulatorUrl + path,
+      body === undefined ? {} : { method: 'PUT', body: JSON.stringify(body) },
+    )
     if (!response.ok) throw new Error(await response.text())
     return (await response.json()) as T
   }
 
   /** The operator's command, past every proxy; what it printed. @throws when it fails */
   async operate(...args: string[]): Promise<string> {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env: { ...process.env, DATABASE_URL: this.databaseUrl, NATS_URL: this.natsUrl } })
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
+      env: { ...process.env, DATABASE_URL: this.databaseUrl, NATS_URL: this.natsUrl },
+    })
     let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
     const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
     if (code !== 0) throw new Error(`${args.join(' ')}: ${output}`)
     return output
@@ -258,7 +325,10 @@ export class Cluster implements AsyncDisposable {
 
   /** Asks Postgres itself, past every proxy. */
   async query<T extends object>(sql: string, values: unknown[] = []): Promise<T[]> {
-    const client = new pg.Client({ connectionString: this.databaseUrl, connectionTimeoutMillis: 2_000 })
+    const client = new pg.Client({
+      connectionString: this.databaseUrl,
+      connectionTimeoutMillis: 2_000,
+    })
     client.on('error', () => {})
     try {
       await client.connect()
@@ -270,7 +340,8 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const pid of this.#stopped) send(pid, 'SIGCONT')
-    for (const { pid, name } of this.#supervisor.processes()) if (pid > 0) this.signal(name, 'SIGCONT')
+    for (const { pid, name } of this.#supervisor.processes())
+      if (pid > 0) this.signal(name, 'SIGCONT')
     for (const proxy of this.#proxies.values()) proxy.heal(true)
     const servers = new Set(['postgres', 'nats', 'simulator'])
     await this.#supervisor.stop((name) => !servers.has(name))

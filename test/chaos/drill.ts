@@ -1,5 +1,6 @@
 /**
- * `npm run drill -- <name> [--quick]`: one kind of disaster at a time, measured and judged. Ends in a table; non-zero when a law was broken.
+ * `npm run drill -- <name> [--quick]`: one kind of disaster at a time, measured and judged. Ends in
+ * a table; non-zero when a law was broken.
  */
 import { parseArgs } from 'node:util'
 import { generator } from '../simulation/world.ts'
@@ -30,7 +31,9 @@ export class Drilling {
   readonly breaches: string[] = []
   readonly promises: Partial<Promises> = {}
 
-  constructor(parts: Pick<Drilling, 'quick' | 'cluster' | 'users' | 'witness' | 'random' | 'tell'>) {
+  constructor(
+    parts: Pick<Drilling, 'quick' | 'cluster' | 'users' | 'witness' | 'random' | 'tell'>,
+  ) {
     this.quick = parts.quick
     this.cluster = parts.cluster
     this.users = parts.users
@@ -53,8 +56,14 @@ export class Drilling {
 
   /** Rows whose count must be 0, after everything has come to rest. */
   async judge(restWithinMs?: number): Promise<void> {
-    await atRest(this.cluster, restWithinMs).catch((err: unknown) => this.breaches.push((err as Error).message))
-    const verdict = await judge(this.cluster, { accepted: this.users.accepted.keys(), historyLost: false, ...this.promises })
+    await atRest(this.cluster, restWithinMs).catch((err: unknown) =>
+      this.breaches.push((err as Error).message),
+    )
+    const verdict = await judge(this.cluster, {
+      accepted: this.users.accepted.keys(),
+      historyLost: false,
+      ...this.promises,
+    })
     this.note('videos accepted', verdict.videos)
     this.note('creates the provider accepted', verdict.creates)
     for (const [name, list] of breachesIn(verdict)) {
@@ -69,34 +78,66 @@ export class Drilling {
 
 /** The lists of a verdict that must be empty, by name. */
 export const breachesIn = (verdict: Verdict): [string, string[]][] => [
-  ['second creates', verdict.secondCreates], ['lost', verdict.lost], ['stuck', verdict.stuck], ['wrong outcomes', verdict.wrong],
-  ['stale effects accepted', verdict.staleEffects], ['event order broken', verdict.eventOrder],
+  ['second creates', verdict.secondCreates],
+  ['lost', verdict.lost],
+  ['stuck', verdict.stuck],
+  ['wrong outcomes', verdict.wrong],
+  ['stale effects accepted', verdict.staleEffects],
+  ['event order broken', verdict.eventOrder],
 ]
 
-export const tableOf = (rows: [string, string | number][]): string => ['| what | value |', '|---|---|', ...rows.map(([what, value]) => `| ${what} | ${value} |`)].join('\n')
+export const tableOf = (rows: [string, string | number][]): string =>
+  ['| what | value |', '|---|---|', ...rows.map(([what, value]) => `| ${what} | ${value} |`)].join(
+    '\n',
+  )
 
-export async function runDrill(drill: Drill, options: { quick: boolean; seed: number; tell(line: string): void }): Promise<Drilling> {
+export async function runDrill(
+  drill: Drill,
+  options: { quick: boolean; seed: number; tell(line: string): void },
+): Promise<Drilling> {
   const random = generator(options.seed)
-  await using cluster = await Cluster.start({ ...(typeof drill.cluster === 'function' ? drill.cluster() : drill.cluster), random })
+  await using cluster = await Cluster.start({
+    ...(typeof drill.cluster === 'function' ? drill.cluster() : drill.cluster),
+    random,
+  })
   await using witness = await Witness.begin(cluster, () => Math.random() < 0.1)
-  const drilling = new Drilling({ ...options, cluster, users: new Users(cluster, random), witness, random })
+  const drilling = new Drilling({
+    ...options,
+    cluster,
+    users: new Users(cluster, random),
+    witness,
+    random,
+  })
   await drill.run(drilling)
   return drilling
 }
 
 async function main(): Promise<void> {
   const { drills } = await import('./drills/index.ts')
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean', default: false }, seed: { type: 'string', default: '1' } } })
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, seed: { type: 'string', default: '1' } },
+  })
   const name = positionals[0] ?? ''
   const drill = drills[name]
   const tell = (line: string) => void process.stdout.write(`${line}\n`)
   if (!drill) {
-    tell(`Usage: npm run drill -- <name> [--quick] [--seed S]\n\n${Object.entries(drills).map(([one, { about }]) => `  ${one.padEnd(16)}${about}`).join('\n')}`)
+    tell(
+      `Usage: npm run drill -- <name> [--quick] [--seed S]\n\n${Object.entries(drills)
+        .map(([one, { about }]) => `  ${one.padEnd(16)}${about}`)
+        .join('\n')}`,
+    )
     process.exitCode = name ? 2 : 0
     return
   }
-  const { rows, breaches } = await runDrill(drill, { quick: values.quick, seed: Number(values.seed), tell })
-  tell(`\n${tableOf(rows)}\n${breaches.length ? breaches.slice(0, 20).join('\n') : 'no law broken'}`)
+  const { rows, breaches } = await runDrill(drill, {
+    quick: values.quick,
+    seed: Number(values.seed),
+    tell,
+  })
+  tell(
+    `\n${tableOf(rows)}\n${breaches.length ? breaches.slice(0, 20).join('\n') : 'no law broken'}`,
+  )
   process.exitCode = breaches.length ? 1 : 0
 }
 

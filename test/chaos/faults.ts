@@ -1,4 +1,7 @@
-/** What can go wrong, by name. Each goes on until its promise resolves, and leaves everything as it found it. */
+/**
+ * What can go wrong, by name. Each goes on until its promise resolves, and leaves everything as it
+ * found it.
+ */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
@@ -14,10 +17,18 @@ export interface Dice {
 export type Fault = (cluster: Cluster, dice: Dice) => Promise<void | string>
 
 /** Ends it, and waits until its successor runs. */
-export async function kill(cluster: Cluster, name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+export async function kill(
+  cluster: Cluster,
+  name: string,
+  signal: NodeJS.Signals = 'SIGKILL',
+): Promise<void> {
   const pid = cluster.pid(name)
   if (!cluster.signal(name, signal)) return
-  await until(`${name} to be started again`, () => (cluster.pid(name) !== pid ? true : undefined), 60_000)
+  await until(
+    `${name} to be started again`,
+    () => (cluster.pid(name) !== pid ? true : undefined),
+    60_000,
+  )
 }
 
 /** Stops a process, and its children (Postgres' backends), for a while. */
@@ -30,34 +41,62 @@ export async function freeze(cluster: Cluster, name: string, ms: number): Promis
 
 function childrenOf(pid: number): number[] {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+      .map(Number)
   } catch {
     return []
   }
 }
 
-/** Nothing passes between a service and a server; then it all arrives late, or the connections are reset. */
-async function halfOpen(cluster: Cluster, name: string, server: Server, ms: number, cut: boolean): Promise<void> {
+/**
+ * Nothing passes between a service and a server; then it all arrives late, or the connections are
+ * reset.
+ */
+async function halfOpen(
+  cluster: Cluster,
+  name: string,
+  server: Server,
+  ms: number,
+  cut: boolean,
+): Promise<void> {
   const proxy = cluster.proxy(name, server)
   proxy.halfOpen()
   await pause(ms)
   proxy.heal(cut)
 }
 
-/** Ended, and kept from starting until the returned function is called, which waits for its start. */
-export async function end(cluster: Cluster, name: string, signal: NodeJS.Signals): Promise<() => Promise<void>> {
+/**
+ * Ended, and kept from starting until the returned function is called, which waits for its start.
+ */
+export async function end(
+  cluster: Cluster,
+  name: string,
+  signal: NodeJS.Signals,
+): Promise<() => Promise<void>> {
   const open = cluster.hold(name)
   const pid = cluster.pid(name)
   cluster.signal(name, signal)
   await until(`${name} to be gone`, () => !send(pid, 0) || undefined, 20_000)
   return async () => {
     open()
-    await until(`${name} to be started again`, () => (cluster.pid(name) !== pid ? true : undefined), 60_000)
+    await until(
+      `${name} to be started again`,
+      () => (cluster.pid(name) !== pid ? true : undefined),
+      60_000,
+    )
   }
 }
 
 /** Away for a while: ended, and started only then. */
-export async function away(cluster: Cluster, server: Server, ms: number, meanwhile: () => void = () => {}): Promise<void> {
+export async function away(
+  cluster: Cluster,
+  server: Server,
+  ms: number,
+  meanwhile: () => void = () => {},
+): Promise<void> {
   const begin = await end(cluster, server, 'SIGKILL')
   meanwhile()
   await pause(ms)
@@ -69,25 +108,42 @@ export async function crashAt(cluster: Cluster, point: string, withinMs: number)
   const file = join(cluster.crashPoints, point)
   rmSync(`${file}.fired`, { force: true })
   writeFileSync(file, '')
-  const fired = await until(point, () => existsSync(`${file}.fired`) || undefined, withinMs).catch(() => false)
+  const fired = await until(point, () => existsSync(`${file}.fired`) || undefined, withinMs).catch(
+    () => false,
+  )
   rmSync(file, { force: true })
   return fired
 }
 
-const some = (cluster: Cluster, dice: Dice, ...kinds: string[]) => dice.pick(cluster.services.filter((name) => kinds.length === 0 || kinds.some((kind) => name.startsWith(kind))))
+const some = (cluster: Cluster, dice: Dice, ...kinds: string[]) =>
+  dice.pick(
+    cluster.services.filter(
+      (name) => kinds.length === 0 || kinds.some((kind) => name.startsWith(kind)),
+    ),
+  )
 const servers = ['nats', 'postgres'] as const
 
 export const processFaults: Record<string, Fault> = {
   'kill -9': (cluster, dice) => kill(cluster, some(cluster, dice)),
-  'SIGTERM': (cluster, dice) => kill(cluster, some(cluster, dice), 'SIGTERM'),
+  SIGTERM: (cluster, dice) => kill(cluster, some(cluster, dice), 'SIGTERM'),
   'freeze short': (cluster, dice) => freeze(cluster, some(cluster, dice), dice.between(500, 5_000)),
-  'freeze past the lease': (cluster, dice) => freeze(cluster, some(cluster, dice, 'poller', 'status', 'submit'), dice.between(7_000, 15_000)),
+  'freeze past the lease': (cluster, dice) =>
+    freeze(cluster, some(cluster, dice, 'poller', 'status', 'submit'), dice.between(7_000, 15_000)),
   'kill -9 the provider': (cluster) => kill(cluster, 'simulator'),
   'freeze the provider': (cluster, dice) => freeze(cluster, 'simulator', dice.between(500, 4_000)),
-  'half-open connection': (cluster, dice) => halfOpen(cluster, some(cluster, dice), dice.pick(servers), dice.between(2_000, 60_000), dice.between(0, 1) < 0.5),
+  'half-open connection': (cluster, dice) =>
+    halfOpen(
+      cluster,
+      some(cluster, dice),
+      dice.pick(servers),
+      dice.between(2_000, 60_000),
+      dice.between(0, 1) < 0.5,
+    ),
   'crash point': async (cluster, dice) => {
     const point = dice.pick(crashPoints)
-    return (await crashAt(cluster, point, 5_000)) ? `crash point ${point}` : 'crash point nobody came by'
+    return (await crashAt(cluster, point, 5_000))
+      ? `crash point ${point}`
+      : 'crash point nobody came by'
   },
 }
 
@@ -107,7 +163,10 @@ export const serverFaults: Record<string, Fault> = {
 }
 
 /** The whole NATS store is gone. */
-export const loseStore: Fault = (cluster) => away(cluster, 'nats', 500, () => rmSync(join(cluster.natsDir, 'data'), { recursive: true, force: true }))
+export const loseStore: Fault = (cluster) =>
+  away(cluster, 'nats', 500, () =>
+    rmSync(join(cluster.natsDir, 'data'), { recursive: true, force: true }),
+  )
 
 /** A directory moved out of the way and back: for a copy put in its place. */
 export function replaceDirectory(dir: string, copy: string): void {

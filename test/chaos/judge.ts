@@ -1,12 +1,48 @@
-/** Holds what was recorded, published and charged against the laws. Every breach is a line that names the video. */
+/**
+ * Holds what was recorded, published and charged against the laws. Every breach is a line that
+ * names the video.
+ */
 import { connect } from 'nats'
 import type { Cluster } from './cluster.ts'
 
-interface Audit { no: string; id: string; version: number; attempt: number; status: string; epoch: string; reportNo: number }
-interface Entry { videoId: string; version: number; attempt: number; event: string | null; epoch: string | null; owed: boolean }
-interface Row { id: string; status: string; phase: string; attempt: number; version: number; taskId: string | null; errorCode: string | null }
-interface Charge { client_business_id: string; task_id: string; status: string; created_at: string; finished_at: string | null }
-interface StoredEvent { id: string; version: number; event: string }
+interface Audit {
+  no: string
+  id: string
+  version: number
+  attempt: number
+  status: string
+  epoch: string
+  reportNo: number
+}
+interface Entry {
+  videoId: string
+  version: number
+  attempt: number
+  event: string | null
+  epoch: string | null
+  owed: boolean
+}
+interface Row {
+  id: string
+  status: string
+  phase: string
+  attempt: number
+  version: number
+  taskId: string | null
+  errorCode: string | null
+}
+interface Charge {
+  client_business_id: string
+  task_id: string
+  status: string
+  created_at: string
+  finished_at: string | null
+}
+interface StoredEvent {
+  id: string
+  version: number
+  event: string
+}
 
 export interface Verdict {
   videos: number
@@ -23,7 +59,9 @@ export interface Verdict {
 export interface Promises {
   /** Ids that got a 202. */
   accepted: Iterable<string>
-  /** The NATS store was lost, or Postgres went back: events of before may be missing in the stream. */
+  /**
+   * The NATS store was lost, or Postgres went back: events of before may be missing in the stream.
+   */
   historyLost: boolean
 }
 
@@ -48,9 +86,15 @@ async function storedEvents(natsUrl: string): Promise<StoredEvent[]> {
 }
 
 export async function judge(cluster: Cluster, promises: Promises): Promise<Verdict> {
-  const rows = await cluster.query<Row>('SELECT id, status::text, phase, attempt, version, "taskId", "errorCode" FROM "SceneVideo"')
-  const audits = await cluster.query<Audit>('SELECT no, id, version, attempt, status, epoch, "reportNo" FROM chaos_audit ORDER BY no')
-  const entries = await cluster.query<Entry>('SELECT "videoId", version, attempt, event, epoch, owed FROM "Timeline" ORDER BY id')
+  const rows = await cluster.query<Row>(
+    'SELECT id, status::text, phase, attempt, version, "taskId", "errorCode" FROM "SceneVideo"',
+  )
+  const audits = await cluster.query<Audit>(
+    'SELECT no, id, version, attempt, status, epoch, "reportNo" FROM chaos_audit ORDER BY no',
+  )
+  const entries = await cluster.query<Entry>(
+    'SELECT "videoId", version, attempt, event, epoch, owed FROM "Timeline" ORDER BY id',
+  )
   const { tasks } = await cluster.simulator<{ tasks: Charge[] }>('/ledger')
   const events = await storedEvents(cluster.natsUrl)
   const byId = new Map(rows.map((row) => [row.id, row]))
@@ -61,7 +105,12 @@ export async function judge(cluster: Cluster, promises: Promises): Promise<Verdi
     creates: tasks.length,
     secondCreates: secondCreates(tasks),
     lost: accepted.filter((id) => !byId.has(id)),
-    stuck: rows.filter((row) => !isEnded(row)).map((row) => `${row.id} is ${row.status}, ${row.phase}, attempt ${row.attempt}, task ${row.taskId}`),
+    stuck: rows
+      .filter((row) => !isEnded(row))
+      .map(
+        (row) =>
+          `${row.id} is ${row.status}, ${row.phase}, attempt ${row.attempt}, task ${row.taskId}`,
+      ),
     wrong: wrongOutcomes(rows, tasks),
     staleEffects: staleEffects(audits, entries),
     eventOrder: eventOrder(entries, events, promises.historyLost),
@@ -73,12 +122,26 @@ const isEnded = (row: Row) => row.status === 'completed' || row.status === 'fail
 /** Under one own id, or in a later attempt while an earlier one could still deliver. */
 function secondCreates(tasks: Charge[]): string[] {
   const byOwnId = Map.groupBy(tasks, (task) => task.client_business_id)
-  const doubles = [...byOwnId].filter(([, charges]) => charges.length > 1).map(([ownId, charges]) => `${ownId} was accepted ${charges.length} times`)
-  const again = [...Map.groupBy(tasks, (task) => task.client_business_id.slice(0, 36)).values()].flatMap((charges) => {
+  const doubles = [...byOwnId]
+    .filter(([, charges]) => charges.length > 1)
+    .map(([ownId, charges]) => `${ownId} was accepted ${charges.length} times`)
+  const again = [
+    ...Map.groupBy(tasks, (task) => task.client_business_id.slice(0, 36)).values(),
+  ].flatMap((charges) => {
     const inOrder = charges.toSorted((a, b) => a.created_at.localeCompare(b.created_at))
-    return inOrder.flatMap((charge, i) => inOrder.slice(0, i)
-      .filter((earlier) => earlier.client_business_id !== charge.client_business_id && !(earlier.status === 'failed' && earlier.finished_at! <= charge.created_at))
-      .map((earlier) => `${charge.client_business_id} was accepted while ${earlier.client_business_id} could still deliver`))
+    return inOrder.flatMap((charge, i) =>
+      inOrder
+        .slice(0, i)
+        .filter(
+          (earlier) =>
+            earlier.client_business_id !== charge.client_business_id &&
+            !(earlier.status === 'failed' && earlier.finished_at! <= charge.created_at),
+        )
+        .map(
+          (earlier) =>
+            `${charge.client_business_id} was accepted while ${earlier.client_business_id} could still deliver`,
+        ),
+    )
   })
   return [...doubles, ...again]
 }
@@ -87,8 +150,10 @@ function wrongOutcomes(rows: Row[], tasks: Charge[]): string[] {
   const byTask = new Map(tasks.map((task) => [task.task_id, task]))
   return rows.flatMap((row) => {
     const said = row.taskId === null ? undefined : byTask.get(row.taskId)?.status
-    if (row.status === 'completed' && said !== 'completed') return [`${row.id} completed, its task ${row.taskId} is ${said}`]
-    if (row.status === 'failed' && row.errorCode === 'provider_failed' && said !== 'failed') return [`${row.id} failed as the provider's, its task ${row.taskId} is ${said}`]
+    if (row.status === 'completed' && said !== 'completed')
+      return [`${row.id} completed, its task ${row.taskId} is ${said}`]
+    if (row.status === 'failed' && row.errorCode === 'provider_failed' && said !== 'failed')
+      return [`${row.id} failed as the provider's, its task ${row.taskId} is ${said}`]
     return []
   })
 }
@@ -102,35 +167,62 @@ function staleEffects(audits: Audit[], entries: Entry[]): string[] {
   for (const [id, changes] of Map.groupBy(audits, (one) => one.id)) {
     for (const [i, now] of changes.entries()) {
       const before = changes[i - 1]
-      if (!before || now.version > before.version) for (let v = (before?.version ?? 0) + 1; v <= now.version; v++) epochAt.set(`${id}:${v}`, now.epoch)
+      if (!before || now.version > before.version)
+        for (let v = (before?.version ?? 0) + 1; v <= now.version; v++)
+          epochAt.set(`${id}:${v}`, now.epoch)
       if (!before) continue
-      const isRetry = before.status === 'failed' && now.status === 'pending' && now.attempt === before.attempt + 1
-      if (BigInt(now.epoch) < BigInt(before.epoch)) found.push(`${id} goes back from epoch ${before.epoch} to ${now.epoch}`)
-      if (now.epoch === before.epoch && now.reportNo < before.reportNo) found.push(`${id} goes back from report ${before.reportNo} to ${now.reportNo}`)
-      if (now.version < before.version) found.push(`${id} goes back from version ${before.version} to ${now.version}`)
-      if (!isRetry && (now.attempt !== before.attempt || order[now.status]! < order[before.status]! || (order[before.status] === 2 && now.status !== before.status))) found.push(`${id} goes from ${before.status} to ${now.status}`)
+      const isRetry =
+        before.status === 'failed' && now.status === 'pending' && now.attempt === before.attempt + 1
+      if (BigInt(now.epoch) < BigInt(before.epoch))
+        found.push(`${id} goes back from epoch ${before.epoch} to ${now.epoch}`)
+      if (now.epoch === before.epoch && now.reportNo < before.reportNo)
+        found.push(`${id} goes back from report ${before.reportNo} to ${now.reportNo}`)
+      if (now.version < before.version)
+        found.push(`${id} goes back from version ${before.version} to ${now.version}`)
+      if (
+        !isRetry &&
+        (now.attempt !== before.attempt ||
+          order[now.status]! < order[before.status]! ||
+          (order[before.status] === 2 && now.status !== before.status))
+      )
+        found.push(`${id} goes from ${before.status} to ${now.status}`)
     }
   }
   for (const { videoId, version, epoch } of entries) {
     const current = epochAt.get(`${videoId}:${version}`)
-    if (epoch !== null && current !== undefined && epoch !== current) found.push(`version ${version} of ${videoId} was caused by epoch ${epoch}, its owner had ${current}`)
+    if (epoch !== null && current !== undefined && epoch !== current)
+      found.push(
+        `version ${version} of ${videoId} was caused by epoch ${epoch}, its owner had ${current}`,
+      )
   }
   return found
 }
 
-/** The stream against the timeline: each version once, in order, with one end an attempt, and none missing. */
+/**
+ * The stream against the timeline: each version once, in order, with one end an attempt, and none
+ * missing.
+ */
 function eventOrder(entries: Entry[], events: StoredEvent[], historyLost: boolean): string[] {
   const found: string[] = []
   const stored = Map.groupBy(events, (event) => event.id)
-  for (const [id, all] of Map.groupBy(entries.filter((entry) => entry.event !== null), (entry) => entry.videoId)) {
+  for (const [id, all] of Map.groupBy(
+    entries.filter((entry) => entry.event !== null),
+    (entry) => entry.videoId,
+  )) {
     const own = stored.get(id) ?? []
-    for (const [i, event] of own.entries()) if (i > 0 && event.version <= own[i - 1]!.version) found.push(`${id}:${event.version} is stored after ${own[i - 1]!.version}`)
+    for (const [i, event] of own.entries())
+      if (i > 0 && event.version <= own[i - 1]!.version)
+        found.push(`${id}:${event.version} is stored after ${own[i - 1]!.version}`)
     const ends = all.filter((entry) => entry.event === 'completed' || entry.event === 'failed')
-    for (const [attempt, list] of Map.groupBy(ends, (entry) => entry.attempt)) if (list.length > 1) found.push(`${id} ends ${list.length} times in attempt ${attempt}`)
+    for (const [attempt, list] of Map.groupBy(ends, (entry) => entry.attempt))
+      if (list.length > 1) found.push(`${id} ends ${list.length} times in attempt ${attempt}`)
     if (all.some((entry) => entry.owed)) found.push(`${id} has an event that is never published`)
     const have = new Map(own.map((event) => [event.version, event.event]))
     for (const { version, event } of all) {
-      if (have.has(version) ? have.get(version) !== event : !historyLost) found.push(`${id}:${version} is ${have.get(version) ?? 'missing'} in the stream, ${event} in the record`)
+      if (have.has(version) ? have.get(version) !== event : !historyLost)
+        found.push(
+          `${id}:${version} is ${have.get(version) ?? 'missing'} in the stream, ${event} in the record`,
+        )
     }
   }
   return found

@@ -2,22 +2,45 @@
 import { until } from '../system.ts'
 import type { Cluster } from './cluster.ts'
 
-interface Seen { now: number; polls: Record<string, { last: number; longestGapMs: number; recent: number[] }> }
-interface Charge { task_id: string; client_business_id: string; status: string }
+interface Seen {
+  now: number
+  polls: Record<string, { last: number; longestGapMs: number; recent: number[] }>
+}
+interface Charge {
+  task_id: string
+  client_business_id: string
+  status: string
+}
 
 export const pollsSeen = (cluster: Cluster): Promise<Seen> => cluster.simulator<Seen>('/polls')
 
-/** The share of the provider's unfinished tasks that were asked for within the last `ms`. 1 when there are none. */
+/**
+ * The share of the provider's unfinished tasks that were asked for within the last `ms`. 1 when
+ * there are none.
+ */
 export async function shareOfPolled(cluster: Cluster, ms: number): Promise<number> {
-  const [{ now, polls }, { tasks }] = await Promise.all([pollsSeen(cluster), cluster.simulator<{ tasks: Charge[] }>('/ledger')])
+  const [{ now, polls }, { tasks }] = await Promise.all([
+    pollsSeen(cluster),
+    cluster.simulator<{ tasks: Charge[] }>('/ledger'),
+  ])
   const open = tasks.filter((task) => task.status === 'queued' || task.status === 'in_progress')
-  return open.length === 0 ? 1 : open.filter((task) => (polls[task.task_id]?.last ?? 0) > now - ms).length / open.length
+  return open.length === 0
+    ? 1
+    : open.filter((task) => (polls[task.task_id]?.last ?? 0) > now - ms).length / open.length
 }
 
 /** Seconds until 95 % of the open tasks are polled in their interval again. */
-export async function secondsUntilPolled(cluster: Cluster, intervalMs: number, withinMs = 120_000): Promise<number> {
+export async function secondsUntilPolled(
+  cluster: Cluster,
+  intervalMs: number,
+  withinMs = 120_000,
+): Promise<number> {
   const begun = performance.now()
-  await until('95 % of the open tasks to be polled', async () => ((await shareOfPolled(cluster, intervalMs * 1.5)) >= 0.95 ? true : undefined), withinMs)
+  await until(
+    '95 % of the open tasks to be polled',
+    async () => ((await shareOfPolled(cluster, intervalMs * 1.5)) >= 0.95 ? true : undefined),
+    withinMs,
+  )
   return (performance.now() - begun) / 1000
 }
 

@@ -1,4 +1,7 @@
-/** A TCP proxy on loopback that can go bad: half open (nothing passes, nothing closes), cut, or slow. */
+/**
+ * A TCP proxy on loopback that can go bad: half open (nothing passes, nothing closes), cut, or
+ * slow.
+ */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 
 export class Proxy implements AsyncDisposable {
@@ -32,7 +35,10 @@ export class Proxy implements AsyncDisposable {
       inside.destroy()
       outside.destroy()
     }
-    for (const [from, to] of [[inside, outside], [outside, inside]] as const) {
+    for (const [from, to] of [
+      [inside, outside],
+      [outside, inside],
+    ] as const) {
       from.setNoDelay(true)
       from.on('error', end)
       from.on('close', () => !this.#halfOpen && end())

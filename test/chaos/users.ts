@@ -1,4 +1,7 @@
-/** What users do all the while: submit (again, under the same key, until accepted), cancel, retry. Remembers what was promised to them. */
+/**
+ * What users do all the while: submit (again, under the same key, until accepted), cancel, retry.
+ * Remembers what was promised to them.
+ */
 import { pause } from '../system.ts'
 import type { Cluster } from './cluster.ts'
 
@@ -35,7 +38,9 @@ export class Users {
     this.#running = this.#loop(wishes, limit)
   }
 
-  /** Everything asked has been answered. Ends by itself at `limit` submissions, else when stopped. */
+  /**
+   * Everything asked has been answered. Ends by itself at `limit` submissions, else when stopped.
+   */
   async finish(): Promise<void> {
     await this.#running
     await Promise.all(this.#inHand)
@@ -46,7 +51,10 @@ export class Users {
     await this.finish()
   }
 
-  async #loop({ rate, cancel = 0, retry = 0, deadline = 0, prompts = ['a boat'] }: Wishes, limit: number): Promise<void> {
+  async #loop(
+    { rate, cancel = 0, retry = 0, deadline = 0, prompts = ['a boat'] }: Wishes,
+    limit: number,
+  ): Promise<void> {
     let left = limit
     while (!this.#stopped && left > 0) {
       await pause((1000 / rate) * (0.5 + this.#random()))
@@ -55,7 +63,12 @@ export class Users {
       else if (dice < cancel + retry) this.#do(() => this.#command('retry'))
       else {
         left--
-        const body = { prompt: prompts[Math.floor(this.#random() * prompts.length)]!, ...(this.#random() < deadline ? { deadlineSeconds: 3 + Math.floor(this.#random() * 20) } : {}) }
+        const body = {
+          prompt: prompts[Math.floor(this.#random() * prompts.length)]!,
+          ...(this.#random() < deadline
+            ? { deadlineSeconds: 3 + Math.floor(this.#random() * 20) }
+            : {}),
+        }
         this.#do(() => this.#submit(body))
       }
     }
@@ -73,8 +86,10 @@ export class Users {
     for (let tries = 0; tries < 1_200; tries++) {
       const answer = await this.#cluster.api('POST', path, body, { 'idempotency-key': key })
       this.answers.set(answer.status, (this.answers.get(answer.status) ?? 0) + 1)
-      if (answer.status === 202) return void this.accepted.set(String(answer.body['id']), Date.now())
-      if (![0, 503, 409, 429].includes(answer.status)) this.unclear.push(`submit answered ${answer.status}: ${JSON.stringify(answer.body)}`)
+      if (answer.status === 202)
+        return void this.accepted.set(String(answer.body['id']), Date.now())
+      if (![0, 503, 409, 429].includes(answer.status))
+        this.unclear.push(`submit answered ${answer.status}: ${JSON.stringify(answer.body)}`)
       await pause(300 + 700 * this.#random())
     }
     this.unclear.push('a submission was not accepted for ten minutes')
@@ -86,6 +101,7 @@ export class Users {
     const id = recent[Math.floor(this.#random() * recent.length)]
     if (!id) return
     const { status, body } = await this.#cluster.api('POST', `/api/scene-videos/${id}/${verb}`, {})
-    if (![0, 202, 404, 409, 429, 503].includes(status)) this.unclear.push(`${verb} answered ${status}: ${JSON.stringify(body)}`)
+    if (![0, 202, 404, 409, 429, 503].includes(status))
+      this.unclear.push(`${verb} answered ${status}: ${JSON.stringify(body)}`)
   }
 }

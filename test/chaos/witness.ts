@@ -1,6 +1,7 @@
 /**
- * Sees everything while it happens: a trigger in Postgres writes down every change of a video, and a subscriber, connected to NATS past every proxy, keeps
- * each event and asks a gateway whether it is behind.
+ * Sees everything while it happens: a trigger in Postgres writes down every change of a video, and
+ * a subscriber, connected to NATS past every proxy, keeps each event and asks a gateway whether it
+ * is behind.
  */
 import { createHash } from 'node:crypto'
 import { connect, type NatsConnection } from 'nats'
@@ -16,7 +17,10 @@ const trigger = `
 export class Witness implements AsyncDisposable {
   /** ce-id → what was said under it. */
   readonly events = new Map<string, string>()
-  /** Different events under one ce-id; the gateway behind an event; events that a subscriber saw go backwards. */
+  /**
+   * Different events under one ce-id; the gateway behind an event; events that a subscriber saw go
+   * backwards.
+   */
   readonly breaches: string[] = []
   asked = 0
   readonly #cluster: Cluster
@@ -33,8 +37,15 @@ export class Witness implements AsyncDisposable {
   static async begin(cluster: Cluster, share: () => boolean): Promise<Witness> {
     const witness = new Witness(cluster, share)
     await cluster.query(trigger)
-    witness.#nc = await connect({ servers: cluster.natsUrl, reconnectTimeWait: 100, maxReconnectAttempts: -1, pingInterval: 2_000 })
-    witness.#nc.subscribe('video.*', { callback: (_err, message) => witness.#hear(message.headers?.get('ce-id') ?? '', message.data) })
+    witness.#nc = await connect({
+      servers: cluster.natsUrl,
+      reconnectTimeWait: 100,
+      maxReconnectAttempts: -1,
+      pingInterval: 2_000,
+    })
+    witness.#nc.subscribe('video.*', {
+      callback: (_err, message) => witness.#hear(message.headers?.get('ce-id') ?? '', message.data),
+    })
     return witness
   }
 
@@ -53,7 +64,10 @@ export class Witness implements AsyncDisposable {
     const { status, body } = await this.#cluster.api('GET', `/api/scene-videos/${id}`)
     if (status !== 200) return
     this.asked++
-    if (Number(body['version']) < version) this.breaches.push(`the gateway shows version ${String(body['version'])} of ${id} after event ${version}`)
+    if (Number(body['version']) < version)
+      this.breaches.push(
+        `the gateway shows version ${String(body['version'])} of ${id} after event ${version}`,
+      )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,19 @@
 /**
- * `npm run mutations [-- --only text]`: switches off one rule at a time in a copy of the sources, and shows that a law is then found broken.
- * Exits non-zero when a rule can be removed and nothing notices.
+ * `npm run mutations [-- --only text]`: switches off one rule at a time in a copy of the sources,
+ * and shows that a law is then found broken. Exits non-zero when a rule can be removed and nothing
+ * notices.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, chmodSync } from 'node:fs'
+import {
+  cpSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  chmodSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,11 +23,27 @@ import { mutations, type Finder, type Mutation } from './table.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const node = process.execPath
-const vitest = (file: string, name: string) => [join(root, 'node_modules/vitest/vitest.mjs'), 'run', file, '-t', name]
+const vitest = (file: string, name: string) => [
+  join(root, 'node_modules/vitest/vitest.mjs'),
+  'run',
+  file,
+  '-t',
+  name,
+]
 const finders: Record<Finder, string[]> = {
-  simulation: ['--disable-warning=ExperimentalWarning', 'test/simulation/main.ts', '--seeds', '400', '--steps', '10000'],
+  simulation: [
+    '--disable-warning=ExperimentalWarning',
+    'test/simulation/main.ts',
+    '--seeds',
+    '400',
+    '--steps',
+    '10000',
+  ],
   'store against Postgres': vitest('test/simulation/conformance.test.ts', 'as Postgres does'),
-  'broker against nats-server': vitest('test/simulation/conformance.test.ts', 'as nats-server does'),
+  'broker against nats-server': vitest(
+    'test/simulation/conformance.test.ts',
+    'as nats-server does',
+  ),
   outbox: vitest('libs/bus/outbox.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'who may send': vitest('libs/store/reports.test.ts', ''),
@@ -26,20 +52,42 @@ const finders: Record<Finder, string[]> = {
 function copySources(): string {
   const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-mutant-'))
   chmodSync(dir, 0o755)
-  for (const name of ['libs', 'services', 'test', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']) cpSync(join(root, name), join(dir, name), { recursive: true })
+  for (const name of [
+    'libs',
+    'services',
+    'test',
+    'prisma',
+    'package.json',
+    'tsconfig.json',
+    'vitest.config.ts',
+  ])
+    cpSync(join(root, name), join(dir, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'))
   return dir
 }
 
 /** The finder's word on a mutant; null when it noticed nothing. */
 function find(dir: string, { rule, by, also, ...edit }: Mutation): string | null {
-  const edits = [{ rule, ...edit }, ...(also ? [{ rule: `${rule}, second`, ...also }] : [])].map((one) => ({ ...one, file: fileOf(dir, one.rule) }))
+  const edits = [{ rule, ...edit }, ...(also ? [{ rule: `${rule}, second`, ...also }] : [])].map(
+    (one) => ({ ...one, file: fileOf(dir, one.rule) }),
+  )
   const originals = new Map(edits.map(({ file }) => [file, readFileSync(file, 'utf8')]))
   try {
-    for (const { file, ...one } of edits) writeFileSync(file, mutate(readFileSync(file, 'utf8'), one))
-    const run = spawnSync(node, finders[by], { cwd: dir, encoding: 'utf8', timeout: 300_000, env: { ...process.env, PATH: `${dirname(resolve(node))}:${process.env['PATH']}`, SEED: '1' } })
-    if (run.status === 0 || run.signal !== null) return null // a run that had to be ended has found nothing
-    const words = /law (.*)/.exec(run.stdout)?.[1] ?? /AssertionError.*?: (.*)/.exec(run.stdout + run.stderr)?.[1] ?? `${run.stdout}${run.stderr}`.trim().split('\n').at(-1) ?? ''
+    for (const { file, ...one } of edits)
+      writeFileSync(file, mutate(readFileSync(file, 'utf8'), one))
+    const run = spawnSync(node, finders[by], {
+      cwd: dir,
+      encoding: 'utf8',
+      timeout: 300_000,
+      env: { ...process.env, PATH: `${dirname(resolve(node))}:${process.env['PATH']}`, SEED: '1' },
+    })
+    // a run that had to be ended has found nothing
+    if (run.status === 0 || run.signal !== null) return null
+    const words =
+      /law (.*)/.exec(run.stdout)?.[1] ??
+      /AssertionError.*?: (.*)/.exec(run.stdout + run.stderr)?.[1] ??
+      `${run.stdout}${run.stderr}`.trim().split('\n').at(-1) ??
+      ''
     return words.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').slice(0, 100)
   } finally {
     for (const [file, text] of originals) writeFileSync(file, text)
@@ -48,8 +96,13 @@ function find(dir: string, { rule, by, also, ...edit }: Mutation): string | null
 
 /** The one file that carries the rule's mark. */
 function fileOf(dir: string, rule: string): string {
-  const files = ['libs', 'services'].flatMap((top) => globSync(`${top}/**/*.ts`, { cwd: dir })).filter((file) => !file.endsWith('.test.ts') && isMarked(readFileSync(join(dir, file), 'utf8'), rule))
-  if (files.length !== 1) throw new Error(`rule "${rule}" is marked in ${files.length} files, not in one`)
+  const files = ['libs', 'services']
+    .flatMap((top) => globSync(`${top}/**/*.ts`, { cwd: dir }))
+    .filter(
+      (file) => !file.endsWith('.test.ts') && isMarked(readFileSync(join(dir, file), 'utf8'), rule),
+    )
+  if (files.length !== 1)
+    throw new Error(`rule "${rule}" is marked in ${files.length} files, not in one`)
   return join(dir, files[0]!)
 }
 
@@ -61,10 +114,14 @@ try {
   for (const [i, mutation] of chosen.entries()) {
     const found = find(dir, mutation)
     if (found === null) unnoticed++
-    process.stdout.write(`${i + 1}/${chosen.length} ${found === null ? 'NOT NOTICED' : 'found'}: ${mutation.rule} (${mutation.by})${found === null ? '' : `: ${found}`}\n`)
+    process.stdout.write(
+      `${i + 1}/${chosen.length} ${found === null ? 'NOT NOTICED' : 'found'}: ${mutation.rule} (${mutation.by})${found === null ? '' : `: ${found}`}\n`,
+    )
   }
 } finally {
   rmSync(dir, { recursive: true, force: true })
 }
-process.stdout.write(`${chosen.length - unnoticed} rules removed and found broken, ${unnoticed} not noticed\n`)
+process.stdout.write(
+  `${chosen.length - unnoticed} rules removed and found broken, ${unnoticed} not noticed\n`,
+)
 process.exit(unnoticed ? 1 : 0)

@@ -1,4 +1,7 @@
-/** The simulation's broker and store behave as the real ones: the same random operations on both, with the same answers. */
+/**
+ * The simulation's broker and store behave as the real ones: the same random operations on both,
+ * with the same answers.
+ */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -67,30 +70,75 @@ describe(`the broker in memory, seed ${seed}`, () => {
   })
 
   it('stores, refuses and finds as nats-server does', async () => {
-    const keys = ['owner.a', 'owner.b', 'session.x', 'session.y'].map((key) => `$KV.OWNERSHIP.${key}`)
-    const out = ['requested', 'submitted', 'progress'].flatMap((event) => ['p', 'q'].map((id) => `video.out.${event}.${id}`))
-    const work = ['submit', 'poll'].flatMap((kind) => ['m', 'n', 'o'].map((id) => `video.work.${kind}.${id}`))
+    const keys = ['owner.a', 'owner.b', 'session.x', 'session.y'].map(
+      (key) => `$KV.OWNERSHIP.${key}`,
+    )
+    const out = ['requested', 'submitted', 'progress'].flatMap((event) =>
+      ['p', 'q'].map((id) => `video.out.${event}.${id}`),
+    )
+    const work = ['submit', 'poll'].flatMap((kind) =>
+      ['m', 'n', 'o'].map((id) => `video.work.${kind}.${id}`),
+    )
     const known: number[] = [0]
-    const one = (bus: Bus, operation: number, choice: { subject: string; expect?: number; wildcard: boolean; purge: boolean; text: string }) => said(async () => {
-      const { subject, expect: sequence, wildcard, purge, text } = choice
-      const found = (message: { subject: string; sequence: number; data: Uint8Array } | null) => message && [message.subject, message.sequence, Buffer.from(message.data).toString()]
-      if (operation === 0) return found(await bus.newest(subject.startsWith('$KV') ? streams.ownership : streams.outbox, subject.startsWith('$KV') ? subject : `video.out.*.${subject.at(-1)}`))
-      if (operation === 1) return (await bus.newestOfEach(streams.ownership, '$KV.OWNERSHIP.owner.*')).map((message) => JSON.stringify(found(message))).toSorted()
-      const expectation = sequence === undefined ? {} : { expect: { sequence, ...(wildcard ? { subject: `video.out.*.${subject.at(-1)}` } : {}) } }
-      const headers: Record<string, string> = purge ? { 'KV-Operation': 'PURGE', 'Nats-Rollup': 'sub' } : {}
-      return bus.store(subject, purge ? '' : text, { headers, ...expectation })
-    })
+    const one = (
+      bus: Bus,
+      operation: number,
+      choice: { subject: string; expect?: number; wildcard: boolean; purge: boolean; text: string },
+    ) =>
+      said(async () => {
+        const { subject, expect: sequence, wildcard, purge, text } = choice
+        const found = (message: { subject: string; sequence: number; data: Uint8Array } | null) =>
+          message && [message.subject, message.sequence, Buffer.from(message.data).toString()]
+        if (operation === 0)
+          return found(
+            await bus.newest(
+              subject.startsWith('$KV') ? streams.ownership : streams.outbox,
+              subject.startsWith('$KV') ? subject : `video.out.*.${subject.at(-1)}`,
+            ),
+          )
+        if (operation === 1)
+          return (await bus.newestOfEach(streams.ownership, '$KV.OWNERSHIP.owner.*'))
+            .map((message) => JSON.stringify(found(message)))
+            .toSorted()
+        const expectation =
+          sequence === undefined
+            ? {}
+            : {
+                expect: {
+                  sequence,
+                  ...(wildcard ? { subject: `video.out.*.${subject.at(-1)}` } : {}),
+                },
+              }
+        const headers: Record<string, string> = purge
+          ? { 'KV-Operation': 'PURGE', 'Nats-Rollup': 'sub' }
+          : {}
+        return bus.store(subject, purge ? '' : text, { headers, ...expectation })
+      })
     for (let i = 0; i < 1_000; i++) {
       const subject = world.pick([...keys, ...keys, ...out, ...work])
       const isKey = subject.startsWith('$KV')
       const operation = subject.startsWith('video.work') ? 2 : world.pick([0, 1, 2, 2, 2])
-      const sequence = world.chance(0.4) ? undefined : world.chance(0.5) ? known.at(-1) : world.pick(known)
+      const sequence = world.chance(0.4)
+        ? undefined
+        : world.chance(0.5)
+          ? known.at(-1)
+          : world.pick(known)
       const choice = {
-        subject, text: JSON.stringify({ i }), wildcard: subject.startsWith('video.out'), purge: isKey && world.chance(0.2),
-        ...(sequence === undefined || subject.startsWith('video.work') ? {} : { expect: world.chance(0.3) ? 0 : sequence }),
+        subject,
+        text: JSON.stringify({ i }),
+        wildcard: subject.startsWith('video.out'),
+        purge: isKey && world.chance(0.2),
+        ...(sequence === undefined || subject.startsWith('video.work')
+          ? {}
+          : { expect: world.chance(0.3) ? 0 : sequence }),
       }
-      const answers = [await one(real, operation, choice), await inWorld(one(memory, operation, choice))]
-      expect(answers[1], `operation ${i}: ${operation} ${JSON.stringify(choice)}`).toEqual(answers[0])
+      const answers = [
+        await one(real, operation, choice),
+        await inWorld(one(memory, operation, choice)),
+      ]
+      expect(answers[1], `operation ${i}: ${operation} ${JSON.stringify(choice)}`).toEqual(
+        answers[0],
+      )
       if (operation === 2 && typeof answers[0] === 'number') known.push(answers[0])
     }
   }, 60_000)
@@ -104,7 +152,10 @@ describe(`the broker in memory, seed ${seed}`, () => {
         if (job.subject.endsWith('.n')) return job.term()
         return job.ack()
       }
-      return { seen, consuming: bus.consume(streams.work, consumers.submit, 10, async (job) => plan(job)) }
+      return {
+        seen,
+        consuming: bus.consume(streams.work, consumers.submit, 10, async (job) => plan(job)),
+      }
     }
     const [ours, theirs] = [begin(memory), begin(real)]
     const until = world.now + 2_000
@@ -113,7 +164,8 @@ describe(`the broker in memory, seed ${seed}`, () => {
     expect(ours.seen.toSorted()).toEqual(theirs.seen.toSorted())
     expect(ours.seen.length).toBeGreaterThan(0)
     for (const id of ['m', 'n', 'o']) {
-      const again = (bus: Bus) => said(async () => typeof (await bus.store(`video.work.submit.${id}`, '{}')))
+      const again = (bus: Bus) =>
+        said(async () => typeof (await bus.store(`video.work.submit.${id}`, '{}')))
       expect(await inWorld(again(memory))).toBe('number')
       expect(await again(real)).toBe('number')
     }
@@ -131,20 +183,29 @@ describe(`the store in memory, seed ${seed}`, () => {
   let real: Store
 
   /** One object with the methods of all the store's classes. */
-  const joined = (parts: object[]) => new Proxy({}, {
-    get(_target, name) {
-      const part = parts.find((one) => name in one)
-      const method: unknown = part && Reflect.get(part, name)
-      return typeof method === 'function' ? method.bind(part) : undefined
-    },
-  }) as Store
+  const joined = (parts: object[]) =>
+    new Proxy(
+      {},
+      {
+        get(_target, name) {
+          const part = parts.find((one) => name in one)
+          const method: unknown = part && Reflect.get(part, name)
+          return typeof method === 'function' ? method.bind(part) : undefined
+        },
+      },
+    ) as Store
 
   beforeAll(async () => {
     server = await startPostgres({ dir: join(dir, 'postgres') })
     await migrate(server.url)
     demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
     db = openDatabase(server.url, 4)
-    real = joined([new SubmissionWriter(db), new ReportWriter(db), new Outbox(db), new Recovery(db)])
+    real = joined([
+      new SubmissionWriter(db),
+      new ReportWriter(db),
+      new Outbox(db),
+      new Recovery(db),
+    ])
   })
   afterAll(async () => {
     await db?.$disconnect()
@@ -159,77 +220,202 @@ describe(`the store in memory, seed ${seed}`, () => {
     const id = world.pick(ids)
     const row = memory.videos.get(id)
     const attempt = world.chance(0.85) ? (row?.attempt ?? 1) : world.pick([1, 2, 3])
-    const sent = Math.max(0, ...memory.submissions.filter((one) => one.videoId === id && one.attempt === attempt).map((one) => one.send))
-    const send = world.chance(0.8) ? Math.max(1, sent + world.pick([0, 0, 1])) : world.pick([1, 2, 3])
-    const epoch = world.chance(0.7) ? String(row?.epoch ?? 0n) : String(world.pick([1, 2, 3, 4_294_967_296, 4_294_967_299]))
+    const sent = Math.max(
+      0,
+      ...memory.submissions
+        .filter((one) => one.videoId === id && one.attempt === attempt)
+        .map((one) => one.send),
+    )
+    const send = world.chance(0.8)
+      ? Math.max(1, sent + world.pick([0, 0, 1]))
+      : world.pick([1, 2, 3])
+    const epoch = world.chance(0.7)
+      ? String(row?.epoch ?? 0n)
+      : String(world.pick([1, 2, 3, 4_294_967_296, 4_294_967_299]))
     const no = world.chance(0.7) ? (row?.reportNo ?? 0) + 1 : world.pick([1, 2, 3])
-    const error = { code: world.pick(['cancelled', 'provider_failed', 'timed_out'] as const), message: 'no' }
-    const status = world.pick(['generating', 'generating', 'generating', 'completed', 'failed'] as const)
-    const change = world.chance(0.15) ? null : {
-      status, phase: status === 'generating' ? world.pick(phases) : 'done' as const, progress: world.pick([null, 0, 50, 100]),
-      videoUrl: status === 'completed' ? 'https://example.com/v.mp4' : null, videoUrlExpiresAt: status === 'completed' ? '2026-02-01T00:00:00.000Z' : null, error: status === 'failed' ? error : null,
+    const error = {
+      code: world.pick(['cancelled', 'provider_failed', 'timed_out'] as const),
+      message: 'no',
     }
+    const status = world.pick([
+      'generating',
+      'generating',
+      'generating',
+      'completed',
+      'failed',
+    ] as const)
+    const change = world.chance(0.15)
+      ? null
+      : {
+          status,
+          phase: status === 'generating' ? world.pick(phases) : ('done' as const),
+          progress: world.pick([null, 0, 50, 100]),
+          videoUrl: status === 'completed' ? 'https://example.com/v.mp4' : null,
+          videoUrlExpiresAt: status === 'completed' ? '2026-02-01T00:00:00.000Z' : null,
+          error: status === 'failed' ? error : null,
+        }
     const session = world.pick(['s1', 's2'])
     const known = world.pick(['later', 'later', 'absent', 'refused', 'lost'] as const)
-    const accept = (store: Store) => store.accepted(id, attempt, send, `task-${id}-${attempt}`, 'answer')
-    const bid = world.chance(0.5) ? epoch : String((row?.epoch ?? 0n) + BigInt(world.pick([-1, 1, 2, 4_294_967_296])))
+    const accept = (store: Store) =>
+      store.accepted(id, attempt, send, `task-${id}-${attempt}`, 'answer')
+    const bid = world.chance(0.5)
+      ? epoch
+      : String((row?.epoch ?? 0n) + BigInt(world.pick([-1, 1, 2, 4_294_967_296])))
     const claim = async (store: Store) =>
-      (await store.commitClaims(session, [{ id, epoch: bid }])).map((grant) => [grant.epoch, grant.attempt, grant.status, grant.phase, grant.taskId, grant.reportNo, grant.cancelRequested])
+      (await store.commitClaims(session, [{ id, epoch: bid }])).map((grant) => [
+        grant.epoch,
+        grant.attempt,
+        grant.status,
+        grant.phase,
+        grant.taskId,
+        grant.reportNo,
+        grant.cancelRequested,
+      ])
     const operations: ((store: Store) => Promise<unknown>)[] = [
       (store) => store.intend(id, attempt, send, pins),
       (store) => store.intend(id, attempt, send, pins),
-      accept, accept, accept,
+      accept,
+      accept,
+      accept,
       (store) => store.doubtForgotten(id, pins),
       async (store) => {
         const restoredAt = new Date(Date.UTC(2026, 0, 1) + world.now)
-        if (store === real) await db.$executeRaw`UPDATE "SceneVideo" SET "restoredAt" = now() WHERE id = ${id}::uuid`
+        if (store === real)
+          await db.$executeRaw`UPDATE "SceneVideo" SET "restoredAt" = now() WHERE id = ${id}::uuid`
         else Object.assign(memory.videos.get(id)!, { restoredAt })
       },
       (store) => store.answered(id, attempt, send, known, 'x'),
       (store) => store.throttled(id, attempt, 'x'),
       (store) => store.failPending(id, attempt, error),
       async (store) => {
-        const { video, ownerActs } = await store.cancel(demo.userId, id, world.chance(1) ? attempt : null)
+        const { video, ownerActs } = await store.cancel(
+          demo.userId,
+          id,
+          world.chance(1) ? attempt : null,
+        )
         return [video.status, video.version, ownerActs]
       },
-      async (store) => (({ version, attempt: now }) => [version, now])(await store.retry(demo.userId, id, attempt)),
-      claim, claim, claim,
+      async (store) =>
+        (({ version, attempt: now }) => [version, now])(
+          await store.retry(demo.userId, id, attempt),
+        ),
+      claim,
+      claim,
+      claim,
       ...Array.from({ length: 6 }, () => async (store: Store) => {
         const { fate, event } = (await store.apply([{ id, attempt, epoch, no, change }])).get(id)!
-        return [fate, event && [event.event, event.body.version, event.body.status, event.body.phase, event.body.progress, Number(event.timelineId)]]
+        return [
+          fate,
+          event && [
+            event.event,
+            event.body.version,
+            event.body.status,
+            event.body.phase,
+            event.body.progress,
+            Number(event.timelineId),
+          ],
+        ]
       }),
-      async (store) => (await store.owed([id], 100)).map((one) => [one.event, one.body.version, one.body.status, one.body.phase, one.body.progress]),
-      async (store) => (await store.load(id))?.submissions.map((one) => [one.attempt, one.send, one.answer, one.taskId, one.settledAt !== null, one.outcome]),
+      async (store) =>
+        (await store.owed([id], 100)).map((one) => [
+          one.event,
+          one.body.version,
+          one.body.status,
+          one.body.phase,
+          one.body.progress,
+        ]),
+      async (store) =>
+        (await store.load(id))?.submissions.map((one) => [
+          one.attempt,
+          one.send,
+          one.answer,
+          one.taskId,
+          one.settledAt !== null,
+          one.outcome,
+        ]),
       (store) => store.noteLate(id, attempt, send, 'completed', {}),
       async (store) => (await store.unsettledVideos(0)).toSorted(),
       async (store) => (await store.videosWithOpenTask()).toSorted(),
     ]
     // A task can only be recorded on a send that was intended.
     const chosen = world.pick(operations)
-    return chosen === accept && !memory.submissions.some((one) => one.videoId === id && one.attempt === attempt && one.send === send) ? operations[0]! : chosen
+    return chosen === accept &&
+      !memory.submissions.some(
+        (one) => one.videoId === id && one.attempt === attempt && one.send === send,
+      )
+      ? operations[0]!
+      : chosen
   }
 
   it('changes and answers as Postgres does', async () => {
     const ids: string[] = []
     for (let i = 0; i < 12; i++) {
       const request = {
-        id: world.uuid(), userId: demo.userId, projectId: demo.projectId, scriptId: demo.scriptId, sceneId: demo.sceneIds[0]!,
-        body: { prompt: 'x' }, idempotencyKey: null, bodyHash: 'x', system: { provider: 'toapis', model: 'm' },
+        id: world.uuid(),
+        userId: demo.userId,
+        projectId: demo.projectId,
+        scriptId: demo.scriptId,
+        sceneId: demo.sceneIds[0]!,
+        body: { prompt: 'x' },
+        idempotencyKey: null,
+        bodyHash: 'x',
+        system: { provider: 'toapis', model: 'm' },
       }
       for (const store of [real, memory]) await store.accept(request)
       ids.push(request.id)
     }
-    const state = ({ id, status, phase, progress, attempt, version, epoch, reportNo, session, taskId, videoUrl, errorCode, cancelRequested, startedAt, completedAt }: Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>) =>
-      [id, status, phase, progress, attempt, version, String(epoch), reportNo, session, taskId, videoUrl, errorCode, cancelRequested, startedAt !== null, completedAt !== null]
+    const state = ({
+      id,
+      status,
+      phase,
+      progress,
+      attempt,
+      version,
+      epoch,
+      reportNo,
+      session,
+      taskId,
+      videoUrl,
+      errorCode,
+      cancelRequested,
+      startedAt,
+      completedAt,
+    }: Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>) => [
+      id,
+      status,
+      phase,
+      progress,
+      attempt,
+      version,
+      String(epoch),
+      reportNo,
+      session,
+      taskId,
+      videoUrl,
+      errorCode,
+      cancelRequested,
+      startedAt !== null,
+      completedAt !== null,
+    ]
     for (let i = 0; i < 1_500; i++) {
       world.now += 1_000
       const operation = choose(ids)
-      const answers = [await said(() => operation(real)), await said(() => operation(memory as unknown as Store))]
+      const answers = [
+        await said(() => operation(real)),
+        await said(() => operation(memory as unknown as Store)),
+      ]
       expect(answers[1], `answer to operation ${i}: ${String(operation)}`).toEqual(answers[0])
       const rows = await db.sceneVideo.findMany({ orderBy: { id: 'asc' } })
-      expect([...memory.videos.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(state), `rows after operation ${i}: ${String(operation)}`).toEqual(rows.map(state))
+      expect(
+        [...memory.videos.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(state),
+        `rows after operation ${i}: ${String(operation)}`,
+      ).toEqual(rows.map(state))
     }
-    const kinds = (await db.timeline.findMany({ orderBy: { id: 'asc' } })).map((row) => [row.videoId, row.version, row.event])
+    const kinds = (await db.timeline.findMany({ orderBy: { id: 'asc' } })).map((row) => [
+      row.videoId,
+      row.version,
+      row.event,
+    ])
     expect(memory.timeline.map((row) => [row.videoId, row.version, row.event])).toEqual(kinds)
   }, 120_000)
 })

@@ -20,7 +20,10 @@ const order = { pending: 0, generating: 1, completed: 2, failed: 2 }
 export class Laws {
   readonly #world: World
   readonly #store: MemoryStore
-  readonly #last = new Map<string, { status: VideoRecord['status']; attempt: number; version: number; epoch: bigint }>()
+  readonly #last = new Map<
+    string,
+    { status: VideoRecord['status']; attempt: number; version: number; epoch: bigint }
+  >()
   readonly #published = new Map<string, number>()
   readonly #everPublished = new Map<string, number>()
   /** The newest version of each video that was published when the stream was lost. */
@@ -28,17 +31,28 @@ export class Laws {
   /** The first breach. */
   broken: BrokenLaw | undefined
 
-  constructor(world: World, parts: { store: MemoryStore; broker: Broker; provider: MemoryProvider }) {
+  constructor(
+    world: World,
+    parts: { store: MemoryStore; broker: Broker; provider: MemoryProvider },
+  ) {
     this.#world = world
     this.#store = parts.store
     parts.store.onChange = (video, kind, cause) => this.#onChange(video, kind, cause)
-    parts.store.onDoubleRow = () => this.breach('5: a statement names a video twice; one of its reports is lost without a word')
+    parts.store.onDoubleRow = () =>
+      this.breach('5: a statement names a video twice; one of its reports is lost without a word')
     parts.broker.onStored = (stream, message) => stream === streams.outbox && this.#onEvent(message)
     parts.provider.onAccept = (ownId, earlier) => {
       world.note(`accepted ${ownId}`)
       if (earlier.some((task) => task.ownId === ownId)) this.breach(`1: ${ownId} is paid twice`)
-      // Where nobody can look up by own id, a person's retry may pay again: what became of the earlier attempt cannot be known.
-      if (parts.provider.findsByOwnId && earlier.some((task) => isBefore(task.ownId, ownId) && !(task.fails && parts.provider.isEnded(task)))) this.breach(`1: ${ownId} is paid while an earlier attempt may still deliver`)
+      // Where nobody can look up by own id, a person's retry may pay again: what became of the
+      // earlier attempt cannot be known.
+      if (
+        parts.provider.findsByOwnId &&
+        earlier.some(
+          (task) => isBefore(task.ownId, ownId) && !(task.fails && parts.provider.isEnded(task)),
+        )
+      )
+        this.breach(`1: ${ownId} is paid while an earlier attempt may still deliver`)
     }
   }
 
@@ -47,18 +61,31 @@ export class Laws {
     this.broken ??= new BrokenLaw(law)
   }
 
-  #onChange(video: VideoRecord, kind: string, cause: { attempt: number; epoch: bigint } | null): void {
+  #onChange(
+    video: VideoRecord,
+    kind: string,
+    cause: { attempt: number; epoch: bigint } | null,
+  ): void {
     const { id, status, attempt, version, epoch } = video
     this.#world.note(`${id.slice(0, 8)} ${kind} v${version} a${attempt} e${epoch}`)
     const before = this.#last.get(id)
     this.#last.set(id, { status, attempt, version, epoch })
     if (!before) return
-    if (epoch < before.epoch) this.breach(`2: ${id} goes back from epoch ${before.epoch} to ${epoch}`)
-    if (cause && (cause.epoch < before.epoch || cause.attempt !== before.attempt)) this.breach(`2: ${id} is changed (${kind}) by attempt ${cause.attempt}, epoch ${cause.epoch}; it is at ${before.attempt}, ${before.epoch}`)
+    if (epoch < before.epoch)
+      this.breach(`2: ${id} goes back from epoch ${before.epoch} to ${epoch}`)
+    if (cause && (cause.epoch < before.epoch || cause.attempt !== before.attempt))
+      this.breach(
+        `2: ${id} is changed (${kind}) by attempt ${cause.attempt}, epoch ${cause.epoch}; it is at ${before.attempt}, ${before.epoch}`,
+      )
     if (kind === 'claimed') return
-    if (version !== before.version + 1) this.breach(`3: ${id} goes from version ${before.version} to ${version}`)
-    const isRetry = before.status === 'failed' && status === 'pending' && attempt === before.attempt + 1
-    const isForward = attempt === before.attempt && !isTerminal(before.status) && order[status] >= order[before.status]
+    if (version !== before.version + 1)
+      this.breach(`3: ${id} goes from version ${before.version} to ${version}`)
+    const isRetry =
+      before.status === 'failed' && status === 'pending' && attempt === before.attempt + 1
+    const isForward =
+      attempt === before.attempt &&
+      !isTerminal(before.status) &&
+      order[status] >= order[before.status]
     if (!isRetry && !isForward) this.breach(`3: ${id} goes from ${before.status} to ${status}`)
   }
 
@@ -66,11 +93,18 @@ export class Laws {
     const event = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
     const before = this.#published.get(event.id)
     this.#world.note(`published ${event.id.slice(0, 8)} v${event.version}`)
-    if ((this.#store.videos.get(event.id)?.version ?? 0) < event.version) this.breach(`5: event ${event.id}:${event.version} is ahead of the record`)
+    if ((this.#store.videos.get(event.id)?.version ?? 0) < event.version)
+      this.breach(`5: event ${event.id}:${event.version} is ahead of the record`)
     const ever = this.#everPublished.get(event.id) ?? 0
-    if (before !== undefined && event.version <= before) this.breach(`3: event ${event.id}:${event.version} after ${before}`)
-    if (event.version > ever + 1) this.breach(`3: event ${event.id}:${event.version} when ${ever} was the last ever`)
-    if (event.version > (before ?? 0) + 1 && event.version - 1 > (this.#lostWith.get(event.id) ?? 0)) this.breach(`3: event ${event.id}:${event.version} leaves a gap after ${before}`)
+    if (before !== undefined && event.version <= before)
+      this.breach(`3: event ${event.id}:${event.version} after ${before}`)
+    if (event.version > ever + 1)
+      this.breach(`3: event ${event.id}:${event.version} when ${ever} was the last ever`)
+    if (
+      event.version > (before ?? 0) + 1 &&
+      event.version - 1 > (this.#lostWith.get(event.id) ?? 0)
+    )
+      this.breach(`3: event ${event.id}:${event.version} leaves a gap after ${before}`)
     this.#published.set(event.id, event.version)
     this.#everPublished.set(event.id, Math.max(ever, event.version))
   }
@@ -80,7 +114,8 @@ export class Laws {
     this.#last.clear()
     for (const { id, status, attempt, version, epoch } of this.#store.videos.values()) {
       this.#last.set(id, { status, attempt, version, epoch })
-      this.#lostWith.set(id, Math.max(version, this.#lostWith.get(id) ?? 0)) // events of forgotten versions cannot be published again
+      // events of forgotten versions cannot be published again
+      this.#lostWith.set(id, Math.max(version, this.#lostWith.get(id) ?? 0))
     }
   }
 
@@ -101,7 +136,8 @@ export class Laws {
 
   /** `owners`: processes that act as this video's owner now. */
   onPoll(videoId: string, owners: string[]): void {
-    if (owners.length > 1) this.breach(`2: ${videoId} is polled while ${owners.join(' and ')} both own it`)
+    if (owners.length > 1)
+      this.breach(`2: ${videoId} is polled while ${owners.join(' and ')} both own it`)
   }
 
   /** With nothing in the way any more: everything accepted has ended, and every event is out. */
@@ -109,12 +145,24 @@ export class Laws {
     for (const id of accepted) {
       const video = this.#store.videos.get(id)
       if (!video) this.breach(`4: ${id} is lost`)
-      else if (!isTerminal(video.status)) this.breach(`4: ${id} is stuck: ${video.status}, ${video.phase}, attempt ${video.attempt}, epoch ${video.epoch}, task ${video.taskId}`)
+      else if (!isTerminal(video.status))
+        this.breach(
+          `4: ${id} is stuck: ${video.status}, ${video.phase}, attempt ${video.attempt}, epoch ${video.epoch}, task ${video.taskId}`,
+        )
     }
-    const stored = new Set(content.map((message) => JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent).map(({ id, version }) => `${id}:${version}`))
+    const stored = new Set(
+      content
+        .map((message) => JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent)
+        .map(({ id, version }) => `${id}:${version}`),
+    )
     for (const { owed, event, videoId, version } of this.#store.timeline) {
       if (owed) this.breach(`3: event ${videoId}:${version} is never published`)
-      else if (event !== null && version > (this.#lostWith.get(videoId) ?? 0) && !stored.has(`${videoId}:${version}`)) this.breach(`3: event ${videoId}:${version} is not in the stream`)
+      else if (
+        event !== null &&
+        version > (this.#lostWith.get(videoId) ?? 0) &&
+        !stored.has(`${videoId}:${version}`)
+      )
+        this.breach(`3: event ${videoId}:${version} is not in the stream`)
     }
   }
 }

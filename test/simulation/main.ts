@@ -1,4 +1,7 @@
-/** `npm run simulate -- --seeds N --steps N --seed S [--trace]`: many runs, spread over the cores; the first broken law ends it with its seed. */
+/**
+ * `npm run simulate -- --seeds N --steps N --seed S [--trace]`: many runs, spread over the cores;
+ * the first broken law ends it with its seed.
+ */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
@@ -14,21 +17,39 @@ async function work({ seeds, steps }: Share): Promise<void> {
 }
 
 /** Runs all seeds; calls back for each outcome. */
-export async function simulateAll(seeds: number[], steps: number, each: (outcome: Outcome) => void): Promise<void> {
+export async function simulateAll(
+  seeds: number[],
+  steps: number,
+  each: (outcome: Outcome) => void,
+): Promise<void> {
   const threads = Math.min(seeds.length, availableParallelism())
-  await Promise.all(Array.from({ length: threads }, (_, thread) => new Promise<void>((resolve, reject) => {
-    const share: Share = { seeds: seeds.filter((_seed, i) => i % threads === thread), steps }
-    const worker = new Worker(new URL(import.meta.url), { workerData: share })
-    worker.on('message', each)
-    worker.once('error', reject)
-    worker.once('exit', () => resolve())
-  })))
+  await Promise.all(
+    Array.from(
+      { length: threads },
+      (_, thread) =>
+        new Promise<void>((resolve, reject) => {
+          const share: Share = { seeds: seeds.filter((_seed, i) => i % threads === thread), steps }
+          const worker = new Worker(new URL(import.meta.url), { workerData: share })
+          worker.on('message', each)
+          worker.once('error', reject)
+          worker.once('exit', () => resolve())
+        }),
+    ),
+  )
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { seeds: { type: 'string', default: '100' }, steps: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' }, trace: { type: 'boolean' } } })
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '100' },
+      steps: { type: 'string', default: '10000' },
+      seed: { type: 'string', default: '1' },
+      trace: { type: 'boolean' },
+    },
+  })
   const [count, steps, first] = [Number(values.seeds), Number(values.steps), Number(values.seed)]
-  if (![count, steps, first].every((n) => Number.isInteger(n) && n > 0)) throw new Error('--seeds, --steps and --seed are whole numbers above 0')
+  if (![count, steps, first].every((n) => Number.isInteger(n) && n > 0))
+    throw new Error('--seeds, --steps and --seed are whole numbers above 0')
   if (values.trace) {
     const { log, ...outcome } = await simulate({ seed: first, steps, keepLog: true })
     process.stdout.write(`${log.join('\n')}\n${JSON.stringify(outcome)}\n`)
@@ -36,20 +57,38 @@ async function main(): Promise<void> {
   }
   const begun = performance.now()
   const outcomes: Outcome[] = []
-  await simulateAll(Array.from({ length: count }, (_, i) => first + i), steps, (outcome) => {
-    outcomes.push(outcome)
-    if (outcome.broken) process.stdout.write(`seed ${outcome.seed}: law ${outcome.broken}\n`)
-    else if (outcomes.length % 10 === 0) process.stdout.write(`${outcomes.length}/${count} seeds\n`)
-  })
-  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + of(outcome), 0)
-  const faults = Object.groupBy(outcomes.flatMap((outcome) => Object.entries(outcome.faults)), ([kind]) => kind)
+  await simulateAll(
+    Array.from({ length: count }, (_, i) => first + i),
+    steps,
+    (outcome) => {
+      outcomes.push(outcome)
+      if (outcome.broken) process.stdout.write(`seed ${outcome.seed}: law ${outcome.broken}\n`)
+      else if (outcomes.length % 10 === 0)
+        process.stdout.write(`${outcomes.length}/${count} seeds\n`)
+    },
+  )
+  const sum = (of: (outcome: Outcome) => number) =>
+    outcomes.reduce((total, outcome) => total + of(outcome), 0)
+  const faults = Object.groupBy(
+    outcomes.flatMap((outcome) => Object.entries(outcome.faults)),
+    ([kind]) => kind,
+  )
   const broken = outcomes.filter((outcome) => outcome.broken)
-  process.stdout.write([
-    `${count} seeds from ${first}, ${sum((one) => one.steps)} steps in ${((performance.now() - begun) / 1000).toFixed(1)} s, ${sum((one) => one.virtualSeconds)} simulated seconds`,
-    `all ended at most ${Math.max(...outcomes.map((one) => one.restSeconds))} simulated seconds after the last fault`,
-    `${sum((one) => one.videos)} videos, ${sum((one) => one.ended)} ended; faults: ${Object.entries(faults).map(([kind, all]) => `${kind} ${all!.reduce((total, [, n]) => total + n, 0)}`).join(', ')}`,
-    broken.length ? `BROKEN by seeds ${broken.map((one) => one.seed).join(', ')}; one again with: npm run simulate -- --seed ${broken[0]!.seed} --steps ${steps} --trace` : 'no law broken', '',
-  ].join('\n'))
+  process.stdout.write(
+    [
+      `${count} seeds from ${first}, ${sum((one) => one.steps)} steps in ${((performance.now() - begun) / 1000).toFixed(1)} s, ${sum((one) => one.virtualSeconds)} simulated seconds`,
+      `all ended at most ${Math.max(...outcomes.map((one) => one.restSeconds))} simulated seconds after the last fault`,
+      `${sum((one) => one.videos)} videos, ${sum((one) => one.ended)} ended; faults: ${Object.entries(
+        faults,
+      )
+        .map(([kind, all]) => `${kind} ${all!.reduce((total, [, n]) => total + n, 0)}`)
+        .join(', ')}`,
+      broken.length
+        ? `BROKEN by seeds ${broken.map((one) => one.seed).join(', ')}; one again with: npm run simulate -- --seed ${broken[0]!.seed} --steps ${steps} --trace`
+        : 'no law broken',
+      '',
+    ].join('\n'),
+  )
   process.exit(broken.length ? 1 : 0)
 }
 

@@ -1,6 +1,7 @@
 /**
- * What of JetStream this system uses, in memory: streams with limits or as work queues, an expected last sequence per subject, one message per
- * subject in a queue, durable consumers with redelivery. Held to a real nats-server by running the same operations on both.
+ * What of JetStream this system uses, in memory: streams with limits or as work queues, an expected
+ * last sequence per subject, one message per subject in a queue, durable consumers with redelivery.
+ * Held to a real nats-server by running the same operations on both.
  */
 import { AlreadyQueued, Conflict, type StoreOptions } from '#libs/bus/bus.ts'
 import { consumers, streams } from '#libs/bus/topology.ts'
@@ -20,15 +21,45 @@ interface StreamRules {
 }
 
 const rules: Record<string, StreamRules> = {
-  [streams.outbox]: { takes: (subject) => subject.startsWith('video.out.'), workQueue: false, onePerSubject: null },
-  [streams.work]: { takes: (subject) => subject.startsWith('video.work.'), workQueue: true, onePerSubject: 'first' },
-  [streams.reports]: { takes: (subject) => subject.startsWith('video.report.'), workQueue: true, onePerSubject: null },
-  [streams.dead]: { takes: (subject) => subject.startsWith('video.dead.'), workQueue: false, onePerSubject: null },
-  [streams.ownership]: { takes: (subject) => subject.startsWith('$KV.'), workQueue: false, onePerSubject: 'newest' },
+  [streams.outbox]: {
+    takes: (subject) => subject.startsWith('video.out.'),
+    workQueue: false,
+    onePerSubject: null,
+  },
+  [streams.work]: {
+    takes: (subject) => subject.startsWith('video.work.'),
+    workQueue: true,
+    onePerSubject: 'first',
+  },
+  [streams.reports]: {
+    takes: (subject) => subject.startsWith('video.report.'),
+    workQueue: true,
+    onePerSubject: null,
+  },
+  [streams.dead]: {
+    takes: (subject) => subject.startsWith('video.dead.'),
+    workQueue: false,
+    onePerSubject: null,
+  },
+  [streams.ownership]: {
+    takes: (subject) => subject.startsWith('$KV.'),
+    workQueue: false,
+    onePerSubject: 'newest',
+  },
 }
 const consumerRules = [
-  { stream: streams.work, name: consumers.submit, filter: 'video.work.submit.*', ackWaitMs: 60_000 },
-  { stream: streams.work, name: consumers.settle, filter: 'video.work.settle.*', ackWaitMs: 60_000 },
+  {
+    stream: streams.work,
+    name: consumers.submit,
+    filter: 'video.work.submit.*',
+    ackWaitMs: 60_000,
+  },
+  {
+    stream: streams.work,
+    name: consumers.settle,
+    filter: 'video.work.settle.*',
+    ackWaitMs: 60_000,
+  },
   { stream: streams.work, name: consumers.pollers, filter: 'video.work.poll.*', ackWaitMs: 10_000 },
   { stream: streams.reports, name: consumers.status, filter: 'video.report.*', ackWaitMs: 15_000 },
 ]
@@ -68,7 +99,10 @@ export class Stream {
     return this.#next - 1
   }
 
-  /** Its power failed: what it stored and removed since then was acknowledged, and is not so any more. */
+  /**
+   * Its power failed: what it stored and removed since then was acknowledged, and is not so any
+   * more.
+   */
   rewind(to: number): void {
     while (this.#undo.length && this.#undo.at(-1)!.at > to) this.#undo.pop()!.act()
   }
@@ -76,7 +110,9 @@ export class Stream {
   #remember(...subjects: string[]): void {
     const next = this.#next
     const newest = subjects.map((subject) => [subject, this.#newest.get(subject)] as const)
-    const kept = newest.map(([, sequence]) => (sequence === undefined ? undefined : this.messages.get(sequence)))
+    const kept = newest.map(([, sequence]) =>
+      sequence === undefined ? undefined : this.messages.get(sequence),
+    )
     this.#undo.push({
       at: this.#now(),
       act: () => {
@@ -93,19 +129,24 @@ export class Stream {
   }
 
   newest(filter: string): Message | null {
-    const known = filter.includes('*') ? this.#newest.get(lastToken(filter)) : this.#newest.get(filter)
+    const known = filter.includes('*')
+      ? this.#newest.get(lastToken(filter))
+      : this.#newest.get(filter)
     return known === undefined ? null : (this.messages.get(known) ?? null)
   }
 
   newestOfEach(filter: string): Message[] {
     const found = new Map<string, Message>()
-    for (const message of this.messages.values()) if (fits(message.subject, filter)) found.set(message.subject, message)
+    for (const message of this.messages.values())
+      if (fits(message.subject, filter)) found.set(message.subject, message)
     return [...found.values()]
   }
 
   add(subject: string, data: Uint8Array, { headers = {}, expect }: StoreOptions): Message {
-    if (expect && (this.newest(expect.subject ?? subject)?.sequence ?? 0) !== expect.sequence) throw new Conflict(subject)
-    if (this.rules.onePerSubject === 'first' && this.newest(subject)) throw new AlreadyQueued(subject)
+    if (expect && (this.newest(expect.subject ?? subject)?.sequence ?? 0) !== expect.sequence)
+      throw new Conflict(subject)
+    if (this.rules.onePerSubject === 'first' && this.newest(subject))
+      throw new AlreadyQueued(subject)
     this.#remember(subject, lastToken(subject))
     const message = { subject, sequence: this.#next++, data, headers }
     if (this.rules.onePerSubject === 'newest') {
@@ -122,7 +163,8 @@ export class Stream {
     const message = this.messages.get(sequence)
     if (message) this.#remember(message.subject)
     this.messages.delete(sequence)
-    if (message && this.#newest.get(message.subject) === sequence) this.#newest.delete(message.subject)
+    if (message && this.#newest.get(message.subject) === sequence)
+      this.#newest.delete(message.subject)
   }
 }
 
@@ -177,7 +219,9 @@ export class Consumer {
   }
 
   #current(delivered: Delivered): boolean {
-    return !delivered.done && this.#inFlight.get(delivered.message.sequence)?.delivered === delivered
+    return (
+      !delivered.done && this.#inFlight.get(delivered.message.sequence)?.delivered === delivered
+    )
   }
 
   /** An ack removes the message whoever it comes from: acks do not fence. */
@@ -191,7 +235,9 @@ export class Consumer {
     if (!this.#current(delivered)) return
     this.#inFlight.get(delivered.message.sequence)!.expiry()
     this.#inFlight.delete(delivered.message.sequence)
-    this.#world.schedule(ms, null, () => this.offer(delivered.message.sequence, delivered.deliveries))
+    this.#world.schedule(ms, null, () =>
+      this.offer(delivered.message.sequence, delivered.deliveries),
+    )
   }
 
   working(delivered: Delivered): void {
@@ -230,7 +276,8 @@ export class Broker {
   ensure(raiseGeneration: () => number): boolean {
     if (this.#streams.size > 0) return false
     const generation = raiseGeneration()
-    for (const name of Object.keys(rules)) this.#streams.set(name, new Stream(name, generation, () => this.world.now))
+    for (const name of Object.keys(rules))
+      this.#streams.set(name, new Stream(name, generation, () => this.world.now))
     this.#makeConsumers()
     return true
   }
@@ -240,7 +287,8 @@ export class Broker {
       const stream = this.#streams.get(of)!
       const consumer = new Consumer(this.world, stream, filter, ackWaitMs)
       this.#consumers.set(`${of} ${name}`, consumer)
-      for (const message of stream.messages.values()) if (fits(message.subject, filter)) consumer.offer(message.sequence)
+      for (const message of stream.messages.values())
+        if (fits(message.subject, filter)) consumer.offer(message.sequence)
     }
   }
 
@@ -250,7 +298,10 @@ export class Broker {
     this.#streams.set(name, new Stream(name, generation, () => this.world.now))
   }
 
-  /** A power failure: what happened within the last `ms` is not on disk. Everything is delivered again. */
+  /**
+   * A power failure: what happened within the last `ms` is not on disk. Everything is delivered
+   * again.
+   */
   rewind(ms: number): void {
     for (const stream of this.#streams.values()) stream.rewind(this.world.now - ms)
     if (this.#streams.size > 0) this.#makeConsumers()
@@ -283,7 +334,10 @@ export class Broker {
     const message = stream.add(subject, data, options)
     this.onStored(name, message)
     this.publish(subject, data, () => {})
-    if (stream.rules.workQueue) for (const [key, consumer] of this.#consumers) if (key.startsWith(`${name} `) && fits(subject, consumer.filter)) consumer.offer(message.sequence)
+    if (stream.rules.workQueue)
+      for (const [key, consumer] of this.#consumers)
+        if (key.startsWith(`${name} `) && fits(subject, consumer.filter))
+          consumer.offer(message.sequence)
     return message.sequence
   }
 
@@ -293,11 +347,13 @@ export class Broker {
     let told = 0
     for (const subscriber of this.subscribers) {
       if (!fits(subject, subscriber.filter)) continue
-      if (subscriber.queue !== null) queues.set(subscriber.queue, [...(queues.get(subscriber.queue) ?? []), subscriber])
+      if (subscriber.queue !== null)
+        queues.set(subscriber.queue, [...(queues.get(subscriber.queue) ?? []), subscriber])
       else subscriber.deliver({ subject, data, respond })
       told++
     }
-    for (const members of queues.values()) this.world.pick(members).deliver({ subject, data, respond })
+    for (const members of queues.values())
+      this.world.pick(members).deliver({ subject, data, respond })
     return told
   }
 }

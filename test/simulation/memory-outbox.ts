@@ -12,26 +12,51 @@ export class MemoryOutbox {
   }
 
   async owed(videoIds: string[] | null, limit: number): Promise<OwedEvent[]> {
-    return this.timeline.filter((row) => row.owed && (videoIds === null || videoIds.includes(row.videoId))).slice(0, limit).map(toOwed)
+    return this.timeline
+      .filter((row) => row.owed && (videoIds === null || videoIds.includes(row.videoId)))
+      .slice(0, limit)
+      .map(toOwed)
   }
 
-  async storedBetween(videoId: string, above: number, below: number, since: number): Promise<OwedEvent[]> {
-    return this.timeline.filter((row) => row.videoId === videoId && row.version > above && row.version < below && (row.owed || (row.sequence !== null && row.sequence >= since))).map(toOwed)
+  async storedBetween(
+    videoId: string,
+    above: number,
+    below: number,
+    since: number,
+  ): Promise<OwedEvent[]> {
+    return this.timeline
+      .filter(
+        (row) =>
+          row.videoId === videoId &&
+          row.version > above &&
+          row.version < below &&
+          (row.owed || (row.sequence !== null && row.sequence >= since)),
+      )
+      .map(toOwed)
   }
 
   async markPublished(published: { timelineId: bigint; sequence: number }[]): Promise<void> {
-    for (const { timelineId, sequence } of published) Object.assign(this.timeline[Number(timelineId) - 1]!, { owed: false, sequence })
+    for (const { timelineId, sequence } of published)
+      Object.assign(this.timeline[Number(timelineId) - 1]!, { owed: false, sequence })
   }
 
   async newestStored(above: number): Promise<{ videoId: string; version: number }[]> {
     const newest = new Map<string, number>()
-    for (const { videoId, version, sequence } of this.timeline) if (sequence !== null && sequence > above) newest.set(videoId, Math.max(newest.get(videoId) ?? 0, version))
+    for (const { videoId, version, sequence } of this.timeline)
+      if (sequence !== null && sequence > above)
+        newest.set(videoId, Math.max(newest.get(videoId) ?? 0, version))
     return [...newest].map(([videoId, version]) => ({ videoId, version }))
   }
 
   async oweAbove(lost: { videoId: string; version: number }[], since: number): Promise<void> {
     const have = new Map(lost.map(({ videoId, version }) => [videoId, version]))
-    for (const row of this.timeline) if (row.version > (have.get(row.videoId) ?? Infinity) && row.sequence !== null && row.sequence >= since) Object.assign(row, { owed: true, sequence: null })
+    for (const row of this.timeline)
+      if (
+        row.version > (have.get(row.videoId) ?? Infinity) &&
+        row.sequence !== null &&
+        row.sequence >= since
+      )
+        Object.assign(row, { owed: true, sequence: null })
   }
 
   async overdue(ms: number, limit: number): Promise<string[]> {

@@ -1,5 +1,14 @@
-/** The outside world: it accepts creates, whatever becomes of its answer, and keeps the ledger that the laws are judged by. */
-import type { Account, CreateAnswer, CreateRequest, Provider, TaskAnswer } from '#libs/provider/provider.ts'
+/**
+ * The outside world: it accepts creates, whatever becomes of its answer, and keeps the ledger that
+ * the laws are judged by.
+ */
+import type {
+  Account,
+  CreateAnswer,
+  CreateRequest,
+  Provider,
+  TaskAnswer,
+} from '#libs/provider/provider.ts'
 import { call, type Process, type Weather, type World } from './world.ts'
 
 interface Task {
@@ -45,24 +54,46 @@ export class MemoryProvider {
 
   /** The port as one process has it. `onPoll` is told when a request leaves the process. */
   port(process: Process, weather: Weather, onPoll: (taskId: string) => void): Provider {
-    const reach = <T>(timeoutMs: number, answer: () => T, isSlow = false) => call(process, { weather: isSlow ? { ...weather, slow: 1 } : weather, timeoutMs, isUp: () => true, fail: () => new Error('no answer') }, answer)
+    const reach = <T>(timeoutMs: number, answer: () => T, isSlow = false) =>
+      call(
+        process,
+        {
+          weather: isSlow ? { ...weather, slow: 1 } : weather,
+          timeoutMs,
+          isUp: () => true,
+          fail: () => new Error('no answer'),
+        },
+        answer,
+      )
     return {
       name: 'toapis',
       can: { findByOwnId: this.findsByOwnId, cancel: false },
       expectedMs: 10 * 60_000,
       resultLifeMs: 24 * 3_600_000,
       create: (_account: Account, request: CreateRequest) =>
-        reach(createTimeoutMs, () => this.#create(request), this.isSlowNow()).catch((err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })),
+        reach(createTimeoutMs, () => this.#create(request), this.isSlowNow()).catch(
+          (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message }),
+        ),
       get: (_account: Account, id: string) => {
         onPoll(id)
-        const none = (err: Error) => ({ answer: { kind: 'none', reason: err.message } as TaskAnswer, taskId: null, rateLimit: null })
+        const none = (err: Error) => ({
+          answer: { kind: 'none', reason: err.message } as TaskAnswer,
+          taskId: null,
+          rateLimit: null,
+        })
         return reach(10_000, () => this.#get(id)).catch(none)
       },
       mostAtOnce: () => this.atOnce,
       getMany: (_account: Account, ids: string[]) => {
         for (const id of ids) onPoll(id)
-        const none = (err: Error) => ({ answers: ids.map((): TaskAnswer => ({ kind: 'none', reason: err.message })), rateLimit: null })
-        return reach(10_000, () => ({ answers: ids.map((id) => this.#get(id).answer), rateLimit: null })).catch(none)
+        const none = (err: Error) => ({
+          answers: ids.map((): TaskAnswer => ({ kind: 'none', reason: err.message })),
+          rateLimit: null,
+        })
+        return reach(10_000, () => ({
+          answers: ids.map((id) => this.#get(id).answer),
+          rateLimit: null,
+        })).catch(none)
       },
       [Symbol.asyncDispose]: async () => {},
     }
@@ -71,25 +102,58 @@ export class MemoryProvider {
   #create({ ownId }: CreateRequest): CreateAnswer {
     const world = this.#world
     if (world.chance(this.faults.error)) return { kind: 'unknown', reason: '500' }
-    if (world.chance(this.faults.later)) return { kind: 'later', retryAfterMs: world.between(100, 3_000), reason: '429' }
-    if (world.chance(this.faults.refuse)) return { kind: 'refused', error: { code: 'content_policy', message: 'no' } }
-    this.onAccept(ownId, this.tasks.filter((task) => task.ownId.slice(0, 36) === ownId.slice(0, 36)))
+    if (world.chance(this.faults.later))
+      return { kind: 'later', retryAfterMs: world.between(100, 3_000), reason: '429' }
+    if (world.chance(this.faults.refuse))
+      return { kind: 'refused', error: { code: 'content_policy', message: 'no' } }
+    this.onAccept(
+      ownId,
+      this.tasks.filter((task) => task.ownId.slice(0, 36) === ownId.slice(0, 36)),
+    )
     const endsAt = world.now + world.between(1_000, 40_000)
-    this.tasks.push({ taskId: `task-${this.tasks.length + 1}`, ownId, startsAt: world.now + 500, endsAt, fails: world.chance(0.2) })
+    this.tasks.push({
+      taskId: `task-${this.tasks.length + 1}`,
+      ownId,
+      startsAt: world.now + 500,
+      endsAt,
+      fails: world.chance(0.2),
+    })
     return { kind: 'accepted', taskId: this.tasks.at(-1)!.taskId }
   }
 
   #get(id: string): { answer: TaskAnswer; taskId: string | null; rateLimit: null } {
     const world = this.#world
-    if (world.chance(this.faults.miss)) return { answer: { kind: 'none', reason: '502' }, taskId: null, rateLimit: null }
-    const task = this.tasks.find((one) => one.taskId === id || (this.findsByOwnId && one.ownId === id))
+    if (world.chance(this.faults.miss))
+      return { answer: { kind: 'none', reason: '502' }, taskId: null, rateLimit: null }
+    const task = this.tasks.find(
+      (one) => one.taskId === id || (this.findsByOwnId && one.ownId === id),
+    )
     if (!task) return { answer: { kind: 'missing' }, taskId: null, rateLimit: null }
     const { taskId } = task
     if (!this.isEnded(task)) {
-      const progress = Math.floor((100 * (world.now - task.startsAt)) / (task.endsAt - task.startsAt))
-      return { answer: { kind: 'working', phase: world.now < task.startsAt ? 'queued' : 'running', progress: Math.max(0, progress) }, taskId, rateLimit: null }
+      const progress = Math.floor(
+        (100 * (world.now - task.startsAt)) / (task.endsAt - task.startsAt),
+      )
+      return {
+        answer: {
+          kind: 'working',
+          phase: world.now < task.startsAt ? 'queued' : 'running',
+          progress: Math.max(0, progress),
+        },
+        taskId,
+        rateLimit: null,
+      }
     }
-    if (task.fails) return { answer: { kind: 'failed', error: { code: 'provider_failed', message: 'no' } }, taskId, rateLimit: null }
-    return { answer: { kind: 'done', videoUrl: `https://example.com/${taskId}.mp4`, expiresAt: null }, taskId, rateLimit: null }
+    if (task.fails)
+      return {
+        answer: { kind: 'failed', error: { code: 'provider_failed', message: 'no' } },
+        taskId,
+        rateLimit: null,
+      }
+    return {
+      answer: { kind: 'done', videoUrl: `https://example.com/${taskId}.mp4`, expiresAt: null },
+      taskId,
+      rateLimit: null,
+    }
   }
 }

@@ -17,7 +17,12 @@ export interface TimelineRow {
   body: VideoEvent | null
 }
 
-export const toOwed = (row: TimelineRow): OwedEvent => ({ timelineId: BigInt(row.id), event: row.event!, at: '', body: row.body! })
+export const toOwed = (row: TimelineRow): OwedEvent => ({
+  timelineId: BigInt(row.id),
+  event: row.event!,
+  at: '',
+  body: row.body!,
+})
 
 export interface StoreCopy {
   videos: Map<string, VideoRecord>
@@ -29,10 +34,36 @@ export interface StoreCopy {
 export function newVideo(request: NewVideo, at: Date): VideoRecord {
   const { deadlineSeconds } = request.body
   return {
-    id: request.id, sceneId: request.sceneId, scriptId: request.scriptId, projectId: request.projectId, userId: request.userId,
-    status: 'pending', phase: 'queued', progress: null, provider: request.system.provider, model: request.system.model, prompt: request.body.prompt ?? '', params: {},
-    taskId: null, videoUrl: null, videoUrlExpiresAt: null, errorCode: null, errorMessage: null, attempt: 1, version: 1, epoch: 0n, reportNo: 0, session: null,
-    cancelRequested: false, restoredAt: null, deadlineSeconds: deadlineSeconds ?? null, deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
-    createdAt: at, submittedAt: null, startedAt: null, completedAt: null, updatedAt: at,
+    id: request.id,
+    sceneId: request.sceneId,
+    scriptId: request.scriptId,
+    projectId: request.projectId,
+    userId: request.userId,
+    status: 'pending',
+    phase: 'queued',
+    progress: null,
+    provider: request.system.provider,
+    model: request.system.model,
+    prompt: request.body.prompt ?? '',
+    params: {},
+    taskId: null,
+    videoUrl: null,
+    videoUrlExpiresAt: null,
+    errorCode: null,
+    errorMessage: null,
+    attempt: 1,
+    version: 1,
+    epoch: 0n,
+    reportNo: 0,
+    session: null,
+    cancelRequested: false,
+    restoredAt: null,
+    deadlineSeconds: deadlineSeconds ?? null,
+    deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
+    createdAt: at,
+    submittedAt: null,
+    startedAt: null,
+    completedAt: null,
+    updatedAt: at,
   }
 }

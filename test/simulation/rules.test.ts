@@ -14,8 +14,21 @@ import { Process, World } from './world.ts'
 const log = createLogger('test', 'silent')
 
 const grantOf = (id: string) => ({
-  id, epoch: '7', attempt: 1, status: 'pending', phase: 'submitted', progress: null, provider: 'toapis', model: 'm', taskId: 't', baseUrl: 'https://example.com/v1', keyCipher: '',
-  reportNo: 0, cancelRequested: false, sinceSubmittedMs: 0, untilDeadlineMs: null,
+  id,
+  epoch: '7',
+  attempt: 1,
+  status: 'pending',
+  phase: 'submitted',
+  progress: null,
+  provider: 'toapis',
+  model: 'm',
+  taskId: 't',
+  baseUrl: 'https://example.com/v1',
+  keyCipher: '',
+  reportNo: 0,
+  cancelRequested: false,
+  sinceSubmittedMs: 0,
+  untilDeadlineMs: null,
 })
 
 /** The result, with the world going on until it is there. */
@@ -40,7 +53,9 @@ it('takes no video by a consent that was given for an earlier epoch', async () =
   const again = (await within(world, giver.claim('v')))!
   expect(again).toBeGreaterThan(given)
   expect(await within(world, taker.claim('v', { session: giver.session, epoch: given }))).toBeNull()
-  expect(await within(world, taker.claim('v', { session: giver.session, epoch: again }))).toBeGreaterThan(again)
+  expect(
+    await within(world, taker.claim('v', { session: giver.session, epoch: again })),
+  ).toBeGreaterThan(again)
 })
 
 /** A poller's ownership in a world of its own, and a way to have it told of a reconnect. */
@@ -48,9 +63,23 @@ function openOwnership(world: World, broker: Broker, name: string) {
   const process = new Process(world, name)
   const bus = memoryBus(process, broker, { loss: 0, slow: 0, longest: 10 })
   const reconnected: (() => void)[] = []
-  const counting = { ...bus, isConnected: () => isUp && bus.isConnected(), onReconnect: (listener: () => void) => void reconnected.push(listener) }
+  const counting = {
+    ...bus,
+    isConnected: () => isUp && bus.isConnected(),
+    onReconnect: (listener: () => void) => void reconnected.push(listener),
+  }
   let isUp = true
-  const ownership = new Ownership({ bus: counting, clock: process.clock, log, name, ttlMs: 6_000, owned: () => 0, onLost: () => {}, onPeerDead: () => {}, onAudit: () => {} })
+  const ownership = new Ownership({
+    bus: counting,
+    clock: process.clock,
+    log,
+    name,
+    ttlMs: 6_000,
+    owned: () => 0,
+    onLost: () => {},
+    onPeerDead: () => {},
+    onAudit: () => {},
+  })
   return {
     ownership,
     wait: (ms: number) => within(world, sleep(ms, undefined, process.clock)),
@@ -127,9 +156,19 @@ it('does not trust a session whose trust had lapsed until one TTL after the reco
 it('does not act on a claim that was written before a reconnect: the server may have lost it', async () => {
   const id = crypto.randomUUID()
   let now = 0
-  const ownership = { session: 's', connection: 0, mayClaim: () => true, claim: async () => (ownership.connection++, 7n), release: async () => {} }
+  const ownership = {
+    session: 's',
+    connection: 0,
+    mayClaim: () => true,
+    claim: async () => (ownership.connection++, 7n),
+    release: async () => {},
+  }
   const host = { videos: new Map(), adopt: vi.fn() }
-  const clock = { now: () => now, random: () => 0.5, after: (ms: number, then: () => void) => ((now += ms), queueMicrotask(then), () => {}) }
+  const clock = {
+    now: () => now,
+    random: () => 0.5,
+    after: (ms: number, then: () => void) => ((now += ms), queueMicrotask(then), () => {}),
+  }
   const bus = { request: async () => ({ grants: [grantOf(id)] }) }
   const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsOptions)
   expect(await claims.bid(id)).toBe('undecided')
@@ -141,21 +180,72 @@ it('does not act on a claim that was written before a reconnect: the server may 
 it('sends no later attempt before an earlier one, whose send a restored Postgres had forgotten, is looked up', async () => {
   const key: Keyring = [Buffer.alloc(32, 1)]
   const [restoredAt, after] = [new Date(1_000), new Date(2_000)]
-  const pins = { provider: 'toapis', baseUrl: 'https://example.com/v1', keyCipher: encrypt('sk-x', key) }
-  const send = { ...pins, videoId: 'v', send: 1, answer: null, taskId: null, outcome: null, settledAt: null, intentAt: after }
+  const pins = {
+    provider: 'toapis',
+    baseUrl: 'https://example.com/v1',
+    keyCipher: encrypt('sk-x', key),
+  }
+  const send = {
+    ...pins,
+    videoId: 'v',
+    send: 1,
+    answer: null,
+    taskId: null,
+    outcome: null,
+    settledAt: null,
+    intentAt: after,
+  }
   const submissions = [{ ...send, attempt: 2, answer: 'later' }]
-  const video = { id: 'v', status: 'pending', attempt: 2, provider: 'toapis', taskId: null, restoredAt, cancelRequested: false, params: {}, model: 'm', prompt: 'p' }
+  const video = {
+    id: 'v',
+    status: 'pending',
+    attempt: 2,
+    provider: 'toapis',
+    taskId: null,
+    restoredAt,
+    cancelRequested: false,
+    params: {},
+    model: 'm',
+    prompt: 'p',
+  }
   const create = vi.fn()
   const accepted = vi.fn(async () => 'taken')
   const context = {
-    config: { SEND_WINDOW_MS: 1_000, LOOKUP_WINDOW_MS: 6_000, KEY_ENCRYPTION_KEY: key, TOAPIS_BASE_URL: pins.baseUrl, TOAPIS_API_KEY: 'sk-x' },
-    log, clock: { now: () => 0, random: () => 0.5 }, throttledUntil: new Map(), absences: new Absences(), lookups: { inc: () => {} },
-    bus: { store: async () => 1 }, publish: async () => {},
-    provider: { name: 'toapis', can: { findByOwnId: true }, create, get: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }) },
+    config: {
+      SEND_WINDOW_MS: 1_000,
+      LOOKUP_WINDOW_MS: 6_000,
+      KEY_ENCRYPTION_KEY: key,
+      TOAPIS_BASE_URL: pins.baseUrl,
+      TOAPIS_API_KEY: 'sk-x',
+    },
+    log,
+    clock: { now: () => 0, random: () => 0.5 },
+    throttledUntil: new Map(),
+    absences: new Absences(),
+    lookups: { inc: () => {} },
+    bus: { store: async () => 1 },
+    publish: async () => {},
+    provider: {
+      name: 'toapis',
+      can: { findByOwnId: true },
+      create,
+      get: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }),
+    },
     store: {
-      load: async () => ({ video, submissions: [...submissions], config: null, ageMs: submissions.map(() => 0), untilDeadlineMs: null }),
-      touch: async () => {}, accepted, intend: async () => true,
-      doubtForgotten: async () => (submissions.length === 1 ? submissions.unshift({ ...send, attempt: 1, answer: null as never }) : 0),
+      load: async () => ({
+        video,
+        submissions: [...submissions],
+        config: null,
+        ageMs: submissions.map(() => 0),
+        untilDeadlineMs: null,
+      }),
+      touch: async () => {},
+      accepted,
+      intend: async () => true,
+      doubtForgotten: async () =>
+        submissions.length === 1
+          ? submissions.unshift({ ...send, attempt: 1, answer: null as never })
+          : 0,
     },
   } as unknown as SubmitContext
   await expect(submitVideo(context, 'v')).rejects.toThrow('again in')
@@ -167,15 +257,43 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
 /** A first send about to happen, whose intent is written as `intend` says. */
 function aboutToSend(intend: () => boolean, now = () => 0) {
   const key: Keyring = [Buffer.alloc(32, 1)]
-  const video = { id: 'v', status: 'pending', attempt: 1, provider: 'toapis', taskId: null, restoredAt: null, cancelRequested: false, params: {}, model: 'm', prompt: 'p' }
+  const video = {
+    id: 'v',
+    status: 'pending',
+    attempt: 1,
+    provider: 'toapis',
+    taskId: null,
+    restoredAt: null,
+    cancelRequested: false,
+    params: {},
+    model: 'm',
+    prompt: 'p',
+  }
   const create = vi.fn(async () => ({ kind: 'accepted', taskId: 't' }))
   const answered = vi.fn(async () => {})
   const context = {
-    config: { SEND_WINDOW_MS: 1_000, LOOKUP_WINDOW_MS: 6_000, KEY_ENCRYPTION_KEY: key, TOAPIS_BASE_URL: 'https://example.com/v1', TOAPIS_API_KEY: 'sk-x' },
-    log, clock: { now, random: () => 0.5 }, throttledUntil: new Map(), provider: { name: 'toapis', create },
+    config: {
+      SEND_WINDOW_MS: 1_000,
+      LOOKUP_WINDOW_MS: 6_000,
+      KEY_ENCRYPTION_KEY: key,
+      TOAPIS_BASE_URL: 'https://example.com/v1',
+      TOAPIS_API_KEY: 'sk-x',
+    },
+    log,
+    clock: { now, random: () => 0.5 },
+    throttledUntil: new Map(),
+    provider: { name: 'toapis', create },
     store: {
-      load: async () => ({ video, submissions: [], config: { baseUrl: 'https://example.com/v1', keyCipher: encrypt('sk-x', key) }, ageMs: [], untilDeadlineMs: null }),
-      touch: async () => {}, answered, intend: async () => intend(),
+      load: async () => ({
+        video,
+        submissions: [],
+        config: { baseUrl: 'https://example.com/v1', keyCipher: encrypt('sk-x', key) },
+        ageMs: [],
+        untilDeadlineMs: null,
+      }),
+      touch: async () => {},
+      answered,
+      intend: async () => intend(),
     },
   } as unknown as SubmitContext
   return { context, create, answered }
@@ -183,7 +301,10 @@ function aboutToSend(intend: () => boolean, now = () => 0) {
 
 it('sends nothing when writing the intent took longer than the send window', async () => {
   let now = 0
-  const { context, create, answered } = aboutToSend(() => ((now += 1_001), true), () => now)
+  const { context, create, answered } = aboutToSend(
+    () => ((now += 1_001), true),
+    () => now,
+  )
   await expect(submitVideo(context, 'v')).rejects.toThrow('again in 0 ms')
   expect(create).not.toHaveBeenCalled()
   expect(answered).toHaveBeenCalledWith('v', 1, 1, 'later', expect.any(String))

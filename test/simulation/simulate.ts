@@ -1,4 +1,7 @@
-/** One world from its seed to the verdict: users and faults for so many steps, then rest, then the laws. */
+/**
+ * One world from its seed to the verdict: users and faults for so many steps, then rest, then the
+ * laws.
+ */
 import { streams } from '#libs/bus/topology.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Simulation } from './simulation.ts'
@@ -17,12 +20,19 @@ export interface Outcome {
   log: readonly string[]
 }
 
-/** For everything to end once nothing is in the way: two passes of the reconciler. The longest seen in 25 million steps was 164 s. */
+/**
+ * For everything to end once nothing is in the way: two passes of the reconciler. The longest seen
+ * in 25 million steps was 164 s.
+ */
 const restMs = 240_000
 /** What was lost by a rewind is looked for again this long after it. */
 const marksLandMs = 30_000
 
-export async function simulate(options: { seed: number; steps: number; keepLog?: boolean }): Promise<Outcome> {
+export async function simulate(options: {
+  seed: number
+  steps: number
+  keepLog?: boolean
+}): Promise<Outcome> {
   const simulation = new Simulation(options.seed, options.keepLog ?? false)
   const { world, laws } = simulation
   simulation.demand()
@@ -31,11 +41,24 @@ export async function simulate(options: { seed: number; steps: number; keepLog?:
   simulation.heal()
   const healedAt = world.now
   const restBy = healedAt + restMs
-  while (!laws.broken && world.now < restBy && (world.now < healedAt + marksLandMs || !simulation.allEnded())) await world.step()
+  while (
+    !laws.broken &&
+    world.now < restBy &&
+    (world.now < healedAt + marksLandMs || !simulation.allEnded())
+  )
+    await world.step()
   if (!laws.broken) laws.atRest(simulation.accepted, simulation.broker.contentOf(streams.outbox))
   return {
-    seed: options.seed, steps: world.steps, hash: world.hash >>> 0, videos: simulation.accepted.length, faults: simulation.faults, virtualSeconds: Math.round(world.now / 1000), restSeconds: Math.round((world.now - healedAt) / 1000),
-    ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status)).length,
-    broken: laws.broken?.message, log: world.log,
+    seed: options.seed,
+    steps: world.steps,
+    hash: world.hash >>> 0,
+    videos: simulation.accepted.length,
+    faults: simulation.faults,
+    virtualSeconds: Math.round(world.now / 1000),
+    restSeconds: Math.round((world.now - healedAt) / 1000),
+    ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status))
+      .length,
+    broken: laws.broken?.message,
+    log: world.log,
   }
 }

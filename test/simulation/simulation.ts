@@ -1,4 +1,7 @@
-/** One run of the whole system in a world of its own: the real lease, poller, submit, status and reconciler over memory, faults by chance. */
+/**
+ * One run of the whole system in a world of its own: the real lease, poller, submit, status and
+ * reconciler over memory, faults by chance.
+ */
 import { publishOwed } from '#libs/bus/outbox.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
@@ -28,7 +31,18 @@ const stopWithinMs = 20_000
 const key: Keyring = [Buffer.alloc(32)]
 
 /** Statements after which a process is struck down or frozen. */
-const strikePoints = ['accept', 'intend', 'intend', 'accepted', 'failPending', 'retry', 'commitClaims', 'apply', 'owed', 'markPublished']
+const strikePoints = [
+  'accept',
+  'intend',
+  'intend',
+  'accepted',
+  'failPending',
+  'retry',
+  'commitClaims',
+  'apply',
+  'owed',
+  'markPublished',
+]
 
 interface Running {
   process: Process
@@ -37,7 +51,16 @@ interface Running {
   part?: AsyncDisposable
 }
 
-const kinds = ['poller-1', 'poller-2', 'poller-3', 'submit-1', 'submit-2', 'status-1', 'status-2', 'reconciler'] as const
+const kinds = [
+  'poller-1',
+  'poller-2',
+  'poller-3',
+  'submit-1',
+  'submit-2',
+  'status-1',
+  'status-2',
+  'reconciler',
+] as const
 
 export class Simulation {
   readonly world: World
@@ -62,10 +85,23 @@ export class Simulation {
   constructor(seed: number, keepLog: boolean) {
     this.world = new World(seed, keepLog)
     const { world } = this
-    this.weather = { loss: world.between(0, 0.03), slow: world.between(0, 0.05), longest: world.between(50, 4_000) }
+    this.weather = {
+      loss: world.between(0, 0.03),
+      slow: world.between(0, 0.05),
+      longest: world.between(50, 4_000),
+    }
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now + this.#leaptMs)
-    this.provider = new MemoryProvider(world, { error: world.between(0, 0.2), later: world.between(0, 0.2), refuse: 0.05, miss: world.between(0, 0.2) }, seed % 8 !== 0)
+    this.provider = new MemoryProvider(
+      world,
+      {
+        error: world.between(0, 0.2),
+        later: world.between(0, 0.2),
+        refuse: 0.05,
+        miss: world.between(0, 0.2),
+      },
+      seed % 8 !== 0,
+    )
     this.provider.isSlowNow = () => {
       if (!this.#leapsAtCreate) return false
       this.#leapsAtCreate = false
@@ -81,16 +117,22 @@ export class Simulation {
 
   /** The store as one process has it: every method is a call over the network. */
   #remote<T extends object>(process: Process, target: T): T {
-    const options = { weather: this.weather, timeoutMs: 15_000, isUp: () => this.storeUp, fail: () => new Error('Postgres does not answer') }
+    const options = {
+      weather: this.weather,
+      timeoutMs: 15_000,
+      isUp: () => this.storeUp,
+      fail: () => new Error('Postgres does not answer'),
+    }
     return new Proxy(target, {
       get: (object, name) => {
         const method: unknown = Reflect.get(object, name)
         if (typeof method !== 'function') return method
-        return (...args: unknown[]) => call(process, options, () => {
-          const result = method.apply(object, structuredClone(args)) as Promise<unknown>
-          if (this.#strikeAt === name) this.#strike(process)
-          return result
-        })
+        return (...args: unknown[]) =>
+          call(process, options, () => {
+            const result = method.apply(object, structuredClone(args)) as Promise<unknown>
+            if (this.#strikeAt === name) this.#strike(process)
+            return result
+          })
       },
     })
   }
@@ -105,7 +147,11 @@ export class Simulation {
 
   #pause(process: Process): void {
     process.pause()
-    this.world.schedule(this.world.between(100, this.world.chance(0.3) ? 100_000 : 20_000), null, () => process.resume())
+    this.world.schedule(
+      this.world.between(100, this.world.chance(0.3) ? 100_000 : 20_000),
+      null,
+      () => process.resume(),
+    )
   }
 
   start(name: string): void {
@@ -114,7 +160,8 @@ export class Simulation {
     const running: Running = { process, bus }
     this.running.set(name, running)
     const begin = async () => {
-      if (name.startsWith('poller')) running.part = running.poller = await this.#poller(process, bus)
+      if (name.startsWith('poller'))
+        running.part = running.poller = await this.#poller(process, bus)
       else if (name.startsWith('submit')) running.part = await this.#submit(process, bus)
       else if (name.startsWith('status')) running.part = await this.#status(process, bus)
       else running.part = this.#reconciler(process, bus)
@@ -131,8 +178,17 @@ export class Simulation {
 
   #poller(process: Process, bus: MemoryBus): Promise<Poller> {
     return runPoller({
-      bus, clock: process.clock, log, name: process.name, ttlMs, intervalMs: 5_000, concurrency: 100, slack: { share: 1, videos: 0 }, queryBudget: { perSecond: 1_000, burst: 1_000 },
-      keyEncryptionKey: key, polls: counter,
+      bus,
+      clock: process.clock,
+      log,
+      name: process.name,
+      ttlMs,
+      intervalMs: 5_000,
+      concurrency: 100,
+      slack: { share: 1, videos: 0 },
+      queryBudget: { perSecond: 1_000, burst: 1_000 },
+      keyEncryptionKey: key,
+      polls: counter,
       provider: this.provider.port(process, this.weather, (taskId) => this.#onPoll(taskId)),
     })
   }
@@ -141,30 +197,79 @@ export class Simulation {
     const ownId = this.provider.tasks.find((task) => task.taskId === taskId)?.ownId
     if (!ownId) return
     const id = ownId.slice(0, 36)
-    const owners = [...this.running.values()].filter(({ process, poller }) => process.alive && !process.paused && poller?.ownership.isTrusted() && poller.host.videos.get(id)?.taskId === taskId)
-    this.laws.onPoll(id, owners.map(({ process }) => process.name))
+    const owners = [...this.running.values()].filter(
+      ({ process, poller }) =>
+        process.alive &&
+        !process.paused &&
+        poller?.ownership.isTrusted() &&
+        poller.host.videos.get(id)?.taskId === taskId,
+    )
+    this.laws.onPoll(
+      id,
+      owners.map(({ process }) => process.name),
+    )
   }
 
   #submit(process: Process, bus: MemoryBus) {
     const store = this.#remote(process, this.store)
     const keyText = key[0].toString('base64')
-    return runSubmit({
-      config: { TOAPIS_BASE_URL: 'https://example.com', TOAPIS_API_KEY: keyText, TOAPIS_MODEL: 'm', KEY_ENCRYPTION_KEY: key, SEND_WINDOW_MS: 2_000, LOOKUP_WINDOW_MS: lookUpWindowMs, CREATE_CONCURRENCY: 20 },
-      bus, clock: process.clock, log, store, throttledUntil: new Map(), absences: new Absences(), creates: counter, lookups: counter, late: counter, duplicates: counter, dead: counter,
-      provider: this.provider.port(process, this.weather, () => {}),
-      publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
-    }, store, () => this.world.uuid())
+    return runSubmit(
+      {
+        config: {
+          TOAPIS_BASE_URL: 'https://example.com',
+          TOAPIS_API_KEY: keyText,
+          TOAPIS_MODEL: 'm',
+          KEY_ENCRYPTION_KEY: key,
+          SEND_WINDOW_MS: 2_000,
+          LOOKUP_WINDOW_MS: lookUpWindowMs,
+          CREATE_CONCURRENCY: 20,
+        },
+        bus,
+        clock: process.clock,
+        log,
+        store,
+        throttledUntil: new Map(),
+        absences: new Absences(),
+        creates: counter,
+        lookups: counter,
+        late: counter,
+        duplicates: counter,
+        dead: counter,
+        provider: this.provider.port(process, this.weather, () => {}),
+        publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
+      },
+      store,
+      () => this.world.uuid(),
+    )
   }
 
   #status(process: Process, bus: MemoryBus) {
     const store = this.#remote(process, this.store)
-    const administer = <T>(act: () => T) => call(process, { weather: this.weather, timeoutMs: 5_000, isUp: () => this.broker.isUp, fail: () => new Error('no answer') }, act)
+    const administer = <T>(act: () => T) =>
+      call(
+        process,
+        {
+          weather: this.weather,
+          timeoutMs: 5_000,
+          isUp: () => this.broker.isUp,
+          fail: () => new Error('no answer'),
+        },
+        act,
+      )
     const raise = () => {
       void this.store.raiseGeneration()
       return this.store.generation
     }
     return runStatus({
-      bus, clock: process.clock, log, writer: store, outbox: store, recovery: store, fates: counter, batchMs: 20, batchMax: 50,
+      bus,
+      clock: process.clock,
+      log,
+      writer: store,
+      outbox: store,
+      recovery: store,
+      fates: counter,
+      batchMs: 20,
+      batchMax: 50,
       ensureStreams: () => administer(() => this.broker.ensure(raise)),
       remakeOwnership: () => administer(() => this.broker.remake(streams.ownership, raise())),
     })
@@ -172,21 +277,44 @@ export class Simulation {
 
   #reconciler(process: Process, bus: MemoryBus) {
     const store = this.#remote(process, this.store)
-    return runReconciler({ bus, clock: process.clock, log, recovery: store, outbox: store, staleAfterMs: 180_000, intervalMs: 120_000, count: () => {} })
+    return runReconciler({
+      bus,
+      clock: process.clock,
+      log,
+      recovery: store,
+      outbox: store,
+      staleAfterMs: 180_000,
+      intervalMs: 120_000,
+      count: () => {},
+    })
   }
 
   /** What users do. */
   demand(): void {
     const { world } = this
-    const ask = (subject: string, body: object) => this.#userBus.request(subject, body, 20_000).then((reply) => commandReplySchema.parse(reply), () => null)
+    const ask = (subject: string, body: object) =>
+      this.#userBus.request(subject, body, 20_000).then(
+        (reply) => commandReplySchema.parse(reply),
+        () => null,
+      )
     const act = async () => {
       const ended = this.accepted.filter((id) => isTerminal(this.store.videos.get(id)!.status))
       if (this.accepted.length < 5 || world.chance(0.7)) {
         const body = world.chance(0.1) ? { deadlineSeconds: Math.ceil(world.between(1, 30)) } : {}
-        const reply = await ask(commandSubject.generate, { userId, projectId: userId, scriptId: userId, sceneId: userId, idempotencyKey: null, bodyHash: '', body })
+        const reply = await ask(commandSubject.generate, {
+          userId,
+          projectId: userId,
+          scriptId: userId,
+          sceneId: userId,
+          idempotencyKey: null,
+          bodyHash: '',
+          body,
+        })
         if (reply?.ok) this.accepted.push(reply.video.id)
-      } else if (world.chance(0.5)) await ask(commandSubject.cancel, { userId, id: world.pick(this.accepted), attempt: null })
-      else if (ended.length) await ask(commandSubject.retry, { userId, id: world.pick(ended), attempt: null })
+      } else if (world.chance(0.5))
+        await ask(commandSubject.cancel, { userId, id: world.pick(this.accepted), attempt: null })
+      else if (ended.length)
+        await ask(commandSubject.retry, { userId, id: world.pick(ended), attempt: null })
     }
     const next = () => {
       if (this.calm) return
@@ -232,7 +360,9 @@ export class Simulation {
       restore: () => this.#restore(),
       rewind: () => {
         this.broker.isUp = false
-        this.broker.rewind(world.chance(0.5) ? world.between(50, 1_500) : world.between(1_500, 30_000))
+        this.broker.rewind(
+          world.chance(0.5) ? world.between(50, 1_500) : world.between(1_500, 30_000),
+        )
         this.laws.rewound(this.broker.contentOf(streams.outbox))
         world.schedule(world.between(100, 5_000), null, () => this.#brokerBack())
       },
@@ -244,7 +374,9 @@ export class Simulation {
     const next = () => {
       if (this.calm) return
       const rare = ['wipe', 'restore']
-      const kind = world.chance(0.04) ? world.pick(rare) : world.pick(Object.keys(faults).filter((one) => !rare.includes(one)))
+      const kind = world.chance(0.04)
+        ? world.pick(rare)
+        : world.pick(Object.keys(faults).filter((one) => !rare.includes(one)))
       hit(kind)
       faults[kind]!()
       world.schedule(world.between(500, 20_000), null, next)
@@ -253,7 +385,10 @@ export class Simulation {
     this.#takeCopies()
   }
 
-  /** Everything is stopped, Postgres goes back to the copy, the operator's command is run, everything is started. */
+  /**
+   * Everything is stopped, Postgres goes back to the copy, the operator's command is run,
+   * everything is started.
+   */
   #restore(): void {
     const { world, store, laws } = this
     const copy = this.#copy
@@ -266,7 +401,13 @@ export class Simulation {
         const { id, version } = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
         published.set(id, Math.max(published.get(id) ?? 0, version))
       }
-      store.restore(copy, published, this.broker.contentOf(streams.outbox).length ? this.broker.stream(streams.ownership).generation : 0)
+      store.restore(
+        copy,
+        published,
+        this.broker.contentOf(streams.outbox).length
+          ? this.broker.stream(streams.ownership).generation
+          : 0,
+      )
       laws.restored()
       this.accepted.splice(0, Infinity, ...this.accepted.filter((id) => store.videos.has(id)))
       this.storeUp = true
@@ -302,6 +443,9 @@ export class Simulation {
   }
 
   allEnded(): boolean {
-    return this.accepted.every((id) => isTerminal(this.store.videos.get(id)?.status ?? 'pending')) && !this.store.timeline.some((row) => row.owed)
+    return (
+      this.accepted.every((id) => isTerminal(this.store.videos.get(id)?.status ?? 'pending')) &&
+      !this.store.timeline.some((row) => row.owed)
+    )
   }
 }

@@ -1,6 +1,7 @@
 /**
- * A world with its own time and chance: a queue of events, run one after another. What a process waits for (a timer, an answer, a message) is
- * such an event, so a process can be paused or killed between any two of them. The same seed gives the same run.
+ * A world with its own time and chance: a queue of events, run one after another. What a process
+ * waits for (a timer, an answer, a message) is such an event, so a process can be paused or killed
+ * between any two of them. The same seed gives the same run.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 
@@ -43,7 +44,8 @@ export class World {
 
   note(text: string): void {
     const line = `${this.now.toFixed(3)} ${text}`
-    for (let i = 0; i < line.length; i++) this.hash = Math.imul(this.hash ^ line.charCodeAt(i), 16_777_619)
+    for (let i = 0; i < line.length; i++)
+      this.hash = Math.imul(this.hash ^ line.charCodeAt(i), 16_777_619)
     this.#log?.push(line)
   }
 
@@ -66,7 +68,10 @@ export class World {
     return hex.join('').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
   }
 
-  /** Runs `act` after `ms`: as part of a process that must be alive and awake, or of the world itself. Returns its taking back. */
+  /**
+   * Runs `act` after `ms`: as part of a process that must be alive and awake, or of the world
+   * itself. Returns its taking back.
+   */
   schedule(ms: number, process: Process | null, act: () => void): () => void {
     const event: Event = { at: this.now + Math.max(0, ms), order: this.#order++, process, act }
     this.#push(event)
@@ -158,7 +163,8 @@ export class Process {
     this.paused = false
     const backlog = this.backlog
     this.backlog = []
-    for (const event of backlog) this.world.schedule(0, this, () => event.act()) // unless taken back meanwhile
+    // unless taken back meanwhile
+    for (const event of backlog) this.world.schedule(0, this, () => event.act())
   }
 
   kill(): void {
@@ -180,10 +186,15 @@ export const delayOf = (world: World, weather: Weather): number =>
   world.chance(weather.slow) ? world.between(1, weather.longest) : world.between(0.2, 4)
 
 /**
- * A call over the network: carried out at most once, perhaps later than the caller waits, and its answer may be lost. `execute` throws what the
- * server answers; `fail` makes what the caller gets when it hears nothing in time.
+ * A call over the network: carried out at most once, perhaps later than the caller waits, and its
+ * answer may be lost. `execute` throws what the server answers; `fail` makes what the caller gets
+ * when it hears nothing in time.
  */
-export function call<T>(process: Process, options: { weather: Weather; timeoutMs: number; isUp(): boolean; fail(): Error }, execute: () => T | Promise<T>): Promise<T> {
+export function call<T>(
+  process: Process,
+  options: { weather: Weather; timeoutMs: number; isUp(): boolean; fail(): Error },
+  execute: () => T | Promise<T>,
+): Promise<T> {
   const { world } = process
   const { weather, timeoutMs, isUp, fail } = options
   return new Promise<T>((resolve, reject) => {
@@ -198,7 +209,10 @@ export function call<T>(process: Process, options: { weather: Weather; timeoutMs
     if (process.isolated || world.chance(weather.loss)) return
     world.schedule(delayOf(world, weather), null, () => {
       if (!isUp()) return answer(() => reject(fail()))
-      void (async () => execute())().then((result) => answer(() => resolve(result)), (err: unknown) => answer(() => reject(err as Error)))
+      void (async () => execute())().then(
+        (result) => answer(() => resolve(result)),
+        (err: unknown) => answer(() => reject(err as Error)),
+      )
     })
   })
 }

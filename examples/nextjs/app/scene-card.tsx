@@ -12,7 +12,10 @@ export function SceneCard({ scene }: { scene: ScenePath }) {
 
   const generate = async () => {
     setRefusal(null)
-    await reelkeeper.generateVideo(scene).then((video) => setId(video.id), (err: Error) => setRefusal(err.message))
+    await reelkeeper.generateVideo(scene).then(
+      (video) => setId(video.id),
+      (err: Error) => setRefusal(err.message),
+    )
   }
   return (
     <article>
@@ -25,11 +28,23 @@ export function SceneCard({ scene }: { scene: ScenePath }) {
 }
 
 function Progress({ video }: { video: SceneVideo }) {
-  if (video.videoUrl) return <video src={video.videoUrl} autoPlay muted loop playsInline controls style={{ width: '100%' }} />
+  if (video.videoUrl)
+    return (
+      <video
+        src={video.videoUrl}
+        autoPlay
+        muted
+        loop
+        playsInline
+        controls
+        style={{ width: '100%' }}
+      />
+    )
   if (video.error) return <p role="alert">{video.error.message}</p>
   return (
     <p>
-      <progress max={100} {...(video.progress === null ? {} : { value: video.progress })} /> {video.status}, {video.phase}
+      <progress max={100} {...(video.progress === null ? {} : { value: video.progress })} />{' '}
+      {video.status}, {video.phase}
     </p>
   )
 }

@@ -1,4 +1,7 @@
-/** Where Reelkeeper is, for this app's server. The key never leaves it. Read per request: a build knows no settings. */
+/**
+ * Where Reelkeeper is, for this app's server. The key never leaves it. Read per request: a build
+ * knows no settings.
+ */
 import { Reelkeeper } from '@reelkeeper/client'
 
 function setting(name: string): string {
@@ -7,9 +10,16 @@ function setting(name: string): string {
   return value
 }
 
-export const upstream = () => ({ baseUrl: setting('REELKEEPER_URL'), apiKey: setting('REELKEEPER_API_KEY') })
+export const upstream = () => ({
+  baseUrl: setting('REELKEEPER_URL'),
+  apiKey: setting('REELKEEPER_API_KEY'),
+})
 
 export const reelkeeper = () => new Reelkeeper(upstream())
 
 /** The scene the page shows; a real app takes it from its own database. */
-export const scene = () => ({ projectId: setting('PROJECT_ID'), scriptId: setting('SCRIPT_ID'), sceneId: setting('SCENE_ID') })
+export const scene = () => ({
+  projectId: setting('PROJECT_ID'),
+  scriptId: setting('SCRIPT_ID'),
+  sceneId: setting('SCENE_ID'),
+})

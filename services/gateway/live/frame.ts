@@ -16,7 +16,9 @@ export class Frame {
   }
 
   get sse(): Buffer {
-    return (this.#sse ??= Buffer.from(`id: ${this.id}\nevent: ${this.event}\ndata: ${this.#text()}\n\n`))
+    return (this.#sse ??= Buffer.from(
+      `id: ${this.id}\nevent: ${this.event}\ndata: ${this.#text()}\n\n`,
+    ))
   }
 
   get ws(): string {

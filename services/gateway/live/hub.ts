@@ -1,8 +1,9 @@
 /**
- * All live readers of this gateway, by what they want: an event costs only those who want it. Keeps the newest events, so that whoever
- * comes back after a short absence is served from memory.
+ * All live readers of this gateway, by what they want: an event costs only those who want it. Keeps
+ * the newest events, so that whoever comes back after a short absence is served from memory.
  *
- * Between two calls without an `await`, nothing can come in: who reads `after()` and subscribes in one go misses nothing.
+ * Between two calls without an `await`, nothing can come in: who reads `after()` and subscribes in
+ * one go misses nothing.
  */
 import type { EventFeed, FeedEvent } from '#libs/bus/event-feed.ts'
 import { Frame } from './frame.ts'
@@ -27,13 +28,18 @@ export interface Subscriber {
 
 /** How many events are kept. */
 export const history = 5_000
-/** Beginnings (look-ups in Postgres, replays from NATS) under way at once; the others wait their turn. */
+/**
+ * Beginnings (look-ups in Postgres, replays from NATS) under way at once; the others wait their
+ * turn.
+ */
 const beginningsAtOnce = 8
 
 const keyOf = ({ userId, projectId, videoId }: Wanted) => videoId ?? projectId ?? userId
 
 export const isWanted = (wanted: Wanted, { userId, frame: { data } }: LiveEvent) =>
-  userId === wanted.userId && (!wanted.projectId || data.projectId === wanted.projectId) && (!wanted.videoId || data.id === wanted.videoId)
+  userId === wanted.userId &&
+  (!wanted.projectId || data.projectId === wanted.projectId) &&
+  (!wanted.videoId || data.id === wanted.videoId)
 
 export function toLive({ id, event, sequence, video: { userId, ...data } }: FeedEvent): LiveEvent {
   return { sequence, userId, frame: new Frame(id, event, data) }
@@ -89,7 +95,8 @@ export class Hub {
   }
 
   async beginning<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#beginnings >= beginningsAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.#beginnings >= beginningsAtOnce)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#beginnings++
     try {
       return await work()

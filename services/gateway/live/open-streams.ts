@@ -1,7 +1,8 @@
 /**
- * The open streams of this gateway, each with what it was opened by. A stream ends with the credential behind it: when its API key is revoked or its JWT has
- * expired, at the next check at the latest; the reader is told to come back, and refused then. While Postgres is away nobody is ended: nobody knows. No more are opened than `most`, so that memory stays
- * bounded.
+ * The open streams of this gateway, each with what it was opened by. A stream ends with the
+ * credential behind it: when its API key is revoked or its JWT has expired, at the next check at
+ * the latest; the reader is told to come back, and refused then. While Postgres is away nobody is
+ * ended: nobody knows. No more are opened than `most`, so that memory stays bounded.
  */
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -52,7 +53,9 @@ export class OpenStreams implements AsyncDisposable {
   async check(): Promise<void> {
     const now = (performance.timeOrigin + performance.now()) / 1000
     this.#end(({ until }) => until !== undefined && until < now)
-    const asked = new Set([...this.#open.values()].map((one) => one.keyId).filter((id) => id !== undefined))
+    const asked = new Set(
+      [...this.#open.values()].map((one) => one.keyId).filter((id) => id !== undefined),
+    )
     if (asked.size === 0) return
     const valid = await this.#parts.keys.validOf([...asked])
     this.#end(({ keyId }) => keyId !== undefined && asked.has(keyId) && !valid.has(keyId))
@@ -61,7 +64,10 @@ export class OpenStreams implements AsyncDisposable {
   async #watch({ log, intervalMs }: Parts): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await sleep(intervalMs, this.#stop.signal)
-      if (!this.#stop.signal.aborted) await this.check().catch((err: unknown) => log.warn({ err: (err as Error).message }, 'keys of open streams not checked'))
+      if (!this.#stop.signal.aborted)
+        await this.check().catch((err: unknown) =>
+          log.warn({ err: (err as Error).message }, 'keys of open streams not checked'),
+        )
     }
   }
 

@@ -1,6 +1,7 @@
 /**
- * What goes to one reader. While the reader is slow, only the newest progress of a video is kept, and all else in order; a reader too far
- * behind, or stuck for too long, is cut off: it may resume by id.
+ * What goes to one reader. While the reader is slow, only the newest progress of a video is kept,
+ * and all else in order; a reader too far behind, or stuck for too long, is cut off: it may resume
+ * by id.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { Frame } from './frame.ts'
@@ -35,7 +36,10 @@ export class Outbound {
   push(frame: Frame): void {
     if (this.#over) return
     if (!this.#waiting) return this.#write(frame)
-    const key = frame.event === 'progress' ? `progress ${frame.data.id}` : `${frame.event} ${frame.data.id} ${frame.data.version}`
+    const key =
+      frame.event === 'progress'
+        ? `progress ${frame.data.id}`
+        : `${frame.event} ${frame.data.id} ${frame.data.version}`
     this.#queue.delete(key)
     this.#queue.set(key, frame)
     if (this.#queue.size > mostQueued) this.#sink.cut()
@@ -43,7 +47,8 @@ export class Outbound {
 
   /** Resolves when there is room for more. */
   async room(): Promise<void> {
-    if (!this.#over && this.#queue.size > enough) await new Promise<void>((resolve) => this.#room.push(resolve))
+    if (!this.#over && this.#queue.size > enough)
+      await new Promise<void>((resolve) => this.#room.push(resolve))
   }
 
   /** Lets who waits for room go on, when the reader is gone. */

@@ -1,10 +1,12 @@
 /**
- * One live stream: a snapshot or a replay first, then changes, in order, without a gap or a repetition.
+ * One live stream: a snapshot or a replay first, then changes, in order, without a gap or a
+ * repetition.
  *
- * A position is `<generation>-<sequence>` of stream VIDEO. A snapshot is read after its position was taken; an event implies its record,
- * so what the snapshot has already is left out by version. Only the last frame of a snapshot carries the position: whoever
- * breaks off before it (`<generation>-0`) begins again. When the NATS store was made anew or has gone back, a snapshot is sent once more, with whatever has
- * changed since the gateway heard the last of it.
+ * A position is `<generation>-<sequence>` of stream VIDEO. A snapshot is read after its position
+ * was taken; an event implies its record, so what the snapshot has already is left out by version.
+ * Only the last frame of a snapshot carries the position: whoever breaks off before it
+ * (`<generation>-0`) begins again. When the NATS store was made anew or has gone back, a snapshot
+ * is sent once more, with whatever has changed since the gateway heard the last of it.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { FeedEvent } from '#libs/bus/event-feed.ts'
@@ -26,7 +28,13 @@ const recentMinutes = 10
 const first = '00000000-0000-0000-0000-000000000000'
 
 /** Runs until the signal aborts. */
-export async function stream(parts: StreamParts, wanted: Wanted, lastEventId: string | undefined, sink: Sink, signal: AbortSignal): Promise<void> {
+export async function stream(
+  parts: StreamParts,
+  wanted: Wanted,
+  lastEventId: string | undefined,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<void> {
   const one = new Stream(parts, wanted, sink, signal)
   let from = lastEventId
   while (!signal.aborted) {
@@ -64,7 +72,10 @@ class Stream {
     const events = hub.after(this.#position)
     if (this.#signal.aborted || !events || hub.resets !== resets) return
     const ended = Promise.withResolvers<void>()
-    const unsubscribe = hub.subscribe(this.#wanted, { take: (event) => this.#take(event), reset: ended.resolve })
+    const unsubscribe = hub.subscribe(this.#wanted, {
+      take: (event) => this.#take(event),
+      reset: ended.resolve,
+    })
     this.#signal.addEventListener('abort', () => ended.resolve(), { once: true })
     for (const event of events) this.#take(event)
     await ended.promise
@@ -78,7 +89,8 @@ class Stream {
     if (Number(generation) !== hub.feed.generation || Number(sequence) === 0) return false
     this.#position = Number(sequence)
     // Of another gateway, it may be a little ahead of this one.
-    if (this.#position > hub.feed.lastSequence()) return (await hub.feed.replay(`${generation}-${this.#position}`, this.#signal)) !== null
+    if (this.#position > hub.feed.lastSequence())
+      return (await hub.feed.replay(`${generation}-${this.#position}`, this.#signal)) !== null
     while (!this.#signal.aborted && !hub.after(this.#position)) {
       const events = await hub.beginning(() => this.#replay(`${generation}-${this.#position}`))
       if (!events) return false
@@ -106,12 +118,17 @@ class Stream {
     const { userId, projectId, videoId } = this.#wanted
     this.#shown.clear()
     this.#position = hub.feed.lastSequence()
-    const minutes = recentMinutes + (hub.resets === this.#resets ? 0 : Math.ceil(hub.deafMs / 60_000))
+    const minutes =
+      recentMinutes + (hub.resets === this.#resets ? 0 : Math.ceil(hub.deafMs / 60_000))
     this.#resets = hub.resets
     let last: SceneVideo | undefined
-    for (let after = first, more = true; more && !this.#signal.aborted; ) {
+    for (let after = first, more = true; more && !this.#signal.aborted;) {
       const from = after
-      const videos = await hub.beginning(async () => (videoId ? [await reader.video(userId, videoId)].filter((video) => video !== null) : reader.liveVideos(userId, projectId, from, page, minutes)))
+      const videos = await hub.beginning(async () =>
+        videoId
+          ? [await reader.video(userId, videoId)].filter((video) => video !== null)
+          : reader.liveVideos(userId, projectId, from, page, minutes),
+      )
       for (const video of videos) {
         if (last) this.#out.push(new Frame(`${generation}-0`, 'snapshot', last))
         last = video

@@ -17,28 +17,52 @@ const heartbeatMs = 15_000
 const slowBytes = 64 * 1024
 const goingAway = 1001
 
-const common = { projectId: id.optional(), lastEventId: z.string().max(64).optional().describe('As Last-Event-ID') }
+const common = {
+  projectId: id.optional(),
+  lastEventId: z.string().max(64).optional().describe('As Last-Event-ID'),
+}
 const query = tokenQuery.extend(common)
-const headers = z.object({ 'last-event-id': z.string().max(64).optional().describe('The id of the last event received; what came after it follows') })
-const eventStream = z.string().describe('Server-sent events: `snapshot` first, then `requested | submitted | generating | progress | completed | failed | stored`; data is a SceneVideo, id is `<generation>-<sequence>`. A comment every 15 s.')
-const messageSchema = z.object({ id: z.string(), event: z.string(), data: sceneVideoSchema }).meta({ id: 'LiveMessage' })
+const headers = z.object({
+  'last-event-id': z
+    .string()
+    .max(64)
+    .optional()
+    .describe('The id of the last event received; what came after it follows'),
+})
+const eventStream = z
+  .string()
+  .describe(
+    'Server-sent events: `snapshot` first, then `requested | submitted | generating | progress | completed | failed | stored`; data is a SceneVideo, id is `<generation>-<sequence>`. A comment every 15 s.',
+  )
+const messageSchema = z
+  .object({ id: z.string(), event: z.string(), data: sceneVideoSchema })
+  .meta({ id: 'LiveMessage' })
 
 export function liveRoutes(app: App, context: Context): void {
   const { bus, open, reader } = context
   const parts = { hub: new Hub(context.feed), reader, clock: systemClock }
 
   const wantedBy = async (request: FastifyRequest): Promise<Wanted> => {
-    if (open.isFull) throw new Problem(503, 'too_many_streams', 'This gateway has as many streams open as it may: try again shortly, or ask for the videos instead.', { retryAfterSeconds: 5 })
+    if (open.isFull)
+      throw new Problem(
+        503,
+        'too_many_streams',
+        'This gateway has as many streams open as it may: try again shortly, or ask for the videos instead.',
+        { retryAfterSeconds: 5 },
+      )
     const { userId } = request.identity
     const videoId = (request.params as { id?: string }).id
     const { projectId } = request.query as z.infer<typeof query>
     if (videoId && !(await reader.video(userId, videoId))) throw notFound('There is no such video.')
-    if (projectId && !(await reader.project(userId, projectId))) throw notFound('There is no such project.')
+    if (projectId && !(await reader.project(userId, projectId)))
+      throw notFound('There is no such project.')
     if (!bus.isConnected()) throw new BusUnavailable('NATS is not connected')
     return { userId, projectId, videoId }
   }
   const begin = (request: FastifyRequest, wanted: Wanted, sink: Sink, ended: AbortController) => {
-    const from = request.headers['last-event-id']?.toString() || (request.query as z.infer<typeof query>).lastEventId
+    const from =
+      request.headers['last-event-id']?.toString() ||
+      (request.query as z.infer<typeof query>).lastEventId
     const forget = open.add(request.identity, sink.cut)
     ended.signal.addEventListener('abort', forget, { once: true })
     stream(parts, wanted, from, sink, ended.signal).catch((err: unknown) => {
@@ -52,7 +76,13 @@ export function liveRoutes(app: App, context: Context): void {
     if (reply.raw.destroyed) return reply.hijack() // gone meanwhile, and nobody will say so again
     reply.hijack()
     const out = reply.raw
-    out.writeHead(200, { ...reply.getHeaders() as Record<string, string>, 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no', connection: 'close' })
+    out.writeHead(200, {
+      ...(reply.getHeaders() as Record<string, string>),
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+      connection: 'close',
+    })
     out.write(retryHint())
     const ended = new AbortController()
     const heartbeat = setInterval(() => out.write(':\n\n'), heartbeatMs)
@@ -73,12 +103,44 @@ export function liveRoutes(app: App, context: Context): void {
     begin(request, wanted, sink, ended)
   }
 
-  const live = { tags: ['live'], security: [{ apiKey: [] }, { token: [] }], headers, response: { 200: { description: 'The events', content: { 'text/event-stream': { schema: eventStream } } } } }
+  const live = {
+    tags: ['live'],
+    security: [{ apiKey: [] }, { token: [] }],
+    headers,
+    response: {
+      200: { description: 'The events', content: { 'text/event-stream': { schema: eventStream } } },
+    },
+  }
   const access = { config: { access: { scope: 'read', token: true } } } as const
-  app.get('/api/scene-videos/:id/events', {
-    ...access, schema: { ...live, operationId: 'videoEvents', summary: 'What happens to one video, live', params: ids('id'), querystring: query.omit({ projectId: true }), 'x-problems': [404] },
-  }, sse)
-  app.get('/api/events', { ...access, schema: { ...live, operationId: 'events', summary: 'What happens to the user’s videos, live', querystring: query, 'x-problems': [404] } }, sse)
+  app.get(
+    '/api/scene-videos/:id/events',
+    {
+      ...access,
+      schema: {
+        ...live,
+        operationId: 'videoEvents',
+        summary: 'What happens to one video, live',
+        params: ids('id'),
+        querystring: query.omit({ projectId: true }),
+        'x-problems': [404],
+      },
+    },
+    sse,
+  )
+  app.get(
+    '/api/events',
+    {
+      ...access,
+      schema: {
+        ...live,
+        operationId: 'events',
+        summary: 'What happens to the user’s videos, live',
+        querystring: query,
+        'x-problems': [404],
+      },
+    },
+    sse,
+  )
 
   const wanted = new WeakMap<FastifyRequest, Wanted>()
   const follow = (socket: WebSocket, request: FastifyRequest) => {
@@ -122,12 +184,26 @@ export function liveRoutes(app: App, context: Context): void {
     url: '/api/ws',
     config: { access: { ...access.config.access, webSocket: true } },
     schema: {
-      tags: ['live'], security: live.security, operationId: 'webSocket', summary: 'The same as JSON messages over WebSocket', querystring: query,
-      response: { 101: { description: 'Each message is one of these', content: { 'application/json': { schema: messageSchema } } } }, 'x-problems': [404, 426],
+      tags: ['live'],
+      security: live.security,
+      operationId: 'webSocket',
+      summary: 'The same as JSON messages over WebSocket',
+      querystring: query,
+      response: {
+        101: {
+          description: 'Each message is one of these',
+          content: { 'application/json': { schema: messageSchema } },
+        },
+      },
+      'x-problems': [404, 426],
     },
     preHandler: async (request) => void wanted.set(request, await wantedBy(request)),
     handler: () => {
-      throw new Problem(426, 'upgrade_required', 'This is for WebSockets; for server-sent events there is /api/events.')
+      throw new Problem(
+        426,
+        'upgrade_required',
+        'This is for WebSockets; for server-sent events there is /api/events.',
+      )
     },
     wsHandler: follow,
   })

@@ -19,13 +19,26 @@ async function awayFor(drilling: Drilling, server: Server, ms: number): Promise<
   const before = new Map(users.answers)
   await away(cluster, server, ms)
   drilling.note(`${server} away, s`, Math.round(ms / 1000))
-  drilling.note('answers meanwhile', [...users.answers].map(([code, n]) => `${code}: ${n - (before.get(code) ?? 0)}`).join(', '))
+  drilling.note(
+    'answers meanwhile',
+    [...users.answers].map(([code, n]) => `${code}: ${n - (before.get(code) ?? 0)}`).join(', '),
+  )
   const back = performance.now()
   const had = users.accepted.size
-  await until('a submission to be accepted again', () => (users.accepted.size > had ? true : undefined), 60_000)
-  drilling.note('from its return until a submission was accepted, s', ((performance.now() - back) / 1000).toFixed(1))
+  await until(
+    'a submission to be accepted again',
+    () => (users.accepted.size > had ? true : undefined),
+    60_000,
+  )
+  drilling.note(
+    'from its return until a submission was accepted, s',
+    ((performance.now() - back) / 1000).toFixed(1),
+  )
   await secondsUntilPolled(cluster, intervalMs)
-  drilling.note('from its return until 95 % were polled in their interval, s', ((performance.now() - back) / 1000).toFixed(1))
+  drilling.note(
+    'from its return until 95 % were polled in their interval, s',
+    ((performance.now() - back) / 1000).toFixed(1),
+  )
   await pause(20_000)
   await users.stop()
   drilling.note('accepted before and after', `${accepted}, ${users.accepted.size}`)

@@ -17,7 +17,8 @@ function mountDisk(): string {
     rmSync(dir, { recursive: true, force: true })
   })
   chmodSync(dir, 0o755)
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', dir]).status !== 0) throw new Error('This drill mounts a small disk of its own for NATS, which needs root.')
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', dir]).status !== 0)
+    throw new Error('This drill mounts a small disk of its own for NATS, which needs root.')
   return dir
 }
 
@@ -30,7 +31,8 @@ function fillUp(file: string): void {
 }
 
 export const diskFull: Drill = {
-  about: 'the disk of NATS fills up; space is made, nats-server started again (needs root: it mounts a tmpfs)',
+  about:
+    'the disk of NATS fills up; space is made, nats-server started again (needs root: it mounts a tmpfs)',
   cluster: () => ({ pollers: 2, natsDir: join(mountDisk(), 'nats') }),
   async run(drilling) {
     const { cluster, users } = drilling
@@ -42,10 +44,16 @@ export const diskFull: Drill = {
     const fullMs = drilling.quick ? 15_000 : 60_000
     await pause(fullMs)
     drilling.note('disk full for, s', fullMs / 1000)
-    drilling.note('answers meanwhile', [...users.answers].map(([code, n]) => `${code}: ${n - (before.get(code) ?? 0)}`).join(', '))
+    drilling.note(
+      'answers meanwhile',
+      [...users.answers].map(([code, n]) => `${code}: ${n - (before.get(code) ?? 0)}`).join(', '),
+    )
     rmSync(join(dir, 'ballast'))
     await kill(cluster, 'nats', 'SIGTERM')
-    drilling.note('from the restart until 95 % were polled in their interval, s', (await secondsUntilPolled(cluster, 1_000)).toFixed(1))
+    drilling.note(
+      'from the restart until 95 % were polled in their interval, s',
+      (await secondsUntilPolled(cluster, 1_000)).toFixed(1),
+    )
     await pause(10_000)
     await users.stop()
     await drilling.judge()

@@ -10,5 +10,14 @@ import { short } from './short.ts'
 import { storeLost } from './store-lost.ts'
 
 export const drills: Record<string, Drill> = {
-  'crash-points': crashPointsDrill, 'disk-full': diskFull, frozen, 'nats-away': natsAway, ownership, 'power-failure': powerFailure, 'postgres-away': postgresAway, 'postgres-restored': postgresRestored, short, 'store-lost': storeLost,
+  'crash-points': crashPointsDrill,
+  'disk-full': diskFull,
+  frozen,
+  'nats-away': natsAway,
+  ownership,
+  'power-failure': powerFailure,
+  'postgres-away': postgresAway,
+  'postgres-restored': postgresRestored,
+  short,
+  'store-lost': storeLost,
 }

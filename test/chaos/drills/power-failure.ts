@@ -20,7 +20,10 @@ export const powerFailure: Drill = {
       await away(cluster, 'nats', 0, () => cpSync(data, copy, { recursive: true }))
       await pause(drilling.random() * 15_000)
       await away(cluster, 'nats', 1_000, () => replaceDirectory(data, copy))
-      drilling.note(`power failure ${round}: seconds until 95 % were polled in their interval`, (await secondsUntilPolled(cluster, 1_000)).toFixed(1))
+      drilling.note(
+        `power failure ${round}: seconds until 95 % were polled in their interval`,
+        (await secondsUntilPolled(cluster, 1_000)).toFixed(1),
+      )
     }
     rmSync(copy, { recursive: true, force: true })
     await pause(25_000)

@@ -1,21 +1,34 @@
 /**
- * Passes reading and the live stream on, with the server's key. Where a platform ends long responses, let the page stream from
- * Reelkeeper itself instead: hand it a token from `POST /api/stream-tokens`.
+ * Passes reading and the live stream on, with the server's key. Where a platform ends long
+ * responses, let the page stream from Reelkeeper itself instead: hand it a token from `POST
+ * /api/stream-tokens`.
  */
 import { upstream } from '../../../../lib/config'
 
-export async function GET(request: Request, { params }: { params: Promise<{ path: string[] }> }): Promise<Response> {
+export async function GET(
+  request: Request,
+  { params }: { params: Promise<{ path: string[] }> },
+): Promise<Response> {
   // Check here that whoever is signed in may see this video.
   const { path } = await params
   // Nothing but one video's routes: `..` would lead to everybody's.
-  if (!/^[0-9a-f-]{36}$/.test(path[0] ?? '') || path.includes('..')) return new Response('Not found', { status: 404 })
+  if (!/^[0-9a-f-]{36}$/.test(path[0] ?? '') || path.includes('..'))
+    return new Response('Not found', { status: 404 })
   const { baseUrl, apiKey } = upstream()
   const headers = new Headers({ authorization: `Bearer ${apiKey}` })
   const lastEventId = request.headers.get('last-event-id')
   if (lastEventId) headers.set('last-event-id', lastEventId)
   const url = `${baseUrl}/api/scene-videos/${path.map(encodeURIComponent).join('/')}`
-  const answer = await fetch(url, { headers, signal: request.signal, cache: 'no-store' }).catch(() => null)
+  const answer = await fetch(url, { headers, signal: request.signal, cache: 'no-store' }).catch(
+    () => null,
+  )
   if (!answer) return new Response('Reelkeeper cannot be reached.', { status: 502 })
   // no-transform: a stream that is compressed on the way arrives late.
-  return new Response(answer.body, { status: answer.status, headers: { 'content-type': answer.headers.get('content-type') ?? '', 'cache-control': 'no-store, no-transform' } })
+  return new Response(answer.body, {
+    status: answer.status,
+    headers: {
+      'content-type': answer.headers.get('content-type') ?? '',
+      'cache-control': 'no-store, no-transform',
+    },
+  })
 }
