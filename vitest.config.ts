@@ -1,16 +1,35 @@
 import { defineConfig } from 'vitest/config'
 
+const shared = { pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 } as const
+
+/**
+ * `unit` starts no server; `system` starts real ones, and processes; `chaos` a short form of chaos.
+ */
 export default defineConfig({
   test: {
-    include: [
-      'libs/**/*.test.ts',
-      'services/**/*.test.ts',
-      'test/**/*.test.ts',
-      'examples/**/*.test.ts',
-    ],
-    pool: 'forks',
     maxWorkers: 3,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: [
+            '{libs,services,examples}/**/*.test.ts',
+            'test/*.test.ts',
+            'test/mutations/*.test.ts',
+            'test/simulation/{simulation,rules}.test.ts',
+          ],
+          exclude: ['**/node_modules/**'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'system',
+          include: ['test/system/**/*.test.ts', 'test/simulation/conformance.test.ts'],
+        },
+      },
+      { test: { ...shared, name: 'chaos', include: ['test/chaos/**/*.test.ts'] } },
+    ],
   },
 })

@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
-import { System, pause, until } from '../test/system.ts'
+import { System, pause, until } from '../test/support/system.ts'
 
 const { values } = parseArgs({
   options: {

@@ -3,7 +3,7 @@
  * again.
  */
 import { connectBus } from '#libs/bus/connect.ts'
-import { newestPublished } from '#libs/bus/outbox.ts'
+import { newestPublished } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { afterRestore } from '#libs/store/restored.ts'

@@ -4,9 +4,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { freePort } from '#libs/local/ports.ts'
-import { findChromium, openBrowser } from '../test/chromium.ts'
-import { System, until } from '../test/system.ts'
+import { freePort } from '#services/dev/servers/ports.ts'
+import { findChromium, openBrowser } from '../test/support/chromium.ts'
+import { System, until } from '../test/support/system.ts'
 
 const cwd = new URL('nextjs/', import.meta.url)
 const executable = await findChromium()

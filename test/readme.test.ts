@@ -122,7 +122,7 @@ it.each([
   ['code blocks differ', 'npm install && npm test', 'npm install && npm run test'],
   ['table rows', '| `LOG_LEVEL` | info | all |\n', ''],
   ['first columns', '| `NATS_URL`', '| `NATS_URLS`'],
-  ['links', '(libs/bus/outbox.ts)', '(libs/bus/other.ts)'],
+  ['links', '(libs/outbox/outbox.ts)', '(libs/bus/other.ts)'],
   ['code', '`.reelkeeper/dev.json`', '`dev.json`'],
   ['numbers', '120000', '60000'],
 ])('finds that the %s', (finding, text, changed) => {

@@ -3,7 +3,7 @@
  * off them.
  */
 import { connect } from 'nats'
-import { freePort } from '#libs/local/ports.ts'
+import { freePort } from '#services/dev/servers/ports.ts'
 import { connectBus } from '#libs/bus/connect.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { sleep } from '#libs/runtime/clock.ts'

@@ -4,8 +4,8 @@
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
-import { freePort } from '#libs/local/ports.ts'
-import { spawnServer, type LocalServer } from '#libs/local/server-process.ts'
+import { freePort } from '#services/dev/servers/ports.ts'
+import { spawnServer, type LocalServer } from '#services/dev/servers/server-process.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { endsWithUs } from './ending.ts'
 

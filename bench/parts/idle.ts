@@ -4,7 +4,7 @@
  */
 import pg from 'pg'
 import { sleep } from '#libs/runtime/clock.ts'
-import { System } from '../../test/system.ts'
+import { System } from '../../test/support/system.ts'
 import { endsWithUs } from '../lib/ending.ts'
 import { table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'

@@ -9,7 +9,7 @@
  */
 import { connect, createInbox, headers, type MsgHdrs, type NatsConnection } from 'nats'
 import { connectBus } from '#libs/bus/connect.ts'
-import { NewestKnown, publishEvents, type OutboxStore } from '#libs/bus/outbox.ts'
+import { LastPublishedCache, publishEvents, type OutboxStore } from '#libs/outbox/outbox.ts'
 import { ensureTopology, streamConfigs, streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { OwedEvent, VideoEvent } from '#libs/scene-video/messages.ts'
@@ -138,10 +138,10 @@ async function limitOfEvents({ quick, say }: Context): Promise<LimitOfEvents> {
   const ids = Array.from({ length: videos }, () => crypto.randomUUID())
   const store: OutboxStore = {
     owed: async () => [],
-    storedBetween: async () => [],
+    eventsBetween: async () => [],
     markPublished: async () => {},
   }
-  const newest = new NewestKnown(bus)
+  const newest = new LastPublishedCache(bus)
   const ours = (events: OwedEvent[]) => publishEvents(bus, store, events, newest)
   const bare = barePublisher(nc)
   const turn = async (

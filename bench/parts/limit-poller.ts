@@ -3,7 +3,7 @@
  * a bare loop of undici GETs on the same server, turn by turn in one run. Both work at full speed:
  * the poller has more to do than it can.
  */
-import { freePort } from '#libs/local/ports.ts'
+import { freePort } from '#services/dev/servers/ports.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { Lab, metric } from '../lib/lab.ts'
 import { median, text } from '../lib/numbers.ts'

@@ -7,12 +7,12 @@
 import type { z } from 'zod'
 import { systemClock, type Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Tally } from '#libs/runtime/metrics.ts'
+import type { CounterLike } from '#libs/runtime/metrics.ts'
 import { AlreadyQueued, jsonOf, type Bus, type Consuming, type Job } from './bus.ts'
 import { deadHeaders } from './dead-letters.ts'
 
 /** Thrown by a handler: not now, deliver again after `ms`. */
-export class Later extends Error {
+export class Snooze extends Error {
   readonly ms: number
   constructor(ms: number) {
     super(`again in ${Math.round(ms)} ms`)
@@ -21,9 +21,9 @@ export class Later extends Error {
 }
 
 /** About three minutes of backoff. */
-const triesBeforeDeath = 12
+const maxFailures = 12
 /** What a dead letter keeps of a body: it must fit a message together with its headers. */
-const mostKept = 900_000
+const maxBodyBytes = 900_000
 const backoff = (deliveries: number) => Math.min(30_000, 500 * 2 ** Math.min(deliveries - 1, 6))
 const beatMs = 5_000
 
@@ -45,19 +45,19 @@ export interface WorkOptions<T> {
   concurrency: number
   log: Logger
   clock?: Clock
-  dead?: DeadTally
+  dead?: DeadLetterCounter
   /** Whether a handler's error says that something it needs is away, and nothing of the message. */
   isOutage?(err: unknown): boolean
   tries?: number
 }
 
 /** Counts messages that were dead-lettered, by the kind in their subject. */
-export type DeadTally = Tally<'kind'>
+export type DeadLetterCounter = CounterLike<'kind'>
 
-export interface Undertaker {
+export interface DeadLetterDeps {
   bus: Bus
   log: Logger
-  dead?: DeadTally | undefined
+  dead?: DeadLetterCounter | undefined
 }
 
 const brokerErrors = new Set([
@@ -81,7 +81,7 @@ export function consumeWork<T>(
   const running = new Set<Promise<void>>()
   const failures = new Map<string, number>()
   const consuming = bus.consume(stream, consumer, concurrency, async (job) => {
-    const body = await decodeOrBury({ bus, log, dead }, job, schema)
+    const body = await parseOrDeadLetter({ bus, log, dead }, job, schema)
     if (body === undefined) return
     const work = runOne(bus, options, job, failures, () => handle(body)).finally(() =>
       running.delete(work),
@@ -105,13 +105,7 @@ async function runOne<T>(
   failures: Map<string, number>,
   handle: () => Promise<void>,
 ): Promise<void> {
-  const {
-    log,
-    dead,
-    clock = systemClock,
-    isOutage = () => false,
-    tries = triesBeforeDeath,
-  } = options
+  const { log, dead, clock = systemClock, isOutage = () => false, tries = maxFailures } = options
   let cancel = () => {}
   const beat = () =>
     (cancel = clock.after(beatMs, () => {
@@ -124,7 +118,7 @@ async function runOne<T>(
     failures.delete(job.subject)
     job.ack()
   } catch (err) {
-    if (err instanceof Later) {
+    if (err instanceof Snooze) {
       failures.delete(job.subject)
       return job.nak(err.ms)
     }
@@ -133,7 +127,7 @@ async function runOne<T>(
     failures.set(job.subject, failed)
     if (failed >= tries) {
       failures.delete(job.subject)
-      return await bury(
+      return await deadLetter(
         { bus, log, dead },
         job,
         `failed ${failed} times: ${(err as Error).message}`,
@@ -147,8 +141,8 @@ async function runOne<T>(
 }
 
 /** The parsed body; undefined after a body that does not fit went to the dead-letter stream. */
-export async function decodeOrBury<T>(
-  undertaker: Undertaker,
+export async function parseOrDeadLetter<T>(
+  undertaker: DeadLetterDeps,
   job: Job,
   schema: z.ZodType<T>,
 ): Promise<T | undefined> {
@@ -164,13 +158,13 @@ export async function decodeOrBury<T>(
   } catch {
     reason = 'not JSON'
   }
-  await bury(undertaker, job, reason)
+  await deadLetter(undertaker, job, reason)
   return undefined
 }
 
 /** Moves a message nobody can handle to the dead-letter stream, with its subject and reason. */
-export async function bury(
-  { bus, log, dead }: Undertaker,
+export async function deadLetter(
+  { bus, log, dead }: DeadLetterDeps,
   job: Job,
   reason: string,
 ): Promise<void> {
@@ -180,12 +174,12 @@ export async function bury(
       .slice(0, 1000)
       .toWellFormed()
       .replaceAll(/\p{Cc}/gu, ' '),
-    ...(job.data.length > mostKept ? { [deadHeaders.truncated]: String(job.data.length) } : {}),
+    ...(job.data.length > maxBodyBytes ? { [deadHeaders.truncated]: String(job.data.length) } : {}),
   }
   const tokens = job.subject.split('.')
   const kind = tokens.slice(1, -1).join('-')
   try {
-    await bus.store(`video.dead.${kind}.${tokens.at(-1)}`, job.data.subarray(0, mostKept), {
+    await bus.store(`video.dead.${kind}.${tokens.at(-1)}`, job.data.subarray(0, maxBodyBytes), {
       headers,
     })
     log.error({ subject: job.subject, reason: reason.slice(0, 1000) }, 'message dead-lettered')

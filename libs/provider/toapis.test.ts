@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { conformance, type Words } from './conformance.ts'
+import { conformance, type Words } from '../../test/conformance/provider.ts'
 import { createToapis, readCreate, readTask } from './toapis.ts'
 
 const error = (code: string) => JSON.stringify({ error: { code, message: 'why' } })

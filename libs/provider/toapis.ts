@@ -7,7 +7,7 @@ import { Agent, errors, request } from 'undici'
 import { z } from 'zod'
 import type { ErrorCode, VideoError } from '#libs/scene-video/scene-video.ts'
 import { getText } from './get-text.ts'
-import { blockedCode, guardedConnector } from './guard.ts'
+import { blockedCode, guardedConnector } from '#libs/net/guard.ts'
 import type {
   Account,
   CreateAnswer,

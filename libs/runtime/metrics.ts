@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 
 /** All that who counts needs of a counter. */
-export type Tally<L extends string> = Pick<Counter<L>, 'inc'>
+export type CounterLike<L extends string> = Pick<Counter<L>, 'inc'>
 
 /** One registry a service; the names are prefixed `reelkeeper_`. */
 export class Metrics {

@@ -5,7 +5,7 @@
  * reports. Waiting is the host's (XState does not restore `after` timers: statelyai/xstate#5331),
  * so where a machine stands is fully described by the row it is made from.
  *
- * That is also how it is kept between two events: as a `Standing`, four plain values, from which
+ * That is also how it is kept between two events: as a `VideoState`, four plain values, from which
  * the machine is resolved when something happened. A started actor would take 4.4–4.9 KB a video,
  * and most polls change nothing.
  */
@@ -116,7 +116,7 @@ export const videoMachine = setup({
 export type VideoSnapshot = SnapshotFrom<typeof videoMachine>
 
 /** Where a video's machine stands. */
-export interface Standing {
+export interface VideoState {
   status: Status
   phase: Phase
   progress: number | null
@@ -125,7 +125,7 @@ export interface Standing {
 }
 
 /** The machine standing where a row, or a former standing, stands. */
-export function resolve({ status, phase, progress, slow }: Standing): VideoSnapshot {
+export function resolve({ status, phase, progress, slow }: VideoState): VideoSnapshot {
   const value = isTerminal(status) ? status : { [status]: phase }
   return videoMachine.resolveState({
     value,
@@ -150,9 +150,9 @@ function statusAndPhase({ value }: VideoSnapshot): { status: Status; phase: Phas
  * nothing that is recorded changed.
  */
 export function advance(
-  from: Standing,
+  from: VideoState,
   signal: VideoSignal,
-): { standing: Standing; change: Change | null } {
+): { standing: VideoState; change: Change | null } {
   if (isTerminal(from.status)) return { standing: from, change: null }
   const [next] = transition(videoMachine, resolve(from), signal)
   const { progress, slow, videoUrl, videoUrlExpiresAt, error } = next.context
@@ -167,7 +167,7 @@ export function advance(
 }
 
 /** The hot path: a signal that says what the last one said needs no machine. */
-export const saysNothingNew = (from: Standing, signal: VideoSignal): boolean =>
+export const isNoop = (from: VideoState, signal: VideoSignal): boolean =>
   (signal.type === 'QUEUED' || signal.type === 'RUNNING') &&
   from.status === 'generating' &&
   from.progress === signal.progress &&

@@ -138,13 +138,13 @@ export type ClaimReply = z.infer<typeof claimReplySchema>
  * Poller → poller, core request and reply: `from` has more than its share, and gives these up, as
  * owned at these epochs, to that session.
  */
-export const giveSubject = (session: string) => `video.claim.give.${session}`
-export const giveSchema = z.object({
+export const handoffSubject = (session: string) => `video.claim.give.${session}`
+export const handoffSchema = z.object({
   from: session,
   videos: z.array(bidSchema.extend({ dueInMs: z.number().min(0) })).max(1000),
 })
 /** What the other one need not care for any more. */
-export const gaveSchema = z.object({ taken: z.array(videoId) })
+export const handoffReplySchema = z.object({ taken: z.array(videoId) })
 
 // 6. poller → status, work queue: what an owner saw
 // ------------------------------------------------------------------

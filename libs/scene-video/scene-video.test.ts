@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { diagram } from './diagram.ts'
-import { advance, saysNothingNew, type Standing, type VideoSignal } from './machine.ts'
+import { diagram } from '../../test/support/diagram.ts'
+import { advance, isNoop, type VideoState, type VideoSignal } from './machine.ts'
 import {
   adaptiveInterval,
   afterAnswer,
   afterClaim,
   afterMiss,
   afterThrottle,
-} from './poll-schedule.ts'
+} from '#services/poller/schedule.ts'
 import { phases } from './scene-video.ts'
 
 const signal: fc.Arbitrary<VideoSignal> = fc.oneof(
@@ -32,9 +32,9 @@ const signal: fc.Arbitrary<VideoSignal> = fc.oneof(
   }),
   fc.constant<VideoSignal>({ type: 'FAILED', error: { code: 'provider_failed', message: 'no' } }),
 )
-const submitted: Standing = { status: 'pending', phase: 'submitted', progress: null, slow: false }
+const submitted: VideoState = { status: 'pending', phase: 'submitted', progress: null, slow: false }
 const rank = { pending: 0, generating: 1, completed: 2, failed: 2 }
-const after = (signals: VideoSignal[]): Standing =>
+const after = (signals: VideoSignal[]): VideoState =>
   signals.reduce((standing, one) => advance(standing, one).standing, submitted)
 
 describe('the statechart of a video', () => {
@@ -82,7 +82,7 @@ describe('the statechart of a video', () => {
     fc.assert(
       fc.property(fc.array(words, { maxLength: 5 }), words, fc.boolean(), (signals, next, slow) => {
         const before = { ...after(signals), slow }
-        if (!saysNothingNew(before, next)) return
+        if (!isNoop(before, next)) return
         spared++
         const { standing, change } = advance(before, next)
         expect(change).toBeNull()

@@ -4,7 +4,7 @@ import { PrismaClient } from './generated/client.ts'
 export type Database = PrismaClient
 
 /** What a class offers, without what it hides: somebody else may offer the same. */
-export type Public<T> = { [K in keyof T]: T[K] }
+export type InterfaceOf<T> = { [K in keyof T]: T[K] }
 
 /**
  * Statements that Postgres keeps prepared on a connection; lists of ids make more texts than that.

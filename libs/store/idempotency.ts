@@ -18,7 +18,7 @@ export interface Once {
  * first, and `resultId` is what it will make or change.
  * @throws Refused 409 while the first one is running, 422 for another body
  */
-export async function claimOnce(
+export async function claimIdempotencyKey(
   tx: Prisma.TransactionClient,
   userId: string,
   once: Once | null | undefined,

@@ -24,7 +24,7 @@ export class Outbox {
    * A video's events above one version and below another that were stored at a sequence of at least
    * `since`, or are owed.
    */
-  async storedBetween(videoId: string, above: number, below: number, since: number) {
+  async eventsBetween(videoId: string, above: number, below: number, since: number) {
     return this.#events(
       {
         videoId,
@@ -67,7 +67,10 @@ export class Outbox {
   }
 
   /** Owes again what is above these versions and was stored at a sequence of at least `since`. */
-  async oweAbove(lost: { videoId: string; version: number }[], since: number): Promise<void> {
+  async markUnpublishedAbove(
+    lost: { videoId: string; version: number }[],
+    since: number,
+  ): Promise<void> {
     await this.#db.$executeRaw`
       UPDATE "Timeline" t SET owed = true, sequence = NULL
       FROM unnest(${lost.map((one) => one.videoId)}::uuid[], ${lost.map((one) => one.version)}::int[]) AS l(id, version)

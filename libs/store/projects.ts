@@ -1,7 +1,7 @@
 /** Projects, scripts and scenes: what a user writes through the gateway. Never a video. */
 import { v7 } from '#libs/runtime/uuid.ts'
 import type { Database } from './connect.ts'
-import { claimOnce, type Once } from './idempotency.ts'
+import { claimIdempotencyKey, type Once } from './idempotency.ts'
 
 export class ProjectWriter {
   readonly #db: Database
@@ -12,7 +12,7 @@ export class ProjectWriter {
   async createProject(userId: string, title: string, once: Once | null = null) {
     return this.#db.$transaction(async (tx) => {
       const id = v7()
-      const earlier = await claimOnce(tx, userId, once, id)
+      const earlier = await claimIdempotencyKey(tx, userId, once, id)
       return earlier
         ? tx.project.findUniqueOrThrow({ where: { id: earlier } })
         : tx.project.create({ data: { id, userId, title } })
@@ -24,7 +24,7 @@ export class ProjectWriter {
     return this.#db.$transaction(async (tx) => {
       if (!(await tx.project.count({ where: { id: projectId, userId } }))) return null
       const id = v7()
-      const earlier = await claimOnce(tx, userId, once, id)
+      const earlier = await claimIdempotencyKey(tx, userId, once, id)
       return earlier
         ? tx.script.findUniqueOrThrow({ where: { id: earlier } })
         : tx.script.create({ data: { id, projectId, title } })
@@ -43,7 +43,7 @@ export class ProjectWriter {
       if (!(await tx.script.count({ where: { id: scriptId, projectId, project: { userId } } })))
         return null
       const id = v7()
-      const earlier = await claimOnce(tx, userId, once, id)
+      const earlier = await claimIdempotencyKey(tx, userId, once, id)
       return earlier
         ? tx.scene.findUniqueOrThrow({ where: { id: earlier } })
         : tx.scene.create({ data: { id, scriptId, ...scene } })

@@ -11,7 +11,7 @@ import {
 } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
-import { claimOnce, type Once } from './idempotency.ts'
+import { claimIdempotencyKey, type Once } from './idempotency.ts'
 import { Refused } from './refused.ts'
 import { toSceneVideo } from './rows.ts'
 import {
@@ -79,7 +79,7 @@ export class SubmissionWriter {
         request.idempotencyKey === null
           ? null
           : { key: request.idempotencyKey, route: generateRoute, bodyHash: request.bodyHash }
-      const earlier = await claimOnce(tx, request.userId, once, request.id)
+      const earlier = await claimIdempotencyKey(tx, request.userId, once, request.id)
       if (earlier)
         return {
           video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id: earlier } })),
@@ -194,7 +194,10 @@ export class SubmissionWriter {
    * After a restore: earlier attempts of a pending video of which the copy may not know the last
    * send get one in doubt, to be looked up. How many.
    */
-  async doubtForgotten(id: string, { provider, baseUrl, keyCipher }: Pins): Promise<number> {
+  async addDoubtfulIntentsAfterRestore(
+    id: string,
+    { provider, baseUrl, keyCipher }: Pins,
+  ): Promise<number> {
     return this.#db.$executeRaw`
       INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
       SELECT v.id, a, (SELECT coalesce(max(send), 0) + 1 FROM "Submission" WHERE "videoId" = v.id AND attempt = a), ${provider}, ${baseUrl}, ${keyCipher}
@@ -293,7 +296,7 @@ export class SubmissionWriter {
   ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
-      if (await claimOnce(tx, userId, once, id))
+      if (await claimIdempotencyKey(tx, userId, once, id))
         return {
           video: toSceneVideo(video),
           ownerActs: video.cancelRequested && !isTerminal(video.status),
@@ -328,7 +331,7 @@ export class SubmissionWriter {
   ): Promise<SceneVideo> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
-      if (await claimOnce(tx, userId, once, id)) return toSceneVideo(video)
+      if (await claimIdempotencyKey(tx, userId, once, id)) return toSceneVideo(video)
       requireAttempt(video, attempt)
       if (video.status !== 'failed')
         throw new Refused(

@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isAlive } from '#libs/local/server-process.ts'
-import { freePort } from '#libs/local/ports.ts'
+import { isAlive } from './servers/server-process.ts'
+import { freePort } from './servers/ports.ts'
 
 export interface Secrets {
   apiKey: string
@@ -35,8 +35,8 @@ export class DevState {
       const pid = Number(readFileSync(file, 'utf8'))
       const command = existsSync(`/proc/${pid}/cmdline`)
         ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-        : 'services/dev.ts'
-      if (pid !== process.pid && isAlive(pid) && command.includes('dev.ts'))
+        : 'services/dev/start.ts'
+      if (pid !== process.pid && isAlive(pid) && command.includes('dev/start.ts'))
         throw new Error(
           `Reelkeeper runs here already (pid ${pid}). Stop it first, or start from another copy of the directory.`,
         )

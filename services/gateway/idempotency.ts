@@ -7,7 +7,7 @@ import { invalid } from './problem.ts'
  * The Idempotency-Key header, quoted or bare, with a hash of what is asked; null without one.
  * @throws Problem 400
  */
-export function onceOf(request: FastifyRequest, route: string): Once | null {
+export function idempotencyKeyOf(request: FastifyRequest, route: string): Once | null {
   const key = keyIn(request.headers['idempotency-key'])
   return key === null
     ? null

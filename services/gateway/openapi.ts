@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
-import type { App } from './app.ts'
+import type { App } from './context.ts'
 
 /** Which problems a route answers beyond those that all like it do: `schema['x-problems']`. */
 declare module 'fastify' {

@@ -10,7 +10,7 @@ import {
 } from 'fastify-type-provider-zod'
 import type { Socket } from 'node:net'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { App } from './app.ts'
+import type { App } from './context.ts'
 import { bodyOf, notFound, Problem, sendProblem } from './problem.ts'
 
 export function createApp(log: Logger): App {

@@ -1,7 +1,7 @@
 /** Against the provider's own token buckets, in a world whose time is passed in. */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Limits } from '../provider-simulator/limits.ts'
+import { Limits } from '#services/provider-simulator/limits.ts'
 import { Budget } from './budget.ts'
 
 const rate = { perSecond: 50, burst: 500 } // toapis' default tier

@@ -5,7 +5,7 @@
  * would keep the video from everybody.
  */
 import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
-import type { Consent, Ownership } from '#libs/bus/lease.ts'
+import type { Consent, Ownership } from '#libs/ownership/lease.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -42,7 +42,7 @@ export interface ClaimsOptions {
 export class Claims {
   readonly #o: ClaimsOptions
   readonly #inHand = new Map<string, Promise<BidOutcome>>()
-  readonly #unsure = new Set<string>()
+  readonly #undecided = new Set<string>()
   #waiting: Waiting[] = []
   #gathering = false
 
@@ -71,7 +71,7 @@ export class Claims {
       })
       .then((outcome) => {
         this.#inHand.delete(id)
-        if (outcome === 'undecided') this.#unsure.add(id)
+        if (outcome === 'undecided') this.#undecided.add(id)
         return outcome
       })
     this.#inHand.set(id, bid)
@@ -99,21 +99,21 @@ export class Claims {
 
   /** What a former session left unknown is of no concern to a new one. */
   forget(): void {
-    this.#unsure.clear()
+    this.#undecided.clear()
   }
 
   /** These may name us without an actor: find out. */
-  doubt(ids: string[]): void {
-    for (const id of ids) this.#unsure.add(id)
+  recheck(ids: string[]): void {
+    for (const id of ids) this.#undecided.add(id)
   }
 
   /** Makes undecided bids again, until the signal. */
-  async settleUnsure(signal: AbortSignal): Promise<void> {
+  async settleUndecided(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(againMs, signal, this.#o.clock)
       if (signal.aborted || !this.#o.ownership.mayClaim()) continue
-      const ids = [...this.#unsure].slice(0, most)
-      for (const id of ids) this.#unsure.delete(id)
+      const ids = [...this.#undecided].slice(0, most)
+      for (const id of ids) this.#undecided.delete(id)
       await Promise.all(ids.map((id) => this.bid(id)))
     }
   }

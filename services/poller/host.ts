@@ -14,26 +14,15 @@ import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Tally } from '#libs/runtime/metrics.ts'
-import {
-  advance,
-  saysNothingNew,
-  type Standing,
-  type VideoSignal,
-} from '#libs/scene-video/machine.ts'
+import type { CounterLike } from '#libs/runtime/metrics.ts'
+import { advance, isNoop, type VideoState, type VideoSignal } from '#libs/scene-video/machine.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import {
-  adaptiveInterval,
-  afterAnswer,
-  afterClaim,
-  afterMiss,
-  afterThrottle,
-} from '#libs/scene-video/poll-schedule.ts'
+import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from './schedule.ts'
 import { Accounts, type PolledAccount } from './accounts.ts'
 import type { Budget, Slot } from './budget.ts'
-import { Gathering, query } from './queries.ts'
+import { Batcher, query } from './queries.ts'
 import { Reporter } from './reporter.ts'
 import { TimerQueue } from './timer-queue.ts'
 
@@ -54,7 +43,7 @@ export interface Hosted {
   readonly epoch: string
   readonly taskId: string
   readonly account: PolledAccount
-  standing: Standing
+  standing: VideoState
   no: number
   nextPollAt: number
   /**
@@ -87,7 +76,7 @@ export interface HostOptions {
   isTrusted(): boolean
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void
-  polls: Tally<'answer'>
+  polls: CounterLike<'answer'>
   /** Told by how many seconds each poll was late. */
   lateness?: { observe(seconds: number): void }
 }
@@ -98,7 +87,7 @@ export class Host {
   readonly #queue: TimerQueue<Hosted>
   readonly #accounts: Accounts
   readonly #reporter: Reporter
-  readonly #gathering = new Gathering<Hosted>((videos) => this.#ask(videos))
+  readonly #gathering = new Batcher<Hosted>((videos) => this.#ask(videos))
   /** Queries under way; and polls until their reports are stored. */
   #asked = 0
   #inHand = 0
@@ -177,7 +166,7 @@ export class Host {
   }
 
   /** Gives up to `count` videos away, those due last first; none that is being polled. */
-  giveAway(count: number): { id: string; epoch: string; dueInMs: number }[] {
+  releaseForHandoff(count: number): { id: string; epoch: string; dueInMs: number }[] {
     const now = this.#o.clock.now()
     const idle = [...this.videos.values()]
       .filter((video) => !video.polling)
@@ -368,7 +357,7 @@ export class Host {
   }
 
   async #signal(video: Hosted, signal: VideoSignal): Promise<void> {
-    if (video.ended || saysNothingNew(video.standing, signal)) return
+    if (video.ended || isNoop(video.standing, signal)) return
     const { standing, change } = advance(video.standing, signal)
     video.standing = standing
     if (!change) return

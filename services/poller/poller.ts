@@ -4,23 +4,23 @@
  * waits for comes through `bus` and `clock`.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import { Ownership } from '#libs/bus/lease.ts'
-import { ownerRecords } from '#libs/bus/ownership-records.ts'
+import { Ownership } from '#libs/ownership/lease.ts'
+import { ownerRecords } from '#libs/ownership/records.ts'
 import { listen, serve } from '#libs/bus/rpc.ts'
 import { consumers, streams } from '#libs/bus/topology.ts'
-import { consumeWork, Later, type DeadTally } from '#libs/bus/work.ts'
+import { consumeWork, Snooze, type DeadLetterCounter } from '#libs/bus/work.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import {
-  gaveSchema,
-  giveSchema,
-  giveSubject,
+  handoffReplySchema,
+  handoffSchema,
+  handoffSubject,
   nudgeSchema,
   nudgeSubject,
   workSchema,
 } from '#libs/scene-video/messages.ts'
-import { gifts, heirOf, type Slack } from './balance.ts'
+import { planRebalance, preferredOwner, type Slack } from './rebalance.ts'
 import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
@@ -33,7 +33,7 @@ export interface PollerParts extends Pick<
   clock: Clock
   log: Logger
   name: string
-  dead?: DeadTally
+  dead?: DeadLetterCounter
   ttlMs: number
   slack?: Slack
   /** The provider's query budget per account, shared by all pollers. */
@@ -57,7 +57,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
    * On their way to a peer. Counted by us until it counts them: a third one that counted them
    * nowhere would give too much.
    */
-  let giving = 0
+  let inTransit = 0
 
   const ownership: Ownership = new Ownership({
     bus,
@@ -65,19 +65,20 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     log,
     name: parts.name,
     ttlMs: parts.ttlMs,
-    owned: () => host.videos.size + giving,
+    owned: () => host.videos.size + inTransit,
     onLost: () => {
       const owned = [...host.videos.keys()]
       // rule: a session found lost drops everything
       host.dropAll()
       claims.forget()
-      claims.doubt(owned) // work for them that came before we knew was answered with: they are ours
+      // work for them that came before we knew was answered with: they are ours
+      claims.recheck(owned)
     },
     onPeerDead: (session) => void takeOver(session),
     onAudit: (owned) => {
       for (const { id, epoch } of host.videos.values())
         if (owned.get(id)?.toString() !== epoch) host.drop(id)
-      claims.doubt([...owned.keys()].filter((id) => !host.videos.has(id)))
+      claims.recheck([...owned.keys()].filter((id) => !host.videos.has(id)))
     },
   })
   const budget = new Budget(clock, parts.queryBudget, () => ownership.peers().length + 1)
@@ -85,7 +86,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     ...parts,
     budget,
     isTrusted: () => ownership.isTrusted(),
-    onEnded: (id, epoch) => void ownership.release(id, epoch).catch(() => claims.doubt([id])),
+    onEnded: (id, epoch) => void ownership.release(id, epoch).catch(() => claims.recheck([id])),
   })
   const claims = new Claims({ bus, clock, ownership, host, log })
 
@@ -114,7 +115,9 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
             .map((peer) => peer.session),
         ]
         await claims.bidForAll(
-          tries > 0 ? orphans : orphans.filter((id) => heirOf(id, heirs) === ownership.session),
+          tries > 0
+            ? orphans
+            : orphans.filter((id) => preferredOwner(id, heirs) === ownership.session),
         )
       } catch (err) {
         log.warn({ err: (err as Error).message }, 'takeover not finished, trying again')
@@ -130,24 +133,28 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     while (!stop.signal.aborted) {
       await sleep(parts.ttlMs, stop.signal, clock)
       if (stop.signal.aborted || !ownership.mayClaim()) continue
-      for (const { session, count } of gifts(host.videos.size, ownership.peers(), parts.slack)) {
-        const videos = host.giveAway(Math.min(count, 1_000))
+      for (const { session, count } of planRebalance(
+        host.videos.size,
+        ownership.peers(),
+        parts.slack,
+      )) {
+        const videos = host.releaseForHandoff(Math.min(count, 1_000))
         log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
         crashPoint('handed-over')
-        giving = videos.length
+        inTransit = videos.length
         const taken = await bus
-          .request(giveSubject(session), { from: ownership.session, videos }, parts.ttlMs)
-          .then((reply) => gaveSchema.parse(reply).taken)
+          .request(handoffSubject(session), { from: ownership.session, videos }, parts.ttlMs)
+          .then((reply) => handoffReplySchema.parse(reply).taken)
           .catch((): string[] => [])
-        giving = 0
-        claims.doubt(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
+        inTransit = 0
+        claims.recheck(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
       }
     }
   }
   const receive = () =>
     serve(
       bus,
-      { subject: giveSubject(ownership.session), queue: 'poller', schema: giveSchema, log },
+      { subject: handoffSubject(ownership.session), queue: 'poller', schema: handoffSchema, log },
       async ({ from, videos }) => {
         const outcomes = await Promise.all(
           videos.map(({ id, epoch, dueInMs }) =>
@@ -181,15 +188,15 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
       if (outcome === 'elsewhere')
         log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
       if (outcome === 'undecided')
-        throw new Later(ownership.claimsInMs() + 500 * (1 + clock.random()))
+        throw new Snooze(ownership.claimsInMs() + 500 * (1 + clock.random()))
     },
   )
   const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, ({ id, reason }) => {
     if (reason === 'revoked') host.drop(id)
     else if (host.videos.has(id)) host.nudge(id, reason)
-    else if (reason === 'stale') claims.doubt([id])
+    else if (reason === 'stale') claims.recheck([id])
   })
-  const loops = [balance(), claims.settleUnsure(stop.signal), gifted]
+  const loops = [balance(), claims.settleUndecided(stop.signal), gifted]
 
   return {
     host,

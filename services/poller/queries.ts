@@ -12,7 +12,7 @@ interface Polled {
 }
 
 /** Calls `ask` with what was added in one turn of the event loop, by account, `most` at a time. */
-export class Gathering<T extends Polled> {
+export class Batcher<T extends Polled> {
   readonly #together = new Map<PolledAccount, T[]>()
   readonly #ask: (videos: T[]) => void
 

@@ -4,13 +4,8 @@
  * what was committed; all of it may be repeated.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import { publishOwed, type OutboxStore } from '#libs/bus/outbox.ts'
-import {
-  ownerRecords,
-  removeDeadSession,
-  revoke,
-  sessionStates,
-} from '#libs/bus/ownership-records.ts'
+import { publishOwed, type OutboxStore } from '#libs/outbox/outbox.ts'
+import { ownerRecords, removeDeadSession, revoke, sessionStates } from '#libs/ownership/records.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -20,14 +15,14 @@ import {
   settleWorkSubject,
   submitWorkSubject,
 } from '#libs/scene-video/messages.ts'
-import type { Public } from '#libs/store/connect.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 
 export interface ReconcileOptions {
   bus: Bus
-  recovery: Public<Recovery>
-  outbox: Public<Outbox> & OutboxStore
+  recovery: InterfaceOf<Recovery>
+  outbox: InterfaceOf<Outbox> & OutboxStore
   log: Logger
   staleAfterMs: number
   first: boolean

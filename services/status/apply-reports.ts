@@ -5,11 +5,11 @@
  */
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
-import { bury, decodeOrBury, type DeadTally } from '#libs/bus/work.ts'
+import { deadLetter, parseOrDeadLetter, type DeadLetterCounter } from '#libs/bus/work.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Tally } from '#libs/runtime/metrics.ts'
+import type { CounterLike } from '#libs/runtime/metrics.ts'
 import {
   reportsSchema,
   reportsSubject,
@@ -17,17 +17,17 @@ import {
   type Report,
 } from '#libs/scene-video/messages.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
-import type { Public } from '#libs/store/connect.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
 import { isDataFault } from '#libs/store/errors.ts'
 
 export interface ApplyOptions {
   bus: Bus
   clock: Clock
-  writer: Public<ReportWriter>
+  writer: InterfaceOf<ReportWriter>
   publish(events: OwedEvent[]): Promise<number>
   log: Logger
-  fates: Tally<'fate'>
-  dead?: DeadTally
+  fates: CounterLike<'fate'>
+  dead?: DeadLetterCounter
   batchMs: number
   batchMax: number
 }
@@ -61,7 +61,7 @@ export function applyReports(options: ApplyOptions): Consuming {
     consumers.status,
     mostMessagesAhead,
     async (job) => {
-      const reports = await decodeOrBury(options, job, reportsSchema)
+      const reports = await parseOrDeadLetter(options, job, reportsSchema)
       if (reports === undefined) return
       gathered.push({ reports, job })
       count += reports.length
@@ -111,7 +111,7 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
     return
   }
   if (batch.length === 1 && batch[0]!.reports.length === 1)
-    return bury(options, alone(batch[0]!), `refused by Postgres: ${(err as Error).message}`)
+    return deadLetter(options, alone(batch[0]!), `refused by Postgres: ${(err as Error).message}`)
   const items = batch.length > 1 ? batch : inTwo(batch[0]!)
   const middle = items.length >> 1
   await applyBatch(options, items.slice(0, middle))

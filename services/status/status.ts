@@ -4,20 +4,20 @@
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import {
-  NewestKnown,
-  oweWhatIsLost,
+  LastPublishedCache,
+  requeueLostEvents,
   publishEvents,
   publishOwed,
-  type OutboxMemory,
+  type PublishedLog,
   type OutboxStore,
-} from '#libs/bus/outbox.ts'
+} from '#libs/outbox/outbox.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { claimRequestSchema, claimSubject } from '#libs/scene-video/messages.ts'
-import type { Public } from '#libs/store/connect.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 import type { ReportWriter } from '#libs/store/reports.ts'
@@ -27,21 +27,21 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
   bus: Bus
   clock: Clock
   log: Logger
-  writer: Public<ReportWriter>
-  outbox: Public<Outbox> & OutboxStore & OutboxMemory
-  recovery: Pick<Public<Recovery>, 'highestEpoch'>
+  writer: InterfaceOf<ReportWriter>
+  outbox: InterfaceOf<Outbox> & OutboxStore & PublishedLog
+  recovery: Pick<InterfaceOf<Recovery>, 'highestEpoch'>
   /** Makes the streams that are missing; true when any was. */
   ensureStreams(): Promise<boolean>
   /** Makes the bucket of the leases anew. */
   remakeOwnership(): Promise<void>
 }
 
-const tendMs = 2_000
+const maintainMs = 2_000
 /**
  * After this long, whoever published before an outage has said so to Postgres: more than the time a
  * statement may take.
  */
-const marksLandMs = 20_000
+const markTimeoutMs = 20_000
 
 export async function runStatus(
   parts: StatusParts,
@@ -49,15 +49,15 @@ export async function runStatus(
   const { bus, clock, log, writer, outbox } = parts
   const stop = new AbortController()
   await parts.ensureStreams()
-  const newest = new NewestKnown(bus)
+  const newest = new LastPublishedCache(bus)
 
   /**
    * What NATS had acknowledged and has not any more, after its power failed or an older copy of its
    * store was put back.
    */
-  const makeGood = async () => {
+  const repairAfterOutage = async () => {
     // rule: what NATS has lost is owed again
-    const videos = await oweWhatIsLost(bus, outbox)
+    const videos = await requeueLostEvents(bus, outbox)
     if (videos)
       log.warn({ videos }, 'NATS has lost events that it had stored; they are published again')
     if (
@@ -68,21 +68,21 @@ export async function runStatus(
     log.warn('the bucket of the leases has gone back; it is made anew')
     await parts.remakeOwnership()
   }
-  let suspectedAt = [0]
-  bus.onReconnect(() => (suspectedAt = [clock.now(), clock.now() + marksLandMs]))
+  let repairDueAt = [0]
+  bus.onReconnect(() => (repairDueAt = [clock.now(), clock.now() + markTimeoutMs]))
 
-  const tend = async () => {
+  const maintain = async () => {
     while (!stop.signal.aborted) {
-      await sleep(tendMs, stop.signal, clock)
+      await sleep(maintainMs, stop.signal, clock)
       if (stop.signal.aborted || !bus.isConnected()) continue
       try {
         if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
-        const suspicions = suspectedAt
+        const suspicions = repairDueAt
         if (clock.now() >= (suspicions[0] ?? Infinity)) {
-          await makeGood()
+          await repairAfterOutage()
           suspicions.shift()
         }
-        const owed = await outbox.overdue(tendMs, 1_000)
+        const owed = await outbox.overdue(maintainMs, 1_000)
         // rule: owed events are found again
         if (owed.length) await publishOwed(bus, outbox, owed)
       } catch (err) {
@@ -90,7 +90,7 @@ export async function runStatus(
       }
     }
   }
-  const tending = tend()
+  const maintaining = maintain()
 
   const claims = serve(
     bus,
@@ -111,7 +111,7 @@ export async function runStatus(
       stop.abort()
       await claims.stop()
       await reports[Symbol.asyncDispose]()
-      await tending
+      await maintaining
     },
   }
 }

@@ -7,7 +7,7 @@
  * have been accepted.
  */
 import { connectBus } from '#libs/bus/connect.ts'
-import { publishOwed } from '#libs/bus/outbox.ts'
+import { publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { createToapis } from '#libs/provider/toapis.ts'
 import { systemClock } from '#libs/runtime/clock.ts'

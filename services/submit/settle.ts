@@ -2,7 +2,7 @@
  * What became of the tasks of a video that ended without them: a late success goes onto the
  * timeline with its link, and is counted.
  */
-import { Later } from '#libs/bus/work.ts'
+import { Snooze } from '#libs/bus/work.ts'
 import { ask, isAbsent, isAskable, recordTask } from './look-up.ts'
 import type { SubmitContext } from './submit-video.ts'
 
@@ -21,7 +21,7 @@ export async function settleVideo(context: SubmitContext, id: string): Promise<v
     }
     await store.looked(id, attempt, send)
     const { answer, taskId } = await ask(context, submission)
-    if (answer.kind === 'later') throw new Later(Math.min(answer.retryAfterMs ?? 10_000, 60_000))
+    if (answer.kind === 'later') throw new Snooze(Math.min(answer.retryAfterMs ?? 10_000, 60_000))
     if (taskId !== null && submission.taskId === null)
       await recordTask(context, submission, taskId, 'lookup')
     if (isAbsent(context, submission, answer))

@@ -6,16 +6,16 @@
  * send is in doubt: that send stays watched.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import { Later, publishWork, type DeadTally } from '#libs/bus/work.ts'
+import { Snooze, publishWork, type DeadLetterCounter } from '#libs/bus/work.ts'
 import type { Account, CreateAnswer, Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Tally } from '#libs/runtime/metrics.ts'
+import type { CounterLike } from '#libs/runtime/metrics.ts'
 import { decrypt, encrypt } from '#libs/runtime/secrets.ts'
 import { pollWorkSubject } from '#libs/scene-video/messages.ts'
 import { ownId, type VideoError } from '#libs/scene-video/scene-video.ts'
-import type { Public } from '#libs/store/connect.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Pins, SubmissionRecord, SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
 import { lookUpSends, recordTask, type Absences } from './look-up.ts'
@@ -33,15 +33,15 @@ export interface SubmitContext {
   >
   log: Logger
   bus: Bus
-  store: Public<SubmissionWriter>
+  store: InterfaceOf<SubmissionWriter>
   provider: Provider
   clock: Clock
   publish(id: string): Promise<unknown>
-  creates: Tally<'answer'>
-  lookups: Tally<'answer'>
-  late: Tally<'said'>
-  duplicates: Tally<never>
-  dead: DeadTally
+  creates: CounterLike<'answer'>
+  lookups: CounterLike<'answer'>
+  late: CounterLike<'said'>
+  duplicates: CounterLike<never>
+  dead: DeadLetterCounter
   /** Per account: no create before this monotonic instant, as the provider asked. */
   throttledUntil: Map<string, number>
   absences: Absences
@@ -54,7 +54,7 @@ export type Loaded = NonNullable<Awaited<ReturnType<SubmissionWriter['load']>>>
  */
 const longestSleepMs = 45_000
 const later = ({ untilDeadlineMs }: Loaded, ms: number) =>
-  new Later(Math.max(50, Math.min(ms, longestSleepMs, untilDeadlineMs ?? Infinity)))
+  new Snooze(Math.max(50, Math.min(ms, longestSleepMs, untilDeadlineMs ?? Infinity)))
 
 export async function submitVideo(context: SubmitContext, id: string): Promise<void> {
   const loaded = await context.store.load(id)
@@ -72,12 +72,12 @@ export async function submitVideo(context: SubmitContext, id: string): Promise<v
   // rule: after a restore earlier attempts are looked up, too
   if (
     video.restoredAt !== null &&
-    (await context.store.doubtForgotten(
+    (await context.store.addDoubtfulIntentsAfterRestore(
       id,
       pinsOf(context, loaded.config, loaded.submissions.at(-1)),
     ))
   )
-    throw new Later(0)
+    throw new Snooze(0)
   // rule: what may have been accepted is looked up
   const finding = await lookUpSends(context, loaded)
   if (finding.kind === 'taken') return handOver(context, id)
@@ -121,15 +121,15 @@ async function intendAndSend(context: SubmitContext, loaded: Loaded): Promise<vo
   const begun = clock.now()
   // rule: only the winner of the intent sends
   if (!(await store.intend(id, attempt, send, pins)))
-    throw new Later(1_000 * (0.75 + clock.random() / 2))
+    throw new Snooze(1_000 * (0.75 + clock.random() / 2))
   crashPoint('intent-committed')
   // rule: after a restore a video is looked up before a send
   // Postgres was restored: looked up, as a send in doubt, before anything is sent
-  if (mayBeForgotten(loaded)) throw new Later(0)
+  if (intentMayBeLost(loaded)) throw new Snooze(0)
   // rule: nothing is sent after the send window
   if (clock.now() - begun > config.SEND_WINDOW_MS) {
     await store.answered(id, attempt, send, 'later', 'send window passed, not sent')
-    throw new Later(0)
+    throw new Snooze(0)
   }
   const params = video.params as Record<string, never>
   const answer = await context.provider.create(account, {
@@ -172,7 +172,7 @@ async function onAnswer(
         { video: id, attempt, reason: answer.reason },
         'Answer to the create is lost; looking it up by own id',
       )
-      throw new Later(500)
+      throw new Snooze(500)
   }
 }
 
@@ -207,7 +207,7 @@ async function handOver(context: SubmitContext, id: string): Promise<void> {
 }
 
 /** Whether Postgres went back to an older copy since this attempt last intended a send. */
-const mayBeForgotten = ({ video, submissions }: Loaded): boolean =>
+const intentMayBeLost = ({ video, submissions }: Loaded): boolean =>
   video.restoredAt !== null &&
   !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
 

@@ -16,7 +16,7 @@ import {
   workSchema,
   type CommandReply,
 } from '#libs/scene-video/messages.ts'
-import type { Public } from '#libs/store/connect.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 import { isDataFault, isStoreOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/store/submissions.ts'
@@ -44,7 +44,7 @@ async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> 
 
 export async function runSubmit(
   context: SubmitContext,
-  recovery: Pick<Public<Recovery>, 'pendingVideos'>,
+  recovery: Pick<InterfaceOf<Recovery>, 'pendingVideos'>,
   newId: () => string,
 ): Promise<AsyncDisposable & { isHealthy(): boolean }> {
   const { bus, clock, config, log, provider, publish, store } = context

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
-import { pause, until } from '../system.ts'
+import { pause, until } from '../support/system.ts'
 import { send, type Cluster, type Server } from './cluster.ts'
 
 export interface Dice {

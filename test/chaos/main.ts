@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util'
 import { readFileSync } from 'node:fs'
 import { generator } from '../simulation/world.ts'
-import { pause } from '../system.ts'
+import { pause } from '../support/system.ts'
 import { Cluster } from './cluster.ts'
 import { loseStore, processFaults, serverFaults, type Dice, type Fault } from './faults.ts'
 import { breachesIn } from './drill.ts'

@@ -1,5 +1,5 @@
 /** Whether videos are being polled, seen from the provider: the only one who cannot be mistaken. */
-import { until } from '../system.ts'
+import { until } from '../support/system.ts'
 import type { Cluster } from './cluster.ts'
 
 interface Seen {

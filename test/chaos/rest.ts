@@ -1,4 +1,4 @@
-import { until } from '../system.ts'
+import { until } from '../support/system.ts'
 import type { Cluster } from './cluster.ts'
 
 /** Every video has ended and every event is out. */

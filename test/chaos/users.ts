@@ -2,7 +2,7 @@
  * What users do all the while: submit (again, under the same key, until accepted), cancel, retry.
  * Remembers what was promised to them.
  */
-import { pause } from '../system.ts'
+import { pause } from '../support/system.ts'
 import type { Cluster } from './cluster.ts'
 
 export interface Wishes {

@@ -44,9 +44,9 @@ const finders: Record<Finder, string[]> = {
     'test/simulation/conformance.test.ts',
     'as nats-server does',
   ),
-  outbox: vitest('libs/bus/outbox.test.ts', ''),
+  outbox: vitest('test/system/outbox.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
-  'who may send': vitest('libs/store/reports.test.ts', ''),
+  'who may send': vitest('test/system/reports.test.ts', ''),
 }
 
 function copySources(): string {

@@ -257,8 +257,8 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'after a restore a video is looked up before a send',
-    find: '  if (mayBeForgotten(loaded)) throw',
-    replace: '  if (mayBeForgotten(loaded) && clock.now() < 0) throw',
+    find: '  if (intentMayBeLost(loaded)) throw',
+    replace: '  if (intentMayBeLost(loaded) && clock.now() < 0) throw',
     by: 'simulation',
   },
   {
@@ -281,7 +281,7 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'what NATS has lost is owed again',
-    find: '    const videos = await oweWhatIsLost(bus, outbox)',
+    find: '    const videos = await requeueLostEvents(bus, outbox)',
     replace: '    const videos = 0',
     by: 'simulation',
   },

@@ -9,18 +9,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AlreadyQueued, Conflict, type Bus, type Job } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import { consumers, ensureTopology, streams } from '#libs/bus/topology.ts'
-import { startNats } from '#libs/local/nats-server.ts'
-import { startPostgres } from '#libs/local/postgres.ts'
-import type { LocalServer } from '#libs/local/server-process.ts'
+import { startNats } from '#services/dev/servers/nats-server.ts'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { openDatabase, type Database, type Public } from '#libs/store/connect.ts'
-import { seedDemo, type Demo } from '#libs/store/demo.ts'
+import { openDatabase, type Database, type InterfaceOf } from '#libs/store/connect.ts'
+import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
 import { Refused, SubmissionWriter } from '#libs/store/submissions.ts'
-import { pause } from '../system.ts'
+import { pause } from '../support/system.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus } from './memory-bus.ts'
 import { MemoryStore } from './memory-store.ts'
@@ -179,7 +179,10 @@ describe(`the store in memory, seed ${seed}`, () => {
   let server: LocalServer
   let db: Database
   let demo: Demo
-  type Store = Public<SubmissionWriter> & Public<ReportWriter> & Public<Outbox> & Public<Recovery>
+  type Store = InterfaceOf<SubmissionWriter> &
+    InterfaceOf<ReportWriter> &
+    InterfaceOf<Outbox> &
+    InterfaceOf<Recovery>
   let real: Store
 
   /** One object with the methods of all the store's classes. */
@@ -277,7 +280,7 @@ describe(`the store in memory, seed ${seed}`, () => {
       accept,
       accept,
       accept,
-      (store) => store.doubtForgotten(id, pins),
+      (store) => store.addDoubtfulIntentsAfterRestore(id, pins),
       async (store) => {
         const restoredAt = new Date(Date.UTC(2026, 0, 1) + world.now)
         if (store === real)

@@ -15,34 +15,34 @@ export interface Message {
 }
 
 interface StreamRules {
-  takes(subject: string): boolean
+  acceptsClaims(subject: string): boolean
   workQueue: boolean
   onePerSubject: 'newest' | 'first' | null
 }
 
 const rules: Record<string, StreamRules> = {
   [streams.outbox]: {
-    takes: (subject) => subject.startsWith('video.out.'),
+    acceptsClaims: (subject) => subject.startsWith('video.out.'),
     workQueue: false,
     onePerSubject: null,
   },
   [streams.work]: {
-    takes: (subject) => subject.startsWith('video.work.'),
+    acceptsClaims: (subject) => subject.startsWith('video.work.'),
     workQueue: true,
     onePerSubject: 'first',
   },
   [streams.reports]: {
-    takes: (subject) => subject.startsWith('video.report.'),
+    acceptsClaims: (subject) => subject.startsWith('video.report.'),
     workQueue: true,
     onePerSubject: null,
   },
   [streams.dead]: {
-    takes: (subject) => subject.startsWith('video.dead.'),
+    acceptsClaims: (subject) => subject.startsWith('video.dead.'),
     workQueue: false,
     onePerSubject: null,
   },
   [streams.ownership]: {
-    takes: (subject) => subject.startsWith('$KV.'),
+    acceptsClaims: (subject) => subject.startsWith('$KV.'),
     workQueue: false,
     onePerSubject: 'newest',
   },
@@ -329,7 +329,8 @@ export class Broker {
   }
 
   store(subject: string, data: Uint8Array, options: StoreOptions): number {
-    const [name, stream] = [...this.#streams].find(([, one]) => one.rules.takes(subject)) ?? []
+    const [name, stream] =
+      [...this.#streams].find(([, one]) => one.rules.acceptsClaims(subject)) ?? []
     if (!stream || !name) throw new Error(`no stream takes ${subject}`)
     const message = stream.add(subject, data, options)
     this.onStored(name, message)

@@ -18,7 +18,7 @@ export class MemoryOutbox {
       .map(toOwed)
   }
 
-  async storedBetween(
+  async eventsBetween(
     videoId: string,
     above: number,
     below: number,
@@ -48,7 +48,10 @@ export class MemoryOutbox {
     return [...newest].map(([videoId, version]) => ({ videoId, version }))
   }
 
-  async oweAbove(lost: { videoId: string; version: number }[], since: number): Promise<void> {
+  async markUnpublishedAbove(
+    lost: { videoId: string; version: number }[],
+    since: number,
+  ): Promise<void> {
     const have = new Map(lost.map(({ videoId, version }) => [videoId, version]))
     for (const row of this.timeline)
       if (

@@ -151,7 +151,7 @@ export class MemoryStore extends MemoryOutbox {
     return true
   }
 
-  async doubtForgotten(id: string, pins: Pins): Promise<number> {
+  async addDoubtfulIntentsAfterRestore(id: string, pins: Pins): Promise<number> {
     const video = this.#video(id)
     const { restoredAt } = video
     if (video.status !== 'pending' || restoredAt === null) return 0

@@ -1,6 +1,6 @@
 /** Rules that only a rare coincidence would show in a whole world, each by itself. */
 import { expect, it, vi } from 'vitest'
-import { Ownership } from '#libs/bus/lease.ts'
+import { Ownership } from '#libs/ownership/lease.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
@@ -242,7 +242,7 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
       touch: async () => {},
       accepted,
       intend: async () => true,
-      doubtForgotten: async () =>
+      addDoubtfulIntentsAfterRestore: async () =>
         submissions.length === 1
           ? submissions.unshift({ ...send, attempt: 1, answer: null as never })
           : 0,

@@ -26,7 +26,7 @@ export interface Outcome {
  */
 const restMs = 240_000
 /** What was lost by a rewind is looked for again this long after it. */
-const marksLandMs = 30_000
+const markTimeoutMs = 30_000
 
 export async function simulate(options: {
   seed: number
@@ -44,7 +44,7 @@ export async function simulate(options: {
   while (
     !laws.broken &&
     world.now < restBy &&
-    (world.now < healedAt + marksLandMs || !simulation.allEnded())
+    (world.now < healedAt + markTimeoutMs || !simulation.allEnded())
   )
     await world.step()
   if (!laws.broken) laws.atRest(simulation.accepted, simulation.broker.contentOf(streams.outbox))

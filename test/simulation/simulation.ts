@@ -2,7 +2,7 @@
  * One run of the whole system in a world of its own: the real lease, poller, submit, status and
  * reconciler over memory, faults by chance.
  */
-import { publishOwed } from '#libs/bus/outbox.ts'
+import { publishOwed } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'

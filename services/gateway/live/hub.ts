@@ -32,7 +32,7 @@ export const history = 5_000
  * Beginnings (look-ups in Postgres, replays from NATS) under way at once; the others wait their
  * turn.
  */
-const beginningsAtOnce = 8
+const maxConcurrentStarts = 8
 
 const keyOf = ({ userId, projectId, videoId }: Wanted) => videoId ?? projectId ?? userId
 
@@ -49,7 +49,7 @@ export class Hub {
   readonly feed: EventFeed
   readonly #subscribers = new Map<string, Set<Subscriber>>()
   readonly #waiting: (() => void)[] = []
-  #beginnings = 0
+  #starts = 0
   #kept: LiveEvent[] = []
   #floor: number
   /** How often everybody had to begin anew, and how long the feed had been deaf the last time. */
@@ -94,16 +94,16 @@ export class Hub {
     }
   }
 
-  async beginning<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#beginnings >= beginningsAtOnce)
+  async withStartSlot<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#starts >= maxConcurrentStarts)
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#beginnings++
+    else this.#starts++
     try {
       return await work()
     } finally {
       const next = this.#waiting.shift()
       if (next) next()
-      else this.#beginnings--
+      else this.#starts--
     }
   }
 

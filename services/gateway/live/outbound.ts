@@ -15,10 +15,10 @@ export interface Sink {
   cut(): void
 }
 
-const mostQueued = 2_000
+const maxQueuedFrames = 2_000
 const stuckMs = 60_000
 /** A replay pauses while more than this is queued. */
-const enough = 200
+const replayHighWaterMark = 200
 
 export class Outbound {
   readonly #sink: Sink
@@ -42,12 +42,12 @@ export class Outbound {
         : `${frame.event} ${frame.data.id} ${frame.data.version}`
     this.#queue.delete(key)
     this.#queue.set(key, frame)
-    if (this.#queue.size > mostQueued) this.#sink.cut()
+    if (this.#queue.size > maxQueuedFrames) this.#sink.cut()
   }
 
   /** Resolves when there is room for more. */
-  async room(): Promise<void> {
-    if (!this.#over && this.#queue.size > enough)
+  async untilWritable(): Promise<void> {
+    if (!this.#over && this.#queue.size > replayHighWaterMark)
       await new Promise<void>((resolve) => this.#room.push(resolve))
   }
 
@@ -75,6 +75,7 @@ export class Outbound {
       this.#write(frame)
       if (this.#waiting) break
     }
-    if (this.#queue.size <= enough) for (const resolve of this.#room.splice(0)) resolve()
+    if (this.#queue.size <= replayHighWaterMark)
+      for (const resolve of this.#room.splice(0)) resolve()
   }
 }

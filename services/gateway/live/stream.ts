@@ -92,11 +92,11 @@ class Stream {
     if (this.#position > hub.feed.lastSequence())
       return (await hub.feed.replay(`${generation}-${this.#position}`, this.#signal)) !== null
     while (!this.#signal.aborted && !hub.after(this.#position)) {
-      const events = await hub.beginning(() => this.#replay(`${generation}-${this.#position}`))
+      const events = await hub.withStartSlot(() => this.#replay(`${generation}-${this.#position}`))
       if (!events) return false
       for (const event of events) this.#take(toLive(event))
       this.#position = events.at(-1)?.sequence ?? hub.floor
-      await this.#out.room()
+      await this.#out.untilWritable()
     }
     return true
   }
@@ -124,7 +124,7 @@ class Stream {
     let last: SceneVideo | undefined
     for (let after = first, more = true; more && !this.#signal.aborted;) {
       const from = after
-      const videos = await hub.beginning(async () =>
+      const videos = await hub.withStartSlot(async () =>
         videoId
           ? [await reader.video(userId, videoId)].filter((video) => video !== null)
           : reader.liveVideos(userId, projectId, from, page, minutes),
@@ -136,7 +136,7 @@ class Stream {
       }
       more = !videoId && videos.length === page
       after = last?.id ?? first
-      await this.#out.room()
+      await this.#out.untilWritable()
     }
     const id = `${generation}-${this.#position}`
     if (last) this.#out.push(new Frame(id, 'snapshot', last))

@@ -12,9 +12,9 @@ import {
   type AiConfig,
 } from '#libs/scene-video/ai-config.ts'
 import { commandSubject } from '#libs/scene-video/messages.ts'
-import { isForbiddenHost } from '#libs/provider/guard.ts'
+import { isForbiddenHost } from '#libs/net/guard.ts'
 import type { AiConfigRecord } from '#libs/store/ai-configs.ts'
-import type { App, Context } from '../app.ts'
+import type { App, Context } from '../context.ts'
 import { notFound, Problem } from '../problem.ts'
 import { ids } from './shared.ts'
 

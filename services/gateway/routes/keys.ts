@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { storable } from '#libs/scene-video/scene-video.ts'
 import { scopes } from '#libs/store/api-key.ts'
-import type { App, Context } from '../app.ts'
+import type { App, Context } from '../context.ts'
 import { notFound } from '../problem.ts'
 import { tokenSeconds } from '../stream-token.ts'
 

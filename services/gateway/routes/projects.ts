@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { commandSubject } from '#libs/scene-video/messages.ts'
 import { sceneVideoSchema, storable } from '#libs/scene-video/scene-video.ts'
-import type { App, Context } from '../app.ts'
-import { onceOf } from '../idempotency.ts'
+import type { App, Context } from '../context.ts'
+import { idempotencyKeyOf } from '../idempotency.ts'
 import { notFound, Problem } from '../problem.ts'
 import { idempotencyHeader, ids } from './shared.ts'
 import { command } from './videos.ts'
@@ -63,7 +63,7 @@ export function projectRoutes(app: App, context: Context): void {
       const { id, title, createdAt } = await projects.createProject(
         request.identity.userId,
         request.body.title,
-        onceOf(request, 'projects'),
+        idempotencyKeyOf(request, 'projects'),
       )
       return reply
         .code(201)
@@ -90,7 +90,7 @@ export function projectRoutes(app: App, context: Context): void {
         request.identity.userId,
         request.params.projectId,
         request.body.title,
-        onceOf(request, 'scripts'),
+        idempotencyKeyOf(request, 'scripts'),
       )
       if (!script) throw notFound(noProject)
       return reply.code(201).send({
@@ -126,7 +126,7 @@ export function projectRoutes(app: App, context: Context): void {
         projectId,
         scriptId,
         { title: request.body.title ?? null, prompt },
-        onceOf(request, 'scenes'),
+        idempotencyKeyOf(request, 'scenes'),
       )
       if (!scene) throw notFound('There is no such script in that project.')
       return reply.code(201).send({
@@ -182,7 +182,7 @@ export function projectRoutes(app: App, context: Context): void {
       const { userId } = request.identity
       const { projectId } = request.params
       if (!(await reader.project(userId, projectId))) throw notFound(noProject)
-      const once = onceOf(request, 'retry-failed')
+      const once = idempotencyKeyOf(request, 'retry-failed')
       const prefix =
         once && `${createHash('sha256').update(`${once.key} ${projectId}`).digest('hex')} `
       const retry = ({ id, attempt }: { id: string; attempt: number }) =>

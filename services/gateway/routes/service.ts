@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { failingChecks, type Checks } from '#libs/runtime/health.ts'
-import type { App } from '../app.ts'
+import type { App } from '../context.ts'
 
 const readiness = z
   .object({

@@ -7,8 +7,8 @@ import {
   statuses,
   type SceneVideo,
 } from '#libs/scene-video/scene-video.ts'
-import type { App, Context } from '../app.ts'
-import { onceOf } from '../idempotency.ts'
+import type { App, Context } from '../context.ts'
+import { idempotencyKeyOf } from '../idempotency.ts'
 import { invalid, notFound, Problem } from '../problem.ts'
 import { id, idempotencyHeader, ids, tokenQuery } from './shared.ts'
 
@@ -82,7 +82,7 @@ export function videoRoutes(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      const once = onceOf(request, 'generate-video')
+      const once = idempotencyKeyOf(request, 'generate-video')
       const { userId } = request.identity
       const video = await command(context, commandSubject.generate, {
         userId,
@@ -201,7 +201,7 @@ export function videoRoutes(app: App, context: Context): void {
           userId,
           id: request.params.id,
           attempt: request.body?.attempt ?? null,
-          once: onceOf(request, verb),
+          once: idempotencyKeyOf(request, verb),
         })
         return reply.code(202).send(video)
       },

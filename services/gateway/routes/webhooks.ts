@@ -2,7 +2,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { nudgeSubject } from '#libs/scene-video/messages.ts'
-import type { App, Context } from '../app.ts'
+import type { App, Context } from '../context.ts'
 import { notFound, Problem } from '../problem.ts'
 
 const toleranceSeconds = 300

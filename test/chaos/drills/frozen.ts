@@ -1,4 +1,4 @@
-import { pause, until } from '../../system.ts'
+import { pause, until } from '../../support/system.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Drill } from '../drill.ts'
 import { freeze } from '../faults.ts'

@@ -1,4 +1,4 @@
-import { pause, until } from '../../system.ts'
+import { pause, until } from '../../support/system.ts'
 import { send, type Cluster } from '../cluster.ts'
 import type { Drill, Drilling } from '../drill.ts'
 import { percentile, pollsSeen } from '../polling.ts'

@@ -1,6 +1,6 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { pause } from '../../system.ts'
+import { pause } from '../../support/system.ts'
 import type { Drill } from '../drill.ts'
 import { away, replaceDirectory } from '../faults.ts'
 import { secondsUntilPolled } from '../polling.ts'

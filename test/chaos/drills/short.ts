@@ -1,5 +1,5 @@
 import { crashPoints } from '#libs/runtime/crash-point.ts'
-import { pause } from '../../system.ts'
+import { pause } from '../../support/system.ts'
 import type { Drill } from '../drill.ts'
 import { away, crashAt, freeze, kill, loseStore } from '../faults.ts'
 

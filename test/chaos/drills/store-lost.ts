@@ -1,4 +1,4 @@
-import { until } from '../../system.ts'
+import { until } from '../../support/system.ts'
 import type { Drill } from '../drill.ts'
 import { loseStore } from '../faults.ts'
 import { secondsUntilPolled } from '../polling.ts'

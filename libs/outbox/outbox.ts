@@ -1,0 +1,248 @@
+/**
+ * Publishes committed events, each once and in version order per video, however many publishers
+ * try.
+ *
+ * An event goes to `video.out.<event>.<id>` under the sequence of that video's previous event. A
+ * conflict means that somebody else published it, or that an earlier try of ours landed after all:
+ * the last stored event tells which. Rows stay owed until marked, so a crash at any point publishes
+ * again and is refused, never lost.
+ *
+ * A marked row remembers a sequence of the stream. NATS acknowledges before it has written to disk
+ * for good, so a power failure may take acknowledged events with it. So after every outage the
+ * newest rows are held against the stream, and what it has not any more is owed again. An event
+ * that would leave a gap brings along what this stream, not one before it, had stored in between.
+ */
+import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/messages.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
+import { Conflict, type Bus } from '#libs/bus/bus.ts'
+import { firstSequence, streams } from '#libs/bus/topology.ts'
+
+export interface OutboxStore {
+  /** Owed events in version order per video; of these videos, or of any (oldest first). */
+  owed(videoIds: string[] | null, limit: number): Promise<OwedEvent[]>
+  /**
+   * A video's events above one version and below another that were stored at a sequence of at least
+   * `since`, or are owed.
+   */
+  eventsBetween(videoId: string, above: number, below: number, since: number): Promise<OwedEvent[]>
+  markPublished(published: PublishedEvent[]): Promise<void>
+}
+
+/** Stored at that sequence of OUTBOX, or below. */
+export interface PublishedEvent {
+  timelineId: bigint
+  sequence: number
+}
+
+const batch = 1_000
+/** About 20 MB. */
+const mostKnown = 100_000
+
+/** Publishes what is owed, of some videos or of all; returns how many events. */
+export async function publishOwed(
+  bus: Bus,
+  store: OutboxStore,
+  videoIds: string[] | null,
+): Promise<number> {
+  return publishEvents(bus, store, await store.owed(videoIds, batch))
+}
+
+/**
+ * Publishes committed events, in version order per video, and what of these videos is owed before
+ * them; returns how many.
+ */
+export async function publishEvents(
+  bus: Bus,
+  store: OutboxStore,
+  events: OwedEvent[],
+  newest?: LastPublishedCache,
+): Promise<number> {
+  // rule: an event is marked after it is published
+  if (events.length) crashPoint('before-publish')
+  let begins: Promise<number> | undefined
+  const publisher = {
+    bus,
+    store,
+    newest,
+    streamBegins: () =>
+      (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation))),
+  }
+  const byVideo = Map.groupBy(events, (event) => event.body.id)
+  const results = await Promise.allSettled(
+    [...byVideo.values()].map((some) => publishInOrder(publisher, some)),
+  )
+  const published = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []))
+  if (published.length) {
+    crashPoint('before-mark')
+    await store.markPublished(published)
+  }
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+  return published.length
+}
+
+interface Publisher {
+  bus: Bus
+  store: OutboxStore
+  newest: LastPublishedCache | undefined
+  streamBegins(): Promise<number>
+}
+
+async function publishInOrder(
+  { bus, store, newest, streamBegins }: Publisher,
+  events: OwedEvent[],
+): Promise<PublishedEvent[]> {
+  const done: PublishedEvent[] = []
+  const first = events[0]!.body
+  const known = newest?.take(first.id)
+  let last =
+    known?.version === first.version - 1
+      ? known
+      : first.version > 1
+        ? await lastPublished(bus, first.id)
+        : nothing
+  // rule: a gap brings along what was lost
+  const lost =
+    first.version > last.version + 1
+      ? await store.eventsBetween(first.id, last.version, first.version, await streamBegins())
+      : []
+  for (const event of [...lost, ...events]) {
+    if (event.body !== first) crashPoint('mid-publish')
+    last = await publishOnce(bus, event, last)
+    done.push({ timelineId: event.timelineId, sequence: last.sequence })
+  }
+  // after the end there is nothing more to publish, but for a retry
+  if (!isTerminal(events.at(-1)!.body.status)) newest?.keep(first.id, last)
+  return done
+}
+
+/**
+ * Each video's newest event, as this process published it: saves asking the server before the next.
+ * It is a guess that the server checks (the expected sequence), and after a reconnect it is
+ * forgotten: a server that lost events may give their sequences out again.
+ */
+export class LastPublishedCache {
+  readonly #of = new Map<string, Newest>()
+
+  constructor(bus: Pick<Bus, 'onReconnect'>) {
+    // rule: what is known of the newest events is forgotten at a reconnect
+    bus.onReconnect(() => this.#of.clear())
+  }
+
+  /**
+   * Not kept while in use: what is published at the same time by somebody else here, or fails, asks
+   * the server.
+   */
+  take(id: string): Newest | undefined {
+    const known = this.#of.get(id)
+    this.#of.delete(id)
+    return known
+  }
+
+  keep(id: string, newest: Newest): void {
+    this.#of.set(id, newest)
+    if (this.#of.size > mostKnown) this.#of.delete(this.#of.keys().next().value!)
+  }
+}
+
+/** What is kept of the events that a stream has lost; see above. */
+export interface PublishedLog {
+  /** The newest version of each video that was stored at a sequence above `sequence`. */
+  newestStored(above: number): Promise<{ videoId: string; version: number }[]>
+  /** Owes again what is above these versions and was stored at a sequence of at least `since`. */
+  markUnpublishedAbove(lost: { videoId: string; version: number }[], since: number): Promise<void>
+}
+
+/**
+ * Sequences below the stream's end that are held against it, too: it may have grown before anybody
+ * looked.
+ */
+const lookedAt = 20_000
+const atOnce = 200
+
+/** Owes again what the stream has lost; of how many videos that was something. */
+export async function requeueLostEvents(bus: Bus, memory: PublishedLog): Promise<number> {
+  const { lastSequence, generation } = await bus.stateOf(streams.outbox)
+  const stored = await memory.newestStored(
+    Math.max(firstSequence(generation) - 1, lastSequence - lookedAt),
+  )
+  const lost: { videoId: string; version: number }[] = []
+  for (let from = 0; from < stored.length; from += atOnce) {
+    await Promise.all(
+      stored.slice(from, from + atOnce).map(async ({ videoId, version }) => {
+        const have = (await lastPublished(bus, videoId)).version
+        if (have < version) lost.push({ videoId, version: have })
+      }),
+    )
+  }
+  if (lost.length) await memory.markUnpublishedAbove(lost, firstSequence(generation))
+  return lost.length
+}
+
+interface Newest {
+  sequence: number
+  version: number
+}
+const nothing: Newest = { sequence: 0, version: 0 }
+
+/**
+ * This video's newest event once `event` is stored. An event at or below the newest is stored
+ * already.
+ */
+async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Newest> {
+  for (let tries = 0; tries < 5; tries++) {
+    // rule: nothing at or below the newest stored version is published
+    if (last.version >= event.body.version) return last
+    try {
+      const expect = { sequence: last.sequence, subject: outSubject('*', event.body.id) }
+      // rule: an event is stored under its video’s last sequence
+      const sequence = await bus.store(
+        outSubject(event.event, event.body.id),
+        JSON.stringify(event.body),
+        { headers: eventHeaders(event), expect },
+      )
+      return { sequence, version: event.body.version }
+    } catch (err) {
+      if (!(err instanceof Conflict)) throw err
+    }
+    const now = await lastPublished(bus, event.body.id)
+    // rule: nothing is published when the stream has gone back
+    if (now.version < last.version)
+      throw new Error(
+        `the stream has gone back from version ${last.version} of ${event.body.id} to ${now.version}`,
+      )
+    last = now
+  }
+  throw new Error(`event ${event.body.id}:${event.body.version} keeps conflicting`)
+}
+
+/** The newest version of each video in the stream. */
+export async function newestPublished(bus: Bus): Promise<{ videoId: string; version: number }[]> {
+  const newest = new Map<string, number>()
+  for (const message of await bus.newestOfEach(streams.outbox, outSubject('*', '*'))) {
+    const [id = '', version = '0'] = (message.header('ce-id') ?? '').split(':')
+    newest.set(id, Math.max(newest.get(id) ?? 0, Number(version)))
+  }
+  return [...newest].map(([videoId, version]) => ({ videoId, version }))
+}
+
+async function lastPublished(bus: Bus, id: string): Promise<Newest> {
+  const message = await bus.newest(streams.outbox, outSubject('*', id))
+  return message
+    ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) }
+    : nothing
+}
+
+function eventHeaders({ event, at, body }: OwedEvent): Record<string, string> {
+  return {
+    'ce-specversion': '1.0',
+    'ce-id': `${body.id}:${body.version}`,
+    'ce-type': `reelkeeper.${eventSubject(event)}.v1`,
+    'ce-source': '/reelkeeper',
+    'ce-subject': body.id,
+    'ce-time': at,
+    'content-type': 'application/json',
+    traceparent: `00-${body.id.replaceAll('-', '')}-${body.version.toString(16).padStart(16, '0')}-01`,
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * `npm start`: everything on this machine, without Docker or an account. Real Postgres, real
+ * nats-server, the services as processes of their own, and a provider simulator. Data is kept in
+ * .reelkeeper/; a process that dies is started again.
+ */
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { startNats } from './servers/nats-server.ts'
+import { findNatsServer } from './servers/nats-binary.ts'
+import { freePort, tryPort } from './servers/ports.ts'
+import { startPostgres } from './servers/postgres.ts'
+import { sleep } from '#libs/runtime/clock.ts'
+import { seedDemo } from './seed.ts'
+import { migrate } from '#libs/store/migrate.ts'
+import { say } from './output.ts'
+import { DevState } from './state.ts'
+import { startService, Supervisor } from './supervisor.ts'
+
+const usage = `Usage: npm start -- [--pollers N]
+
+  --pollers N   how many pollers to run (2)
+  PORT=N        the gateway's port (3000; if taken and not asked for, the next free one)`
+
+function pollersAsked(): number {
+  const { values } = parseArgs({
+    options: { pollers: { type: 'string', default: '2' }, help: { type: 'boolean', short: 'h' } },
+  })
+  if (values.help) {
+    say(usage)
+    process.exit(0)
+  }
+  const pollers = Number(values.pollers)
+  if (!Number.isInteger(pollers) || pollers < 1 || pollers > 64)
+    throw new Error(`--pollers must be a whole number from 1 to 64\n\n${usage}`)
+  return pollers
+}
+
+async function gatewayPort(): Promise<number> {
+  const asked = process.env['PORT']
+  if (asked) {
+    const port = Number(asked)
+    if (!Number.isInteger(port) || port < 0 || port > 65_535)
+      throw new Error(`PORT=${asked} is not a port`)
+    if (port && !(await tryPort(port))) throw new Error(`PORT=${port} is taken`)
+    return port || freePort()
+  }
+  for (let port = 3_000; port < 3_100; port++) if (await tryPort(port)) return port
+  return freePort()
+}
+
+const file = (name: string) => fileURLToPath(new URL(`../${name}/main.ts`, import.meta.url))
+const servers = new Set(['postgres', 'nats', 'simulator'])
+
+async function start(): Promise<void> {
+  const pollers = pollersAsked()
+  const state = new DevState(resolve('.reelkeeper'))
+  state.lock()
+  const secrets = state.secrets()
+  const port = await gatewayPort()
+  const ports = await state.ports()
+  const gatewayUrl = `http://127.0.0.1:${port}`
+  const simulatorUrl = `http://127.0.0.1:${ports.simulator}`
+  let facts: Record<string, unknown> | undefined
+  const supervisor = new Supervisor(
+    () => facts && state.write('dev.json', { ...facts, processes: supervisor.processes() }),
+  )
+  stopOnSignal(supervisor, state)
+
+  await findNatsServer(say)
+  say('starting Postgres')
+  const postgres = () =>
+    startPostgres({ dir: resolve(state.dir, 'postgres'), port: ports.postgres, say })
+  let databaseUrl = ''
+  await supervisor.run('postgres', async () => {
+    const server = await postgres()
+    databaseUrl = server.url
+    return server
+  })
+  say('starting nats-server')
+  await supervisor.run('nats', () =>
+    startNats({ dir: resolve(state.dir, 'nats'), port: ports.nats, say }),
+  )
+  const applied = await migrate(databaseUrl)
+  if (applied.length) say(`applied migrations: ${applied.join(', ')}`)
+  const demo = await seedDemo(databaseUrl, secrets.apiKey)
+
+  const natsUrl = `nats://127.0.0.1:${ports.nats}`
+  facts = { gatewayUrl, apiKey: secrets.apiKey, natsUrl, databaseUrl, simulatorUrl, ...demo }
+  const env = {
+    TOAPIS_BASE_URL: `${simulatorUrl}/v1`,
+    TOAPIS_API_KEY: secrets.providerKey,
+    TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
+    RATE_LIMIT_PER_MINUTE: '1000000',
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    NATS_URL: natsUrl,
+    KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
+    HEALTH_PORT: '0',
+    HEALTH_HOST: '127.0.0.1',
+    SIMULATOR_PORT: String(ports.simulator),
+    SIMULATOR_DATA: resolve(state.dir, 'simulator'),
+  }
+  const service = (name: string, directory = name, more: NodeJS.ProcessEnv = {}) =>
+    supervisor.run(name, async () => startService(name, file(directory), { ...env, ...more }))
+  await service('simulator', 'provider-simulator')
+  for (const name of ['status', 'submit', 'reconciler']) await service(name)
+  for (let n = 1; n <= pollers; n++)
+    await service(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
+  await service('gateway', 'gateway', { PORT: String(port), HOST: '127.0.0.1' })
+  await untilReady(gatewayUrl)
+  greet(gatewayUrl, secrets.apiKey, demo)
+}
+
+async function untilReady(gatewayUrl: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const ready = await fetch(`${gatewayUrl}/readyz`).then(
+      (response) => response.ok,
+      () => false,
+    )
+    if (ready) return
+    if (tries % 20 === 19) say('waiting for the gateway')
+    await sleep(250)
+  }
+}
+
+function greet(
+  gatewayUrl: string,
+  apiKey: string,
+  demo: { projectId: string; scriptId: string; sceneIds: string[] },
+): void {
+  const auth = `-H 'Authorization: Bearer ${apiKey}'`
+  say(`
+Reelkeeper is ready.
+  gateway  ${gatewayUrl}   (API reference: ${gatewayUrl}/docs)
+  key      ${apiKey}
+
+Submit a video, watch all of them live, read them:
+  curl -X POST ${auth} ${gatewayUrl}/api/projects/${demo.projectId}/scripts/${demo.scriptId}/scenes/${demo.sceneIds[0]}/generate-video
+  curl -N ${auth} ${gatewayUrl}/api/events
+  curl ${auth} ${gatewayUrl}/api/scene-videos
+`)
+}
+
+/**
+ * Ctrl-C or SIGTERM: services first, then the simulator, NATS and Postgres. A second one hurries.
+ */
+function stopOnSignal(supervisor: Supervisor, state: DevState): void {
+  let asked = false
+  const stop = async () => {
+    if (asked) {
+      for (const { pid } of supervisor.processes()) kill(pid)
+      state.unlock()
+      process.exit(130)
+    }
+    asked = true
+    say('stopping')
+    await supervisor.stop((name) => !servers.has(name))
+    await supervisor.stop((name) => name === 'simulator' || name === 'nats')
+    await supervisor.stop((name) => name === 'postgres')
+    state.unlock()
+    say('stopped')
+    process.exit(0)
+  }
+  process.on('SIGINT', () => void stop())
+  process.on('SIGTERM', () => void stop())
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // gone already
+  }
+}
+
+start().catch((err: unknown) => {
+  say(`Reelkeeper did not start: ${(err as Error).message}`)
+  process.exit(1)
+})

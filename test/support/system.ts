@@ -1,0 +1,177 @@
+/**
+ * The whole system as `npm start` runs it, in a directory of its own, driven and judged from
+ * outside.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+
+export interface Dev {
+  gatewayUrl: string
+  apiKey: string
+  natsUrl: string
+  databaseUrl: string
+  simulatorUrl: string
+  userId: string
+  projectId: string
+  scriptId: string
+  sceneIds: string[]
+  processes: { name: string; pid: number }[]
+}
+
+export interface LedgerRow {
+  client_business_id: string
+  task_id: string
+  status: string
+}
+
+const entry = fileURLToPath(new URL('../../services/dev/start.ts', import.meta.url))
+
+export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+
+/** Waits until `probe` gives something other than undefined; errors count as not yet. */
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | Promise<T | undefined>,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs
+  let last: unknown
+  while (performance.now() < end) {
+    try {
+      const found = await probe()
+      if (found !== undefined) return found
+    } catch (err) {
+      last = err
+    }
+    await pause(100)
+  }
+  throw new Error(`waited ${timeoutMs} ms in vain for ${what}`, { cause: last })
+}
+
+export class System implements AsyncDisposable {
+  readonly dir = mkdtempSync(join(tmpdir(), 'reelkeeper-test-'))
+  output = ''
+  #child: ChildProcess | undefined
+  #env: NodeJS.ProcessEnv
+
+  constructor(env: NodeJS.ProcessEnv = {}) {
+    chmodSync(this.dir, 0o755)
+    this.#env = env
+  }
+
+  async start(args: string[] = []): Promise<void> {
+    this.output = ''
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', entry, ...args],
+      {
+        cwd: this.dir,
+        env: { ...process.env, PORT: '0', ...this.#env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr])
+      stream.on(
+        'data',
+        (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-2_000_000)),
+      )
+    await until(
+      'the system to be ready',
+      () => {
+        if (child.exitCode !== null) throw new Error(this.output)
+        return this.output.includes('Reelkeeper is ready') || undefined
+      },
+      90_000,
+    ).catch((err: unknown) => {
+      throw new Error(this.output.slice(-3_000), { cause: err })
+    })
+  }
+
+  /** As Ctrl-C would; the exit code. */
+  async stop(): Promise<number | null> {
+    const child = this.#child
+    if (!child || child.exitCode !== null) return child?.exitCode ?? null
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    child.kill('SIGINT')
+    return exited
+  }
+
+  get dev(): Dev {
+    return JSON.parse(readFileSync(join(this.dir, '.reelkeeper/dev.json'), 'utf8')) as Dev
+  }
+
+  get hasDevJson(): boolean {
+    return existsSync(join(this.dir, '.reelkeeper/dev.json'))
+  }
+
+  pid(name: string): number {
+    return this.dev.processes.find((one) => one.name === name)?.pid ?? 0
+  }
+
+  /** SIGKILL, and wait until dev.json names its successor. */
+  async kill9(name: string): Promise<void> {
+    const pid = this.pid(name)
+    process.kill(pid, 'SIGKILL')
+    await until(
+      `${name} to be started again`,
+      () => (this.pid(name) !== pid && this.pid(name) > 0) || undefined,
+    )
+  }
+
+  async api(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: Record<string, unknown>; headers: Headers }> {
+    const { gatewayUrl, apiKey } = this.dev
+    const response = await fetch(gatewayUrl + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${apiKey}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Record<string, unknown>,
+    }
+  }
+
+  generatePath(scene = 0): string {
+    const { projectId, scriptId, sceneIds } = this.dev
+    return `/api/projects/${projectId}/scripts/${scriptId}/scenes/${sceneIds[scene]}/generate-video`
+  }
+
+  async video(id: string): Promise<SceneVideo> {
+    const { status, body } = await this.api('GET', `/api/scene-videos/${id}`)
+    if (status !== 200) throw new Error(`${status} for ${id}`)
+    return body as unknown as SceneVideo
+  }
+
+  async simulate(settings: unknown): Promise<void> {
+    const response = await fetch(`${this.dev.simulatorUrl}/settings`, {
+      method: 'PUT',
+      body: JSON.stringify(settings),
+    })
+    if (!response.ok) throw new Error(await response.text())
+  }
+
+  async ledger(): Promise<LedgerRow[]> {
+    const response = await fetch(`${this.dev.simulatorUrl}/ledger`)
+    return ((await response.json()) as { tasks: LedgerRow[] }).tasks
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,140 @@
+/** The operator's command, as a process of its own, on a real Postgres. */
+import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { decrypt, encrypt, isCurrent } from '#libs/runtime/secrets.ts'
+import { parseApiKey } from '#libs/store/api-key.ts'
+import { ApiKeys } from '#libs/store/api-keys.ts'
+import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { seedDemo, type Demo } from '#services/dev/seed.ts'
+import { migrate } from '#libs/store/migrate.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-cli-'))
+chmodSync(dir, 0o755)
+let server: LocalServer
+let db: Database
+let demo: Demo
+beforeAll(async () => {
+  server = await startPostgres({ dir: join(dir, 'postgres') })
+  await migrate(server.url)
+  demo = await seedDemo(server.url, `rk_demo_${'x'.repeat(32)}`)
+  db = openDatabase(server.url, 2)
+})
+afterAll(async () => {
+  await db?.$disconnect()
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+function reelkeeper(args: string[], env: NodeJS.ProcessEnv = {}) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', 'cli/main.ts', ...args],
+    { encoding: 'utf8', env: { ...process.env, DATABASE_URL: server.url, ...env } },
+  )
+  return { status, stdout: stdout.trim(), stderr }
+}
+
+describe('keys', () => {
+  it('are made, listed and revoked', async () => {
+    const user = reelkeeper(['users', 'create', 'somebody']).stdout
+    const made = reelkeeper([
+      'keys',
+      'create',
+      '--user',
+      user,
+      '--scopes',
+      'read,admin',
+      '--name',
+      'ci',
+    ])
+    const { id, secretHash } = parseApiKey(made.stdout)!
+    const found = await new ApiKeys(db).find(id)
+    expect(found).toMatchObject({ userId: user, scopes: ['read', 'admin'] })
+    expect(Buffer.from(found!.secretHash)).toEqual(secretHash)
+    expect(reelkeeper(['keys', 'list', '--user', user]).stdout).toMatch(
+      new RegExp(`^${id}\tread,admin\t.*\tvalid\tci$`),
+    )
+    expect(reelkeeper(['keys', 'revoke', id]).status).toBe(0)
+    expect(await new ApiKeys(db).find(id)).toBeNull()
+  })
+
+  it('say what was asked wrongly', () => {
+    const wrong: [string[], number, string][] = [
+      [['nonsense'], 2, 'no command'],
+      [['keys'], 2, 'keys needs one of'],
+      [['keys', 'create', '--user', 'x'], 2, 'a user’s id'],
+      [['keys', 'create', '--user', demo.userId, '--scopes', 'all'], 2, '--scopes'],
+      [['keys', 'create', '--user', '00000000-0000-7000-8000-000000000000'], 1, 'no user'],
+      [['keys', 'revoke', 'nobody'], 1, 'no key'],
+      [['keys', '--what'], 2, 'what'],
+      [['constructor'], 2, 'no command'],
+    ]
+    for (const [args, status, words] of wrong)
+      expect(reelkeeper(args)).toMatchObject({ status, stderr: expect.stringContaining(words) })
+    expect(reelkeeper(['keys', 're-encrypt'], { KEY_ENCRYPTION_KEY: 'short' })).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('32 bytes'),
+    })
+  })
+})
+
+it('re-encrypts every stored provider key in batches, and leaves alone what it cannot open', async () => {
+  const [former, current, lost] = [randomBytes(32), randomBytes(32), randomBytes(32)]
+  const { userId, projectId, scriptId, sceneIds } = demo
+  await db.aiConfig.create({
+    data: {
+      userId,
+      projectId,
+      provider: 'toapis',
+      keyCipher: encrypt('sk-config', [former]),
+      apiKeyLast4: 'nfig',
+    },
+  })
+  const video = await db.sceneVideo.create({
+    data: {
+      id: '0197a000-0000-7000-8000-000000000001',
+      userId,
+      projectId,
+      scriptId,
+      sceneId: sceneIds[0]!,
+      provider: 'toapis',
+      model: 'm',
+      prompt: 'p',
+    },
+  })
+  const sends = Array.from({ length: 1_203 }, (_, i) => ({
+    videoId: video.id,
+    attempt: 1 + (i % 3),
+    send: i + 1,
+    provider: 'toapis',
+    baseUrl: 'https://example.com',
+    keyCipher: encrypt(`sk-${i}`, [i === 7 ? lost : i % 2 ? former : current]),
+  }))
+  await db.submission.createMany({ data: sends })
+  const env = {
+    KEY_ENCRYPTION_KEY: [current, former].map((key) => key.toString('base64')).join(','),
+  }
+
+  const run = reelkeeper(['keys', 're-encrypt'], env)
+  expect(run).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('1 could not be decrypted'),
+  })
+  expect(run.stdout.split('\n').filter((line) => line.startsWith('Submission:'))).toHaveLength(3)
+  expect(run.stdout).toContain('done: 601 re-encrypted')
+  const stored = await db.submission.findMany()
+  for (const { send, keyCipher } of stored.filter((one) => one.send !== 8))
+    expect([isCurrent(keyCipher, [current]), decrypt(keyCipher, [current])]).toEqual([
+      true,
+      `sk-${send - 1}`,
+    ])
+  expect(decrypt(stored.find((one) => one.send === 8)!.keyCipher, [lost])).toBe('sk-7')
+  expect(decrypt((await db.aiConfig.findFirstOrThrow()).keyCipher!, [current])).toBe('sk-config')
+  expect(reelkeeper(['keys', 're-encrypt'], env).stdout).toContain('done: 0 re-encrypted')
+})

@@ -1,0 +1,357 @@
+/**
+ * Who may come in: JWTs by a real JWKS, stream tokens, rate limits, browsers of other origins, and
+ * no room.
+ */
+import { createServer, type Server } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '#services/dev/servers/ports.ts'
+import { Stack } from '../support/gateway-kit.ts'
+import { SseReader, WebSocketReader } from '../support/live-reader.ts'
+import { until } from '../support/system.ts'
+
+const issuer = 'https://issuer.example'
+const stack = new Stack()
+let issuerServer: Server
+let keys: Awaited<ReturnType<typeof generateKeyPair>>
+let url = ''
+const jwksUrl = () => `http://127.0.0.1:${(issuerServer.address() as AddressInfo).port}/jwks`
+beforeAll(async () => {
+  keys = await generateKeyPair('ES256', { extractable: true })
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
+  issuerServer = createServer((_request, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ keys: [jwk] })),
+  )
+  await new Promise<void>((resolve) => issuerServer.listen(0, '127.0.0.1', resolve))
+  await stack.start()
+  url = (
+    await stack.gateway({
+      JWKS_URL: jwksUrl(),
+      JWT_ISSUER: issuer,
+      JWT_AUDIENCE: 'reelkeeper',
+      CORS_ORIGINS: 'https://studio.example',
+      RATE_LIMIT_PER_MINUTE: '20',
+    })
+  ).url
+})
+afterAll(async () => {
+  issuerServer?.close()
+  await stack[Symbol.asyncDispose]()
+})
+
+const sign = (
+  claims: JWTPayload,
+  over: {
+    iss?: string
+    aud?: string
+    exp?: string
+    key?: Awaited<ReturnType<typeof generateKeyPair>>['privateKey']
+  } = {},
+) =>
+  new SignJWT(claims)
+    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+    .setIssuer(over.iss ?? issuer)
+    .setAudience(over.aud ?? 'reelkeeper')
+    .setIssuedAt()
+    .setExpirationTime(over.exp ?? '5m')
+    .sign(over.key ?? keys.privateKey)
+
+describe('a JWT', () => {
+  it('stands for its sub: a user’s id, or anybody, made when first seen', async () => {
+    const mine = await stack.ask('GET', `/api/projects/${stack.demo.projectId}`, {
+      url,
+      key: await sign({ sub: stack.demo.userId }),
+    })
+    expect(mine.status).toBe(200)
+    const key = await sign({ sub: 'auth0|somebody' })
+    const made = await stack.ask('POST', '/api/projects', { url, key, body: { title: 'theirs' } })
+    expect(made.status).toBe(201)
+    expect(
+      (
+        await stack.ask('GET', `/api/projects/${String(made.body['id'])}`, {
+          url,
+          key: await sign({ sub: 'auth0|somebody' }),
+        })
+      ).status,
+    ).toBe(200)
+    expect((await stack.ask('GET', `/api/projects/${String(made.body['id'])}`)).status).toBe(404)
+  })
+
+  it('may do what its scope says', async () => {
+    const key = await sign({ sub: 'reader', scope: 'openid reelkeeper:read' })
+    expect((await stack.ask('GET', '/api/scene-videos', { url, key })).status).toBe(200)
+    expect(
+      (await stack.ask('POST', '/api/projects', { url, key, body: { title: 'x' } })).body['code'],
+    ).toBe('insufficient_scope')
+    expect(
+      (
+        await stack.ask('GET', '/api/scene-videos', {
+          url,
+          key: await sign({ sub: 'none', scope: 'openid' }),
+        })
+      ).status,
+    ).toBe(403)
+  })
+
+  it('is refused when another signed it, for another audience or issuer, expired, without sub, or without a signature', async () => {
+    const other = await generateKeyPair('ES256')
+    const bad = [
+      await sign({ sub: 'x' }, { key: other.privateKey }),
+      await sign({ sub: 'x' }, { aud: 'other' }),
+      await sign({ sub: 'x' }, { iss: 'https://evil.example' }),
+      await sign({ sub: 'x' }, { exp: '-1m' }),
+      await sign({}),
+      `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ sub: 'x', iss: issuer, aud: 'reelkeeper', exp: 9e9 })).toString('base64url')}.`,
+    ]
+    for (const key of bad)
+      expect((await stack.ask('GET', '/api/scene-videos', { url, key })).status).toBe(401)
+    expect(
+      (await stack.ask('GET', '/api/scene-videos', { key: await sign({ sub: 'x' }) })).status,
+    ).toBe(401)
+  })
+
+  it('gets 503 while the issuer’s keys cannot be had', async () => {
+    const lone = await stack.gateway({
+      JWKS_URL: 'http://127.0.0.1:1/jwks',
+      JWT_ISSUER: issuer,
+      JWT_AUDIENCE: 'reelkeeper',
+    })
+    const { status, headers } = await stack.ask('GET', '/api/scene-videos', {
+      url: lone.url,
+      key: await sign({ sub: 'x' }),
+    })
+    expect([status, headers.get('retry-after')]).toEqual([503, '1'])
+  })
+})
+
+describe('a stream token', () => {
+  it('opens streams and files by ?token=, on every gateway, and nothing else', async () => {
+    const { status, body } = await stack.ask('POST', '/api/stream-tokens', {
+      body: { expiresInSeconds: 60 },
+    })
+    const token = String(body['token'])
+    expect(status).toBe(201)
+    expect(Date.parse(String(body['expiresAt'])) - Date.now()).toBeLessThan(61_000)
+    for (const gateway of [stack.gatewayUrl, url]) {
+      const stream = await fetch(`${gateway}/api/events?token=${token}`)
+      expect([stream.status, stream.headers.get('content-type')]).toEqual([
+        200,
+        'text/event-stream',
+      ])
+      await stream.body!.cancel()
+    }
+    expect((await stack.ask('GET', `/api/scene-videos?token=${token}`, { key: null })).status).toBe(
+      401,
+    )
+    expect((await stack.ask('GET', '/api/scene-videos', { key: token })).status).toBe(401)
+    expect((await stack.ask('GET', '/api/events', { key: token })).status).toBe(401)
+    const tampered = token.replace(
+      /\.[^.]+\./,
+      `.${Buffer.from(JSON.stringify({ sub: stack.demo.userId, aud: 'reelkeeper:stream', exp: 9e9 })).toString('base64url')}.`,
+    )
+    expect((await stack.ask('GET', `/api/events?token=${tampered}`, { key: null })).status).toBe(
+      401,
+    )
+  })
+
+  it('outlives a rotation of the key-encryption key', async () => {
+    const token = String((await stack.ask('POST', '/api/stream-tokens')).body['token'])
+    const rotated = await stack.gateway({
+      KEY_ENCRYPTION_KEY: `${Buffer.alloc(32, 7).toString('base64')},${stack.keyEncryptionKey}`,
+    })
+    const stream = await fetch(`${rotated.url}/api/events?token=${token}`)
+    expect(stream.status).toBe(200)
+    await stream.body!.cancel()
+  })
+})
+
+describe('an open stream', () => {
+  /** A key, and every kind of stream opened by it or by a token made with it. */
+  const opened = async (gateway: string) => {
+    const { id, apiKey: key } = await stack.keys.create(stack.demo.userId, ['read'], null)
+    const token = String(
+      (await stack.ask('POST', '/api/stream-tokens', { key, url: gateway })).body['token'],
+    )
+    const streams = [
+      await SseReader.open(stack, '/api/events', { key, url: gateway }),
+      await SseReader.open(stack, `/api/events?token=${token}`, { key: null, url: gateway }),
+      await WebSocketReader.open(stack, { token: key, url: gateway }),
+      await WebSocketReader.open(stack, { token, url: gateway }),
+    ]
+    return { id, token, streams }
+  }
+  const areEnded = (streams: { ended: boolean }[]) =>
+    until('all of them to end', () => streams.every((one) => one.ended) || undefined)
+
+  it('ends when its key is revoked: at once on the gateway that is asked to, on others when they look', async () => {
+    const other = await stack.gateway({ STREAM_CHECK_INTERVAL_MS: '200' })
+    const kept = await opened(other.url)
+    const [here, there, last] = [
+      await opened(stack.gatewayUrl),
+      await opened(other.url),
+      await opened(stack.gatewayUrl),
+    ]
+    for (const { id } of [here, there])
+      expect((await stack.ask('DELETE', `/api/api-keys/${id}`)).status).toBe(204)
+    await areEnded([...here.streams, ...there.streams])
+    expect([...kept.streams, ...last.streams].filter((one) => one.ended)).toEqual([])
+    expect((there.streams[0] as SseReader).text).toMatch(/retry: \d+\n\n$/)
+    expect((await stack.ask('GET', `/api/events?token=${here.token}`, { key: null })).status).toBe(
+      401,
+    )
+    for (const { streams } of [kept, last]) for (const one of streams) one.close()
+  })
+
+  it('ends when its JWT has expired, however it was shown', async () => {
+    const gateway = await stack.gateway({
+      JWKS_URL: jwksUrl(),
+      JWT_ISSUER: issuer,
+      JWT_AUDIENCE: 'reelkeeper',
+      STREAM_CHECK_INTERVAL_MS: '200',
+    })
+    const key = await sign({ sub: stack.demo.userId }, { exp: '2s' })
+    const token = String(
+      (await stack.ask('POST', '/api/stream-tokens', { key, url: gateway.url })).body['token'],
+    )
+    await areEnded([
+      await SseReader.open(stack, '/api/events', { key, url: gateway.url }),
+      await WebSocketReader.open(stack, { token, url: gateway.url }),
+    ])
+  })
+
+  it('is forgotten when its reader leaves, also before it was answered', async () => {
+    const healthPort = await freePort()
+    const gateway = await stack.gateway({ HEALTH_PORT: String(healthPort) })
+    const open = async () =>
+      Number(
+        /^reelkeeper_open_streams (\d+)$/m.exec(
+          await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text(),
+        )![1],
+      )
+    const stays = await SseReader.open(stack, '/api/events', { url: gateway.url })
+    expect(await open()).toBe(1)
+    for (let i = 0; i < 200; i++) {
+      await new Promise<void>((resolve) => {
+        const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1', () =>
+          socket.write(
+            `GET /api/events?projectId=${stack.demo.projectId} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${stack.apiKey}\r\n\r\n`,
+            () => setTimeout(() => resolve(void socket.destroy()), i % 5),
+          ),
+        )
+      })
+    }
+    await until(
+      'only one to be left',
+      async () => ((await open()) === 1 ? true : undefined),
+      10_000,
+    )
+    stays.close()
+  })
+})
+
+describe('limits', () => {
+  it('end the streams of one gateway at a number: 503 and Retry-After, until one is closed', async () => {
+    const gateway = await stack.gateway({ MAX_STREAMS: '2' })
+    const [one, two] = [
+      await SseReader.open(stack, '/api/events', { url: gateway.url }),
+      await WebSocketReader.open(stack, { url: gateway.url }),
+    ]
+    const refused = await stack.ask('GET', '/api/events', { url: gateway.url })
+    expect([refused.status, refused.body['code'], refused.headers.get('retry-after')]).toEqual([
+      503,
+      'too_many_streams',
+      '5',
+    ])
+    await expect(WebSocketReader.open(stack, { url: gateway.url })).rejects.toThrow('did not open')
+    expect((await stack.ask('GET', '/api/scene-videos', { url: gateway.url })).status).toBe(200)
+    one.close()
+    await until('room for one', async () => {
+      const again = await fetch(`${gateway.url}/api/events`, {
+        headers: { authorization: `Bearer ${stack.apiKey}` },
+      })
+      await again.body!.cancel()
+      return again.status === 200 || undefined
+    })
+    two.close()
+  })
+
+  it('count per key, say what is left, and end with 429 and Retry-After', async () => {
+    const key = await stack.stranger()
+    const answers = []
+    for (let i = 0; i < 21; i++)
+      answers.push(await stack.ask('GET', '/api/scene-videos', { url, key }))
+    expect(answers[0]!.headers.get('ratelimit-limit')).toBe('20')
+    expect(answers.map((one) => one.headers.get('ratelimit-remaining'))).toEqual([
+      ...Array.from({ length: 20 }, (_, i) => String(19 - i)),
+      '0',
+    ])
+    expect([
+      answers[20]!.status,
+      answers[20]!.body['code'],
+      Number(answers[20]!.headers.get('retry-after')) > 0,
+    ]).toEqual([429, 'rate_limited', true])
+    expect(
+      (await stack.ask('GET', '/api/scene-videos', { url, key: await stack.stranger() })).status,
+    ).toBe(200)
+  })
+
+  it('shed load when the event loop lags: 503, Retry-After, and still alive', async () => {
+    const busy = await stack.gateway({ MAX_EVENT_LOOP_DELAY_MS: '20' })
+    const work = setInterval(() => {
+      for (const end = performance.now() + 150; performance.now() < end;);
+    }, 200)
+    const refused = await (async () => {
+      for (let i = 0; i < 100; i++) {
+        const answer = await stack.ask('GET', '/api/scene-videos', { url: busy.url })
+        if (answer.status === 503) return answer
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      return undefined
+    })().finally(() => clearInterval(work))
+    expect([refused?.body['code'], refused?.headers.get('retry-after')]).toEqual([
+      'overloaded',
+      '2',
+    ])
+    expect((await fetch(`${busy.url}/livez`)).status).toBe(200)
+  })
+
+  it('refuse a body that is too large', async () => {
+    const { status, body } = await stack.ask('POST', '/api/projects', {
+      body: JSON.stringify({ title: 'x'.repeat(300_000) }),
+    })
+    expect([status, body['code']]).toEqual([413, 'too_large'])
+  })
+})
+
+describe('browsers', () => {
+  it('of an allowed origin may call and read streams; of another they may not', async () => {
+    const headers = { authorization: `Bearer ${stack.apiKey}` }
+    for (const [origin, allowed] of [
+      ['https://studio.example', 'https://studio.example'],
+      ['https://evil.example', null],
+    ] as const) {
+      const preflight = await fetch(`${url}/api/projects`, {
+        method: 'OPTIONS',
+        headers: {
+          origin,
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'authorization,idempotency-key',
+        },
+      })
+      expect(preflight.headers.get('access-control-allow-origin')).toBe(allowed)
+      const stream = await fetch(`${url}/api/events`, { headers: { ...headers, origin } })
+      expect(stream.headers.get('access-control-allow-origin')).toBe(allowed)
+      await stream.body!.cancel()
+    }
+    expect(
+      (
+        await fetch(`${stack.gatewayUrl}/api/scene-videos`, {
+          headers: { ...headers, origin: 'https://studio.example' },
+        })
+      ).headers.get('access-control-allow-origin'),
+    ).toBeNull()
+  })
+})

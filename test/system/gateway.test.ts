@@ -1,0 +1,447 @@
+/**
+ * The gateway over real HTTP: contract, strangers, scopes, idempotency, AI configuration. Every
+ * answer is held against the OpenAPI document.
+ */
+import SwaggerParser from '@apidevtools/swagger-parser'
+import { createConfig, lintFromString } from '@redocly/openapi-core'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decrypt, keyEncryptionKey } from '#libs/runtime/secrets.ts'
+import { Stack } from '../support/gateway-kit.ts'
+import { until } from '../support/system.ts'
+
+const stack = new Stack()
+beforeAll(async () => {
+  await stack.start()
+  await stack.simulate({ minSeconds: 1, maxSeconds: 1, tier: 'off' })
+})
+afterAll(() => stack[Symbol.asyncDispose]())
+
+const nobodys = '0197a000-0000-7000-8000-00000000dead'
+const generate = (body?: unknown, headers: Record<string, string> = {}, key?: string) =>
+  stack.ask('POST', `${stack.scenePath}/generate-video`, { body, headers, ...(key ? { key } : {}) })
+const idOf = (answer: { body: Record<string, unknown> }) => String(answer.body['id'])
+/** A video that has failed, without a provider. */
+async function failedVideo(headers: Record<string, string> = {}): Promise<string> {
+  const id = idOf(await generate({ provider: 'nobody', prompt: 'x' }, headers))
+  await until(
+    'the video to fail',
+    async () =>
+      (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'failed' || undefined,
+  )
+  return id
+}
+
+describe('the document', () => {
+  it('is valid OpenAPI 3.1 and describes every route with its problems', async () => {
+    const document = structuredClone(stack.contract.document)
+    await SwaggerParser.validate(document as never)
+    const findings = (
+      await lintFromString({
+        source: JSON.stringify(stack.contract.document),
+        config: await createConfig({ extends: ['recommended'] }),
+      })
+    ).map(({ ruleId, location }) => `${ruleId} ${location[0]?.pointer}`)
+    expect(
+      findings.toSorted(),
+      'a redirect, an upgrade, and metrics without a refusal are as they should be',
+    ).toEqual([
+      'operation-2xx-response #/paths/~1api~1scene-videos~1{id}~1file/get/responses',
+      'operation-2xx-response #/paths/~1api~1ws/get/responses',
+      'operation-4xx-response #/paths/~1metrics/get/responses',
+    ])
+    expect(document.openapi).toMatch(/^3\.1/)
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
+    )
+    expect(new Set(operations.map((one) => one.operationId)).size).toBe(operations.length)
+    for (const { path, responses } of operations.filter((one) => !one.servers)) {
+      expect(Object.keys(responses), path).toEqual(expect.arrayContaining(['500', '503']))
+      if (path.startsWith('/api'))
+        expect(Object.keys(responses), path).toEqual(
+          expect.arrayContaining(['400', '401', '403', '429']),
+        )
+    }
+  })
+
+  it('is shown at /docs with a policy that lets it work, and everything else with one that lets nothing', async () => {
+    const docs = await fetch(`${stack.gatewayUrl}/docs/`)
+    expect([docs.status, docs.headers.get('content-security-policy')]).toEqual([
+      200,
+      expect.stringContaining("script-src 'self'"),
+    ])
+    const { headers } = await stack.ask('GET', '/api/scene-videos')
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+  })
+})
+
+describe('problems', () => {
+  it('name the field and what to do', async () => {
+    const { status, body } = await generate({ durationSeconds: 'long', colour: 'red' })
+    expect([status, body]).toEqual([
+      400,
+      expect.objectContaining({
+        code: 'invalid_request',
+        errors: expect.arrayContaining([
+          expect.objectContaining({ pointer: '/durationSeconds' }),
+          { pointer: '/colour', detail: 'is not known here; leave it out' },
+        ]),
+      }),
+    ])
+  })
+
+  it.each(['prompt', 'model', 'resolution', 'metadata', 'imageUrls'])(
+    'refuse NUL and half surrogates in %s',
+    async (field) => {
+      for (const bad of ['a\\u0000b', 'a\\ud800b']) {
+        const value =
+          field === 'metadata'
+            ? `{"k": "${bad}"}`
+            : field === 'imageUrls'
+              ? `["https://example.com/${bad}"]`
+              : `"${bad}"`
+        const { status, body } = await stack.ask('POST', `${stack.scenePath}/generate-video`, {
+          body: `{"${field}": ${value}}`,
+        })
+        expect([status, body['code']]).toEqual([400, 'invalid_request'])
+      }
+    },
+  )
+
+  it('answer 404 for what is not a route or an id, 415 for other content, 401 without a key', async () => {
+    expect((await stack.ask('GET', '/api/nothing')).status).toBe(404)
+    expect((await stack.ask('GET', '/api/scene-videos/1')).status).toBe(404)
+    expect(
+      (
+        await stack.ask('POST', '/api/projects', {
+          body: '<a/>',
+          headers: { 'content-type': 'text/xml' },
+        })
+      ).status,
+    ).toBe(415)
+    const nobody = await stack.ask('GET', '/api/scene-videos', { key: null })
+    expect([nobody.status, nobody.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    for (const key of ['rk_demo_wrongwrongwrongwrong', 'rk_none_wrongwrongwrongwrong', 'x.y.z'])
+      expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(401)
+  })
+})
+
+describe('scopes', () => {
+  it('are needed on every route, and their absence is told: 403 insufficient_scope', async () => {
+    const keys = {
+      read: await stack.keyWith(['write', 'admin']),
+      write: await stack.keyWith(['read']),
+      admin: await stack.keyWith(['read', 'write']),
+    }
+    const path = (template: string) =>
+      template
+        .replace('{projectId}', nobodys)
+        .replace('{scriptId}', nobodys)
+        .replace('{sceneId}', nobodys)
+        .replace('{id}', nobodys)
+    for (const [template, methods] of Object.entries(stack.contract.document.paths).filter(
+      ([template]) => template.startsWith('/api'),
+    )) {
+      for (const method of Object.keys(methods)) {
+        const scope = template.startsWith('/api/api-keys')
+          ? 'admin'
+          : method === 'get' || template === '/api/stream-tokens'
+            ? 'read'
+            : 'write'
+        const { status, body } = await stack.ask(method.toUpperCase(), path(template), {
+          key: keys[scope],
+        })
+        expect([status, body['code']], `${method} ${template}`).toEqual([403, 'insufficient_scope'])
+      }
+    }
+  })
+
+  it('come with a key, which works until it is revoked', async () => {
+    const made = await stack.ask('POST', '/api/api-keys', {
+      body: { name: 'ci', scopes: ['read'] },
+    })
+    expect(made.status).toBe(201)
+    const key = String(made.body['apiKey'])
+    expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(200)
+    expect((await stack.ask('POST', `${stack.scenePath}/generate-video`, { key })).status).toBe(403)
+    const listed = await stack.ask('GET', '/api/api-keys')
+    expect(JSON.stringify(listed.body)).toContain(idOf(made))
+    expect(JSON.stringify(listed.body)).not.toContain(key.slice(key.indexOf('_', 3) + 1))
+    expect((await stack.ask('DELETE', `/api/api-keys/${idOf(made)}`)).status).toBe(204)
+    expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(401)
+  })
+})
+
+describe('Idempotency-Key', () => {
+  it('answers the same body with the same video as it is now, another body with 422', async () => {
+    const first = await generate(
+      { prompt: 'once', metadata: { a: 1, b: 2 } },
+      { 'idempotency-key': '"i1"' },
+    )
+    await until(
+      'the video to be submitted',
+      async () =>
+        Number((await stack.ask('GET', `/api/scene-videos/${idOf(first)}`)).body['version']) > 1 ||
+        undefined,
+    )
+    const again = await generate(
+      { metadata: { b: 2, a: 1 }, prompt: 'once' },
+      { 'idempotency-key': 'i1' },
+    )
+    expect([again.status, idOf(again), Number(again.body['version']) > 1]).toEqual([
+      202,
+      idOf(first),
+      true,
+    ])
+    const other = await generate({ prompt: 'twice' }, { 'idempotency-key': 'i1' })
+    expect([other.status, other.body['code']]).toEqual([422, 'idempotency_key_reused'])
+  })
+
+  it('answers 409 while the first one is running, and the same video afterwards', async () => {
+    const client = new pg.Client(stack.databaseUrl)
+    await client.connect()
+    try {
+      await client.query('BEGIN; LOCK TABLE "Timeline" IN ACCESS EXCLUSIVE MODE')
+      const first = generate({ prompt: 'slow' }, { 'idempotency-key': 'i2' })
+      await until(
+        'the first one to wait',
+        async () =>
+          (
+            await client.query(
+              `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = '"Timeline"'::regclass`,
+            )
+          ).rowCount || undefined,
+      )
+      const second = await generate({ prompt: 'slow' }, { 'idempotency-key': 'i2' })
+      expect([second.status, second.body['code']]).toEqual([409, 'idempotency_key_in_use'])
+      await client.query('COMMIT')
+      expect((await first).status).toBe(202)
+      expect(idOf(await generate({ prompt: 'slow' }, { 'idempotency-key': 'i2' }))).toBe(
+        idOf(await first),
+      )
+    } finally {
+      await client.end()
+    }
+  })
+
+  it('makes projects, scripts and scenes once', async () => {
+    for (const [path, body] of [
+      ['/api/projects', { title: 'p' }],
+      [`/api/projects/${stack.demo.projectId}/scripts`, { title: 's' }],
+      [stack.scenePath.replace(/\/[^/]+$/, ''), { prompt: 'c' }],
+    ] as const) {
+      const headers = { 'idempotency-key': 'same for all: per route' }
+      const [first, again, other] = [
+        await stack.ask('POST', path, { body, headers }),
+        await stack.ask('POST', path, { body, headers }),
+        await stack.ask('POST', path, { body: { ...body, title: 'other' }, headers }),
+      ]
+      expect([first.status, again.status, other.status]).toEqual([201, 201, 422])
+      expect(again.body).toEqual(first.body)
+    }
+  })
+
+  it('retries once, one video and all of a project', async () => {
+    const id = await failedVideo()
+    const headers = { 'idempotency-key': 'r1' }
+    const retried = await stack.ask('POST', `/api/scene-videos/${id}/retry`, {
+      body: { attempt: 1 },
+      headers,
+    })
+    expect([retried.status, retried.body['attempt']]).toEqual([202, 2])
+    expect(
+      (await stack.ask('POST', `/api/scene-videos/${id}/retry`, { body: { attempt: 1 }, headers }))
+        .body['attempt'],
+    ).toBe(2)
+    await until(
+      'it to fail again',
+      async () =>
+        (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'failed' ||
+        undefined,
+    )
+    expect(
+      (await stack.ask('POST', `/api/scene-videos/${id}/retry`, { body: { attempt: 1 } })).body[
+        'code'
+      ],
+    ).toBe('not_current_attempt')
+    const path = `/api/projects/${stack.demo.projectId}/retry-failed`
+    const all = await stack.ask('POST', path, { headers })
+    const ids = ((all.body['data'] as { id: string }[] | undefined) ?? []).map((video) => video.id)
+    expect([all.status, ids]).toEqual([202, expect.arrayContaining([id])])
+    await until(
+      'it to fail once more',
+      async () =>
+        (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'failed' ||
+        undefined,
+    )
+    const again = await stack.ask('POST', path, { headers })
+    expect(
+      ((again.body['data'] as { id: string; attempt: number }[] | undefined) ?? []).find(
+        (video) => video.id === id,
+      )?.attempt,
+    ).toBe(3)
+  })
+})
+
+describe('lists and the project', () => {
+  it('pages through everything once, newest first', async () => {
+    for (let i = 0; i < 5; i++) await generate({ prompt: `page ${i}` })
+    const seen: string[] = []
+    for (let after = ''; ;) {
+      const { body } = await stack.ask(
+        'GET',
+        `/api/scene-videos?limit=2${after && `&after=${after}`}`,
+      )
+      seen.push(...(body['data'] as unknown as { id: string }[]).map((video) => video.id))
+      if (!body['hasMore']) break
+      after = String(body['next'])
+    }
+    expect(seen).toEqual([...new Set(seen)].toSorted((a, b) => (a < b ? 1 : -1)))
+    const { body } = await stack.ask('GET', `/api/projects/${stack.demo.projectId}`)
+    expect(
+      Object.values(body['counts'] as unknown as Record<string, number>).reduce((a, b) => a + b),
+    ).toBe(seen.length)
+    for (const query of [
+      'limit=0',
+      'limit=101',
+      'limit=x',
+      'status=done',
+      'after=x',
+      'projectId=1',
+    ])
+      expect((await stack.ask('GET', `/api/scene-videos?${query}`)).status).toBe(400)
+  })
+
+  it('cancels what has not ended, and says why it cannot', async () => {
+    const id = await failedVideo()
+    const { status, body } = await stack.ask('POST', `/api/scene-videos/${id}/cancel`)
+    expect([status, body['code']]).toEqual([409, 'already_terminal'])
+    expect((await stack.ask('GET', `/api/scene-videos/${id}/file`)).body['code']).toBe('not_stored')
+    const timeline = (await stack.ask('GET', `/api/scene-videos/${id}/timeline`)).body[
+      'data'
+    ] as unknown as { kind: string }[]
+    expect(timeline.map((one) => one.kind)).toEqual(['requested', 'failed'])
+  })
+})
+
+describe('AI configuration', () => {
+  const project = () => `/api/projects/${stack.demo.projectId}/ai-config`
+  afterAll(async () => {
+    await stack.ask('DELETE', project())
+    await stack.ask('DELETE', '/api/me/ai-config')
+  })
+
+  it('is the project’s, else the user’s, else the system’s; keys are never answered', async () => {
+    expect((await stack.ask('GET', project())).body).toMatchObject({
+      provider: 'toapis',
+      source: 'system',
+      apiKeyLast4: 'sys4',
+      baseUrl: `${stack.simulatorUrl}/v1`,
+    })
+    const mine = await stack.ask('PUT', '/api/me/ai-config', {
+      body: { provider: 'toapis', model: 'mine', apiKey: 'sk-user-key-usr4' },
+    })
+    expect([mine.status, mine.body]).toEqual([
+      200,
+      {
+        provider: 'toapis',
+        model: 'mine',
+        baseUrl: `${stack.simulatorUrl}/v1`,
+        apiKeyLast4: 'usr4',
+        source: 'user',
+      },
+    ])
+    expect((await stack.ask('GET', project())).body).toEqual(mine.body)
+    const theirs = await stack.ask('PUT', project(), {
+      body: {
+        provider: 'toapis',
+        baseUrl: `${stack.simulatorUrl}/v1/`,
+        apiKey: 'sk-project-key-prj4',
+      },
+    })
+    expect(theirs.body).toMatchObject({ source: 'project', apiKeyLast4: 'prj4' })
+    const id = idOf(await generate({ prompt: 'with the project’s key' }))
+    const [row] = await until('an intent', async () => {
+      const rows = await stack.db.submission.findMany({ where: { videoId: id } })
+      return rows.length ? rows : undefined
+    })
+    expect(decrypt(row!.keyCipher, keyEncryptionKey.parse(stack.keyEncryptionKey))).toBe(
+      'sk-project-key-prj4',
+    )
+    expect((await stack.ask('DELETE', project())).status).toBe(204)
+    expect((await stack.ask('GET', project())).body['source']).toBe('user')
+    expect((await stack.ask('DELETE', '/api/me/ai-config')).status).toBe(204)
+    expect((await stack.ask('GET', '/api/me/ai-config')).body['source']).toBe('system')
+  })
+
+  it('keeps a key only for the address it was given for', async () => {
+    const put = (body: object) =>
+      stack.ask('PUT', project(), { body: { provider: 'toapis', ...body } })
+    expect((await put({ baseUrl: 'https://example.com/v1' })).body['code']).toBe('api_key_required')
+    expect(
+      (await put({ baseUrl: 'https://example.com/v1', apiKey: 'sk-example-1234' })).status,
+    ).toBe(200)
+    expect((await put({ baseUrl: 'https://example.com/v1/', model: 'm2' })).body).toMatchObject({
+      apiKeyLast4: '1234',
+      model: 'm2',
+    })
+    expect((await put({ baseUrl: 'https://evil.example/v1' })).body['code']).toBe(
+      'api_key_required',
+    )
+    expect((await put({})).body['code']).toBe('api_key_required')
+    expect((await put({ apiKey: null })).body).toMatchObject({
+      apiKeyLast4: 'sys4',
+      source: 'project',
+    })
+  })
+
+  it.each([
+    'http://127.0.0.1/v1',
+    'http://localhost:1/v1',
+    'https://10.1.2.3',
+    'http://[::1]/',
+    'http://[::ffff:192.168.0.1]/',
+    'http://2130706433/',
+    'http://169.254.169.254/latest',
+  ])('refuses the private address %s', async (baseUrl) => {
+    const { status, body } = await stack.ask('PUT', project(), {
+      body: { provider: 'toapis', baseUrl, apiKey: 'sk-example-1234' },
+    })
+    expect([status, body['code']]).toEqual([422, 'base_url_not_allowed'])
+  })
+
+  it.each([
+    { provider: 'nobody' },
+    { provider: 'toapis', baseUrl: 'ftp://example.com' },
+    { provider: 'toapis', baseUrl: 'https://a:b@example.com' },
+    { provider: 'toapis', apiKey: 'with space and é' },
+    {},
+    { provider: 'toapis', colour: 1 },
+  ])('refuses %j', async (body) => {
+    expect((await stack.ask('PUT', project(), { body })).status).toBe(400)
+  })
+
+  it('is tested at the provider without a charge', async () => {
+    expect((await stack.ask('POST', `${project()}/test`)).body).toMatchObject({
+      ok: true,
+      code: 'ok',
+    })
+    await stack.ask('PUT', '/api/me/ai-config', {
+      body: { provider: 'toapis', apiKey: 'not-a-key-of-theirs' },
+    })
+    expect((await stack.ask('POST', '/api/me/ai-config/test')).body).toMatchObject({
+      ok: false,
+      code: 'no_answer',
+      source: 'user',
+    })
+    await stack.ask('DELETE', '/api/me/ai-config')
+    const { tasks } = (await (await fetch(`${stack.simulatorUrl}/ledger`)).json()) as {
+      tasks: { client_business_id: string }[]
+    }
+    const videos = new Set(
+      (await stack.db.sceneVideo.findMany({ select: { id: true } })).map((video) => video.id),
+    )
+    expect(tasks.filter((task) => !videos.has(task.client_business_id.slice(0, 36)))).toEqual([])
+  })
+})

@@ -1,0 +1,54 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { migrate, schemaDiff } from '#libs/store/migrate.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-migrate-'))
+chmodSync(dir, 0o755)
+let server: LocalServer
+beforeAll(async () => {
+  server = await startPostgres({ dir: join(dir, 'postgres') })
+})
+afterAll(async () => {
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+const catalogue = `
+  SELECT format('%s.%s %s %s %s', c.table_name, c.column_name, c.udt_name, c.is_nullable, c.column_default) AS line FROM information_schema.columns c
+    WHERE c.table_schema = 'public' AND c.table_name <> '_prisma_migrations'
+  UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> '_prisma_migrations'
+  UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' AND conrelid::regclass::text <> '_prisma_migrations'
+  ORDER BY 1`
+
+async function describeDatabase(
+  url: string,
+  fill: (client: pg.Client) => Promise<unknown>,
+): Promise<string[]> {
+  const client = new pg.Client(url)
+  await client.connect()
+  try {
+    await fill(client)
+    return (await client.query<{ line: string }>(catalogue)).rows.map((row) => row.line)
+  } finally {
+    await client.end()
+  }
+}
+
+it('the migrations lead to schema.prisma, and run again they change nothing', async () => {
+  const fresh = await schemaDiff(server.url, 'empty')
+  const migrated = await describeDatabase(server.url, async () => {
+    expect((await migrate(server.url)).length).toBeGreaterThan(1)
+    expect(await migrate(server.url)).toEqual([])
+  })
+  await describeDatabase(server.url, (client) => client.query('CREATE DATABASE fresh'))
+  const wanted = await describeDatabase(server.url.replace(/\/\w+$/, '/fresh'), (client) =>
+    client.query(fresh),
+  )
+  expect(migrated.length).toBeGreaterThan(50)
+  expect(migrated).toEqual(wanted)
+})

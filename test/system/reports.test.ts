@@ -1,0 +1,181 @@
+/** The fence, on a real Postgres: what an older owner says changes nothing. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Change, Report } from '#libs/scene-video/messages.ts'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { seedDemo, type Demo } from '#services/dev/seed.ts'
+import { migrate } from '#libs/store/migrate.ts'
+import { Outbox } from '#libs/store/outbox.ts'
+import { Recovery } from '#libs/store/recovery.ts'
+import { ReportWriter } from '#libs/store/reports.ts'
+import { SubmissionWriter } from '#libs/store/submissions.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-store-'))
+chmodSync(dir, 0o755)
+let server: LocalServer
+let db: Database
+let demo: Demo
+let submissions: SubmissionWriter
+let writer: ReportWriter
+
+beforeAll(async () => {
+  server = await startPostgres({ dir: join(dir, 'postgres') })
+  await migrate(server.url)
+  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
+  db = openDatabase(server.url, 8)
+  submissions = new SubmissionWriter(db)
+  writer = new ReportWriter(db)
+})
+afterAll(async () => {
+  await db?.$disconnect()
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
+
+async function pendingVideo(): Promise<string> {
+  const { video } = await submissions.accept({
+    id: crypto.randomUUID(),
+    userId: demo.userId,
+    projectId: demo.projectId,
+    scriptId: demo.scriptId,
+    sceneId: demo.sceneIds[0]!,
+    body: {},
+    idempotencyKey: null,
+    bodyHash: 'x',
+    system: { provider: 'toapis', model: 'm' },
+  })
+  return video.id
+}
+
+async function submittedVideo(): Promise<string> {
+  const id = await pendingVideo()
+  expect(await submissions.intend(id, 1, 1, pins)).toBe(true)
+  await submissions.accepted(id, 1, 1, `task-${id}`, 'answer')
+  return id
+}
+
+const running = (progress: number): Change => ({
+  status: 'generating',
+  phase: 'running',
+  progress,
+  videoUrl: null,
+  videoUrlExpiresAt: null,
+  error: null,
+})
+const done: Change = {
+  status: 'completed',
+  phase: 'done',
+  progress: 100,
+  videoUrl: 'https://example.com/v.mp4',
+  videoUrlExpiresAt: null,
+  error: null,
+}
+const report = (
+  id: string,
+  epoch: string,
+  no: number,
+  change: Change | null,
+  attempt = 1,
+): Report => ({ id, attempt, epoch, no, change })
+const fate = async (one: Report) => (await writer.apply([one])).get(one.id)?.fate
+const events = async (id: string) =>
+  (await new Outbox(db).owed([id], 100)).map((one) => `${one.body.version} ${one.event}`)
+
+it('lets one of many intents win', async () => {
+  const id = await pendingVideo()
+  const won = await Promise.all(Array.from({ length: 8 }, () => submissions.intend(id, 1, 1, pins)))
+  expect(won.filter(Boolean)).toHaveLength(1)
+})
+
+it('refuses reports of an epoch that was never committed, of an older one, and repeats', async () => {
+  const id = await submittedVideo()
+  expect(await fate(report(id, '10', 1, running(5)))).toBe('stale')
+  expect(await writer.commitClaims('a', [{ id, epoch: '10' }])).toHaveLength(1)
+  expect(await fate(report(id, '10', 1, running(5)))).toBe('applied')
+  expect(await fate(report(id, '10', 1, running(5)))).toBe('stale')
+  expect(await writer.commitClaims('b', [{ id, epoch: '11' }])).toHaveLength(1)
+  expect(await fate(report(id, '10', 2, done))).toBe('stale')
+  expect(await fate(report(id, '11', 1, running(6), 2))).toBe('stale')
+  expect(await fate(report(id, '11', 1, running(6)))).toBe('applied')
+  expect(await writer.commitClaims('a', [{ id, epoch: '10' }])).toHaveLength(0)
+})
+
+it('ends a video once, and notes what comes later on the timeline', async () => {
+  const id = await submittedVideo()
+  await writer.commitClaims('a', [{ id, epoch: '20' }])
+  expect(
+    await fate(
+      report(id, '20', 1, {
+        ...done,
+        status: 'failed',
+        videoUrl: null,
+        error: { code: 'timed_out', message: 'x' },
+      }),
+    ),
+  ).toBe('applied')
+  expect(await fate(report(id, '20', 2, done))).toBe('late')
+  const row = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
+  expect([row.status, row.videoUrl]).toEqual(['failed', null])
+  expect(await events(id)).toEqual(['1 requested', '2 submitted', '3 failed'])
+  expect(await db.timeline.count({ where: { videoId: id, kind: 'late' } })).toBe(1)
+})
+
+it('records a first poll that says done as generating, then completed', async () => {
+  const id = await submittedVideo()
+  await writer.commitClaims('a', [{ id, epoch: '30' }])
+  expect(await fate(report(id, '30', 1, done))).toBe('applied')
+  expect(await events(id)).toEqual(['1 requested', '2 submitted', '3 generating', '4 completed'])
+})
+
+it('moves updatedAt and nothing else at a sign of life', async () => {
+  const id = await submittedVideo()
+  await writer.commitClaims('a', [{ id, epoch: '40' }])
+  const before = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
+  expect(await fate(report(id, '40', 1, null))).toBe('applied')
+  const after = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
+  expect([after.version, after.status, after.progress]).toEqual([
+    before.version,
+    before.status,
+    before.progress,
+  ])
+  expect(after.updatedAt.getTime()).toBeGreaterThanOrEqual(before.updatedAt.getTime())
+})
+
+it('cancels at once before an intent, by flag after it; retries only what failed, once per attempt', async () => {
+  const early = await pendingVideo()
+  expect((await submissions.cancel(demo.userId, early, null)).video).toMatchObject({
+    status: 'failed',
+    error: { code: 'cancelled' },
+  })
+  expect(await submissions.intend(early, 1, 1, pins)).toBe(false)
+  expect(await submissions.retry(demo.userId, early, 1)).toMatchObject({
+    status: 'pending',
+    attempt: 2,
+  })
+  await expect(submissions.retry(demo.userId, early, 1)).rejects.toMatchObject({ status: 409 })
+  const late = await submittedVideo()
+  expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({
+    ownerActs: true,
+    video: { status: 'pending' },
+  })
+  await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({
+    status: 404,
+  })
+})
+
+it('forgets idempotency keys after their 24 hours, and none before', async () => {
+  const keep = (key: string, hours: number) => db.$executeRaw`
+    INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId", "createdAt") VALUES (${demo.userId}::uuid, ${key}, 'r', 'h', ${demo.userId}::uuid, now() - ${hours}::int * interval '1 hour')`
+  await keep('young', 23)
+  await keep('old', 25)
+  expect(await new Recovery(db).forgetOldKeys()).toBe(1)
+  expect(
+    (await db.idempotencyKey.findMany({ where: { route: 'r' } })).map((row) => row.key),
+  ).toEqual(['young'])
+})
