@@ -19,6 +19,7 @@ const mayImport: Record<string, string[]> = {
   'libs/ownership': ['libs/runtime', 'libs/scene-video', 'libs/bus'],
   'libs/outbox': ['libs/runtime', 'libs/scene-video', 'libs/bus'],
   'libs/net': ['libs/runtime', 'libs/scene-video'],
+  'libs/files': ['libs/runtime', 'libs/scene-video'],
   'libs/client': [],
 }
 /** Packages with one home. */
@@ -30,6 +31,8 @@ const homes: Record<string, string[]> = {
   fastify: ['services/gateway'],
   pino: ['libs/runtime'],
   react: ['libs/client', 'examples'],
+  mediabunny: ['libs/files'],
+  '@aws-sdk/client-s3': ['libs/files'],
 }
 
 const importRules: Check = (path, text) =>

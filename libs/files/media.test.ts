@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { NotAVideo, readMediaFacts } from './media.ts'
+
+const clip = readFileSync(new URL('../../services/provider-simulator/clip.mp4', import.meta.url))
+const holding = (data: Buffer) => ({
+  size: async () => data.length,
+  read: async (_key: string, range?: { start: number; end: number }) =>
+    (async function* () {
+      yield range ? data.subarray(range.start, range.end + 1) : data
+    })(),
+})
+
+it('tells container, codec, size, duration and rate by the bytes', async () => {
+  expect(await readMediaFacts(holding(clip), 'x.mp4')).toEqual({
+    type: 'video/mp4',
+    container: 'MP4',
+    codec: 'avc',
+    width: 160,
+    height: 90,
+    durationSeconds: 2,
+    framesPerSecond: expect.any(Number) as number,
+    hasAudio: false,
+  })
+})
+
+it.each([
+  ['an error page', Buffer.from('<!doctype html><html><body>Link expired</body></html>')],
+  ['JSON', Buffer.from('{"error":{"code":"AccessDenied"}}')],
+  ['nothing', Buffer.alloc(0)],
+  ['a broken-off video', clip.subarray(0, 300)],
+  ['noise', Buffer.from(Array.from({ length: 5_000 }, (_, i) => (i * 7_919) % 256))],
+])('refuses %s', async (_what, data) => {
+  await expect(readMediaFacts(holding(data), 'x')).rejects.toThrow(NotAVideo)
+})
+
+it('does not take a store that is away for a bad file', async () => {
+  const away = { ...holding(clip), read: () => Promise.reject(new Error('away')) }
+  await expect(readMediaFacts(away, 'x')).rejects.toThrow('away')
+})
