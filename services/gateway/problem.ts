@@ -7,7 +7,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
-import { isDatabaseAway } from '#libs/store/connect.ts'
+import { isOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/store/refused.ts'
 
 export const problemSchema = z
@@ -107,7 +107,7 @@ function toProblem(err: unknown): Problem {
       { errors: err.validation.flatMap(fieldErrors) },
     )
   }
-  if (err instanceof BusUnavailable || isDatabaseAway(err))
+  if (err instanceof BusUnavailable || isOutage(err))
     return new Problem(503, 'not_ready', 'A part of the system is away; try again shortly.')
   const { statusCode, message } = err as FastifyError
   if (statusCode && statusCode >= 400 && statusCode < 500)

@@ -18,7 +18,7 @@ import {
 } from '#libs/scene-video/messages.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
-import { isDataFault, isStoreOutage } from '#libs/store/errors.ts'
+import { isDataFault, isOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/store/submissions.ts'
 import { settleVideo } from './settle.ts'
 import { submitVideo, type SubmitContext } from './submit-video.ts'
@@ -51,10 +51,7 @@ export async function runSubmit(
 
   const begin = async (id: string) => {
     await publishWork(bus, submitWorkSubject(id), { id }).catch((err: unknown) =>
-      log.warn(
-        { err: (err as Error).message, video: id },
-        'work not queued, left to the reconciler',
-      ),
+      log.warn({ err, video: id }, 'work not queued, left to the reconciler'),
     )
     void publish(id)
   }
@@ -113,7 +110,7 @@ export async function runSubmit(
     `Found ${unfinished.length} unfinished videos to submit or look up`,
   )
 
-  const policy = { log, clock, dead: context.dead, isOutage: isStoreOutage }
+  const policy = { log, clock, dead: context.dead, isOutage }
   const work = [
     consumeWork(
       bus,

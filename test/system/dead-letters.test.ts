@@ -20,7 +20,7 @@ import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { Metrics, deadLetters as deadMetric } from '#libs/runtime/metrics.ts'
 import { settleWorkSubject, submitWorkSubject, workSchema } from '#libs/scene-video/messages.ts'
-import { isStoreOutage } from '#libs/store/errors.ts'
+import { isOutage } from '#libs/store/errors.ts'
 import { openDatabase } from '#libs/store/connect.ts'
 import { until } from '../support/system.ts'
 
@@ -71,7 +71,7 @@ function consuming(consumer: string, handle: (id: string) => Promise<void>, trie
       log,
       tries,
       dead: deadMetric(metrics),
-      isOutage: isStoreOutage,
+      isOutage,
     },
     ({ id }) => handle(id),
   )
