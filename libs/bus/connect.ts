@@ -17,7 +17,8 @@ import {
   type MsgHdrs,
   type NatsConnection,
 } from 'nats'
-import { sleep } from '#libs/runtime/clock.ts'
+import { sleep, systemClock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { Acks, StoreRefused } from './acks.ts'
 import {
@@ -70,26 +71,26 @@ function translated(err: unknown, what: string): unknown {
   return err
 }
 
-/** Waits for NATS however long it takes; with `patient: false` it throws when NATS is away. */
-export async function connectBus(options: {
+export interface ConnectOptions {
   url: string
   name: string
   log: Logger
+  /** False: throw when NATS is away. */
   patient?: boolean
-}): Promise<NatsBus> {
+  /** Ends the waiting: it throws then. */
+  signal?: AbortSignal
+}
+
+/** Waits for NATS however long it takes; with `patient: false` it throws when NATS is away. */
+export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
   const { log } = options
-  const nc = await connect({
-    servers: options.url.split(','),
-    name: options.name,
-    reconnectTimeWait: 250,
-    reconnectJitter: 100,
-    maxReconnectAttempts: -1,
-    waitOnFirstConnect: options.patient ?? true,
-    pingInterval: 2_000,
-    maxPingOut: 2,
-    timeout: 3_000,
-  })
-  requireVersion(nc.info?.version ?? '0.0.0')
+  const nc = await openLink(options)
+  try {
+    requireVersion(nc.info?.version ?? '0.0.0')
+  } catch (err) {
+    await nc.close()
+    throw err
+  }
   const js = nc.jetstream({ timeout: storeTimeoutMs })
   const acks = new Acks(nc)
   const link = watchLink(nc, log)
@@ -186,6 +187,37 @@ export async function connectBus(options: {
       if (link.isConnected()) await Promise.race([nc.drain().catch(() => {}), sleep(2_000)])
       await nc.close()
     },
+  }
+}
+
+/** Between two tries to open a connection or a consumer. */
+const [tryAgainMs, openAgainMs] = [500, 250]
+
+async function openLink({
+  url,
+  name,
+  log,
+  patient = true,
+  signal,
+}: ConnectOptions): Promise<NatsConnection> {
+  for (let tries = 1; ; tries++) {
+    signal?.throwIfAborted()
+    try {
+      return await connect({
+        servers: url.split(','),
+        name,
+        reconnectTimeWait: 250,
+        reconnectJitter: 100,
+        maxReconnectAttempts: -1,
+        pingInterval: 2_000,
+        maxPingOut: 2,
+        timeout: 3_000,
+      })
+    } catch (err) {
+      if (!patient) throw err
+      if (tries % 20 === 2) log.warn({ err }, 'waiting for NATS')
+      await sleep(tryAgainMs, signal)
+    }
   }
 }
 
@@ -292,31 +324,29 @@ function consumeLoop(
   const stop = new AbortController()
   let current: ConsumerMessages | undefined
   let healthy = false
-  const run = async () => {
-    while (!stop.signal.aborted) {
-      try {
-        const consumer = await js.consumers.get(stream, name)
-        current = await consumer.consume({
-          max_messages: maxMessages,
-          idle_heartbeat: 2_000,
-          expires: 10_000,
-          threshold_messages: Math.max(1, Math.floor(maxMessages / 2)),
-        })
-        watchForLoss(current)
-        healthy = true
-        if (stop.signal.aborted) break
-        for await (const message of current) {
-          if (stop.signal.aborted) message.nak()
-          else await onMessage(toJob(message))
-        }
-      } catch (err) {
-        log.warn({ err: (err as Error).message, consumer: name }, 'consumer lost, opening it again')
+  const take = async () => {
+    try {
+      const consumer = await js.consumers.get(stream, name)
+      current = await consumer.consume({
+        max_messages: maxMessages,
+        idle_heartbeat: 2_000,
+        expires: 10_000,
+        threshold_messages: Math.max(1, Math.floor(maxMessages / 2)),
+      })
+      watchForLoss(current)
+      healthy = true
+      if (stop.signal.aborted) current.stop()
+      for await (const message of current) {
+        if (stop.signal.aborted) message.nak()
+        else await onMessage(toJob(message))
       }
+    } finally {
       healthy = false
-      await sleep(250, stop.signal)
     }
   }
-  const done = run()
+  const lost = (err: unknown) =>
+    log.warn({ err, consumer: name }, 'consumer lost, opening it again')
+  const done = every(systemClock, openAgainMs, stop.signal, take, lost, 0)
   return {
     isHealthy: () => healthy,
     async [Symbol.asyncDispose]() {

@@ -9,7 +9,8 @@
  * whoever listens is told to begin anew.
  */
 import { DeliverPolicy, NatsError, type ConsumerMessages, type JsMsg } from 'nats'
-import { sleep } from '#libs/runtime/clock.ts'
+import { sleep, systemClock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { videoEventSchema, type VideoEvent } from '#libs/scene-video/messages.ts'
 import type { EventName } from '#libs/scene-video/scene-video.ts'
@@ -41,6 +42,7 @@ export interface EventFeed extends AsyncDisposable {
 
 /** JetStream's number for a sequence that holds nothing. */
 const noMessageCode = 10037
+const openAgainMs = 250
 
 /** Follows the stream from `history` events before its newest one. */
 export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Promise<EventFeed> {
@@ -66,36 +68,33 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
     for (const listener of resets) listener(performance.now() - deafSince)
   }
   const follow = async () => {
-    while (!stop.signal.aborted) {
-      try {
-        await findPlace()
-        const consumer = await bus.js.consumers.get(streams.video, {
-          deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: last + 1,
-        })
-        const messages = await consumer.consume({
-          max_messages: 1_000,
-          idle_heartbeat: 1_000,
-          expires: 10_000,
-        })
-        current = messages
-        healthy = true
-        endWhenLost(messages)
-        for await (const message of messages) {
-          last = message.seq
-          newest = message
-          const event = toFeedEvent(message, generation)
-          if (event) for (const listener of listeners) listener(event)
-        }
-        deafSince = performance.now()
-      } catch (err) {
-        if (healthy) log.warn({ err: (err as Error).message }, 'event feed lost, opening it again')
-        healthy = false
-      }
-      await sleep(250, stop.signal)
+    await findPlace()
+    const consumer = await bus.js.consumers.get(streams.video, {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: last + 1,
+    })
+    const messages = await consumer.consume({
+      max_messages: 1_000,
+      idle_heartbeat: 1_000,
+      expires: 10_000,
+    })
+    current = messages
+    if (stop.signal.aborted) messages.stop()
+    healthy = true
+    endWhenLost(messages)
+    for await (const message of messages) {
+      last = message.seq
+      newest = message
+      const event = toFeedEvent(message, generation)
+      if (event) for (const listener of listeners) listener(event)
     }
+    deafSince = performance.now()
   }
-  const following = follow()
+  const lost = (err: unknown) => {
+    if (healthy) log.warn({ err }, 'event feed lost, opening it again')
+    healthy = false
+  }
+  const following = every(systemClock, openAgainMs, stop.signal, follow, lost, 0)
 
   return {
     get generation() {

@@ -202,13 +202,14 @@ export async function topologyReady(bus: NatsBus): Promise<boolean> {
   return Object.values(streams).every((name) => names.has(name))
 }
 
-/** Waits until the streams are there; says so every few seconds. */
+/** Waits until the streams are there; says so every few seconds. Throws when the signal aborts. */
 export async function waitForTopology(
   bus: NatsBus,
   log: Logger,
   signal?: AbortSignal,
 ): Promise<void> {
-  for (let tries = 0; !signal?.aborted; tries++) {
+  for (let tries = 0; ; tries++) {
+    signal?.throwIfAborted()
     if (await topologyReady(bus).catch(() => false)) return
     if (tries % 20 === 10) log.info('waiting for the streams to be made by the status service')
     await sleep(250, signal)

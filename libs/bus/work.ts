@@ -186,7 +186,7 @@ export async function deadLetter(
     dead?.inc({ kind })
     job.term()
   } catch (err) {
-    log.error({ err: (err as Error).message, subject: job.subject }, 'dead-lettering failed')
+    log.error({ err, subject: job.subject }, 'dead-lettering failed')
     job.nak(5_000)
   }
 }

@@ -13,6 +13,7 @@
  * that would leave a gap brings along what this stream, not one before it, had stored in between.
  */
 import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { eachLimited } from '#libs/runtime/limited.ts'
 import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Conflict, type Bus } from '#libs/bus/bus.ts'
@@ -168,14 +169,10 @@ export async function requeueLostEvents(bus: Bus, memory: PublishedLog): Promise
     Math.max(firstSequence(generation) - 1, lastSequence - lookedAt),
   )
   const lost: { videoId: string; version: number }[] = []
-  for (let from = 0; from < stored.length; from += atOnce) {
-    await Promise.all(
-      stored.slice(from, from + atOnce).map(async ({ videoId, version }) => {
-        const have = (await lastPublished(bus, videoId)).version
-        if (have < version) lost.push({ videoId, version: have })
-      }),
-    )
-  }
+  await eachLimited(stored, atOnce, async ({ videoId, version }) => {
+    const have = (await lastPublished(bus, videoId)).version
+    if (have < version) lost.push({ videoId, version: have })
+  })
   if (lost.length) await memory.markUnpublishedAbove(lost, firstSequence(generation))
   return lost.length
 }

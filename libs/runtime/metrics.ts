@@ -1,11 +1,21 @@
-import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 
 /** All that who counts needs of a counter. */
 export type CounterLike<L extends string> = Pick<Counter<L>, 'inc'>
 
-/** One registry a service; the names are prefixed `reelkeeper_`. */
+/** The event loop is looked at ten times a second and less: the default wakes up 110 times. */
+const eventLoop = { eventLoopMonitoringPrecision: 100, eventLoopUtilizationTimeout: 5_000 }
+
+/**
+ * One registry a service; the names are prefixed `reelkeeper_`, but for those of the process
+ * (`process_…`, `nodejs_…`).
+ */
 export class Metrics {
   readonly registry = new Registry()
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry, ...eventLoop })
+  }
 
   counter<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
     return new Counter<L>({

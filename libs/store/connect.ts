@@ -1,4 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import { sleep } from '#libs/runtime/clock.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import { isOutage } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 
 export type Database = PrismaClient
@@ -49,46 +52,38 @@ export async function isReachable(database: Database): Promise<boolean> {
   return true
 }
 
-/**
- * Prisma's codes for a database that cannot be reached or has no room, and SQLSTATE classes 08, 53,
- * 57 (connection, resources, intervention).
- */
-const awayCodes =
-  /^(P1000|P1001|P1002|P1008|P1017|P2024|P2028|P2037|ECONN\w+|EPIPE|ETIMEDOUT|08\w{3}|53\w{3}|57\w{3})$/
-/**
- * node-postgres gives these no code: brianc/node-postgres, pg-pool/index.js and pg/lib/client.js.
- */
-const awayWords = new Set([
-  'Connection terminated',
-  'Connection terminated unexpectedly',
-  'Connection terminated due to connection timeout',
-  'timeout exceeded when trying to connect',
-  'timeout expired',
-  'Query read timeout',
-  'Client has encountered a connection error and is not queryable',
-])
+/** `RETURNING old.…, new.…` came with it. */
+const oldestServer = 18
+
+/** @throws when Postgres is too old for the statements of this folder */
+export async function requirePostgresVersion(database: Database): Promise<void> {
+  const rows = await database.$queryRaw<
+    { version: string }[]
+  >`SELECT current_setting('server_version') AS version`
+  const { version } = rows[0]!
+  if (parseInt(version, 10) < oldestServer)
+    throw new Error(`Postgres ${version} is too old: Reelkeeper needs ${oldestServer} or later`)
+}
+
+const tryAgainMs = 500
 
 /**
- * Whether a call failed because Postgres is away, not because of what was asked. Nothing is known
- * of whether it was carried out.
+ * Waits for Postgres however long it takes, and says so every few seconds. Throws when it is too
+ * old, and when the signal aborts.
  */
-export function isDatabaseAway(err: unknown): boolean {
-  const {
-    code,
-    message = '',
-    meta,
-    cause,
-  } = err as {
-    code?: string
-    message?: string
-    meta?: { driverAdapterError?: { cause?: { originalCode?: string } } }
-    cause?: unknown
+export async function waitForDatabase(
+  database: Database,
+  log: Logger,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    signal?.throwIfAborted()
+    try {
+      return await requirePostgresVersion(database)
+    } catch (err) {
+      if (!isOutage(err)) throw err
+      if (tries % 20 === 2) log.warn({ err }, 'waiting for Postgres')
+      await sleep(tryAgainMs, signal)
+    }
   }
-  const original = meta?.driverAdapterError?.cause?.originalCode
-  if (
-    [code, original].some((one) => typeof one === 'string' && awayCodes.test(one)) ||
-    awayWords.has(message)
-  )
-    return true
-  return cause instanceof Error && isDatabaseAway(cause)
 }

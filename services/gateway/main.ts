@@ -3,4 +3,6 @@ import { runService } from '#libs/runtime/service.ts'
 import { gatewaySettings } from './config.ts'
 import { startGateway } from './service.ts'
 
-await runService('gateway', () => startGateway(readConfig(gatewaySettings, process.env)))
+await runService('gateway', (signal) =>
+  startGateway(readConfig(gatewaySettings, process.env), signal),
+)

@@ -8,14 +8,12 @@ import { connectBus } from '#libs/bus/connect.ts'
 import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
-import { createLogger } from '#libs/runtime/logger.ts'
-import { startHealthServer } from '#libs/runtime/health.ts'
-import { Metrics } from '#libs/runtime/metrics.ts'
-import { createService, type Service } from '#libs/runtime/service.ts'
+import { startService, type Service, type Skeleton } from '#libs/runtime/service.ts'
 import { providerNames } from '#libs/scene-video/ai-config.ts'
 import { AiConfigs } from '#libs/store/ai-configs.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
-import { isReachable, openDatabase } from '#libs/store/connect.ts'
+import { isReachable, openDatabase, requirePostgresVersion } from '#libs/store/connect.ts'
+import { isOutage } from '#libs/store/errors.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
 import { Reader } from '#libs/store/reader.ts'
 import type { Context } from './context.ts'
@@ -36,18 +34,34 @@ import { webhookRoutes } from './routes/webhooks.ts'
 import { createApp } from './server.ts'
 import { StreamTokens } from './stream-token.ts'
 
-export async function startGateway(config: GatewayConfig): Promise<Service & { url: string }> {
-  const log = createLogger('gateway', config.LOG_LEVEL)
-  const bus = await connectBus({ url: config.NATS_URL, name: 'gateway', log })
-  const db = openDatabase(config.DATABASE_URL, 10)
-  await waitForTopology(bus, log)
-  const feed = await openEventFeed(bus, log, history)
+export function startGateway(
+  config: GatewayConfig,
+  signal?: AbortSignal,
+): Promise<Service & { url: string }> {
+  return startService({ name: 'gateway', config, signal }, (skeleton) => build(config, skeleton))
+}
+
+async function build(config: GatewayConfig, skeleton: Skeleton): Promise<{ url: string }> {
+  const { log, metrics, checks, stack, signal } = skeleton
+  const bus = stack.adopt(
+    await connectBus({ url: config.NATS_URL, name: 'gateway', log, signal }),
+    (one) => one.drain(),
+  )
+  checks['nats'] = () => bus.isConnected()
+  const db = stack.adopt(openDatabase(config.DATABASE_URL, 10), (one) => one.$disconnect())
+  checks['postgres'] = () => isReachable(db)
+  // without Postgres it answers 503 and waits for it
+  await requirePostgresVersion(db).catch((err: unknown) => {
+    if (!isOutage(err)) throw err
+  })
+  await waitForTopology(bus, log, signal)
+  const feed = stack.use(await openEventFeed(bus, log, history))
+  checks['feed'] = () => feed.isHealthy()
   const { JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
   const apiKeys = new ApiKeys(db)
   const jwt =
     jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
   const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
-  const metrics = new Metrics()
   const open = new OpenStreams({
     keys: apiKeys,
     log,
@@ -75,13 +89,15 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
     allowPrivateBaseUrls: config.ALLOW_PRIVATE_BASE_URLS,
     webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
   }
-  const checks = {
-    nats: () => bus.isConnected(),
-    postgres: () => isReachable(db),
-    feed: () => feed.isHealthy(),
-  }
-
   const app = createApp(log)
+  // Of upgraded connections the server itself knows nothing any more, but it waits for them.
+  const sockets = new Set<Socket>()
+  stack.defer(async () => {
+    await open[Symbol.asyncDispose]()
+    const hurry = setTimeout(() => sockets.forEach((socket) => socket.destroy()), 3_000)
+    await app.close()
+    clearTimeout(hurry)
+  })
   // Before what refuses: it ends the connection of an upgrade that was refused.
   await app.register(websocket, {
     options: { maxPayload: 1_024 },
@@ -93,30 +109,12 @@ export async function startGateway(config: GatewayConfig): Promise<Service & { u
   for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes])
     routes(app, context)
   liveRoutes(app, context)
-  // Of upgraded connections the server itself knows nothing any more, but it waits for them.
-  const sockets = new Set<Socket>()
   app.server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
   await app.listen({ port: config.PORT, host: config.HOST })
-  const health = await startHealthServer({
-    port: config.HEALTH_PORT,
-    host: config.HEALTH_HOST,
-    checks,
-    metrics,
-  })
   const { port } = app.server.address() as AddressInfo
-  log.info({ port, healthPort: health.port }, 'gateway started')
-
-  const service = createService('gateway', async () => {
-    await open[Symbol.asyncDispose]()
-    const hurry = setTimeout(() => sockets.forEach((socket) => socket.destroy()), 3_000)
-    await app.close()
-    clearTimeout(hurry)
-    await feed[Symbol.asyncDispose]()
-    await bus.drain()
-    await Promise.all([db.$disconnect(), health[Symbol.asyncDispose]()])
-  })
-  return Object.assign(service, { url: `http://127.0.0.1:${port}` })
+  log.info({ port }, 'listening')
+  return { url: `http://127.0.0.1:${port}` }
 }

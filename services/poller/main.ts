@@ -4,4 +4,4 @@ import { pollerSettings } from './config.ts'
 import { startPoller } from './service.ts'
 
 const config = () => readConfig(pollerSettings, process.env)
-await runService(process.env['POLLER_NAME'] || 'poller', () => startPoller(config()))
+await runService(process.env['POLLER_NAME'] || 'poller', (signal) => startPoller(config(), signal))

@@ -3,4 +3,6 @@ import { runService } from '#libs/runtime/service.ts'
 import { reconcilerSettings } from './config.ts'
 import { startReconciler } from './service.ts'
 
-await runService('reconciler', () => startReconciler(readConfig(reconcilerSettings, process.env)))
+await runService('reconciler', (signal) =>
+  startReconciler(readConfig(reconcilerSettings, process.env), signal),
+)

@@ -8,6 +8,7 @@ import { publishOwed, type OutboxStore } from '#libs/outbox/outbox.ts'
 import { ownerRecords, removeDeadSession, revoke, sessionStates } from '#libs/ownership/records.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { eachLimited } from '#libs/runtime/limited.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import {
   nudgeSubject,
@@ -41,6 +42,8 @@ export interface Found extends Record<string, number> {
 }
 
 const eventsOverdueMs = 5_000
+/** Requests to NATS. */
+const atOnce = 200
 
 export async function reconcile(options: ReconcileOptions): Promise<Found> {
   const { bus, recovery, outbox, log, staleAfterMs, first, suspects } = options
@@ -53,20 +56,20 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
 
   const pending = await recovery.pendingVideos(first ? 0 : Math.min(staleAfterMs, 30_000))
   // rule: the reconciler hands back what stopped
-  await each(pending, (id) => publishWork(bus, submitWorkSubject(id), { id }))
+  await eachLimited(pending, atOnce, (id) => publishWork(bus, submitWorkSubject(id), { id }))
 
   const unowned = (await recovery.videosWithOpenTask()).filter((id) => !ownedAlive.has(id))
   if (first)
     log.info({ count: unowned.length }, `Found ${unowned.length} unfinished tasks to recover`)
   // rule: the reconciler finds what nobody owns
-  await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))
+  await eachLimited(unowned, atOnce, (id) => publishWork(bus, pollWorkSubject(id), { id }))
 
   crashPoint('mid-reconcile')
   // rule: the reconciler finds what nobody owns, second
   const stale = await recovery.staleVideos(staleAfterMs)
   if (stale.length) log.warn({ count: stale.length }, `Found ${stale.length} stuck tasks`)
   const owners = new Map(owned.map((record) => [record.videoId, record]))
-  await each(stale, async ({ id, taskId, epoch }) => {
+  await eachLimited(stale, atOnce, async ({ id, taskId, epoch }) => {
     log.warn({ video: id, taskId }, `Restarting polling for stuck task ${id} (taskId: ${taskId})`)
     const owner = owners.get(id)
     if (owner && suspects.get(id) === epoch) {
@@ -80,8 +83,9 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
 
   const orphans = owned.filter((record) => !isAlive(record.session))
   const inUse = new Set(owned.map((record) => record.session))
-  await each(
+  await eachLimited(
     [...sessions.keys()].filter((id) => !isAlive(id) && !inUse.has(id)),
+    atOnce,
     (id) => removeDeadSession(bus, id),
   )
 
@@ -90,7 +94,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   const events = overdue.length ? await publishOwed(bus, outbox, overdue) : 0
 
   const unsettled = await recovery.unsettledVideos()
-  await each(unsettled, (id) => publishWork(bus, settleWorkSubject(id), { id }))
+  await eachLimited(unsettled, atOnce, (id) => publishWork(bus, settleWorkSubject(id), { id }))
   await recovery.forgetOldKeys()
   return {
     pending: pending.length,
@@ -100,10 +104,4 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
     events,
     unsettled: unsettled.length,
   }
-}
-
-/** A bounded number at once. */
-async function each<T>(items: T[], act: (item: T) => Promise<unknown>): Promise<void> {
-  for (let from = 0; from < items.length; from += 200)
-    await Promise.all(items.slice(from, from + 200).map(act))
 }

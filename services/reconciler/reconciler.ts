@@ -3,7 +3,8 @@
  * when the streams were made anew.
  */
 import { streams } from '#libs/bus/topology.ts'
-import { sleep, type Clock } from '#libs/runtime/clock.ts'
+import type { Clock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'
 
 export interface ReconcilerParts extends Omit<ReconcileOptions, 'first' | 'suspects'> {
@@ -19,6 +20,8 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   const stop = new AbortController()
   const suspects = new Map<string, bigint>()
   let generation: number | undefined
+  let first = true
+  let dueAt = -Infinity
 
   const streamsAreNew = async () => {
     const now = (await bus.stateOf(streams.work)).generation
@@ -26,31 +29,27 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
     generation = now
     return changed
   }
-  const untilDue = async () => {
-    const due = clock.now() + intervalMs
-    while (!stop.signal.aborted && clock.now() < due) {
-      await sleep(Math.min(lookMs, due - clock.now()), stop.signal, clock)
-      if (await streamsAreNew().catch(() => false))
-        return log.warn('the streams were made anew, looking at everything')
+  /** One pass, when it is due or the streams were made anew. */
+  const look = async () => {
+    if (await streamsAreNew().catch(() => false)) {
+      log.warn('the streams were made anew, looking at everything')
+      dueAt = -Infinity
     }
+    if (clock.now() < dueAt) return
+    const found = await reconcile({ ...parts, first, suspects })
+    parts.count(found)
+    log.info(found, first ? 'Reconciled at start' : 'Reconciled')
+    first = false
+    dueAt = clock.now() + intervalMs
   }
-  const run = async () => {
-    for (let first = true; !stop.signal.aborted;) {
-      try {
-        await streamsAreNew()
-        const found = await reconcile({ ...parts, first, suspects })
-        parts.count(found)
-        log.info(found, first ? 'Reconciled at start' : 'Reconciled')
-        first = false
-      } catch (err) {
-        log.warn({ err: (err as Error).message }, 'reconciling failed, trying again soon')
-        await sleep(Math.min(lookMs, intervalMs), stop.signal, clock)
-        continue
-      }
-      await untilDue()
-    }
-  }
-  const running = run()
+  const running = every(
+    clock,
+    Math.min(lookMs, intervalMs),
+    stop.signal,
+    look,
+    (err) => log.warn({ err }, 'reconciling failed, trying again soon'),
+    0,
+  )
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()

@@ -93,7 +93,7 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
   try {
     await options.publish(events)
   } catch (err) {
-    log.warn({ err: (err as Error).message }, 'events stay owed')
+    log.warn({ err }, 'events stay owed')
   }
   crashPoint('before-ack')
   for (const { job } of batch) job.ack()
@@ -106,7 +106,7 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
 async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promise<void> {
   const { log } = options
   if (!isDataFault(err)) {
-    log.warn({ err: (err as Error).message }, 'reports not applied, will be delivered again')
+    log.warn({ err }, 'reports not applied, will be delivered again')
     for (const { job } of batch) job.nak(1_000)
     return
   }

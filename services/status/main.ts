@@ -3,4 +3,4 @@ import { runService } from '#libs/runtime/service.ts'
 import { statusSettings } from './config.ts'
 import { startStatus } from './service.ts'
 
-await runService('status', () => startStatus(readConfig(statusSettings, process.env)))
+await runService('status', (signal) => startStatus(readConfig(statusSettings, process.env), signal))

@@ -12,8 +12,9 @@ import {
   type OutboxStore,
 } from '#libs/outbox/outbox.ts'
 import { serve } from '#libs/bus/rpc.ts'
-import { sleep, type Clock } from '#libs/runtime/clock.ts'
+import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { streams } from '#libs/bus/topology.ts'
 import { claimRequestSchema, claimSubject } from '#libs/scene-video/messages.ts'
@@ -72,25 +73,20 @@ export async function runStatus(
   bus.onReconnect(() => (repairDueAt = [clock.now(), clock.now() + markTimeoutMs]))
 
   const maintain = async () => {
-    while (!stop.signal.aborted) {
-      await sleep(maintainMs, stop.signal, clock)
-      if (stop.signal.aborted || !bus.isConnected()) continue
-      try {
-        if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
-        const suspicions = repairDueAt
-        if (clock.now() >= (suspicions[0] ?? Infinity)) {
-          await repairAfterOutage()
-          suspicions.shift()
-        }
-        const owed = await outbox.overdue(maintainMs, 1_000)
-        // rule: owed events are found again
-        if (owed.length) await publishOwed(bus, outbox, owed)
-      } catch (err) {
-        log.warn({ err: (err as Error).message }, 'streams or outbox not tended')
-      }
+    if (!bus.isConnected()) return
+    if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
+    if (clock.now() >= (repairDueAt[0] ?? Infinity)) {
+      const due = repairDueAt
+      await repairAfterOutage()
+      due.shift()
     }
+    const owed = await outbox.overdue(maintainMs, 1_000)
+    // rule: owed events are found again
+    if (owed.length) await publishOwed(bus, outbox, owed)
   }
-  const maintaining = maintain()
+  const maintaining = every(clock, maintainMs, stop.signal, maintain, (err) =>
+    log.warn({ err }, 'streams or outbox not maintained'),
+  )
 
   const claims = serve(
     bus,

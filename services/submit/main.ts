@@ -3,4 +3,4 @@ import { runService } from '#libs/runtime/service.ts'
 import { submitSettings } from './config.ts'
 import { startSubmit } from './service.ts'
 
-await runService('submit', () => startSubmit(readConfig(submitSettings, process.env)))
+await runService('submit', (signal) => startSubmit(readConfig(submitSettings, process.env), signal))

@@ -241,7 +241,7 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'the reconciler finds what nobody owns',
-    find: '  await each(unowned, (id) => publishWork(bus, pollWorkSubject(id), { id }))',
+    find: '  await eachLimited(unowned, atOnce, (id) => publishWork(bus, pollWorkSubject(id), { id }))',
     replace: '',
     also: {
       find: '  const stale = await recovery.staleVideos(staleAfterMs)',
@@ -251,7 +251,7 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'the reconciler hands back what stopped',
-    find: '  await each(pending, (id) => publishWork(bus, submitWorkSubject(id), { id }))',
+    find: '  await eachLimited(pending, atOnce, (id) => publishWork(bus, submitWorkSubject(id), { id }))',
     replace: '',
     by: 'simulation',
   },

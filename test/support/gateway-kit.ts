@@ -41,6 +41,7 @@ export class Stack implements AsyncDisposable {
   readonly #stops: (() => Promise<unknown>)[] = []
   readonly #env: NodeJS.ProcessEnv
   #nats: LocalServer | undefined
+  #postgres: LocalServer | undefined
   #dir = ''
   databaseUrl = ''
   natsUrl = ''
@@ -84,7 +85,8 @@ export class Stack implements AsyncDisposable {
     chmodSync(dir, 0o755)
     this.#stops.push(async () => rmSync(dir, { recursive: true, force: true }))
     const postgres = await startPostgres({ dir: join(dir, 'postgres') })
-    this.#stops.push(() => postgres.stop())
+    this.#postgres = postgres
+    this.#stops.push(() => this.#postgres!.stop())
     const nats = await startNats({ dir: join(dir, 'nats') })
     this.#nats = nats
     this.#dir = dir
@@ -142,6 +144,15 @@ export class Stack implements AsyncDisposable {
     await this.#nats!.kill()
     meanwhile(join(this.#dir, 'nats', 'data'))
     this.#nats = await startNats({ dir: join(this.#dir, 'nats'), port: this.#nats!.port })
+  }
+
+  /** Postgres' first process is killed; its backends notice, and it starts again. */
+  async restartPostgres(): Promise<void> {
+    await this.#postgres!.kill()
+    this.#postgres = await startPostgres({
+      dir: join(this.#dir, 'postgres'),
+      port: this.#postgres!.port,
+    })
   }
 
   async simulate(settings: unknown): Promise<void> {

@@ -4,7 +4,8 @@
  * the latest; the reader is told to come back, and refused then. While Postgres is away nobody is
  * ended: nobody knows. No more are opened than `most`, so that memory stays bounded.
  */
-import { sleep } from '#libs/runtime/clock.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Identity } from '../auth.ts'
@@ -27,7 +28,14 @@ export class OpenStreams implements AsyncDisposable {
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#checking = this.#watch(parts)
+    const { log, intervalMs } = parts
+    this.#checking = every(
+      systemClock,
+      intervalMs,
+      this.#stop.signal,
+      () => this.check(),
+      (err) => log.warn({ err }, 'keys of open streams not checked'),
+    )
   }
 
   /** `end` ends the stream; the returned function says that it is over. */
@@ -59,16 +67,6 @@ export class OpenStreams implements AsyncDisposable {
     if (asked.size === 0) return
     const valid = await this.#parts.keys.validOf([...asked])
     this.#end(({ keyId }) => keyId !== undefined && asked.has(keyId) && !valid.has(keyId))
-  }
-
-  async #watch({ log, intervalMs }: Parts): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await sleep(intervalMs, this.#stop.signal)
-      if (!this.#stop.signal.aborted)
-        await this.check().catch((err: unknown) =>
-          log.warn({ err: (err as Error).message }, 'keys of open streams not checked'),
-        )
-    }
   }
 
   #end(which: (credential: Credential) => boolean): void {
