@@ -128,10 +128,13 @@ export const grantSchema = z.object({
 })
 export type Grant = z.infer<typeof grantSchema>
 /**
- * A bid without a grant was refused: the video is terminal, has no task yet, or a later epoch owns
- * it.
+ * `undecided`: the row was held by somebody else; bid again. Any other bid without a grant was
+ * refused: the video is terminal, has no task yet, or a later epoch owns it.
  */
-export const claimReplySchema = z.object({ grants: z.array(grantSchema) })
+export const claimReplySchema = z.object({
+  grants: z.array(grantSchema),
+  undecided: z.array(videoId).default([]),
+})
 export type ClaimReply = z.infer<typeof claimReplySchema>
 
 /**

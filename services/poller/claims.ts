@@ -141,7 +141,7 @@ export class Claims {
   }
 
   /** Null when status could not be reached, or our session ended, meanwhile. */
-  async #ask(batch: Waiting[]): Promise<Map<string, Grant> | null> {
+  async #ask(batch: Waiting[]): Promise<Map<string, Grant | 'undecided'> | null> {
     const { bus, clock, ownership, log } = this.#o
     const { session } = ownership
     const bids = batch.map(({ id, epoch }) => ({ id, epoch: epoch.toString() }))
@@ -150,7 +150,10 @@ export class Claims {
         const reply = claimReplySchema.parse(
           await bus.request(claimSubject, { session, bids }, 5_000),
         )
-        return new Map(reply.grants.map((grant) => [grant.id, grant]))
+        return new Map<string, Grant | 'undecided'>([
+          ...reply.grants.map((grant) => [grant.id, grant] as const),
+          ...reply.undecided.map((id) => [id, 'undecided'] as const),
+        ])
       } catch (err) {
         if (tries % 10 === 0) log.warn({ err: (err as Error).message }, 'claims not committed yet')
         await sleep(250, undefined, clock)

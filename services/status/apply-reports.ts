@@ -6,6 +6,7 @@
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams, consumers } from '#libs/bus/topology.ts'
 import { deadLetter, parseOrDeadLetter, type DeadLetterCounter } from '#libs/bus/work.ts'
+import { Batcher } from '#libs/runtime/batcher.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -39,23 +40,23 @@ interface Item {
 }
 
 const mostMessagesAhead = 100
+/** Delivered again after this long: what Postgres did not take, and what met a locked row. */
+const [againMs, lockedAgainMs] = [1_000, 500]
 
 export function applyReports(options: ApplyOptions): Consuming {
   const { bus, clock, batchMs, batchMax } = options
-  let gathered: Item[] = []
-  let count = 0
-  let cancel: (() => void) | undefined
   let applying: Promise<void> = Promise.resolve()
-
-  const flush = () => {
-    cancel?.()
-    cancel = undefined
-    const batch = gathered
-    gathered = []
-    count = 0
-    if (batch.length) applying = applying.then(() => applyBatch(options, batch))
-    return applying
-  }
+  let batches = 0
+  const batcher = new Batcher<Item>({
+    clock,
+    waitMs: batchMs,
+    maxSize: batchMax,
+    sizeOf: (item) => item.reports.length,
+    handle: (batch) => {
+      batches++
+      applying = applying.then(() => applyBatch(options, batch)).finally(() => batches--)
+    },
+  })
   const consuming = bus.consume(
     streams.reports,
     consumers.status,
@@ -63,17 +64,16 @@ export function applyReports(options: ApplyOptions): Consuming {
     async (job) => {
       const reports = await parseOrDeadLetter(options, job, reportsSchema)
       if (reports === undefined) return
-      gathered.push({ reports, job })
-      count += reports.length
-      if (count >= batchMax) await flush()
-      else cancel ??= clock.after(batchMs, () => void flush())
+      batcher.add({ reports, job })
+      if (batches > 1) await applying
     },
   )
   return {
     isHealthy: () => consuming.isHealthy(),
     async [Symbol.asyncDispose]() {
       await consuming[Symbol.asyncDispose]()
-      await flush()
+      batcher.flush()
+      await applying
     },
   }
 }
@@ -81,11 +81,14 @@ export function applyReports(options: ApplyOptions): Consuming {
 async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
   const { log } = options
   const events: OwedEvent[] = []
+  /** Videos whose row somebody else holds: these reports are put aside, and no later one passes. */
+  const locked = new Set<string>()
   try {
     const rounds = splitIntoRounds(batch.flatMap((item) => item.reports))
     for (const [k, round] of rounds.entries()) {
       if (k > 0) crashPoint('mid-batch')
-      events.push(...(await applyRound(options, round)))
+      const free = round.filter((report) => !locked.has(report.id))
+      events.push(...(await applyRound(options, free, locked)))
     }
   } catch (err) {
     return halve(options, batch, err)
@@ -96,7 +99,24 @@ async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {
     log.warn({ err }, 'events stay owed')
   }
   crashPoint('before-ack')
-  for (const { job } of batch) job.ack()
+  for (const item of batch) await settle(options, item, locked)
+}
+
+/** Acks the message; what of it met a locked row is a message of its own from then on. */
+async function settle({ bus, log }: ApplyOptions, item: Item, locked: Set<string>): Promise<void> {
+  const { reports, job } = item
+  const aside = locked.size ? reports.filter((report) => locked.has(report.id)) : []
+  if (aside.length === 0) return job.ack()
+  const byVideo = Map.groupBy(aside, (report) => report.id)
+  if (byVideo.size === 1 && aside.length === reports.length) return job.nak(lockedAgainMs)
+  log.warn({ videos: [...byVideo.keys()].slice(0, 10) }, 'rows are locked, their reports put aside')
+  try {
+    for (const [id, some] of byVideo) await bus.store(reportsSubject(id), JSON.stringify(some))
+    job.ack()
+  } catch (err) {
+    log.warn({ err }, 'reports of locked rows not put aside')
+    job.nak(againMs)
+  }
 }
 
 /**
@@ -107,7 +127,7 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
   const { log } = options
   if (!isDataFault(err)) {
     log.warn({ err }, 'reports not applied, will be delivered again')
-    for (const { job } of batch) job.nak(1_000)
+    for (const { job } of batch) job.nak(againMs)
     return
   }
   if (batch.length === 1 && batch[0]!.reports.length === 1)
@@ -124,12 +144,19 @@ async function halve(options: ApplyOptions, batch: Item[], err: unknown): Promis
 function inTwo({ reports, job }: Item): Item[] {
   const middle = reports.length >> 1
   let left = 2
+  let againAfter: number | undefined
   const done = () => {
-    if (--left === 0) job.ack()
+    if (--left > 0) return
+    if (againAfter === undefined) job.ack()
+    else job.nak(againAfter)
+  }
+  const again = (ms: number) => {
+    againAfter = ms
+    done()
   }
   return [reports.slice(0, middle), reports.slice(middle)].map((some) => ({
     reports: some,
-    job: { ...job, ack: done, term: done },
+    job: { ...job, ack: done, term: done, nak: again },
   }))
 }
 
@@ -140,16 +167,19 @@ const alone = ({ reports, job }: Item): Job => ({
   data: new TextEncoder().encode(JSON.stringify(reports)),
 })
 
-/** The events it caused. */
+/** The events it caused; adds to `locked` what it could not reach. */
 async function applyRound(
   { writer, fates, log }: ApplyOptions,
   round: Report[],
+  locked: Set<string>,
 ): Promise<OwedEvent[]> {
+  if (round.length === 0) return []
   const outcomes = await writer.apply(round)
   for (const report of round) {
     const fate = outcomes.get(report.id)?.fate ?? 'stale'
     fates.inc({ fate })
-    if (fate !== 'applied')
+    if (fate === 'locked') locked.add(report.id)
+    else if (fate !== 'applied')
       log.info({ video: report.id, epoch: report.epoch, no: report.no, fate }, 'Report not applied')
   }
   return [...outcomes.values()].flatMap(({ event }) => event ?? [])

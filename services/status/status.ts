@@ -92,9 +92,9 @@ export async function runStatus(
     bus,
     { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log },
     async ({ session, bids }) => {
-      const grants = await writer.commitClaims(session, bids)
+      const claimed = await writer.commitClaims(session, bids)
       crashPoint('claim-committed')
-      return { grants }
+      return claimed
     },
   )
   const reports = applyReports({

@@ -46,7 +46,7 @@ const finders: Record<Finder, string[]> = {
   ),
   outbox: vitest('test/system/outbox.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
-  'who may send': vitest('test/system/reports.test.ts', ''),
+  'rules of the store': vitest('test/system/reports.test.ts', ''),
 }
 
 function copySources(): string {

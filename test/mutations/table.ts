@@ -8,7 +8,7 @@ export type Finder =
   | 'store against Postgres'
   | 'broker against nats-server'
   | 'outbox'
-  | 'who may send'
+  | 'rules of the store'
   | 'rules by themselves'
 
 export interface Mutation {
@@ -46,6 +46,12 @@ export const mutations: Mutation[] = [
     find: "`v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND",
     replace: '`v.attempt = i.attempt AND',
     by: 'store against Postgres',
+  },
+  {
+    rule: 'one locked row is put aside alone',
+    find: 'FOR NO KEY UPDATE OF v SKIP LOCKED',
+    replace: 'FOR NO KEY UPDATE OF v',
+    by: 'rules of the store',
   },
   {
     rule: 'a claim commits its epoch',

@@ -265,7 +265,7 @@ describe(`the store in memory, seed ${seed}`, () => {
       ? epoch
       : String((row?.epoch ?? 0n) + BigInt(world.pick([-1, 1, 2, 4_294_967_296])))
     const claim = async (store: Store) =>
-      (await store.commitClaims(session, [{ id, epoch: bid }])).map((grant) => [
+      (await store.commitClaims(session, [{ id, epoch: bid }])).grants.map((grant) => [
         grant.epoch,
         grant.attempt,
         grant.status,

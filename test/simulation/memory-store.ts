@@ -6,6 +6,7 @@ import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
+import type { Bid, Claimed } from '#libs/store/commit-claims.ts'
 import type { Fate, Outcome } from '#libs/store/reports.ts'
 import {
   isNotAccepted,
@@ -357,9 +358,9 @@ export class MemoryStore extends MemoryOutbox {
   // claims and reports
   // -----------------------------------------------------------------------------------------------
 
-  async commitClaims(session: string, bids: { id: string; epoch: string }[]): Promise<Grant[]> {
+  async commitClaims(session: string, bids: Bid[]): Promise<Claimed> {
     const now = this.#date().getTime()
-    return bids.flatMap(({ id, epoch: text }) => {
+    const grants = bids.flatMap(({ id, epoch: text }): Grant[] => {
       const video = this.videos.get(id)
       const epoch = BigInt(text)
       if (!video || isTerminal(video.status) || video.taskId === null) return []
@@ -378,9 +379,9 @@ export class MemoryStore extends MemoryOutbox {
         reportNo,
         cancelRequested,
       } = video
-      const submission = this.submissions.findLast(
-        (one) => one.videoId === id && one.taskId === taskId,
-      )!
+      const submission =
+        this.submissions.findLast((one) => one.videoId === id && one.taskId === taskId) ??
+        this.submissions.findLast((one) => one.videoId === id)!
       return [
         {
           id,
@@ -401,6 +402,7 @@ export class MemoryStore extends MemoryOutbox {
         },
       ]
     })
+    return { grants, undecided: [] }
   }
 
   async apply(reports: Report[]): Promise<Map<string, Outcome>> {

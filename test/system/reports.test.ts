@@ -2,11 +2,13 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Change, Report } from '#libs/scene-video/messages.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { isOutage } from '#libs/store/errors.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
@@ -96,14 +98,14 @@ it('lets one of many intents win', async () => {
 it('refuses reports of an epoch that was never committed, of an older one, and repeats', async () => {
   const id = await submittedVideo()
   expect(await fate(report(id, '10', 1, running(5)))).toBe('stale')
-  expect(await writer.commitClaims('a', [{ id, epoch: '10' }])).toHaveLength(1)
+  expect((await writer.commitClaims('a', [{ id, epoch: '10' }])).grants).toHaveLength(1)
   expect(await fate(report(id, '10', 1, running(5)))).toBe('applied')
   expect(await fate(report(id, '10', 1, running(5)))).toBe('stale')
-  expect(await writer.commitClaims('b', [{ id, epoch: '11' }])).toHaveLength(1)
+  expect((await writer.commitClaims('b', [{ id, epoch: '11' }])).grants).toHaveLength(1)
   expect(await fate(report(id, '10', 2, done))).toBe('stale')
   expect(await fate(report(id, '11', 1, running(6), 2))).toBe('stale')
   expect(await fate(report(id, '11', 1, running(6)))).toBe('applied')
-  expect(await writer.commitClaims('a', [{ id, epoch: '10' }])).toHaveLength(0)
+  expect((await writer.commitClaims('a', [{ id, epoch: '10' }])).grants).toHaveLength(0)
 })
 
 it('ends a video once, and notes what comes later on the timeline', async () => {
@@ -178,4 +180,91 @@ it('forgets idempotency keys after their 24 hours, and none before', async () =>
   expect(
     (await db.idempotencyKey.findMany({ where: { route: 'r' } })).map((row) => row.key),
   ).toEqual(['young'])
+})
+
+/** Holds a video's row, as a transaction does whose process stands still, until disposed. */
+async function held(id: string): Promise<AsyncDisposable> {
+  const client = new pg.Client(server.url)
+  await client.connect()
+  await client.query('BEGIN')
+  await client.query('SELECT 1 FROM "SceneVideo" WHERE id = $1 FOR UPDATE', [id])
+  return { [Symbol.asyncDispose]: () => client.end() }
+}
+
+it('records what it can reach, and says which rows are held by somebody else', async () => {
+  const ids = await Promise.all(Array.from({ length: 6 }, submittedVideo))
+  await writer.commitClaims(
+    'a',
+    ids.map((id) => ({ id, epoch: '50' })),
+  )
+  const kinds = [null, null, running(5), running(5), done, done]
+  const reports = ids.map((id, i) => report(id, '50', 1, kinds[i]!))
+  {
+    await using _signOfLife = await held(ids[0]!)
+    await using _progress = await held(ids[2]!)
+    await using _end = await held(ids[4]!)
+    const outcomes = await writer.apply(reports)
+    expect(ids.map((id) => outcomes.get(id)?.fate)).toEqual(
+      Array(3).fill(['locked', 'applied']).flat(),
+    )
+    const bids = [ids[0]!, ids[1]!].map((id) => ({ id, epoch: '51' }))
+    const { grants, undecided } = await writer.commitClaims('b', bids)
+    expect([grants.map((grant) => grant.id), undecided]).toEqual([[ids[1]], [ids[0]]])
+  }
+  const again = await writer.apply(reports.filter((_, i) => i % 2 === 0))
+  expect([...again.values()].map((outcome) => outcome.fate)).toEqual(Array(3).fill('applied'))
+})
+
+it('raises no epoch for a bid that it cannot grant', async () => {
+  const id = await submittedVideo()
+  await db.submission.deleteMany({ where: { videoId: id } })
+  expect(await writer.commitClaims('a', [{ id, epoch: '60' }])).toEqual({
+    grants: [],
+    undecided: [],
+  })
+  expect((await db.sceneVideo.findUniqueOrThrow({ where: { id } })).epoch).toBe(0n)
+})
+
+it('grants a video whose task is another one than its send names', async () => {
+  const id = await submittedVideo()
+  await db.submission.updateMany({ where: { videoId: id }, data: { taskId: 'another' } })
+  const { grants } = await writer.commitClaims('a', [{ id, epoch: '61' }])
+  expect(grants.map((grant) => [grant.taskId, grant.baseUrl])).toEqual([
+    [`task-${id}`, pins.baseUrl],
+  ])
+})
+
+it('ends a transaction whose process stands still', async () => {
+  const id = await pendingVideo()
+  await expect(
+    db.$transaction(async (tx) => {
+      await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
+      await new Promise((resolve) => setTimeout(resolve, 7_000))
+      await tx.$queryRaw`SELECT 1`
+    }),
+  ).rejects.toSatisfy(isOutage)
+  expect(await submissions.intend(id, 1, 1, pins)).toBe(true)
+})
+
+it('records instants in UTC whatever the zone of the database is', async () => {
+  const admin = new pg.Client(server.url)
+  await admin.connect()
+  await admin.query(`ALTER DATABASE reelkeeper SET timezone TO 'Asia/Shanghai'`)
+  const other = openDatabase(server.url, 1)
+  try {
+    const id = await pendingVideo()
+    const given = new Date('2026-01-02T03:04:05.000Z')
+    await other.sceneVideo.update({ where: { id }, data: { submittedAt: given } })
+    const { rows } = await admin.query<{ at: Date }>(
+      'SELECT "submittedAt" AS at FROM "SceneVideo" WHERE id = $1',
+      [id],
+    )
+    expect(rows[0]!.at.toISOString()).toBe(given.toISOString())
+    const [read] = await other.$queryRaw<{ at: Date }[]>`SELECT now() AS at`
+    expect(Math.abs(read!.at.getTime() - Date.now())).toBeLessThan(600_000)
+  } finally {
+    await other.$disconnect()
+    await admin.query('ALTER DATABASE reelkeeper RESET timezone')
+    await admin.end()
+  }
 })
