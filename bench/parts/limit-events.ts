@@ -97,7 +97,7 @@ async function makeBareStreams(nc: NatsConnection): Promise<void> {
       .replaceAll('"OUTBOX"', '"BARE_OUT"')
       .replaceAll('"VIDEO"', '"BARE"')
       .replaceAll('video.', 'bare.')
-  for (const config of streamConfigs(1, 7))
+  for (const config of streamConfigs(1, { eventDays: 7, replicas: 1 }))
     if (config.name === streams.outbox || config.name === streams.video)
       await manager.streams.add(JSON.parse(other(JSON.stringify(config))))
 }
@@ -130,7 +130,7 @@ async function limitOfEvents({ quick, say }: Context): Promise<LimitOfEvents> {
     log: createLogger('bench', 'silent'),
   })
   stack.defer(() => bus.drain())
-  await ensureTopology(bus, async () => 1)
+  await ensureTopology(bus, { eventDays: 7, replicas: 1 }, async () => 1)
   const nc = await connect({ servers: lab.nats.url })
   stack.defer(() => nc.close())
   await makeBareStreams(nc)

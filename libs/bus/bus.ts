@@ -34,6 +34,8 @@ export interface Stored {
 export interface StreamState {
   ageMs: number
   generation: number
+  /** Of the oldest message kept; one above the newest where none is kept. */
+  firstSequence: number
   lastSequence: number
 }
 
@@ -52,7 +54,7 @@ export interface Job extends Stored {
   /** 1 at first. */
   deliveries: number
   ack(): void
-  /** Deliver again after `ms`. */
+  /** Deliver again after `ms`, in whole milliseconds: a fraction is rounded up. */
   nak(ms: number): void
   /** Never deliver again. */
   term(): void
@@ -100,7 +102,7 @@ export interface Bus {
   newestOfEach(stream: string, filter: string): Promise<Stored[]>
   /**
    * How long ago a stream was made, in ms by the server's clock, as which generation, and the
-   * sequence of its newest message ever.
+   * sequences of its oldest message kept and of its newest ever.
    */
   stateOf(stream: string): Promise<StreamState>
   /**

@@ -171,12 +171,13 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
         created: string
         ts?: string
         config: { metadata?: Record<string, string> }
-        state: { last_seq: number }
+        state: { first_seq: number; last_seq: number }
       }
       const ageMs = info.ts ? Date.parse(info.ts) - Date.parse(info.created) : Infinity
       return {
         ageMs,
         generation: Number(info.config.metadata?.['generation'] ?? 0),
+        firstSequence: info.state.first_seq,
         lastSequence: info.state.last_seq,
       }
     },
@@ -309,7 +310,9 @@ const toJob = (message: JsMsg): Job => ({
   deliveries: message.info.deliveryCount,
   header: reader(message.headers),
   ack: () => message.ack(),
-  nak: (ms) => message.nak(ms),
+  // the server takes a delay that is no whole number of nanoseconds for none at all
+  // rule: delays are whole milliseconds
+  nak: (ms) => message.nak(Math.ceil(ms)),
   term: () => message.term(),
   working: () => message.working(),
 })

@@ -42,9 +42,19 @@ type Config = Partial<StreamConfig> & {
   metadata?: Record<string, string>
 }
 
-export function streamConfigs(generation: number, eventDays: number): Config[] {
+export interface TopologySettings {
+  /** How long public events are kept. */
+  eventDays: number
+  /** Servers that hold each stream: 1, or 3 of a cluster. */
+  replicas: number
+}
+
+export function streamConfigs(
+  generation: number,
+  { eventDays, replicas }: TopologySettings,
+): Config[] {
   const metadata = { generation: String(generation) }
-  const common = { storage: 'file', num_replicas: 1, metadata, discard: 'old' } as const
+  const common = { storage: 'file', num_replicas: replicas, metadata, discard: 'old' } as const
   return [
     {
       ...common,
@@ -159,22 +169,62 @@ function workConsumer(
  */
 export async function ensureTopology(
   bus: NatsBus,
+  settings: TopologySettings,
   raiseGeneration: () => Promise<number>,
-  eventDays = 7,
 ): Promise<boolean> {
   const manager = await bus.manager()
   const have = new Set<string>()
-  for await (const stream of manager.streams.list()) have.add(stream.config.name)
+  for await (const name of manager.streams.names()) have.add(name)
   const missing: string[] = Object.values(streams).filter((name) => !have.has(name))
   if (missing.length) {
     const generation = await raiseGeneration()
-    for (const config of streamConfigs(generation, eventDays)) {
+    for (const config of streamConfigs(generation, settings)) {
       if (!missing.includes(config.name)) continue
       await manager.streams.add(config).catch(ignoreExisting)
     }
   }
-  for (const { stream, config } of consumerConfigs) await manager.consumers.add(stream, config)
+  await ensureConsumers(bus)
   return missing.length > 0
+}
+
+async function ensureConsumers(bus: NatsBus): Promise<void> {
+  const manager = await bus.manager()
+  for (const stream of [streams.work, streams.reports]) {
+    const have = new Set<string>()
+    for await (const { name } of manager.consumers.list(stream)) have.add(name)
+    for (const { stream: of, config } of consumerConfigs)
+      if (of === stream && !have.has(config.durable_name))
+        await manager.consumers.add(stream, config)
+  }
+}
+
+/** What can be changed of a stream that is there. Its subjects and its generation stay. */
+const changeable = [
+  'max_age',
+  'num_replicas',
+  'max_msgs_per_subject',
+  'discard_new_per_subject',
+] as const
+
+/**
+ * Brings the settings of streams and consumers that are there up to date: at the start of whoever
+ * owns them, after a deploy or a change of a setting.
+ */
+export async function applySettings(bus: NatsBus, settings: TopologySettings): Promise<void> {
+  const manager = await bus.manager()
+  for (const wanted of streamConfigs(0, settings)) {
+    const { config } = await manager.streams.info(wanted.name)
+    const changes = changeable.filter(
+      (key) => wanted[key] !== undefined && wanted[key] !== config[key],
+    )
+    if (changes.length)
+      await manager.streams.update(wanted.name, {
+        ...config,
+        ...Object.fromEntries(changes.map((key) => [key, wanted[key]])),
+      })
+  }
+  for (const { stream, config } of consumerConfigs)
+    await manager.consumers.update(stream, config.durable_name, config)
 }
 
 /**
@@ -183,10 +233,11 @@ export async function ensureTopology(
  */
 export async function remakeOwnership(
   bus: NatsBus,
+  settings: TopologySettings,
   raiseGeneration: () => Promise<number>,
 ): Promise<void> {
   await (await bus.manager()).streams.delete(streams.ownership)
-  await ensureTopology(bus, raiseGeneration)
+  await ensureTopology(bus, settings, raiseGeneration)
 }
 
 /** Another process made it at the same moment. */

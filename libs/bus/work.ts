@@ -5,18 +5,19 @@
  * after `tries` in a row. What an outage of the broker or of Postgres causes never counts as a try.
  */
 import type { z } from 'zod'
+import { backoffMs } from '#libs/runtime/backoff.ts'
 import { systemClock, type Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import { AlreadyQueued, jsonOf, type Bus, type Consuming, type Job } from './bus.ts'
 import { deadHeaders } from './dead-letters.ts'
 
-/** Thrown by a handler: not now, deliver again after `ms`. */
+/** Thrown by a handler: not now, deliver again after `ms` (rounded up to whole milliseconds). */
 export class Snooze extends Error {
   readonly ms: number
   constructor(ms: number) {
-    super(`again in ${Math.round(ms)} ms`)
-    this.ms = ms
+    super(`again in ${Math.ceil(ms)} ms`)
+    this.ms = Math.ceil(ms)
   }
 }
 
@@ -24,7 +25,7 @@ export class Snooze extends Error {
 const maxFailures = 12
 /** What a dead letter keeps of a body: it must fit a message together with its headers. */
 const maxBodyBytes = 900_000
-const backoff = (deliveries: number) => Math.min(30_000, 500 * 2 ** Math.min(deliveries - 1, 6))
+const retries = { firstMs: 500, maxMs: 30_000 }
 const beatMs = 5_000
 
 /** Queues one job for a video. False when one of the same kind is queued or in hand already. */
@@ -134,7 +135,7 @@ async function runOne<T>(
       )
     }
     log.error({ err, subject: job.subject }, 'work failed, will be tried again')
-    job.nak(backoff(isTheirs ? job.deliveries : failed))
+    job.nak(backoffMs(isTheirs ? job.deliveries : failed, retries))
   } finally {
     cancel()
   }

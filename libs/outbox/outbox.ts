@@ -16,8 +16,8 @@ import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import { Conflict, type Bus } from '#libs/bus/bus.ts'
-import { firstSequence, streams } from '#libs/bus/topology.ts'
+import { Conflict, type Bus, type StreamState } from '#libs/bus/bus.ts'
+import { firstSequence as firstOf, streams } from '#libs/bus/topology.ts'
 
 export interface OutboxStore {
   /** Owed events in version order per video; of these videos, or of any (oldest first). */
@@ -66,8 +66,7 @@ export async function publishEvents(
     bus,
     store,
     newest,
-    streamBegins: () =>
-      (begins ??= bus.stateOf(streams.outbox).then(({ generation }) => firstSequence(generation))),
+    streamBegins: () => (begins ??= bus.stateOf(streams.outbox).then(keptFrom)),
   }
   const byVideo = Map.groupBy(events, (event) => event.body.id)
   const results = await Promise.allSettled(
@@ -162,18 +161,28 @@ export interface PublishedLog {
 const lookedAt = 20_000
 const atOnce = 200
 
+/**
+ * The first sequence that the stream should still hold: what is below was another stream's, or has
+ * had its days.
+ */
+// rule: lost is only what the stream should hold
+const keptFrom = ({ generation, firstSequence }: StreamState): number =>
+  Math.max(firstOf(generation), firstSequence)
+
 /** Owes again what the stream has lost; of how many videos that was something. */
-export async function requeueLostEvents(bus: Bus, memory: PublishedLog): Promise<number> {
-  const { lastSequence, generation } = await bus.stateOf(streams.outbox)
-  const stored = await memory.newestStored(
-    Math.max(firstSequence(generation) - 1, lastSequence - lookedAt),
+export async function requeueLostEvents(bus: Bus, log: PublishedLog): Promise<number> {
+  const state = await bus.stateOf(streams.outbox)
+  const stored = await log.newestStored(
+    Math.max(keptFrom(state) - 1, state.lastSequence - lookedAt),
   )
   const lost: { videoId: string; version: number }[] = []
   await eachLimited(stored, atOnce, async ({ videoId, version }) => {
     const have = (await lastPublished(bus, videoId)).version
     if (have < version) lost.push({ videoId, version: have })
   })
-  if (lost.length) await memory.markUnpublishedAbove(lost, firstSequence(generation))
+  // what had its days while we looked is not lost either
+  const from = lost.length ? keptFrom(await bus.stateOf(streams.outbox)) : 0
+  if (lost.length) await log.markUnpublishedAbove(lost, Math.max(from, keptFrom(state)))
   return lost.length
 }
 

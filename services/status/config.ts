@@ -13,5 +13,7 @@ export const statusSettings = z.object({
   BATCH_MAX: z.coerce.number().int().min(1).max(5_000).default(500),
   /** How long public events are kept, in days. */
   EVENT_DAYS: z.coerce.number().int().min(1).max(365).default(7),
+  /** Servers of a NATS cluster that hold each stream. */
+  NATS_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
 })
 export type StatusConfig = z.infer<typeof statusSettings>

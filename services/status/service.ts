@@ -6,7 +6,7 @@
  * and the events they caused are still owed and published then.
  */
 import { connectBus } from '#libs/bus/connect.ts'
-import { ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
+import { applySettings, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
@@ -30,6 +30,8 @@ export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise
     checks['postgres'] = () => isReachable(db)
     await waitForDatabase(db, log, skeleton.signal)
     const recovery = new Recovery(db)
+    const raiseGeneration = () => recovery.raiseGeneration()
+    const settings = { eventDays: config.EVENT_DAYS, replicas: config.NATS_REPLICAS }
     const status = stack.use(
       await runStatus({
         bus,
@@ -38,9 +40,9 @@ export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise
         writer: new ReportWriter(db),
         outbox: new Outbox(db),
         recovery,
-        ensureStreams: () =>
-          ensureTopology(bus, () => recovery.raiseGeneration(), config.EVENT_DAYS),
-        remakeOwnership: () => remakeOwnership(bus, () => recovery.raiseGeneration()),
+        ensureStreams: () => ensureTopology(bus, settings, raiseGeneration),
+        applySettings: () => applySettings(bus, settings),
+        remakeOwnership: () => remakeOwnership(bus, settings, raiseGeneration),
         fates: metrics.counter('reports_total', 'Reports by fate', ['fate']),
         dead: deadLetters(metrics),
         batchMs: config.BATCH_MS,

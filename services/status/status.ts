@@ -33,6 +33,8 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
   recovery: Pick<InterfaceOf<Recovery>, 'highestEpoch'>
   /** Makes the streams that are missing; true when any was. */
   ensureStreams(): Promise<boolean>
+  /** Brings the settings of streams that are there up to date. */
+  applySettings(): Promise<void>
   /** Makes the bucket of the leases anew. */
   remakeOwnership(): Promise<void>
 }
@@ -50,6 +52,7 @@ export async function runStatus(
   const { bus, clock, log, writer, outbox } = parts
   const stop = new AbortController()
   await parts.ensureStreams()
+  await parts.applySettings()
   const newest = new LastPublishedCache(bus)
 
   /**

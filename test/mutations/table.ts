@@ -54,6 +54,18 @@ export const mutations: Mutation[] = [
     by: 'rules of the store',
   },
   {
+    rule: 'lost is only what the stream should hold',
+    find: 'Math.max(firstOf(generation), firstSequence)',
+    replace: 'Math.max(firstOf(generation), 0 * firstSequence)',
+    by: 'outbox',
+  },
+  {
+    rule: 'delays are whole milliseconds',
+    find: 'Math.ceil(ms)',
+    replace: 'ms',
+    by: 'outbox',
+  },
+  {
     rule: 'a claim commits its epoch',
     find: 'SET epoch = b.epoch, "reportNo"',
     replace: 'SET epoch = v.epoch, "reportNo"',

@@ -61,7 +61,7 @@ describe(`the broker in memory, seed ${seed}`, () => {
   beforeAll(async () => {
     server = await startNats({ dir: join(dir, 'nats') })
     real = await connectBus({ url: server.url, name: 'test', log: createLogger('test', 'silent') })
-    await ensureTopology(real, async () => 2)
+    await ensureTopology(real, { eventDays: 7, replicas: 1 }, async () => 2)
     broker.ensure(() => 2)
   })
   afterAll(async () => {

@@ -139,7 +139,8 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
     stateOf: (stream) =>
       rpc(5_000, () => {
         const { bornAt, generation, lastSequence } = broker.stream(stream)
-        return { ageMs: world.now - bornAt, generation, lastSequence }
+        const first = broker.contentOf(stream)[0]?.sequence ?? lastSequence + 1
+        return { ageMs: world.now - bornAt, generation, firstSequence: first, lastSequence }
       }),
     consume: (stream, name, maxMessages, onMessage) => {
       let stopped = false

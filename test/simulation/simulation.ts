@@ -271,6 +271,7 @@ export class Simulation {
       batchMs: 20,
       batchMax: 50,
       ensureStreams: () => administer(() => this.broker.ensure(raise)),
+      applySettings: async () => {},
       remakeOwnership: () => administer(() => this.broker.remake(streams.ownership, raise())),
     })
   }

@@ -33,7 +33,7 @@ let bus: NatsBus
 beforeAll(async () => {
   server = await startNats({ dir: join(dir, 'nats') })
   bus = await connectBus({ url: server.url, name: 'test', log })
-  await ensureTopology(bus, async () => 1)
+  await ensureTopology(bus, { eventDays: 7, replicas: 1 }, async () => 1)
 })
 afterAll(async () => {
   await bus?.drain()

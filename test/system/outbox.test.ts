@@ -6,26 +6,42 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { outSubject, type OwedEvent, type VideoEvent } from '#libs/scene-video/messages.ts'
+import { publishWork } from '#libs/bus/work.ts'
+import {
+  outSubject,
+  settleWorkSubject,
+  type OwedEvent,
+  type VideoEvent,
+} from '#libs/scene-video/messages.ts'
 import type { Bus } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import {
   LastPublishedCache,
   publishEvents,
   publishOwed,
+  requeueLostEvents,
   type OutboxStore,
+  type PublishedLog,
 } from '#libs/outbox/outbox.ts'
-import { ensureTopology, streams } from '#libs/bus/topology.ts'
+import {
+  applySettings,
+  consumers,
+  ensureTopology,
+  remakeOwnership,
+  streams,
+} from '#libs/bus/topology.ts'
+import { until } from '../support/system.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))
+const settings = { eventDays: 7, replicas: 1 }
 let server: LocalServer
 let bus: NatsBus
 
 beforeAll(async () => {
   server = await startNats({ dir })
   bus = await connectBus({ url: server.url, name: 'test', log: createLogger('test', 'silent') })
-  expect(await ensureTopology(bus, async () => 3)).toBe(true)
-  expect(await ensureTopology(bus, async () => 4)).toBe(false)
+  expect(await ensureTopology(bus, settings, async () => 3)).toBe(true)
+  expect(await ensureTopology(bus, settings, async () => 4)).toBe(false)
 })
 afterAll(async () => {
   await bus?.drain()
@@ -157,5 +173,101 @@ it('starts a bucket’s revisions above every epoch of an earlier generation', a
   const manager = await bus.manager()
   expect((await manager.streams.info(streams.ownership)).config).toMatchObject({
     first_seq: 3 * 2 ** 32,
+  })
+})
+
+/** What Postgres remembers of these events. */
+function logOf(rows: { id: string; version: number; sequence: number }[]) {
+  const owedAgain: { videoId: string; version: number }[] = []
+  const log: PublishedLog = {
+    newestStored: async (above) => {
+      const newest = new Map<string, number>()
+      for (const { id, version, sequence } of rows)
+        if (sequence > above) newest.set(id, Math.max(newest.get(id) ?? 0, version))
+      return [...newest].map(([videoId, version]) => ({ videoId, version }))
+    },
+    markUnpublishedAbove: async (lost, since) => {
+      for (const { videoId, version } of lost)
+        for (const row of rows)
+          if (row.id === videoId && row.version > version && row.sequence >= since)
+            owedAgain.push({ videoId, version: row.version })
+    },
+  }
+  return { log, owedAgain }
+}
+
+it('takes nothing for lost that has had its days, and what is lost beside it still', async () => {
+  const [old, recent] = [crypto.randomUUID(), crypto.randomUUID()]
+  const rows: { id: string; version: number; sequence: number }[] = []
+  const publish = async (id: string, version: number, event: string) => {
+    await publishEvents(bus, forgetful([]), [owed(id, version, event)])
+    rows.push({ id, version, sequence: (await bus.stateOf(streams.outbox)).lastSequence })
+  }
+  for (const [i, event] of ['requested', 'submitted', 'generating', 'failed'].entries())
+    await publish(old, i + 1, event)
+  const manager = await bus.manager()
+  const { config } = await manager.streams.info(streams.outbox)
+  await manager.streams.update(streams.outbox, {
+    ...config,
+    max_age: 1e9,
+    duplicate_window: 1e9,
+  })
+  await until(
+    'its days to pass',
+    async () => (await manager.streams.info(streams.outbox)).state.messages === 0 || undefined,
+  )
+  await manager.streams.update(streams.outbox, { ...config, max_age: 3_600e9 })
+  for (const [i, event] of ['requested', 'submitted', 'generating'].entries())
+    await publish(recent, i + 1, event)
+  const { log, owedAgain } = logOf(rows)
+  expect(await requeueLostEvents(bus, log)).toBe(0)
+  await lose(recent)
+  expect(await requeueLostEvents(bus, log)).toBe(1)
+  expect(owedAgain).toEqual([{ videoId: recent, version: 3 }])
+
+  // a retry, after all of its former attempt has had its days
+  const brought: number[] = []
+  const remembering: OutboxStore = {
+    ...forgetful([]),
+    eventsBetween: async (_id, above, below, since) => {
+      const between = rows.filter(
+        (row) =>
+          row.id === old && row.version > above && row.version < below && row.sequence >= since,
+      )
+      brought.push(...between.map((row) => row.version))
+      return between.map((row) => owed(old, row.version, 'progress'))
+    },
+  }
+  await publishEvents(bus, remembering, [owed(old, 5, 'requested')])
+  expect(brought).toEqual([])
+})
+
+it('delivers a job again after its delay, also one that is no whole number of milliseconds', async () => {
+  const id = crypto.randomUUID()
+  await publishWork(bus, settleWorkSubject(id), { id })
+  const at: number[] = []
+  await using _consuming = bus.consume(streams.work, consumers.settle, 10, async (job) => {
+    at.push(performance.now())
+    if (at.length === 1) job.nak(1_500.123_456_7)
+    else job.ack()
+  })
+  await until('the second delivery', () => at[1])
+  expect(at[1]! - at[0]!).toBeGreaterThan(1_400)
+})
+
+it('applies changed settings to streams that are there, and keeps them when it makes one anew', async () => {
+  const changed = { eventDays: 3, replicas: 1 }
+  const daysOf = async (stream: string) =>
+    (await (await bus.manager()).streams.info(stream)).config.max_age / (24 * 3_600e9)
+  expect(await daysOf(streams.video)).toBe(7)
+  await applySettings(bus, changed)
+  expect([await daysOf(streams.video), await daysOf(streams.outbox)]).toEqual([3, 3])
+  const before = await bus.stateOf(streams.outbox)
+  await (await bus.manager()).streams.delete(streams.video)
+  await remakeOwnership(bus, changed, async () => 9)
+  expect(await daysOf(streams.video)).toBe(3)
+  expect(await bus.stateOf(streams.outbox)).toMatchObject({
+    generation: before.generation,
+    lastSequence: before.lastSequence,
   })
 })
