@@ -35,7 +35,6 @@ export function serve<T>(
       options.log.warn({ subject: message.subject, reason: request.reason }, 'request does not fit')
       return message.respond({
         ok: false,
-        status: 400,
         code: 'invalid_request',
         detail: request.reason,
       })

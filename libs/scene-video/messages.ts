@@ -31,32 +31,30 @@ export const commandSubject = {
   testConfig: 'video.command.test-config',
 } as const
 
+/** The caller's Idempotency-Key and its route; `bodyHash` tells the same body from another. */
+export const idempotencyKeySchema = z.object({
+  key: z.string().max(300),
+  route: z.string(),
+  bodyHash: z.string(),
+})
+export type IdempotencyKey = z.infer<typeof idempotencyKeySchema>
+
 export const generateCommandSchema = z.object({
   userId: z.uuid(),
   projectId: z.uuid(),
   scriptId: z.uuid(),
   sceneId: z.uuid(),
-  /**
-   * Of the caller's Idempotency-Key, null without one. `bodyHash` tells the same body from another.
-   */
-  idempotencyKey: z.string().max(255).nullable(),
-  bodyHash: z.string(),
+  idempotencyKey: idempotencyKeySchema.nullable(),
   body: generateVideoSchema,
 })
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
 
-/**
- * Cancel or retry one video; `attempt` null means the current one. `once`: the caller's
- * Idempotency-Key.
- */
+/** Cancel or retry one video; `attempt` null means the current one. */
 export const videoCommandSchema = z.object({
   userId: z.uuid(),
   id: videoId,
   attempt: int4.min(1).nullable(),
-  once: z
-    .object({ key: z.string().max(300), route: z.string(), bodyHash: z.string() })
-    .nullable()
-    .default(null),
+  idempotencyKey: idempotencyKeySchema.nullable().default(null),
 })
 export type VideoCommand = z.infer<typeof videoCommandSchema>
 
@@ -67,7 +65,6 @@ export const commandReplySchema = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), video: sceneVideoSchema }),
   z.object({
     ok: z.literal(false),
-    status: z.number().int(),
     code: z.string(),
     detail: z.string(),
   }),

@@ -5,7 +5,7 @@
  */
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
-import { Refused } from './refused.ts'
+import { Refused } from '#libs/scene-video/refusals.ts'
 
 export interface AiConfigInput {
   provider: string
@@ -69,13 +69,11 @@ export class AiConfigs {
       const keeps = input.apiKey === undefined && found?.keyCipher != null
       if (keeps && (found.baseUrl !== input.baseUrl || found.provider !== input.provider))
         throw new Refused(
-          422,
           'api_key_required',
           'The stored key was given for another provider or address: give apiKey again.',
         )
       if (!keeps && !input.apiKey && input.baseUrl !== null)
         throw new Refused(
-          422,
           'api_key_required',
           'An address of your own needs a key of your own: give apiKey with baseUrl.',
         )

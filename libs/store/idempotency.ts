@@ -3,35 +3,29 @@
  * the work, so either both are committed or neither is: a request that died half-way may be sent
  * again under its key.
  */
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import type { Prisma } from './generated/client.ts'
-import { Refused } from './refused.ts'
-
-export interface Once {
-  key: string
-  route: string
-  /** Tells the same body from another. */
-  bodyHash: string
-}
+import { Refused } from '#libs/scene-video/refusals.ts'
 
 /**
  * The id of what an earlier request under this key made or changed; null when this one is the
  * first, and `resultId` is what it will make or change.
- * @throws Refused 409 while the first one is running, 422 for another body
+ * @throws Refused `idempotency_key_in_use` while the first one is running,
+ *   `idempotency_key_reused` for another body
  */
 export async function claimIdempotencyKey(
   tx: Prisma.TransactionClient,
   userId: string,
-  once: Once | null | undefined,
+  idempotencyKey: IdempotencyKey | null | undefined,
   resultId: string,
 ): Promise<string | null> {
-  if (!once) return null
-  const { key, route, bodyHash } = once
+  if (!idempotencyKey) return null
+  const { key, route, bodyHash } = idempotencyKey
   const [lock] = await tx.$queryRaw<
     { taken: boolean }[]
   >`SELECT pg_try_advisory_xact_lock(hashtextextended(${`${userId} ${route} ${key}`}, 0)) AS taken`
   if (!lock?.taken)
     throw new Refused(
-      409,
       'idempotency_key_in_use',
       'The first request with this Idempotency-Key is still running; ask again shortly.',
     )
@@ -44,7 +38,6 @@ export async function claimIdempotencyKey(
   })
   if (first.bodyHash !== bodyHash)
     throw new Refused(
-      422,
       'idempotency_key_reused',
       'This Idempotency-Key was used with another body; use a new key for a new request.',
     )

@@ -1,7 +1,8 @@
 /** Projects, scripts and scenes: what a user writes through the gateway. Never a video. */
 import { v7 } from '#libs/runtime/uuid.ts'
 import type { Database } from './connect.ts'
-import { claimIdempotencyKey, type Once } from './idempotency.ts'
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
+import { claimIdempotencyKey } from './idempotency.ts'
 
 export class ProjectWriter {
   readonly #db: Database
@@ -9,10 +10,10 @@ export class ProjectWriter {
     this.#db = db
   }
 
-  async createProject(userId: string, title: string, once: Once | null = null) {
+  async createProject(userId: string, title: string, idempotencyKey: IdempotencyKey | null = null) {
     return this.#db.$transaction(async (tx) => {
       const id = v7()
-      const earlier = await claimIdempotencyKey(tx, userId, once, id)
+      const earlier = await claimIdempotencyKey(tx, userId, idempotencyKey, id)
       return earlier
         ? tx.project.findUniqueOrThrow({ where: { id: earlier } })
         : tx.project.create({ data: { id, userId, title } })
@@ -20,11 +21,16 @@ export class ProjectWriter {
   }
 
   /** Null when the project is not this user's. */
-  async createScript(userId: string, projectId: string, title: string, once: Once | null = null) {
+  async createScript(
+    userId: string,
+    projectId: string,
+    title: string,
+    idempotencyKey: IdempotencyKey | null = null,
+  ) {
     return this.#db.$transaction(async (tx) => {
       if (!(await tx.project.count({ where: { id: projectId, userId } }))) return null
       const id = v7()
-      const earlier = await claimIdempotencyKey(tx, userId, once, id)
+      const earlier = await claimIdempotencyKey(tx, userId, idempotencyKey, id)
       return earlier
         ? tx.script.findUniqueOrThrow({ where: { id: earlier } })
         : tx.script.create({ data: { id, projectId, title } })
@@ -37,13 +43,13 @@ export class ProjectWriter {
     projectId: string,
     scriptId: string,
     scene: { title: string | null; prompt: string },
-    once: Once | null = null,
+    idempotencyKey: IdempotencyKey | null = null,
   ) {
     return this.#db.$transaction(async (tx) => {
       if (!(await tx.script.count({ where: { id: scriptId, projectId, project: { userId } } })))
         return null
       const id = v7()
-      const earlier = await claimIdempotencyKey(tx, userId, once, id)
+      const earlier = await claimIdempotencyKey(tx, userId, idempotencyKey, id)
       return earlier
         ? tx.scene.findUniqueOrThrow({ where: { id: earlier } })
         : tx.scene.create({ data: { id, scriptId, ...scene } })

@@ -4,6 +4,17 @@
  * row.
  */
 import {
+  cancelledBeforeSubmission,
+  decideAcceptance,
+  decideCancel,
+  decideIntent,
+  isWaitingAt,
+  requireRetry,
+  type AcceptedHow,
+  type NoTask,
+} from '#libs/scene-video/decisions.ts'
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
+import {
   isTerminal,
   type GenerateVideo,
   type SceneVideo,
@@ -11,20 +22,12 @@ import {
 } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
-import { claimIdempotencyKey, type Once } from './idempotency.ts'
-import { Refused } from './refused.ts'
+import { claimIdempotencyKey } from './idempotency.ts'
+import { Refused } from '#libs/scene-video/refusals.ts'
 import { toSceneVideo } from './rows.ts'
-import {
-  failRow,
-  lock,
-  lockOwn,
-  record,
-  requireAttempt,
-  type Tx,
-  type VideoRecord,
-} from './video-row.ts'
+import { failRow, lock, lockOwn, record, type Tx, type VideoRecord } from './video-row.ts'
 
-export { Refused, type VideoRecord }
+export type { VideoRecord }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
 
 export interface EffectiveConfig {
@@ -42,8 +45,7 @@ export interface NewVideo {
   scriptId: string
   sceneId: string
   body: GenerateVideo
-  idempotencyKey: string | null
-  bodyHash: string
+  idempotencyKey: IdempotencyKey | null
   system: { provider: string; model: string }
 }
 
@@ -52,8 +54,6 @@ export interface Pins {
   baseUrl: string
   keyCipher: string
 }
-
-const generateRoute = 'generate-video'
 
 export class SubmissionWriter {
   readonly #db: Database
@@ -74,12 +74,13 @@ export class SubmissionWriter {
         },
       })
       if (!scene)
-        throw new Refused(404, 'not_found', 'There is no such scene in that script and project.')
-      const once =
-        request.idempotencyKey === null
-          ? null
-          : { key: request.idempotencyKey, route: generateRoute, bodyHash: request.bodyHash }
-      const earlier = await claimIdempotencyKey(tx, request.userId, once, request.id)
+        throw new Refused('not_found', 'There is no such scene in that script and project.')
+      const earlier = await claimIdempotencyKey(
+        tx,
+        request.userId,
+        request.idempotencyKey,
+        request.id,
+      )
       if (earlier)
         return {
           video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id: earlier } })),
@@ -162,25 +163,13 @@ export class SubmissionWriter {
   async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      if (
-        video.attempt !== attempt ||
-        video.status !== 'pending' ||
-        video.taskId !== null ||
-        video.cancelRequested
-      )
-        return false
-      const last = await tx.submission.findFirst({
-        where: { videoId: id, attempt },
-        orderBy: { send: 'desc' },
-      })
-      // rule: one winner for an intent
-      if ((last?.send ?? 0) !== send - 1) return false
-      // rule: a send that may have been accepted makes room for no other
-      if (last && !isNotAccepted(last.answer)) return false
-      if (last?.answer === 'later') {
+      const sends = await sendsOf(tx, id)
+      const decision = decideIntent(video, sends, { attempt, send })
+      if (decision === null) return false
+      if (decision === 'replace') {
         await tx.$executeRaw`
           UPDATE "Submission" SET send = ${send}::int, answer = NULL, detail = NULL, "intentAt" = now(), "answeredAt" = NULL, "settledAt" = NULL
-          WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${last.send}::int`
+          WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send - 1}::int`
       } else {
         await tx.$executeRaw`
           INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
@@ -216,23 +205,27 @@ export class SubmissionWriter {
     attempt: number,
     send: number,
     taskId: string,
-    how: 'answer' | 'lookup' | 'adopted',
+    how: AcceptedHow,
   ): Promise<'taken' | 'late' | 'duplicate'> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      const recorded = await tx.$executeRaw`
-        UPDATE "Submission" SET answer = 'accepted', "taskId" = ${taskId}, detail = ${how}, "answeredAt" = now(), "settledAt" = CASE WHEN outcome IS NULL THEN NULL ELSE "settledAt" END
-        WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
-      if (recorded !== 1)
-        throw new Error(`send ${send} of attempt ${attempt} of ${id} was never intended`)
-      if (video.taskId === taskId) return 'taken'
-      if (video.taskId !== null) return video.attempt === attempt ? 'duplicate' : 'late'
-      if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt))
-        return 'late'
+      const sends = await sendsOf(tx, id)
+      const task = { attempt, send, taskId, how }
+      const acceptance = decideAcceptance(video, sends, task)
+      if (acceptance.record === 'on_send')
+        await tx.$executeRaw`
+          UPDATE "Submission" SET answer = 'accepted', "taskId" = ${taskId}, detail = ${how}, "answeredAt" = now(), "settledAt" = CASE WHEN outcome IS NULL THEN NULL ELSE "settledAt" END
+          WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+      if (acceptance.record === 'beside')
+        await tx.$executeRaw`
+          INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher", answer, "taskId", detail, "intentAt", "answeredAt")
+          SELECT "videoId", attempt, ${1 + Math.max(...sends.map((one) => (one.attempt === attempt ? one.send : 0)))}::int, provider, "baseUrl", "keyCipher", 'accepted', ${taskId}, ${how}, "intentAt", now()
+          FROM "Submission" WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+      if (!acceptance.moves) return acceptance.fate
       await tx.$executeRaw`
         UPDATE "SceneVideo" SET "taskId" = ${taskId}, phase = 'submitted', version = version + 1, "submittedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
       await record(tx, id, 'submitted', { how })
-      return 'taken'
+      return acceptance.fate
     })
   }
 
@@ -244,7 +237,7 @@ export class SubmissionWriter {
     id: string,
     attempt: number,
     send: number,
-    answer: 'later' | 'refused' | 'absent' | 'lost',
+    answer: NoTask,
     detail: string,
   ): Promise<void> {
     await this.#db.$executeRaw`
@@ -280,8 +273,7 @@ export class SubmissionWriter {
   async failPending(id: string, attempt: number, error: VideoError): Promise<boolean> {
     return this.#db.$transaction(async (tx) => {
       const video = await lock(tx, id)
-      if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null)
-        return false
+      if (!isWaitingAt(video, attempt)) return false
       await failRow(tx, id, error)
       return true
     })
@@ -292,28 +284,17 @@ export class SubmissionWriter {
     userId: string,
     id: string,
     attempt: number | null,
-    once: Once | null = null,
+    idempotencyKey: IdempotencyKey | null = null,
   ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
-      if (await claimIdempotencyKey(tx, userId, once, id))
+      if (await claimIdempotencyKey(tx, userId, idempotencyKey, id))
         return {
           video: toSceneVideo(video),
           ownerActs: video.cancelRequested && !isTerminal(video.status),
         }
-      requireAttempt(video, attempt)
-      if (isTerminal(video.status))
-        throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
-      const intents = await tx.submission.count({
-        where: {
-          videoId: id,
-          attempt: video.attempt,
-          OR: [{ answer: null }, { answer: 'accepted' }],
-        },
-      })
-      const atOnce = intents === 0 && video.taskId === null
-      if (atOnce)
-        await failRow(tx, id, { code: 'cancelled', message: 'Cancelled before it was submitted.' })
+      const atOnce = decideCancel(video, await sendsOf(tx, id), attempt) === 'at_once'
+      if (atOnce) await failRow(tx, id, cancelledBeforeSubmission)
       else await tx.sceneVideo.update({ where: { id }, data: { cancelRequested: true } })
       return {
         video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
@@ -327,18 +308,12 @@ export class SubmissionWriter {
     userId: string,
     id: string,
     attempt: number | null,
-    once: Once | null = null,
+    idempotencyKey: IdempotencyKey | null = null,
   ): Promise<SceneVideo> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
-      if (await claimIdempotencyKey(tx, userId, once, id)) return toSceneVideo(video)
-      requireAttempt(video, attempt)
-      if (video.status !== 'failed')
-        throw new Refused(
-          409,
-          'not_failed',
-          `Only a failed video can be retried; this one is ${video.status}.`,
-        )
+      if (await claimIdempotencyKey(tx, userId, idempotencyKey, id)) return toSceneVideo(video)
+      requireRetry(video, attempt)
       await tx.$executeRaw`
         UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
           "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
@@ -383,7 +358,5 @@ export class SubmissionWriter {
   }
 }
 
-/** Whether a send with this answer certainly left no task behind. */
-// rule: a send nobody can tell of is not repeated, second
-export const isNotAccepted = (answer: string | null): boolean =>
-  answer === 'later' || answer === 'absent' || answer === 'refused'
+const sendsOf = (tx: Tx, videoId: string): Promise<SubmissionRecord[]> =>
+  tx.submission.findMany({ where: { videoId }, orderBy: [{ attempt: 'asc' }, { send: 'asc' }] })

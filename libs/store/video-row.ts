@@ -5,7 +5,7 @@
 import type { VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
-import { Refused } from './refused.ts'
+import { Refused } from '#libs/scene-video/refusals.ts'
 
 export type Tx = Prisma.TransactionClient
 export type VideoRecord = Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>
@@ -19,14 +19,8 @@ export async function lock(tx: Tx, id: string): Promise<VideoRecord> {
 export async function lockOwn(tx: Tx, userId: string, id: string): Promise<VideoRecord> {
   await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
   const video = await tx.sceneVideo.findFirst({ where: { id, userId } })
-  if (!video) throw new Refused(404, 'not_found', 'There is no such video.')
+  if (!video) throw new Refused('not_found', 'There is no such video.')
   return video
-}
-
-export function requireAttempt(video: VideoRecord, attempt: number | null): void {
-  // rule: a retry serialises on its attempt
-  if (attempt !== null && attempt !== video.attempt)
-    throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
 }
 
 export async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import type { Once } from '#libs/store/idempotency.ts'
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import { invalid } from './problem.ts'
 
 /**
  * The Idempotency-Key header, quoted or bare, with a hash of what is asked; null without one.
  * @throws Problem 400
  */
-export function idempotencyKeyOf(request: FastifyRequest, route: string): Once | null {
+export function idempotencyKeyOf(request: FastifyRequest, route: string): IdempotencyKey | null {
   const key = keyIn(request.headers['idempotency-key'])
   return key === null
     ? null

@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
 import { isOutage } from '#libs/store/errors.ts'
-import { Refused } from '#libs/store/refused.ts'
+import { Refused, type RefusalCode } from '#libs/scene-video/refusals.ts'
 
 export const problemSchema = z
   .object({
@@ -86,6 +86,21 @@ export const bodyOf = ({ status, code, message, errors }: Problem) => ({
   ...(errors ? { errors } : {}),
 })
 
+const refusalStatus: Record<RefusalCode, number> = {
+  not_found: 404,
+  not_current_attempt: 409,
+  already_terminal: 409,
+  not_failed: 409,
+  idempotency_key_in_use: 409,
+  idempotency_key_reused: 422,
+  api_key_required: 422,
+  invalid_request: 400,
+}
+
+/** A refusal of ours; one whose code this version does not know yet is a conflict. */
+export const refusal = ({ code, detail }: { code: string; detail: string }): Problem =>
+  new Problem(code in refusalStatus ? refusalStatus[code as RefusalCode] : 409, code, detail)
+
 /** Codes of Fastify's own refusals where the status alone does not tell. */
 const codes: Record<number, string> = {
   404: 'not_found',
@@ -97,7 +112,7 @@ const codes: Record<number, string> = {
 
 function toProblem(err: unknown): Problem {
   if (err instanceof Problem) return err
-  if (err instanceof Refused) return new Problem(err.status, err.code, err.message)
+  if (err instanceof Refused) return refusal({ code: err.code, detail: err.message })
   if (hasZodFastifySchemaValidationErrors(err)) {
     if (err.validationContext === 'params') return notFound()
     return new Problem(

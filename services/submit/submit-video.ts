@@ -14,6 +14,7 @@ import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import { decrypt, encrypt } from '#libs/runtime/secrets.ts'
 import { pollWorkSubject } from '#libs/scene-video/messages.ts'
+import { hadAllSends, maxSends } from '#libs/scene-video/decisions.ts'
 import { ownId, type VideoError } from '#libs/scene-video/scene-video.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Pins, SubmissionRecord, SubmissionWriter } from '#libs/store/submissions.ts'
@@ -101,6 +102,11 @@ export async function submitVideo(context: SubmitContext, id: string): Promise<v
       message: 'The provider may or may not have accepted it, and cannot be asked any more.',
     })
   if (finding.kind === 'wait') throw later(loaded, finding.ms)
+  if (hadAllSends(loaded.submissions.filter((one) => one.attempt === video.attempt)))
+    return fail(context, id, video.attempt, {
+      code: 'submission_unknown',
+      message: `The provider lost ${maxSends} sends of it; a retry sends it again.`,
+    })
   return intendAndSend(context, loaded)
 }
 

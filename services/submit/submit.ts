@@ -19,7 +19,7 @@ import {
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 import { isDataFault, isOutage } from '#libs/store/errors.ts'
-import { Refused } from '#libs/store/submissions.ts'
+import { Refused } from '#libs/scene-video/refusals.ts'
 import { settleVideo } from './settle.ts'
 import { submitVideo, type SubmitContext } from './submit-video.ts'
 import { testConfig } from './test-config.ts'
@@ -29,12 +29,10 @@ async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> 
   try {
     return await run()
   } catch (err) {
-    if (err instanceof Refused)
-      return { ok: false, status: err.status, code: err.code, detail: err.message }
+    if (err instanceof Refused) return { ok: false, code: err.code, detail: err.message }
     if (isDataFault(err))
       return {
         ok: false,
-        status: 400,
         code: 'invalid_request',
         detail: 'A value has characters that cannot be stored.',
       }
@@ -79,7 +77,7 @@ export async function runSubmit(
             command.userId,
             command.id,
             command.attempt,
-            command.once,
+            command.idempotencyKey,
           )
           if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
           else void publish(video.id)
@@ -91,7 +89,12 @@ export async function runSubmit(
       { subject: commandSubject.retry, queue: 'submit', schema: videoCommandSchema, log },
       (command) =>
         replyOf(async () => {
-          const video = await store.retry(command.userId, command.id, command.attempt, command.once)
+          const video = await store.retry(
+            command.userId,
+            command.id,
+            command.attempt,
+            command.idempotencyKey,
+          )
           await begin(video.id)
           return { ok: true, video }
         }),

@@ -45,6 +45,7 @@ const finders: Record<Finder, string[]> = {
     'as nats-server does',
   ),
   outbox: vitest('test/system/outbox.test.ts', ''),
+  decisions: vitest('libs/scene-video/decisions.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),
 }

@@ -10,6 +10,7 @@ export type Finder =
   | 'outbox'
   | 'rules of the store'
   | 'rules by themselves'
+  | 'decisions'
 
 export interface Mutation {
   rule: string
@@ -79,15 +80,15 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'one winner for an intent',
-    find: 'if ((last?.send ?? 0) !== send - 1) return false',
-    replace: 'if (last?.send === send) return true',
-    by: 'store against Postgres',
+    find: 'if ((last?.send ?? 0) !== send - 1) return null',
+    replace: '',
+    by: 'decisions',
   },
   {
     rule: 'a retry serialises on its attempt',
     find: 'if (attempt !== null && attempt !== video.attempt) throw',
     replace: 'if (attempt === -1) throw',
-    by: 'store against Postgres',
+    by: 'decisions',
   },
   {
     rule: 'one row per video per statement',
@@ -200,9 +201,21 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'a send that may have been accepted makes room for no other',
-    find: 'if (last && !isNotAccepted(last.answer)) return false',
+    find: 'if (last && !isNotAccepted(last.answer)) return null',
     replace: '',
-    by: 'store against Postgres',
+    by: 'decisions',
+  },
+  {
+    rule: 'an attempt has at most three sends that may be accepted',
+    find: "own.length >= maxSends && own.at(-1)?.answer !== 'later'",
+    replace: 'own.length < 0',
+    by: 'decisions',
+  },
+  {
+    rule: 'an id once seen is not overwritten',
+    find: "sent.taskId === null ? 'on_send' : 'beside'",
+    replace: "'on_send'",
+    by: 'decisions',
   },
   {
     rule: 'a send nobody can tell of is not repeated',

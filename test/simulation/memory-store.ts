@@ -4,18 +4,22 @@
  */
 import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import {
+  cancelledBeforeSubmission,
+  decideAcceptance,
+  decideCancel,
+  decideIntent,
+  isWaitingAt,
+  requireRetry,
+  type AcceptedHow,
+  type NoTask,
+} from '#libs/scene-video/decisions.ts'
+import { Refused } from '#libs/scene-video/refusals.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
 import type { Bid, Claimed } from '#libs/store/commit-claims.ts'
 import type { Fate, Outcome } from '#libs/store/reports.ts'
-import {
-  isNotAccepted,
-  Refused,
-  type NewVideo,
-  type Pins,
-  type SubmissionRecord,
-  type VideoRecord,
-} from '#libs/store/submissions.ts'
+import type { NewVideo, Pins, SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
 import { newVideo, toOwed, type StoreCopy } from './rows.ts'
 
@@ -46,13 +50,16 @@ export class MemoryStore extends MemoryOutbox {
     return video
   }
 
-  #own(userId: string, id: string, attempt: number | null): VideoRecord {
+  #own(userId: string, id: string): VideoRecord {
     const video = this.videos.get(id)
-    if (!video || video.userId !== userId)
-      throw new Refused(404, 'not_found', 'There is no such video.')
-    if (attempt !== null && attempt !== video.attempt)
-      throw new Refused(409, 'not_current_attempt', `The current attempt is ${video.attempt}.`)
+    if (!video || video.userId !== userId) throw new Refused('not_found', 'There is no such video.')
     return video
+  }
+
+  #sends(id: string): SubmissionRecord[] {
+    return this.submissions
+      .filter((one) => one.videoId === id)
+      .toSorted((a, b) => a.attempt - b.attempt || a.send - b.send)
   }
 
   #submission(id: string, attempt: number, send: number): SubmissionRecord | undefined {
@@ -111,9 +118,7 @@ export class MemoryStore extends MemoryOutbox {
     const video = this.videos.get(id)
     if (!video) return null
     const now = this.#date().getTime()
-    const submissions = this.submissions
-      .filter((one) => one.videoId === id)
-      .toSorted((a, b) => a.attempt - b.attempt || a.send - b.send)
+    const submissions = this.#sends(id)
     return {
       video: { ...video },
       submissions: submissions.map((one) => ({ ...one })),
@@ -126,21 +131,11 @@ export class MemoryStore extends MemoryOutbox {
   }
 
   async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
-    const video = this.#video(id)
-    if (
-      video.attempt !== attempt ||
-      video.status !== 'pending' ||
-      video.taskId !== null ||
-      video.cancelRequested
-    )
-      return false
-    const last = this.submissions
-      .filter((one) => one.videoId === id && one.attempt === attempt)
-      .toSorted((a, b) => a.send - b.send)
-      .at(-1)
-    if ((last?.send ?? 0) !== send - 1 || (last && !isNotAccepted(last.answer))) return false
-    if (last?.answer === 'later')
-      Object.assign(last, {
+    const sends = this.#sends(id)
+    const decision = decideIntent(this.#video(id), sends, { attempt, send })
+    if (decision === null) return false
+    if (decision === 'replace')
+      Object.assign(this.#submission(id, attempt, send - 1)!, {
         send,
         answer: null,
         detail: null,
@@ -196,21 +191,28 @@ export class MemoryStore extends MemoryOutbox {
     attempt: number,
     send: number,
     taskId: string,
-    how: 'answer' | 'lookup' | 'adopted',
+    how: AcceptedHow,
   ): Promise<'taken' | 'late' | 'duplicate'> {
     const video = this.#video(id)
+    const sends = this.#sends(id)
+    const { fate, moves, record } = decideAcceptance(video, sends, { attempt, send, taskId, how })
     const submission = this.#submission(id, attempt, send)!
-    Object.assign(submission, {
-      answer: 'accepted',
-      taskId,
-      detail: how,
-      answeredAt: this.#date(),
-      settledAt: submission.outcome === null ? null : submission.settledAt,
-    })
-    if (video.taskId === taskId) return 'taken'
-    if (video.taskId !== null) return video.attempt === attempt ? 'duplicate' : 'late'
-    if (video.status !== 'pending' || (how !== 'adopted' && video.attempt !== attempt))
-      return 'late'
+    const answered = { answer: 'accepted', taskId, detail: how, answeredAt: this.#date() }
+    if (record === 'on_send')
+      Object.assign(submission, {
+        ...answered,
+        settledAt: submission.outcome === null ? null : submission.settledAt,
+      })
+    if (record === 'beside')
+      this.submissions.push({
+        ...submission,
+        ...answered,
+        send: 1 + Math.max(...sends.map((one) => (one.attempt === attempt ? one.send : 0))),
+        outcome: null,
+        settledAt: null,
+        lookedAt: null,
+      })
+    if (!moves) return fate
     Object.assign(video, {
       taskId,
       phase: 'submitted',
@@ -219,14 +221,14 @@ export class MemoryStore extends MemoryOutbox {
       updatedAt: this.#date(),
     })
     this.#record(video, 'submitted')
-    return 'taken'
+    return fate
   }
 
   async answered(
     id: string,
     attempt: number,
     send: number,
-    answer: 'later' | 'refused' | 'absent' | 'lost',
+    answer: NoTask,
     detail: string,
   ): Promise<void> {
     const submission = this.#submission(id, attempt, send)
@@ -264,8 +266,7 @@ export class MemoryStore extends MemoryOutbox {
 
   async failPending(id: string, attempt: number, error: VideoError): Promise<boolean> {
     const video = this.#video(id)
-    if (video.attempt !== attempt || video.status !== 'pending' || video.taskId !== null)
-      return false
+    if (!isWaitingAt(video, attempt)) return false
     this.#fail(video, error)
     return true
   }
@@ -275,30 +276,16 @@ export class MemoryStore extends MemoryOutbox {
     id: string,
     attempt: number | null,
   ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
-    const video = this.#own(userId, id, attempt)
-    if (isTerminal(video.status))
-      throw new Refused(409, 'already_terminal', `The video has ${video.status} already.`)
-    const open = this.submissions.some(
-      (one) =>
-        one.videoId === id &&
-        one.attempt === video.attempt &&
-        (one.answer === null || one.answer === 'accepted'),
-    )
-    const atOnce = !open && video.taskId === null
-    if (atOnce)
-      this.#fail(video, { code: 'cancelled', message: 'Cancelled before it was submitted.' })
+    const video = this.#own(userId, id)
+    const atOnce = decideCancel(video, this.#sends(id), attempt) === 'at_once'
+    if (atOnce) this.#fail(video, cancelledBeforeSubmission)
     else video.cancelRequested = true
     return { video: toSceneVideo(video), ownerActs: !atOnce }
   }
 
   async retry(userId: string, id: string, attempt: number | null): Promise<SceneVideo> {
-    const video = this.#own(userId, id, attempt)
-    if (video.status !== 'failed')
-      throw new Refused(
-        409,
-        'not_failed',
-        `Only a failed video can be retried; this one is ${video.status}.`,
-      )
+    const video = this.#own(userId, id)
+    requireRetry(video, attempt)
     const at = this.#date()
     Object.assign(video, {
       status: 'pending',

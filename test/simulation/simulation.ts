@@ -308,7 +308,6 @@ export class Simulation {
           scriptId: userId,
           sceneId: userId,
           idempotencyKey: null,
-          bodyHash: '',
           body,
         })
         if (reply?.ok) this.accepted.push(reply.video.id)

@@ -49,7 +49,6 @@ async function pendingVideo(): Promise<string> {
     sceneId: demo.sceneIds[0]!,
     body: {},
     idempotencyKey: null,
-    bodyHash: 'x',
     system: { provider: 'toapis', model: 'm' },
   })
   return video.id
@@ -160,7 +159,9 @@ it('cancels at once before an intent, by flag after it; retries only what failed
     status: 'pending',
     attempt: 2,
   })
-  await expect(submissions.retry(demo.userId, early, 1)).rejects.toMatchObject({ status: 409 })
+  await expect(submissions.retry(demo.userId, early, 1)).rejects.toMatchObject({
+    code: expect.stringMatching(/not_current_attempt|not_failed|already_terminal/),
+  })
   const late = await submittedVideo()
   expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({
     ownerActs: true,

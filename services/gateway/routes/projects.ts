@@ -182,15 +182,16 @@ export function projectRoutes(app: App, context: Context): void {
       const { userId } = request.identity
       const { projectId } = request.params
       if (!(await reader.project(userId, projectId))) throw notFound(noProject)
-      const once = idempotencyKeyOf(request, 'retry-failed')
+      const idempotencyKey = idempotencyKeyOf(request, 'retry-failed')
       const prefix =
-        once && `${createHash('sha256').update(`${once.key} ${projectId}`).digest('hex')} `
+        idempotencyKey &&
+        `${createHash('sha256').update(`${idempotencyKey.key} ${projectId}`).digest('hex')} `
       const retry = ({ id, attempt }: { id: string; attempt: number }) =>
         command(context, commandSubject.retry, {
           userId,
           id,
           attempt,
-          once: once && { ...once, key: prefix + id },
+          idempotencyKey: idempotencyKey && { ...idempotencyKey, key: prefix + id },
         }).catch((err: unknown) => {
           if (err instanceof Problem && err.status === 409) return null
           throw err

@@ -9,7 +9,7 @@ import {
 } from '#libs/scene-video/scene-video.ts'
 import type { App, Context } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
-import { invalid, notFound, Problem } from '../problem.ts'
+import { invalid, notFound, Problem, refusal } from '../problem.ts'
 import { id, idempotencyHeader, ids, tokenQuery } from './shared.ts'
 
 const attemptBody = z
@@ -32,7 +32,7 @@ export async function command(
 ): Promise<SceneVideo> {
   const reply = commandReplySchema.parse(await context.bus.request(subject, body, 10_000))
   if (reply.ok) return reply.video
-  throw new Problem(reply.status, reply.code, reply.detail)
+  throw refusal(reply)
 }
 
 const encodeCursor = (last: string) => Buffer.from(last).toString('base64url')
@@ -82,13 +82,11 @@ export function videoRoutes(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      const once = idempotencyKeyOf(request, 'generate-video')
       const { userId } = request.identity
       const video = await command(context, commandSubject.generate, {
         userId,
         ...request.params,
-        idempotencyKey: once?.key ?? null,
-        bodyHash: once?.bodyHash ?? '',
+        idempotencyKey: idempotencyKeyOf(request, 'generate-video'),
         body: request.body ?? {},
       })
       return reply.code(202).header('location', `/api/scene-videos/${video.id}`).send(video)
@@ -201,7 +199,7 @@ export function videoRoutes(app: App, context: Context): void {
           userId,
           id: request.params.id,
           attempt: request.body?.attempt ?? null,
-          once: idempotencyKeyOf(request, verb),
+          idempotencyKey: idempotencyKeyOf(request, verb),
         })
         return reply.code(202).send(video)
       },
