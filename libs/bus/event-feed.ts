@@ -86,7 +86,8 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
       last = message.seq
       newest = message
       const event = toFeedEvent(message, generation)
-      if (event) for (const listener of listeners) listener(event)
+      if (!event) log.error({ sequence: last, subject: message.subject }, 'event does not fit')
+      else for (const listener of listeners) listener(event)
     }
     deafSince = performance.now()
   }

@@ -10,6 +10,7 @@ import {
   phases,
   sceneVideoSchema,
   statuses,
+  word,
 } from './scene-video.ts'
 
 const videoId = z.uuid()
@@ -109,7 +110,7 @@ export const grantSchema = z.object({
   epoch: z.string(),
   attempt: z.number().int(),
   status: z.enum(statuses),
-  phase: z.enum(phases),
+  phase: word(phases),
   progress: z.number().int().nullable(),
   provider: z.string(),
   model: z.string(),
@@ -129,10 +130,10 @@ export type Grant = z.infer<typeof grantSchema>
  * refused: the video is terminal, has no task yet, or a later epoch owns it.
  */
 export const claimReplySchema = z.object({
-  grants: z.array(grantSchema),
+  /** Read one by one by `grantSchema`: one that does not fit spoils no other. */
+  grants: z.array(z.unknown()),
   undecided: z.array(videoId).default([]),
 })
-export type ClaimReply = z.infer<typeof claimReplySchema>
 
 /**
  * Poller → poller, core request and reply: `from` has more than its share, and gives these up, as
@@ -156,7 +157,7 @@ export const reportsSubject = (from: string) => `video.report.${from}`
  * `no` counts an owner's reports of one video from 1; (epoch, no) only ever grows. `change` null:
  * still in hand.
  */
-const reportSchema = z.object({
+export const reportSchema = z.object({
   id: videoId,
   attempt: int4.min(1),
   epoch,
@@ -164,7 +165,7 @@ const reportSchema = z.object({
   change: z
     .object({
       status: z.enum(['generating', 'completed', 'failed']),
-      phase: z.enum(phases),
+      phase: word(phases),
       progress: z.number().int().min(0).max(100).nullable(),
       videoUrl: z.string().max(8192).nullable(),
       /** Postgres knows no year 0. */
@@ -172,12 +173,13 @@ const reportSchema = z.object({
         .datetime()
         .refine((at) => !at.startsWith('0000'))
         .nullable(),
-      error: z.object({ code: z.enum(errorCodes), message: z.string().max(2000) }).nullable(),
+      error: z.object({ code: word(errorCodes), message: z.string().max(2000) }).nullable(),
     })
     .nullable(),
 })
 export type Report = z.infer<typeof reportSchema>
-export const reportsSchema = z.array(reportSchema).min(1).max(1000)
+/** Read one by one by `reportSchema`: one that does not fit spoils no other. */
+export const reportsSchema = z.array(z.unknown()).min(1).max(1000)
 export type Change = NonNullable<Report['change']>
 
 // 7. outbox → everybody: the public events

@@ -9,7 +9,12 @@ import type { Consent, Ownership } from '#libs/ownership/lease.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import { claimReplySchema, claimSubject, type Grant } from '#libs/scene-video/messages.ts'
+import {
+  claimReplySchema,
+  claimSubject,
+  grantSchema,
+  type Grant,
+} from '#libs/scene-video/messages.ts'
 import type { Host } from './host.ts'
 
 export type BidOutcome = 'granted' | 'elsewhere' | 'refused' | 'undecided'
@@ -151,7 +156,7 @@ export class Claims {
           await bus.request(claimSubject, { session, bids }, 5_000),
         )
         return new Map<string, Grant | 'undecided'>([
-          ...reply.grants.map((grant) => [grant.id, grant] as const),
+          ...this.#fitting(reply.grants).map((grant) => [grant.id, grant] as const),
           ...reply.undecided.map((id) => [id, 'undecided'] as const),
         ])
       } catch (err) {
@@ -160,5 +165,14 @@ export class Claims {
       }
     }
     return null
+  }
+
+  /** A grant of a later version that we cannot read is refused: the video goes to who can. */
+  #fitting(grants: unknown[]): Grant[] {
+    return grants.flatMap((one) => {
+      const parsed = grantSchema.safeParse(one)
+      if (!parsed.success) this.#o.log.error({ err: parsed.error }, 'a grant does not fit')
+      return parsed.success ? parsed.data : []
+    })
   }
 }

@@ -11,6 +11,7 @@ export type Finder =
   | 'rules of the store'
   | 'rules by themselves'
   | 'decisions'
+  | 'status by itself'
 
 export interface Mutation {
   rule: string
@@ -65,6 +66,12 @@ export const mutations: Mutation[] = [
     find: 'Math.ceil(ms)',
     replace: 'ms',
     by: 'outbox',
+  },
+  {
+    rule: 'one report that does not fit is buried alone',
+    find: 'await deadLetter(options, letter, reason)',
+    replace: 'await deadLetter(options, job, reason)',
+    by: 'status by itself',
   },
   {
     rule: 'a claim commits its epoch',

@@ -25,7 +25,7 @@ import {
   nudgeSubject,
   outSubject,
   pollWorkSubject,
-  reportsSchema,
+  reportSchema,
   reportsSubject,
   settleWorkSubject,
   submitWorkSubject,
@@ -209,6 +209,12 @@ function jsonOf(data: Uint8Array): unknown {
   }
 }
 
+/** Where a report that does not fit is buried, if it names a video. */
+const lettersOf = (report: unknown): string | undefined => {
+  const { data } = z.object({ id: z.uuid() }).safeParse(report)
+  return data && reportsSubject(data.id)
+}
+
 it(`bears whatever is published, seed ${seed}`, async () => {
   const { userId, projectId, scriptId, sceneIds, processes } = system.dev
   const real = String((await system.api('POST', system.generatePath())).body['id'])
@@ -233,7 +239,7 @@ it(`bears whatever is published, seed ${seed}`, async () => {
         [submitWorkSubject, workSchema],
         [pollWorkSubject, workSchema],
         [settleWorkSubject, workSchema],
-        [reportsSubject, reportsSchema],
+        [reportsSubject, z.array(reportSchema).min(1).max(1000)],
       ] as const
     ).map(([subjectOf, schema]) => ({ subjectOf, schema, all: bodies(schema, {}) })),
     nudges: bodies(nudgeSchema, { id: real }),
@@ -276,7 +282,12 @@ it(`bears whatever is published, seed ${seed}`, async () => {
           ? body.id
           : crypto.randomUUID()
       nc.publish(subjectOf(id), data)
-      if (!schema.safeParse(body).success || (!Array.isArray(body) && body?.id !== id))
+      const misfits =
+        subjectOf === reportsSubject && Array.isArray(body) && body.length > 0
+          ? body.filter((one) => !reportSchema.safeParse(one).success)
+          : null
+      if (misfits) poison.push(...misfits.map((one) => lettersOf(one) ?? subjectOf(id)))
+      else if (!schema.safeParse(body).success || (!Array.isArray(body) && body?.id !== id))
         poison.push(subjectOf(id))
     }
     await nc.flush()
