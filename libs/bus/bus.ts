@@ -98,8 +98,11 @@ export interface Bus {
    * is none.
    */
   newest(stream: string, subject: string): Promise<Stored | null>
-  /** The newest message of each subject that fits the filter. */
-  newestOfEach(stream: string, filter: string): Promise<Stored[]>
+  /**
+   * The newest message of each subject that fits the filter, all of them; without their bodies, if
+   * `headersOnly`. @throws BusUnavailable when the list was broken off
+   */
+  newestOfEach(stream: string, filter: string, headersOnly?: boolean): Promise<Stored[]>
   /**
    * How long ago a stream was made, in ms by the server's clock, as which generation, and the
    * sequences of its oldest message kept and of its newest ever.

@@ -5,7 +5,6 @@
  */
 import {
   connect,
-  DeliverPolicy,
   ErrorCode,
   Events,
   headers,
@@ -28,8 +27,8 @@ import {
   type Bus,
   type Consuming,
   type Job,
-  type Stored,
 } from './bus.ts'
+import { newestOfEach } from './newest-of-each.ts'
 
 /** With what only the makers of streams and the readers of events need. */
 export interface NatsBus extends Bus {
@@ -159,9 +158,9 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
         throw translated(err, subject)
       }
     },
-    async newestOfEach(stream, filter) {
+    async newestOfEach(stream, filter, headersOnly = false) {
       requireLink()
-      return newestOfEach(js, stream, filter).catch((err: unknown) => {
+      return newestOfEach(js, stream, { filter, headersOnly }).catch((err: unknown) => {
         throw translated(err, filter)
       })
     },
@@ -268,40 +267,6 @@ function toHeaders(
 }
 
 const reader = (head: MsgHdrs | undefined) => (name: string) => head?.get(name) || undefined
-
-async function newestOfEach(
-  js: JetStreamClient,
-  stream: string,
-  filter: string,
-): Promise<Stored[]> {
-  const consumer = await js.consumers.get(stream, {
-    filterSubjects: filter,
-    deliver_policy: DeliverPolicy.LastPerSubject,
-  })
-  const found = new Map<string, Stored>()
-  let left = (await consumer.info()).num_pending
-  if (left > 0) {
-    const messages = await consumer.consume({
-      max_messages: 5_000,
-      expires: 5_000,
-      idle_heartbeat: 1_000,
-    })
-    const guard = setTimeout(() => messages.stop(), 30_000)
-    for await (const message of messages) {
-      found.set(message.subject, {
-        subject: message.subject,
-        sequence: message.seq,
-        data: message.data,
-        header: reader(message.headers),
-      })
-      if (--left <= 0 || message.info.pending === 0) break
-    }
-    clearTimeout(guard)
-    messages.stop()
-  }
-  await consumer.delete().catch(() => {})
-  return [...found.values()]
-}
 
 const toJob = (message: JsMsg): Job => ({
   subject: message.subject,

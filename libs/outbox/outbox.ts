@@ -226,7 +226,7 @@ async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Ne
 /** The newest version of each video in the stream. */
 export async function newestPublished(bus: Bus): Promise<{ videoId: string; version: number }[]> {
   const newest = new Map<string, number>()
-  for (const message of await bus.newestOfEach(streams.outbox, outSubject('*', '*'))) {
+  for (const message of await bus.newestOfEach(streams.outbox, outSubject('*', '*'), true)) {
     const [id = '', version = '0'] = (message.header('ce-id') ?? '').split(':')
     newest.set(id, Math.max(newest.get(id) ?? 0, Number(version)))
   }

@@ -1,5 +1,26 @@
-/** What stopped on its way: the reconciler's and the starting services' questions to Postgres. */
+/**
+ * What stopped on its way: the reconciler's and the starting services' questions to Postgres. Every
+ * list is whole, however long: it is read in pages by id. None of them locks a row.
+ */
 import type { Database } from './connect.ts'
+import { Prisma } from './generated/client.ts'
+
+const pageSize = 10_000
+const openStatuses = ['pending', 'generating'] as const
+/** An owner acts on a deadline by itself within this. */
+const deadlineGraceMs = 2_000
+
+interface OpenVideo {
+  id: string
+  taskId: string
+  epoch: bigint
+}
+
+/** What was promised to a person of a video in hand, and is not kept yet. */
+export interface Promised {
+  id: string
+  promise: 'cancel' | 'deadline'
+}
 
 export class Recovery {
   readonly #db: Database
@@ -8,24 +29,65 @@ export class Recovery {
   }
 
   /** Pending videos the submit service has to work on, untouched for `idleMs`. */
-  async pendingVideos(idleMs: number, limit = 50_000): Promise<string[]> {
-    return this.#ids(this.#db.$queryRaw`
-      SELECT id FROM "SceneVideo" WHERE status = 'pending' AND "taskId" IS NULL AND "updatedAt" <= now() - ${idleMs}::int * interval '1 millisecond' ORDER BY id LIMIT ${limit}::int`)
+  async pendingVideos(idleMs: number): Promise<string[]> {
+    const idle = Prisma.sql`"updatedAt" <= now() - ${idleMs}::int * interval '1 millisecond'`
+    const videos = await this.#open(['pending'], Prisma.sql`"taskId" IS NULL AND ${idle}`)
+    return videos.map((video) => video.id)
   }
 
   /** Videos with a task that nobody has recorded anything of for `idleMs`. */
-  async staleVideos(
-    idleMs: number,
-    limit = 50_000,
-  ): Promise<{ id: string; taskId: string; epoch: bigint }[]> {
-    return this.#db.$queryRaw`
-      SELECT id, "taskId", epoch FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "taskId" IS NOT NULL AND "updatedAt" < now() - ${idleMs}::int * interval '1 millisecond' ORDER BY id LIMIT ${limit}::int`
+  staleVideos(idleMs: number): Promise<OpenVideo[]> {
+    const idle = Prisma.sql`"updatedAt" < now() - ${idleMs}::int * interval '1 millisecond'`
+    return this.#open(openStatuses, Prisma.sql`"taskId" IS NOT NULL AND ${idle}`)
   }
 
   /** Ids of all videos that have a task and are not ended. */
-  async videosWithOpenTask(limit = 200_000): Promise<string[]> {
-    return this.#ids(this.#db.$queryRaw`
-      SELECT id FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "taskId" IS NOT NULL ORDER BY id LIMIT ${limit}::int`)
+  async videosWithOpenTask(): Promise<string[]> {
+    const videos = await this.#open(openStatuses, Prisma.sql`"taskId" IS NOT NULL`)
+    return videos.map((video) => video.id)
+  }
+
+  /** In order of their ids. Index: (status, id). */
+  async #open(
+    statuses: readonly (typeof openStatuses)[number][],
+    condition: Prisma.Sql,
+  ): Promise<OpenVideo[]> {
+    const found: OpenVideo[] = []
+    for (const status of statuses) {
+      for (let after = '00000000-0000-0000-0000-000000000000'; ;) {
+        const page = await this.#db.$queryRaw<OpenVideo[]>`
+          SELECT id, "taskId", epoch FROM "SceneVideo" WHERE status = ${status}::"Status" AND id > ${after}::uuid AND ${condition} ORDER BY id LIMIT ${pageSize}::int`
+        found.push(...page)
+        if (page.length < pageSize) break
+        after = page.at(-1)!.id
+      }
+    }
+    return found
+  }
+
+  /**
+   * Videos with a task whose cancel was asked for, or whose deadline has passed, and which have not
+   * ended. Indexes: (status, cancelRequested), (status, deadlineAt).
+   */
+  async unkeptPromises(limit = 5_000): Promise<Promised[]> {
+    return this.#db.$queryRaw`
+      (SELECT id, 'cancel' AS promise FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "cancelRequested" AND "taskId" IS NOT NULL LIMIT ${limit}::int)
+      UNION ALL
+      (SELECT id, 'deadline' AS promise FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "deadlineAt" < now() - ${deadlineGraceMs}::int * interval '1 millisecond'
+        AND "taskId" IS NOT NULL AND NOT "cancelRequested" LIMIT ${limit}::int)`
+  }
+
+  /** Which of these videos need no owner any more: ended, or not known. Index: the primary key. */
+  async ended(ids: string[]): Promise<string[]> {
+    const found: string[] = []
+    for (let from = 0; from < ids.length; from += pageSize) {
+      const some = ids.slice(from, from + pageSize)
+      found.push(
+        ...(await this.#ids(this.#db.$queryRaw`
+          SELECT i.id FROM unnest(${some}::uuid[]) AS i(id) LEFT JOIN "SceneVideo" v USING (id) WHERE v.id IS NULL OR v.status IN ('completed', 'failed')`)),
+      )
+    }
+    return found
   }
 
   /**
@@ -51,13 +113,23 @@ export class Recovery {
 
   /**
    * Raises and returns the generation: before the NATS store is made anew, or after Postgres was
-   * restored.
+   * restored. The row is above every epoch ever given out; only where it is missing the videos are
+   * asked, however long that takes.
    */
   async raiseGeneration(): Promise<number> {
-    const rows = await this.#db.$queryRaw<{ generation: number }[]>`
-      INSERT INTO "System" (id, generation) VALUES (1, greatest(1, (SELECT coalesce(max(epoch), 0) / 4294967296 + 1 FROM "SceneVideo")))
-      ON CONFLICT (id) DO UPDATE SET generation = greatest("System".generation, (SELECT coalesce(max(epoch), 0) / 4294967296 FROM "SceneVideo")) + 1 RETURNING generation`
-    return rows[0]!.generation
+    return this.#db.$transaction(
+      async (tx) => {
+        const raised = await tx.$queryRaw<{ generation: number }[]>`
+          UPDATE "System" SET generation = generation + 1 WHERE id = 1 RETURNING generation`
+        if (raised[0]) return raised[0].generation
+        await tx.$executeRaw`SET LOCAL statement_timeout = 0`
+        const made = await tx.$queryRaw<{ generation: number }[]>`
+          INSERT INTO "System" (id, generation) SELECT 1, coalesce(max(epoch), 0) / 4294967296 + 1 FROM "SceneVideo"
+          ON CONFLICT (id) DO UPDATE SET generation = "System".generation + 1 RETURNING generation`
+        return made[0]!.generation
+      },
+      { timeout: 600_000 },
+    )
   }
 
   /** Idempotency keys are kept for 24 h. */

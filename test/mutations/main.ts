@@ -46,6 +46,7 @@ const finders: Record<Finder, string[]> = {
   ),
   outbox: vitest('test/system/outbox.test.ts', ''),
   decisions: vitest('libs/scene-video/decisions.test.ts', ''),
+  'lists by themselves': vitest('libs/bus/newest-of-each.test.ts', ''),
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),

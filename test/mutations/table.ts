@@ -12,6 +12,7 @@ export type Finder =
   | 'rules by themselves'
   | 'decisions'
   | 'status by itself'
+  | 'lists by themselves'
 
 export interface Mutation {
   rule: string
@@ -72,6 +73,12 @@ export const mutations: Mutation[] = [
     find: 'await deadLetter(options, letter, reason)',
     replace: 'await deadLetter(options, job, reason)',
     by: 'status by itself',
+  },
+  {
+    rule: 'a list that was broken off throws',
+    find: 'if (left > 0) throw',
+    replace: 'if (left > 9) throw',
+    by: 'lists by themselves',
   },
   {
     rule: 'a claim commits its epoch',

@@ -17,6 +17,7 @@ import {
 import { Refused } from '#libs/scene-video/refusals.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toSceneVideo, toVideoEvent } from '#libs/store/rows.ts'
+import type { Promised } from '#libs/store/recovery.ts'
 import type { Bid, Claimed } from '#libs/store/commit-claims.ts'
 import type { Fate, Outcome } from '#libs/store/reports.ts'
 import type { NewVideo, Pins, SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
@@ -493,6 +494,18 @@ export class MemoryStore extends MemoryOutbox {
 
   async videosWithOpenTask(): Promise<string[]> {
     return this.#open(true).map((video) => video.id)
+  }
+
+  async unkeptPromises(): Promise<Promised[]> {
+    const now = this.#date().getTime()
+    return this.#open(true).flatMap(({ id, cancelRequested, deadlineAt }): Promised[] => {
+      if (cancelRequested) return [{ id, promise: 'cancel' }]
+      return deadlineAt && deadlineAt.getTime() < now - 2_000 ? [{ id, promise: 'deadline' }] : []
+    })
+  }
+
+  async ended(ids: string[]): Promise<string[]> {
+    return ids.filter((id) => isTerminal(this.videos.get(id)?.status ?? 'failed'))
   }
 
   async unsettledVideos(leastMs = 10_000): Promise<string[]> {

@@ -1,0 +1,161 @@
+/**
+ * With many videos no statement that every video takes reads a table from end to end, and the
+ * recoveries finish. The number is enough for Postgres to plan as it does with millions.
+ */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Change } from '#libs/scene-video/messages.ts'
+import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { migrate } from '#libs/store/migrate.ts'
+import { Outbox } from '#libs/store/outbox.ts'
+import { Recovery } from '#libs/store/recovery.ts'
+import { ReportWriter } from '#libs/store/reports.ts'
+import { afterRestore } from '#libs/store/restored.ts'
+import { seedDemo } from '#services/dev/seed.ts'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+
+const count = Number(process.env['MANY_VIDEOS'] ?? 150_000)
+/** One of a hundred is open. */
+const openEvery = 100
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-many-'))
+let server: LocalServer
+let db: Database
+let admin: pg.Client
+
+beforeAll(async () => {
+  chmodSync(dir, 0o755)
+  server = await startPostgres({ dir: join(dir, 'postgres') })
+  await migrate(server.url)
+  const demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
+  admin = new pg.Client(server.url)
+  await admin.connect()
+  const { userId, projectId, scriptId, sceneIds } = demo
+  await admin.query(
+    `INSERT INTO "SceneVideo" (id, "sceneId", "scriptId", "projectId", "userId", status, phase, provider, model, prompt, "taskId", epoch, "updatedAt")
+     SELECT uuidv7(), $1, $2, $3, $4, (CASE WHEN i % ${openEvery} = 0 THEN 'generating' WHEN i % 10 = 1 THEN 'failed' ELSE 'completed' END)::"Status", 'running', 'p', 'm', 'x', 't' || i, 0, now() - interval '1 hour'
+     FROM generate_series(1, ${count}) i`,
+    [sceneIds[0], scriptId, projectId, userId],
+  )
+  await admin.query(
+    `INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher", answer, "taskId", "settledAt") SELECT id, 1, 1, 'p', 'http://x', 'k', 'accepted', "taskId", now() FROM "SceneVideo"`,
+  )
+  await admin.query(
+    `INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, sequence) SELECT id, 1, 1, 'requested', 'requested', 'pending', 'queued', 'submit', row_number() over () FROM "SceneVideo"`,
+  )
+  await admin.query('VACUUM ANALYZE')
+  db = openDatabase(server.url, 1)
+}, 600_000)
+afterAll(async () => {
+  await db?.$disconnect()
+  await admin?.end()
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+const openIds = async (limit: number) =>
+  (
+    await admin.query<{ id: string }>(
+      `SELECT id FROM "SceneVideo" WHERE status = 'generating' ORDER BY id LIMIT ${limit}`,
+    )
+  ).rows.map((row) => row.id)
+
+/** How often the large tables were read from end to end. */
+async function fullReads(): Promise<Record<string, number>> {
+  await db.$executeRaw`SELECT pg_stat_force_next_flush()`
+  await db.$executeRaw`SELECT 1`
+  const { rows } = await admin.query<{ relname: string; seq_scan: string }>(
+    `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('SceneVideo', 'Submission', 'Timeline')`,
+  )
+  return Object.fromEntries(rows.map((row) => [row.relname, Number(row.seq_scan)]))
+}
+
+const change = (status: Change['status']): Change => ({
+  status,
+  phase: status === 'generating' ? 'running' : 'done',
+  progress: 1,
+  videoUrl: null,
+  videoUrlExpiresAt: null,
+  error: null,
+})
+let no = 0
+const reports = (ids: string[], what: Change | null) => {
+  no++
+  return ids.map((id) => ({ id, attempt: 1, epoch: '9', no, change: what }))
+}
+
+/** More than the five times after which Postgres plans a statement for good. */
+const times = 7
+const statements: Record<string, (ids: string[]) => Promise<unknown>> = {
+  claims: (ids) =>
+    new ReportWriter(db).commitClaims(
+      's',
+      ids.map((id) => ({ id, epoch: '9' })),
+    ),
+  'signs of life': (ids) => new ReportWriter(db).apply(reports(ids, null)),
+  progress: (ids) => new ReportWriter(db).apply(reports(ids, change('generating'))),
+  'refused progress': (ids) =>
+    new ReportWriter(db).apply(
+      reports(ids, change('generating')).map((one) => ({ ...one, epoch: '8' })),
+    ),
+  ends: (ids) => new ReportWriter(db).apply(reports(ids.splice(0, 20), change('completed'))),
+  'late ends': (ids) => new ReportWriter(db).apply(reports(ids, change('completed'))),
+  'events owed': (ids) => new Outbox(db).owed(ids, 100),
+  'events overdue': () => new Outbox(db).overdue(1_000, 1_000),
+  'events published': async (ids) => {
+    const owed = await new Outbox(db).owed(ids, 10)
+    await new Outbox(db).markPublished(
+      owed.map(({ timelineId }) => ({ timelineId, sequence: 10 ** 7 })),
+    )
+  },
+  'events between': (ids) => new Outbox(db).eventsBetween(ids[0]!, 1, 9, 1),
+  'pending videos': () => new Recovery(db).pendingVideos(1_000),
+  'stale videos': () => new Recovery(db).staleVideos(60_000),
+  'open videos': () => new Recovery(db).videosWithOpenTask(),
+  'unkept promises': () => new Recovery(db).unkeptPromises(),
+  'ended videos': (ids) => new Recovery(db).ended(ids),
+  'unsettled videos': () => new Recovery(db).unsettledVideos(),
+  'the highest epoch': () => new Recovery(db).highestEpoch(),
+  'a generation': () => new Recovery(db).raiseGeneration(),
+}
+
+it('notices a statement that does read a table from end to end', async () => {
+  const before = await fullReads()
+  await db.sceneVideo.count({ where: { prompt: 'y' } })
+  expect(await fullReads()).not.toEqual(before)
+})
+
+describe('no table is read from end to end for', () => {
+  it.each(Object.keys(statements))('%s', async (name) => {
+    if (name === 'a generation')
+      await db.$executeRaw`INSERT INTO "System" VALUES (1, 5) ON CONFLICT DO NOTHING`
+    const ids = await openIds(200)
+    const before = await fullReads()
+    for (let i = 0; i < times; i++) await statements[name]!(ids)
+    expect(await fullReads()).toEqual(before)
+  })
+})
+
+it('guards everything that may still be paid for after a restore, in batches', async () => {
+  const { rows } = await admin.query<{ id: string }>(
+    `SELECT id FROM "SceneVideo" ORDER BY random() LIMIT 30000`,
+  )
+  const forgotten = crypto.randomUUID()
+  const published = [...rows.map((row) => row.id), forgotten].map((videoId) => ({
+    videoId,
+    version: 50,
+  }))
+  const found = await afterRestore(db, published, 7)
+  const { rows: left } = await admin.query<{ n: string }>(
+    `SELECT count(*) AS n FROM "SceneVideo" WHERE status <> 'completed' AND "restoredAt" IS NULL`,
+  )
+  expect(left[0]!.n).toBe('0')
+  expect(found.guarded).toBeGreaterThan(count / 10)
+  expect(found.advanced).toBe(rows.length)
+  expect(found.forgotten).toEqual([forgotten])
+  expect(await new Recovery(db).raiseGeneration()).toBeGreaterThan(7)
+})
