@@ -1,5 +1,6 @@
 /**
- * Files in a local directory: `<first two of the hash>/<next two>/<key>`, so that no directory grows large.
+ * Files in a local directory: `<first two of the hash>/<next two>/<key>`, so that no directory
+ * grows large.
  *
  * A file is written under `incoming/`, synced, and renamed to its place; the directory is synced,
  * too. So after a crash or a power failure a file is there whole or not at all. What a dead process
@@ -13,7 +14,9 @@ import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './fi
 
 const abandonedAfterMs = 24 * 3_600_000
 
-/** Opens, and makes where it is missing, a store at `root`. @throws when that cannot be written to */
+/**
+ * Opens, and makes where it is missing, a store at `root`. @throws when that cannot be written to
+ */
 export async function openDirectoryStore(root: string): Promise<FileStore> {
   const incoming = join(root, 'incoming')
   await mkdir(incoming, { recursive: true, mode: 0o700 })

@@ -1,6 +1,6 @@
 /**
- * The port to a store of files. `directory-store.ts` and `s3-store.ts` implement it, and one suite runs
- * on both (test/conformance/file-store.ts).
+ * The port to a store of files. `directory-store.ts` and `s3-store.ts` implement it, and one suite
+ * runs on both (test/conformance/file-store.ts).
  *
  * A file is there whole or not at all: a `put` that fails, or whose process dies, leaves nothing
  * under its key. Keys are written once; nobody changes a file.
@@ -9,11 +9,15 @@ export interface FileStore extends AsyncDisposable {
   /** For people: where files are kept. Names no credentials. */
   readonly place: string
   /**
-   * Stores what `body` yields, without ever holding it whole in memory. Returns the number of bytes.
+   * Stores what `body` yields, without ever holding it whole in memory. Returns the number of
+   * bytes.
    * @throws StoreFull, or whatever `body` throws
    */
   put(key: string, body: AsyncIterable<Uint8Array>, options: PutOptions): Promise<number>
-  /** The bytes from `start` to `end`, both included; all of them without a range. Null when there is no such file. */
+  /**
+   * The bytes from `start` to `end`, both included; all of them without a range. Null when there is
+   * no such file.
+   */
   read(key: string, range?: ByteRange): Promise<AsyncIterable<Uint8Array> | null>
   /** In bytes; null when there is no such file. */
   size(key: string): Promise<number | null>
@@ -47,7 +51,10 @@ export class StoreFull extends Error {
   override name = 'StoreFull'
 }
 
-/** Of a file, or of one piece of its path. Nothing that any file system or store reads as more than a name. */
+/**
+ * Of a file, or of one piece of its path. Nothing that any file system or store reads as more than
+ * a name.
+ */
 export const isFileKey = (key: string): boolean => /^[0-9a-z][0-9a-z._-]{0,199}$/.test(key)
 
 /** @throws RangeError for a key that is not one */

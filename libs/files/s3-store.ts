@@ -1,8 +1,8 @@
 /**
- * Files in an S3-compatible bucket. Uploads are multipart with at most two parts of 8 MiB in memory,
- * aborted when they fail; a file appears with the upload's completion, whole or not at all. Parts
- * that a dead process left behind are the bucket's to expire: set a lifecycle rule for incomplete
- * multipart uploads.
+ * Files in an S3-compatible bucket. Uploads are multipart with at most two parts of 8 MiB in
+ * memory, aborted when they fail; a file appears with the upload's completion, whole or not at all.
+ * Parts that a dead process left behind are the bucket's to expire: set a lifecycle rule for
+ * incomplete multipart uploads.
  */
 import {
   DeleteObjectCommand,

@@ -1,6 +1,6 @@
 /**
- * Calls `act` for every item, at most `limit` at once. Rejects with the first failure, when those in
- * hand have ended; what had not begun by then is not begun.
+ * Calls `act` for every item, at most `limit` at once. Rejects with the first failure, when those
+ * in hand have ended; what had not begun by then is not begun.
  */
 export async function eachLimited<T>(
   items: Iterable<T>,

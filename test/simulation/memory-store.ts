@@ -105,7 +105,7 @@ export class MemoryStore extends MemoryOutbox {
   }
 
   // submissions
-  // ------------------------------------------------------------------------------------------------------
+  // ------------------------------------------------------------------------------------------
 
   async accept(request: NewVideo): Promise<{ video: SceneVideo; created: boolean }> {
     const at = this.#date()
