@@ -36,9 +36,6 @@ export interface CallOptions {
 /** A video, or its id: then the attempt that is current when the call is made. */
 export type VideoRef = string | Pick<SceneVideo, 'id' | 'attempt'>
 
-/** What Watch asks. */
-export type Api = Pick<Reelkeeper, 'get' | 'list' | 'page'>
-
 const videoPath = (id: string, rest = '') => `/api/scene-videos/${encodeURIComponent(id)}${rest}`
 const projectPath = (id: string, rest = '') => `/api/projects/${encodeURIComponent(id)}${rest}`
 

@@ -9,15 +9,25 @@
  * A snapshot's id is resumed from only after a change came behind it: a stream that breaks within
  * its snapshot begins anew.
  */
-import type { Api } from './client.ts'
 import { ReelkeeperError } from './errors.ts'
 import { backoffMs, wait, type Http } from './http.ts'
-import { isEnded, type SceneVideo } from './types.ts'
+import { isEnded, type ListFilter, type Page, type SceneVideo } from './types.ts'
 
 /** One video, a project's, or with neither all that the key may see. */
 export interface Target {
   videoId?: string | undefined
   projectId?: string | undefined
+}
+
+interface Call {
+  signal: AbortSignal
+}
+
+/** What a watch asks while no stream is to be had. */
+export interface Api {
+  get(id: string, options: Call): Promise<SceneVideo>
+  list(filter: ListFilter, options: Call): AsyncIterable<SceneVideo>
+  page(filter: ListFilter, options: Call): Promise<Page>
 }
 
 const mostRemembered = 50_000

@@ -9,19 +9,10 @@ import type { FastifyRequest } from 'fastify'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { parseApiKey, type Scope } from '#libs/store/api-key.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
+import type { Identity } from './identity.ts'
 import type { JwtVerifier } from './jwt.ts'
 import { Problem } from './problem.ts'
 import type { StreamTokens } from './stream-token.ts'
-
-export interface Identity {
-  userId: string
-  scopes: readonly Scope[]
-  /** Whom the rate limit counts: the key, not the user. */
-  limitKey: string
-  /** What a stream lives as long as: an API key, or a JWT until then (Unix seconds). */
-  keyId?: string | undefined
-  until?: number | undefined
-}
 
 /** A route's `config.access`. `token`: also by `?token=`; `webSocket`: may be upgraded to one. */
 export interface Access {

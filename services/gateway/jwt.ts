@@ -8,7 +8,7 @@ import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose'
 import { z } from 'zod'
 import { scopes, type Scope } from '#libs/store/api-key.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
-import type { Identity } from './auth.ts'
+import type { Identity } from './identity.ts'
 import { Problem } from './problem.ts'
 
 export interface JwtVerifier {

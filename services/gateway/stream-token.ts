@@ -6,7 +6,7 @@
  */
 import { jwtVerify, SignJWT } from 'jose'
 import { deriveKey, type Keyring } from '#libs/runtime/secrets.ts'
-import type { Identity } from './auth.ts'
+import type { Identity } from './identity.ts'
 
 /** What it was made with: an API key, or a JWT that is good until then. */
 interface Claims {

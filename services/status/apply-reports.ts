@@ -84,8 +84,8 @@ export function applyReports(options: ApplyOptions): Consuming {
 }
 
 /**
- * Those that fit; each other one is a dead letter of its own. Null: one could not be buried, and the
- * message is put back as a whole.
+ * Those that fit; each other one is a dead letter of its own. Null: one could not be buried, and
+ * the message is put back as a whole.
  */
 async function fitting(options: ApplyOptions, job: Job, all: unknown[]): Promise<Report[] | null> {
   const reports: Report[] = []

@@ -8,7 +8,7 @@ import { systemClock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
-import type { Identity } from '../auth.ts'
+import type { Identity } from '../identity.ts'
 
 interface Parts {
   keys: Pick<ApiKeys, 'validOf'>
