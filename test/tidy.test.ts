@@ -31,7 +31,7 @@ const homes: Record<string, string[]> = {
   nats: ['libs/bus', 'examples', 'test', 'bench'],
   '@prisma/client': ['libs/store'],
   '@prisma/adapter-pg': ['libs/store'],
-  pg: ['services/dev', 'test', 'bench'],
+  pg: ['libs/store', 'services/dev', 'test', 'bench'],
   fastify: ['services/gateway'],
   pino: ['libs/runtime'],
   react: ['libs/client', 'examples'],

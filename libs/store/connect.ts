@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { isOutage } from './errors.ts'
@@ -46,7 +47,7 @@ const sessionSettings = [
  * for 5 s is ended, so that a process that stands still holds no row for longer.
  */
 export function openDatabase(connectionString: string, max = 8): Database {
-  const pool = {
+  const pool = new pg.Pool({
     connectionString,
     max,
     connectionTimeoutMillis: 5_000,
@@ -57,8 +58,15 @@ export function openDatabase(connectionString: string, max = 8): Database {
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     options: sessionSettings.map((setting) => `-c ${setting}`).join(' '),
-  }
-  const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames() })
+  })
+  // A session may end at any moment, also while it passes from the pool to whoever asked for it and
+  // nobody listens: an error event without a listener ends the process. Its next use fails anyway.
+  // rule: the end of a session ends no process
+  pool.on('connect', (client) => client.on('error', () => {}))
+  const adapter = new PrismaPg(pool, {
+    statementNameGenerator: statementNames(),
+    disposeExternalPool: true,
+  })
   return new PrismaClient({ adapter, transactionOptions: { maxWait: 5_000, timeout: 15_000 } })
 }
 

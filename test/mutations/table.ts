@@ -12,6 +12,7 @@ export type Finder =
   | 'rules by themselves'
   | 'decisions'
   | 'status by itself'
+  | 'sessions by themselves'
   | 'lists by themselves'
 
 export interface Mutation {
@@ -79,6 +80,12 @@ export const mutations: Mutation[] = [
     find: 'if (left > 0) throw',
     replace: 'if (left > 9) throw',
     by: 'lists by themselves',
+  },
+  {
+    rule: 'the end of a session ends no process',
+    find: "pool.on('connect', (client) => client.on('error', () => {}))",
+    replace: '',
+    by: 'sessions by themselves',
   },
   {
     rule: 'a claim commits its epoch',

@@ -168,7 +168,7 @@ it('cancels at once before an intent, by flag after it; retries only what failed
     video: { status: 'pending' },
   })
   await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({
-    status: 404,
+    code: 'not_found',
   })
 })
 
