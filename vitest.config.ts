@@ -17,7 +17,7 @@ export default defineConfig({
             '{libs,services,examples}/**/*.test.ts',
             'test/*.test.ts',
             'test/mutations/*.test.ts',
-            'test/simulation/{simulation,rules}.test.ts',
+            'test/simulation/{simulation,rules,reconciler}.test.ts',
           ],
           exclude: ['**/node_modules/**'],
         },

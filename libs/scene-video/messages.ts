@@ -147,6 +147,14 @@ export const handoffSchema = z.object({
 /** What the other one need not care for any more. */
 export const handoffReplySchema = z.object({ taken: z.array(videoId) })
 
+/**
+ * Reconciler → poller, core request and reply: does this session host these videos, as owned at
+ * these epochs? Nothing is taken from an owner that does.
+ */
+export const askSubject = (session: string) => `video.claim.ask.${session}`
+export const askSchema = z.object({ videos: z.array(bidSchema).max(1000) })
+export const askReplySchema = z.object({ hosted: z.array(videoId) })
+
 // 6. poller → status, work queue: what an owner saw
 // ------------------------------------------------------------------
 
@@ -211,5 +219,7 @@ export const nudgeSubject = (id: string) => `video.nudge.${id}`
 export const nudgeSchema = z.object({
   id: videoId,
   reason: z.enum(['webhook', 'cancel', 'stale', 'revoked']),
+  /** Of what is revoked: a later owner is not meant. */
+  epoch: epoch.optional(),
 })
 export type Nudge = z.infer<typeof nudgeSchema>

@@ -18,8 +18,10 @@ import {
   handoffSubject,
   nudgeSchema,
   nudgeSubject,
+  type Nudge,
   workSchema,
 } from '#libs/scene-video/messages.ts'
+import { answerAsks } from './answer-asks.ts'
 import { planRebalance, preferredOwner, type Slack } from './rebalance.ts'
 import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
@@ -171,7 +173,8 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     )
 
   await ownership.start()
-  const gifted = followSession(ownership, clock, stop.signal, receive)
+  const answer = () => answerAsks(bus, ownership.session, host.videos, log)
+  const gifted = followSession(ownership, clock, stop.signal, () => [receive(), answer()])
   const work = consumeWork(
     bus,
     {
@@ -191,11 +194,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
         throw new Snooze(ownership.claimsInMs() + 500 * (1 + clock.random()))
     },
   )
-  const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, ({ id, reason }) => {
-    if (reason === 'revoked') host.drop(id)
-    else if (host.videos.has(id)) host.nudge(id, reason)
-    else if (reason === 'stale') claims.recheck([id])
-  })
+  const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, (nudge) => obey(nudge, host, claims))
   const loops = [balance(), claims.settleUndecided(stop.signal), gifted]
 
   return {
@@ -221,17 +220,26 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
   }
 }
 
+function obey({ id, reason, epoch }: Nudge, host: Host, claims: Claims): void {
+  const hosted = host.videos.get(id)
+  if (reason === 'revoked') {
+    // a claim made since is not meant
+    if (hosted?.epoch === epoch) host.drop(id)
+  } else if (hosted) host.nudge(id, reason)
+  else if (reason === 'stale') claims.recheck([id])
+}
+
 /** Serves under the name of the session, and again when another session begins. */
 async function followSession(
   ownership: Ownership,
   clock: Clock,
   signal: AbortSignal,
-  open: () => { stop(): Promise<void> },
+  open: () => { stop(): Promise<void> }[],
 ): Promise<void> {
   while (!signal.aborted) {
     const { session } = ownership
-    const server = open()
+    const servers = open()
     while (!signal.aborted && session === ownership.session) await sleep(200, signal, clock)
-    await server.stop()
+    await Promise.all(servers.map((server) => server.stop()))
   }
 }

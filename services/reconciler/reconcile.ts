@@ -1,11 +1,17 @@
 /**
  * One pass. It decides no outcome: it queues work that is refused when already queued, asks the
- * owner of a stale video to act and takes the video from it when that was in vain, and publishes
- * what was committed; all of it may be repeated.
+ * owner of a stale video whether it has it in hand and takes the video from one that has not, and
+ * publishes what was committed; all of it may be repeated.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import { publishOwed, type OutboxStore } from '#libs/outbox/outbox.ts'
-import { ownerRecords, removeDeadSession, revoke, sessionStates } from '#libs/ownership/records.ts'
+import {
+  ownerRecords,
+  removeDeadSession,
+  revoke,
+  sessionStates,
+  type OwnerRecord,
+} from '#libs/ownership/records.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
@@ -19,6 +25,7 @@ import {
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Outbox } from '#libs/store/outbox.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
+import { hostedOf } from './ask-owners.ts'
 
 export interface ReconcileOptions {
   bus: Bus
@@ -35,8 +42,14 @@ export interface ReconcileOptions {
 export interface Found extends Record<string, number> {
   pending: number
   unowned: number
+  /** Untouched for too long, and nobody says that it has them in hand. */
   stale: number
+  /** Untouched for too long, but their owner has them in hand. */
+  waiting: number
+  /** Owned by a dead session. */
   orphans: number
+  /** Owner records of videos that had ended. */
+  ended: number
   events: number
   unsettled: number
 }
@@ -46,7 +59,7 @@ const eventsOverdueMs = 5_000
 const atOnce = 200
 
 export async function reconcile(options: ReconcileOptions): Promise<Found> {
-  const { bus, recovery, outbox, log, staleAfterMs, first, suspects } = options
+  const { bus, recovery, outbox, log, staleAfterMs, first } = options
   const owned = await ownerRecords(bus)
   const sessions = await sessionStates(bus)
   const isAlive = (session: string) => ['live', 'draining'].includes(sessions.get(session) ?? '')
@@ -65,24 +78,10 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   await eachLimited(unowned, atOnce, (id) => publishWork(bus, pollWorkSubject(id), { id }))
 
   crashPoint('mid-reconcile')
-  // rule: the reconciler finds what nobody owns, second
-  const stale = await recovery.staleVideos(staleAfterMs)
-  if (stale.length) log.warn({ count: stale.length }, `Found ${stale.length} stuck tasks`)
-  const owners = new Map(owned.map((record) => [record.videoId, record]))
-  await eachLimited(stale, atOnce, async ({ id, taskId, epoch }) => {
-    log.warn({ video: id, taskId }, `Restarting polling for stuck task ${id} (taskId: ${taskId})`)
-    const owner = owners.get(id)
-    if (owner && suspects.get(id) === epoch) {
-      bus.publishCore(nudgeSubject(id), { id, reason: 'revoked' })
-      await revoke(bus, owner)
-    } else bus.publishCore(nudgeSubject(id), { id, reason: 'stale' })
-    await publishWork(bus, pollWorkSubject(id), { id })
-  })
-  suspects.clear()
-  for (const { id, epoch } of stale) suspects.set(id, epoch)
-
-  const orphans = owned.filter((record) => !isAlive(record.session))
-  const inUse = new Set(owned.map((record) => record.session))
+  const { stale, waiting } = await recoverStale(options, owned, isAlive)
+  const ended = await removeEnded(options, owned)
+  const left = owned.filter((record) => !ended.has(record.videoId))
+  const inUse = new Set(left.map((record) => record.session))
   await eachLimited(
     [...sessions.keys()].filter((id) => !isAlive(id) && !inUse.has(id)),
     atOnce,
@@ -99,9 +98,63 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   return {
     pending: pending.length,
     unowned: unowned.length,
-    stale: stale.length,
-    orphans: orphans.length,
+    stale,
+    waiting,
+    orphans: left.filter((record) => !isAlive(record.session)).length,
+    ended: ended.size,
     events,
     unsettled: unsettled.length,
   }
+}
+
+/**
+ * Videos that nobody has recorded anything of. Who has one in hand says so when asked. A video that
+ * nobody has in hand is queued for whoever takes it; when it is found so in two passes, it is taken
+ * from the owner that its record names.
+ */
+async function recoverStale(
+  { bus, recovery, log, staleAfterMs, suspects }: ReconcileOptions,
+  owned: OwnerRecord[],
+  isAlive: (session: string) => boolean,
+): Promise<{ stale: number; waiting: number }> {
+  // rule: the reconciler finds what nobody owns, second
+  const stale = await recovery.staleVideos(staleAfterMs)
+  const ids = new Set(stale.map((video) => video.id))
+  const owners = new Map(
+    owned.filter((record) => ids.has(record.videoId)).map((record) => [record.videoId, record]),
+  )
+  const alive = [...owners.values()].filter((record) => isAlive(record.session))
+  const hosted = await hostedOf(bus, alive, log)
+  // rule: a live owner is asked before it loses a video
+  const stuck = stale.filter((video) => !hosted.has(video.id))
+  if (stuck.length) log.warn({ count: stuck.length }, `Found ${stuck.length} stuck tasks`)
+  await eachLimited(stuck, atOnce, async ({ id, taskId, epoch }) => {
+    log.warn({ video: id, taskId }, `Restarting polling for stuck task ${id} (taskId: ${taskId})`)
+    const owner = owners.get(id)
+    // rule: a video that its owner does not host is taken from it
+    if (owner && suspects.get(id) === epoch) {
+      const revoked = owner.revision.toString()
+      bus.publishCore(nudgeSubject(id), { id, reason: 'revoked', epoch: revoked })
+      await revoke(bus, owner)
+    } else bus.publishCore(nudgeSubject(id), { id, reason: 'stale' })
+    await publishWork(bus, pollWorkSubject(id), { id })
+  })
+  suspects.clear()
+  for (const { id, epoch } of stuck) suspects.set(id, epoch)
+  return { stale: stuck.length, waiting: stale.length - stuck.length }
+}
+
+/** Records of videos that have ended, whose owner did not live to release them. */
+async function removeEnded(
+  { bus, recovery }: ReconcileOptions,
+  owned: OwnerRecord[],
+): Promise<Set<string>> {
+  const ended = new Set(await recovery.ended(owned.map((record) => record.videoId)))
+  // rule: owner records of ended videos are removed
+  await eachLimited(
+    owned.filter((record) => ended.has(record.videoId)),
+    atOnce,
+    (record) => revoke(bus, record),
+  )
+  return ended
 }

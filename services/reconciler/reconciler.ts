@@ -6,6 +6,7 @@ import { streams } from '#libs/bus/topology.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'
+import { tellPromises } from './tell-promises.ts'
 
 export interface ReconcilerParts extends Omit<ReconcileOptions, 'first' | 'suspects'> {
   clock: Clock
@@ -14,6 +15,8 @@ export interface ReconcilerParts extends Omit<ReconcileOptions, 'first' | 'suspe
 }
 
 const lookMs = 2_000
+/** A cancel or a deadline whose message was lost is carried out about this much later. */
+const tellMs = 3_000
 
 export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   const { bus, clock, intervalMs, log } = parts
@@ -50,10 +53,17 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
     (err) => log.warn({ err }, 'reconciling failed, trying again soon'),
     0,
   )
+  const telling = every(
+    clock,
+    tellMs,
+    stop.signal,
+    () => tellPromises(bus, parts.recovery),
+    (err) => log.warn({ err }, 'owners not told of what was promised'),
+  )
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()
-      await running
+      await Promise.all([running, telling])
     },
   }
 }

@@ -48,6 +48,7 @@ const finders: Record<Finder, string[]> = {
   decisions: vitest('libs/scene-video/decisions.test.ts', ''),
   'lists by themselves': vitest('libs/bus/newest-of-each.test.ts', ''),
   'sessions by themselves': vitest('libs/store/connect.test.ts', ''),
+  'the reconciler by itself': vitest('test/simulation/reconciler.test.ts', ''),
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),

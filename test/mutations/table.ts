@@ -12,6 +12,7 @@ export type Finder =
   | 'rules by themselves'
   | 'decisions'
   | 'status by itself'
+  | 'the reconciler by itself'
   | 'sessions by themselves'
   | 'lists by themselves'
 
@@ -86,6 +87,36 @@ export const mutations: Mutation[] = [
     find: "pool.on('connect', (client) => client.on('error', () => {}))",
     replace: '',
     by: 'sessions by themselves',
+  },
+  {
+    rule: 'a live owner is asked before it loses a video',
+    find: 'stale.filter((video) => !hosted.has(video.id))',
+    replace: 'stale',
+    by: 'the reconciler by itself',
+  },
+  {
+    rule: 'a video that its owner does not host is taken from it',
+    find: 'owner && suspects.get(id) === epoch',
+    replace: 'owner && suspects.get(id) === epoch && hosted.has(id)',
+    by: 'the reconciler by itself',
+  },
+  {
+    rule: 'an owner says what it hosts',
+    find: 'hosted.get(id)?.epoch === epoch',
+    replace: 'hosted.get(id)?.epoch !== epoch',
+    by: 'the reconciler by itself',
+  },
+  {
+    rule: 'owner records of ended videos are removed',
+    find: 'owned.filter((record) => ended.has(record.videoId))',
+    replace: '[]',
+    by: 'the reconciler by itself',
+  },
+  {
+    rule: 'an owner is told again of a cancel until the video has ended',
+    find: "reason: promise === 'cancel' ? 'cancel' : 'stale'",
+    replace: "reason: 'stale'",
+    by: 'the reconciler by itself',
   },
   {
     rule: 'a claim commits its epoch',
