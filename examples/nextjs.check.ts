@@ -31,6 +31,9 @@ const succeeded = (child: ChildProcess) =>
 
 beforeAll(async () => {
   await succeeded(
+    spawn('npm', ['run', '-s', 'client:pack'], { stdio: ['ignore', 'ignore', 'inherit'] }),
+  )
+  await succeeded(
     spawn('npm', ['ci', '--include=dev', '--prefer-offline', '--no-fund', '--no-audit'], {
       cwd,
       stdio: ['ignore', 'ignore', 'inherit'],

@@ -2,15 +2,25 @@
  * A durable subscriber: reads every outcome once it is committed, and goes on where it was after a
  * restart.
  *
- *   NATS_URL=nats://127.0.0.1:4222 node examples/subscriber.ts
+ *   npm run example:subscriber            # of the system that `npm start` runs
+ *   NATS_URL=nats://user:password@host:4222 npm run example:subscriber
  *
  * Delivery is at least once: `ce-id` is the idempotency key. Here it guards against repeats within
  * one run; a real consumer keeps it beside its own effect.
  */
+import { readFile } from 'node:fs/promises'
 import { AckPolicy, connect } from 'nats'
 
+async function address(): Promise<URL> {
+  if (process.env['NATS_URL']) return new URL(process.env['NATS_URL'])
+  const dev = JSON.parse(await readFile('.reelkeeper/dev.json', 'utf8')) as { natsUrl: string }
+  return new URL(dev.natsUrl)
+}
+
+const { host, username, password } = await address()
 const nc = await connect({
-  servers: process.env['NATS_URL'] ?? 'nats://127.0.0.1:4222',
+  servers: host,
+  ...(username ? { user: decodeURIComponent(username), pass: decodeURIComponent(password) } : {}),
   maxReconnectAttempts: -1,
 })
 const manager = await nc.jetstreamManager()

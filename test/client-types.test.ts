@@ -18,7 +18,7 @@ import type {
   Status,
   TimelineEntry,
   VideoErrorCode,
-} from '#libs/client/client.ts'
+} from '#libs/client/src/client.ts'
 import type { ProjectAggregate, TimelineEntry as StoredTimelineEntry } from '#libs/store/reader.ts'
 
 it('has the types that the schemas infer, as `npm run types` checks', () => {
@@ -33,15 +33,18 @@ it('has the types that the schemas infer, as `npm run types` checks', () => {
 })
 
 it('imports nothing but itself, and React in the hook', () => {
-  const imports = readdirSync('libs/client')
+  const imports = readdirSync('libs/client/src')
     .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
     .flatMap((name) =>
       [
-        ...readFileSync(`libs/client/${name}`, 'utf8').matchAll(
+        ...readFileSync(`libs/client/src/${name}`, 'utf8').matchAll(
           /(?:from|import)\s*\(?\s*'([^']+)'/g,
         ),
       ].map((match) => `${name}: ${match[1]}`),
     )
   expect(imports.length).toBeGreaterThan(5)
-  expect(imports.filter((line) => !/: \.\/[\w-]+\.ts$/.test(line))).toEqual(['react.ts: react'])
+  expect(imports.filter((line) => !/: \.\/[\w-]+\.ts$/.test(line))).toEqual([
+    'http.ts: eventsource-parser',
+    'react.ts: react',
+  ])
 })

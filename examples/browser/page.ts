@@ -2,17 +2,24 @@
  * Submits videos, and shows every video of the project live from one stream, whatever becomes of
  * the connection.
  */
-import { Reelkeeper, type ScenePath, type SceneVideo } from '/client/client.ts'
+import { Reelkeeper, type ScenePath, type SceneVideo } from '/client/client.js'
 
 const reelkeeper = new Reelkeeper({ baseUrl: '' })
 const scene: ScenePath = await (await fetch('scene.json')).json()
 const list = document.querySelector('#videos')!
 const form = document.querySelector('form')!
+let isSubmitting = false
 
 form.addEventListener('submit', async (event) => {
   event.preventDefault()
+  const button = form.querySelector('button')!
+  // The second click of a double click is no second video.
+  button.disabled = true
+  isSubmitting = true
   const prompt = String(new FormData(form).get('prompt'))
   await reelkeeper.generateVideo(scene, { prompt }).then(show, complain)
+  isSubmitting = false
+  setTimeout(() => (button.disabled = isSubmitting), 1_000)
 })
 
 for await (const video of reelkeeper.watch({ projectId: scene.projectId })) show(video)

@@ -45,7 +45,7 @@ export const longFiles: Record<string, number> = {
   'bench/parts/same-work.ts': 391,
   'libs/bus/connect.ts': 377,
   'libs/bus/topology.ts': 275,
-  'libs/client/client.test.ts': 300,
+  'libs/client/test/client.test.ts': 300,
   'libs/outbox/outbox.ts': 254,
   'libs/ownership/lease.ts': 325,
   'libs/provider/toapis.ts': 399,

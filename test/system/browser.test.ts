@@ -2,6 +2,8 @@
  * The page of examples/browser in a real Chromium: submitted there, live, through the death of the
  * gateway, to the playing file.
  */
+import { spawnSync } from 'node:child_process'
+import { request } from 'node:http'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { servePage } from '../../examples/browser/serve.ts'
@@ -10,12 +12,21 @@ import { System } from '../support/system.ts'
 
 const executable = await findChromium()
 
+/** fetch sets Host itself. */
+const statusWithHost = (url: string, host: string) =>
+  new Promise<number | undefined>((resolve, reject) => {
+    request(url, { headers: { host } }, (answer) => resolve(answer.resume().statusCode))
+      .on('error', reject)
+      .end()
+  })
+
 describe.skipIf(executable === null)('in a browser', () => {
   const system = new System({ POLL_INTERVAL_MS: '500' })
   let browser: Browser
   let served: Awaited<ReturnType<typeof servePage>>
 
   beforeAll(async () => {
+    spawnSync('npm', ['run', '-s', 'build', '-w', 'libs/client'], { stdio: 'inherit' })
     await system.start()
     await system.simulate({ minSeconds: 12, maxSeconds: 13, tier: 'off' })
     served = await servePage(() => system.dev)
@@ -48,6 +59,28 @@ describe.skipIf(executable === null)('in a browser', () => {
     expect((await system.ledger()).length, 'paid once').toBe(1)
     if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] })
   }, 120_000)
+
+  it('is passed on what it needs, and nothing for another page', async () => {
+    const { url } = served
+    const ask = (path: string, init: RequestInit = {}) => fetch(new URL(path, url), init)
+    expect((await ask('api/scene-videos')).status).toBe(200)
+    expect((await ask('api/api-keys', { method: 'POST' })).status).toBe(404)
+    const headers = { origin: 'https://evil.example' }
+    expect((await ask('api/scene-videos', { headers })).status).toBe(403)
+    expect(await statusWithHost(url, 'evil.example')).toBe(403)
+  })
+
+  it('makes one video of a double click', async () => {
+    const page = await browser.newPage()
+    await page.goto(served.url)
+    const prompt = `double ${Math.random()}`
+    await page.getByLabel('Prompt').fill(prompt)
+    await page.getByRole('button', { name: 'Generate' }).dblclick()
+    await page.locator('#videos li', { hasText: prompt }).first().waitFor()
+    await page.locator('button:enabled').waitFor()
+    expect(await page.locator('#videos li', { hasText: prompt }).count()).toBe(1)
+    await page.close()
+  })
 
   it('tells why a submission was refused, and shows a failure', async () => {
     const page = await browser.newPage()

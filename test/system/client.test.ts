@@ -3,7 +3,7 @@
  * and a proxy in the way.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { Reelkeeper, ReelkeeperError, type SceneVideo } from '#libs/client/client.ts'
+import { Reelkeeper, ReelkeeperError, type SceneVideo } from '#libs/client/src/client.ts'
 import { sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
 import { startFront, type Front } from '../support/front.ts'
 import { System, until } from '../support/system.ts'

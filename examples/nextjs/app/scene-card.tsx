@@ -10,16 +10,21 @@ export function SceneCard({ scene }: { scene: ScenePath }) {
   const [refusal, setRefusal] = useState<string | null>(null)
   const { loading, video, error } = useSceneVideo(id)
 
+  const [isSubmitting, setSubmitting] = useState(false)
   const generate = async () => {
     setRefusal(null)
+    setSubmitting(true)
     await reelkeeper.generateVideo(scene).then(
       (video) => setId(video.id),
       (err: Error) => setRefusal(err.message),
     )
+    setSubmitting(false)
   }
   return (
     <article>
-      <button onClick={generate}>Generate</button>
+      <button onClick={generate} disabled={isSubmitting}>
+        Generate
+      </button>
       {loading && <p>…</p>}
       {video && <Progress video={video} />}
       {(refusal ?? error) && <p role="alert">{refusal ?? error?.message}</p>}

@@ -34,7 +34,8 @@ const mostRemembered = 50_000
 /** A stream that breaks sooner counts as a failed one. */
 const shortMs = 3_000
 
-const pathOf = ({ videoId, projectId }: Target) =>
+/** Of the stream that tells of them. */
+export const streamPath = ({ videoId, projectId }: Target) =>
   videoId
     ? `/api/scene-videos/${encodeURIComponent(videoId)}/events`
     : `/api/events${projectId ? `?projectId=${encodeURIComponent(projectId)}` : ''}`
@@ -49,6 +50,8 @@ export class Watch {
   #newestId: string | undefined
   #lastEventId = ''
   #failures = 0
+  /** The gateway's last hint when to return. */
+  #retryMs: number | undefined
 
   constructor(api: Api, http: Http, target: Target, signal: AbortSignal) {
     this.#api = api
@@ -80,12 +83,14 @@ export class Watch {
     let openedAt = Number.POSITIVE_INFINITY
     try {
       for await (const message of this.#http.stream(
-        pathOf(this.#target),
+        streamPath(this.#target),
         this.#lastEventId,
         this.#signal,
       )) {
         if (message === 'open') {
           openedAt = performance.now()
+        } else if ('retryMs' in message) {
+          this.#retryMs = message.retryMs
         } else {
           const isSnapshot = message.event === 'snapshot'
           owesRound ||= isSnapshot && isResumed
@@ -103,7 +108,7 @@ export class Watch {
 
   /** The time to the next try; while streams fail, with questions instead. */
   async *#waiting(): AsyncGenerator<SceneVideo> {
-    let left = backoffMs(this.#failures)
+    let left = this.#waitMs()
     const { pollMs = 5_000 } = this.#http.options
     while (left > 0 && !this.#isOver()) {
       if (this.#failures > 0) yield* this.#round()
@@ -111,6 +116,12 @@ export class Watch {
       await wait(Math.min(left, pollMs), this.#signal).catch(() => {})
       left -= pollMs
     }
+  }
+
+  /** As the gateway asked, which spreads its readers out; longer when streams go on failing. */
+  #waitMs(): number {
+    if (this.#retryMs === undefined) return backoffMs(this.#failures)
+    return this.#failures > 1 ? Math.max(this.#retryMs, backoffMs(this.#failures)) : this.#retryMs
   }
 
   /**

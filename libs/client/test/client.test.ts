@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { Reelkeeper, type SceneVideo } from './client.ts'
+import { Reelkeeper, type SceneVideo } from '../src/client.ts'
 
 type Answer = (question: IncomingMessage, answer: ServerResponse) => unknown
 

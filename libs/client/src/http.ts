@@ -4,8 +4,8 @@
  * carried out (429). A stream that stays silent for longer than the gateway's heartbeat allows is
  * given up.
  */
+import { createParser } from 'eventsource-parser'
 import { errorOf, ReelkeeperError } from './errors.ts'
-import { SseParser, type Message } from './sse.ts'
 
 export interface Options {
   /** The gateway's address, or '' for a proxy at the page's own origin. */
@@ -26,7 +26,21 @@ export interface Options {
   silenceMs?: number | undefined
 }
 
+/** One server-sent event. */
+export interface Message {
+  /** The last id the stream gave, '' before the first. */
+  id: string
+  event: string
+  data: string
+}
+
+/** How long the gateway asked to wait before the next connection. */
+export interface RetryHint {
+  retryMs: number
+}
+
 export interface Request {
+  /** Sent as JSON; a Blob as it is. */
   body?: unknown
   headers?: Record<string, string>
   signal?: AbortSignal | undefined
@@ -60,6 +74,9 @@ export function wait(ms: number, signal: AbortSignal | undefined): Promise<void>
   })
 }
 
+const withToken = (path: string, token: string | undefined) =>
+  token ? `${path}${path.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : path
+
 export class Http {
   readonly options: Options
 
@@ -84,8 +101,9 @@ export class Http {
 
   async #once(method: string, path: string, { body, headers, signal }: Request): Promise<unknown> {
     const timeout = AbortSignal.timeout(this.options.timeoutMs ?? 30_000)
-    const content: Record<string, string> =
-      body === undefined ? {} : { 'content-type': 'application/json' }
+    const isBlob = body instanceof Blob
+    const type = isBlob ? body.type || 'application/octet-stream' : 'application/json'
+    const content: Record<string, string> = body === undefined ? {} : { 'content-type': type }
     const response = await this.#reach(
       path,
       {
@@ -96,14 +114,14 @@ export class Http {
           ...(await this.#credentials()),
           ...headers,
         },
-        body: body === undefined ? null : JSON.stringify(body),
+        body: body === undefined ? null : isBlob ? body : JSON.stringify(body),
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       },
       signal,
     )
     try {
       if (!response.ok) throw await errorOf(response)
-      return await response.json()
+      return response.status === 204 ? undefined : await response.json()
     } catch (err) {
       signal?.throwIfAborted()
       if (err instanceof ReelkeeperError) throw err
@@ -113,12 +131,15 @@ export class Http {
     }
   }
 
-  /** 'open' once the first bytes are there, then every message; ends when the gateway ends it. */
+  /**
+   * 'open' once the first bytes are there, then every message and every hint when to return; ends
+   * when the gateway ends it. A message that the end cuts off is dropped.
+   */
   async *stream(
     path: string,
     lastEventId: string,
     signal: AbortSignal,
-  ): AsyncGenerator<Message | 'open'> {
+  ): AsyncGenerator<Message | RetryHint | 'open'> {
     const given = new AbortController()
     const both = AbortSignal.any([signal, given.signal])
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -132,18 +153,35 @@ export class Http {
     try {
       const { openMs = 8_000, silenceMs = 40_000 } = this.options
       const reader = await within(openMs, () => this.#open(path, lastEventId, both))
-      const parser = new SseParser()
+      const decoder = new TextDecoder()
+      const heard: (Message | RetryHint)[] = []
+      let id = ''
+      const parser = createParser({
+        onEvent: (message) => {
+          id = message.id ?? id
+          heard.push({ id, event: message.event ?? 'message', data: message.data })
+        },
+        onRetry: (retryMs) => heard.push({ retryMs }),
+      })
       for (let isFirst = true; ; isFirst = false) {
         const { done, value } = await within(isFirst ? openMs : silenceMs, () =>
           reader.read().catch((err: unknown) => this.#broken(err, both)),
         )
         if (done) return
         if (isFirst) yield 'open'
-        yield* parser.push(value)
+        parser.feed(decoder.decode(value, { stream: true }))
+        yield* heard.splice(0)
       }
     } finally {
       given.abort()
     }
+  }
+
+  /** @throws when there is a key instead: it belongs into no address */
+  async urlWithToken(path: string): Promise<string> {
+    if (this.options.apiKey)
+      throw new ReelkeeperError('no_token', 0, 'Addresses carry a token, never an API key.')
+    return this.options.baseUrl.replace(/\/$/, '') + withToken(path, await this.#token())
   }
 
   async #open(
@@ -152,13 +190,16 @@ export class Http {
     signal: AbortSignal,
   ): Promise<ReadableStreamDefaultReader<Uint8Array>> {
     const token = this.options.apiKey ? undefined : await this.#token()
-    const query = token ? `${path.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : ''
     const headers = {
       accept: 'text/event-stream',
       ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
       ...(token ? {} : await this.#credentials()),
     }
-    const response = await this.#reach(path + query, { headers, signal, cache: 'no-store' }, signal)
+    const response = await this.#reach(
+      withToken(path, token),
+      { headers, signal, cache: 'no-store' },
+      signal,
+    )
     if (!response.ok) throw await errorOf(response)
     if (response.body && response.headers.get('content-type')?.startsWith('text/event-stream'))
       return response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>

@@ -1,5 +1,5 @@
 /**
- * Reelkeeper from a browser or from Node, without a dependency.
+ * Reelkeeper from a browser or from Node, without a dependency to install.
  *
  * const reelkeeper = new Reelkeeper({ baseUrl, apiKey })
  * const { id } = await reelkeeper.generateVideo({ projectId, scriptId, sceneId }, { prompt: 'a
@@ -13,6 +13,22 @@
  */
 import { ReelkeeperError } from './errors.ts'
 import { Http, type Options } from './http.ts'
+import type * as R from './resource-types.ts'
+import {
+  Account,
+  AiConfigs,
+  ApiKeys,
+  BulkActions,
+  pathOf,
+  Projects,
+  queryOf,
+  randomKey,
+  Scenes,
+  Scripts,
+  type CallOptions,
+  type KeyedOptions,
+  type PageOptions,
+} from './resources.ts'
 import type {
   GenerateVideo,
   ListFilter,
@@ -22,42 +38,47 @@ import type {
   SceneVideo,
   TimelineEntry,
 } from './types.ts'
-import { Watch, type Target } from './watch.ts'
+import { streamPath, Watch, type Target } from './watch.ts'
 
 export { ReelkeeperError } from './errors.ts'
 export type { Options } from './http.ts'
+export type { CallOptions, KeyedOptions, PageOptions } from './resources.ts'
+export type * from './resource-types.ts'
 export * from './types.ts'
 export type { Target } from './watch.ts'
-
-export interface CallOptions {
-  signal?: AbortSignal | undefined
-}
 
 /** A video, or its id: then the attempt that is current when the call is made. */
 export type VideoRef = string | Pick<SceneVideo, 'id' | 'attempt'>
 
-const videoPath = (id: string, rest = '') => `/api/scene-videos/${encodeURIComponent(id)}${rest}`
-const projectPath = (id: string, rest = '') => `/api/projects/${encodeURIComponent(id)}${rest}`
-
 export class Reelkeeper {
   readonly #http: Http
+  readonly projects: Projects
+  readonly scripts: Scripts
+  readonly scenes: Scenes
+  readonly aiConfigs: AiConfigs
+  readonly apiKeys: ApiKeys
+  readonly bulkActions: BulkActions
+  readonly account: Account
 
   constructor(options: Options) {
     this.#http = new Http(options)
+    this.projects = new Projects(this.#http)
+    this.scripts = new Scripts(this.#http)
+    this.scenes = new Scenes(this.#http)
+    this.aiConfigs = new AiConfigs(this.#http)
+    this.apiKeys = new ApiKeys(this.#http)
+    this.bulkActions = new BulkActions(this.#http)
+    this.account = new Account(this.#http)
   }
 
   async generateVideo(
     scene: ScenePath,
     body: GenerateVideo = {},
-    {
-      idempotencyKey = randomKey(),
-      signal,
-    }: CallOptions & { idempotencyKey?: string | undefined } = {},
+    { idempotencyKey = randomKey(), signal }: KeyedOptions = {},
   ): Promise<SceneVideo> {
-    const path = projectPath(
-      scene.projectId,
-      `/scripts/${encodeURIComponent(scene.scriptId)}/scenes/${encodeURIComponent(scene.sceneId)}/generate-video`,
-    )
+    const { projectId, scriptId, sceneId } = scene
+    const rest = ['scripts', scriptId, 'scenes', sceneId, 'generate-video']
+    const path = pathOf('projects', projectId, ...rest)
     return this.#http.send('POST', path, {
       body,
       headers: { 'idempotency-key': idempotencyKey },
@@ -67,21 +88,14 @@ export class Reelkeeper {
   }
 
   async get(id: string, { signal }: CallOptions = {}): Promise<SceneVideo> {
-    return this.#http.send('GET', videoPath(id), { signal, repeatable: true })
+    return this.#http.send('GET', pathOf('scene-videos', id), { signal, repeatable: true })
   }
 
   async page(
     filter: ListFilter = {},
-    {
-      signal,
-      limit = 100,
-      after,
-    }: CallOptions & { limit?: number; after?: string | undefined } = {},
+    { signal, limit = 100, after }: PageOptions = {},
   ): Promise<Page> {
-    const query = new URLSearchParams()
-    for (const [name, value] of Object.entries({ ...filter, limit, after }))
-      if (value !== undefined) query.set(name, String(value))
-    return this.#http.send('GET', `/api/scene-videos?${query.toString()}`, {
+    return this.#http.send('GET', `/api/scene-videos${queryOf({ ...filter, limit, after })}`, {
       signal,
       repeatable: true,
     })
@@ -103,16 +117,20 @@ export class Reelkeeper {
   /** What happened to a video, oldest first. */
   async timeline(id: string, { signal }: CallOptions = {}): Promise<TimelineEntry[]> {
     return (
-      await this.#http.send<{ data: TimelineEntry[] }>('GET', videoPath(id, '/timeline'), {
-        signal,
-        repeatable: true,
-      })
+      await this.#http.send<{ data: TimelineEntry[] }>(
+        'GET',
+        pathOf('scene-videos', id, 'timeline'),
+        {
+          signal,
+          repeatable: true,
+        },
+      )
     ).data
   }
 
   async cancel(video: VideoRef, { signal }: CallOptions = {}): Promise<SceneVideo> {
     const { id, attempt } = await this.#attemptOf(video, signal)
-    return this.#http.send('POST', videoPath(id, '/cancel'), {
+    return this.#http.send('POST', pathOf('scene-videos', id, 'cancel'), {
       body: { attempt },
       signal,
       repeatable: true,
@@ -123,7 +141,7 @@ export class Reelkeeper {
   async retry(video: VideoRef, { signal }: CallOptions = {}): Promise<SceneVideo> {
     const { id, attempt } = await this.#attemptOf(video, signal)
     try {
-      return await this.#http.send('POST', videoPath(id, '/retry'), {
+      return await this.#http.send('POST', pathOf('scene-videos', id, 'retry'), {
         body: { attempt },
         signal,
         repeatable: true,
@@ -144,14 +162,59 @@ export class Reelkeeper {
     return (
       await this.#http.send<{ data: SceneVideo[] }>(
         'POST',
-        projectPath(projectId, '/retry-failed'),
+        pathOf('projects', projectId, 'retry-failed'),
         { signal },
       )
     ).data
   }
 
   async project(id: string, { signal }: CallOptions = {}): Promise<Project> {
-    return this.#http.send('GET', projectPath(id), { signal, repeatable: true })
+    return this.#http.send('GET', pathOf('projects', id), { signal, repeatable: true })
+  }
+
+  /** A video in the user's own project, for whoever keeps no scripts and scenes. */
+  async create(
+    body: GenerateVideo & { prompt: string },
+    { idempotencyKey = randomKey(), signal }: KeyedOptions = {},
+  ): Promise<SceneVideo> {
+    const headers = { 'idempotency-key': idempotencyKey }
+    return this.#http.send('POST', '/api/videos', { body, headers, signal, repeatable: true })
+  }
+
+  /** What was sent to the provider, answered, looked up and settled. */
+  async submissions(id: string, options?: CallOptions): Promise<R.Submission[]> {
+    const path = pathOf('scene-videos', id, 'submissions')
+    return (await this.#read<{ data: R.Submission[] }>(path, options)).data
+  }
+
+  /** Erases an ended video: its prompt, links, metadata and file. */
+  async delete(id: string, { signal }: CallOptions = {}): Promise<void> {
+    await this.#http.send('DELETE', pathOf('scene-videos', id), { signal, repeatable: true })
+  }
+
+  async counts(filter: ListFilter = {}, options?: CallOptions): Promise<Record<string, number>> {
+    return this.#read(`/api/scene-videos/counts${queryOf(filter)}`, options)
+  }
+
+  /** For a browser: only reads, and only what it names. */
+  async streamToken(
+    body: R.StreamTokenScope = {},
+    { signal }: CallOptions = {},
+  ): Promise<R.StreamToken> {
+    return this.#http.send('POST', '/api/stream-tokens', { body, signal, repeatable: true })
+  }
+
+  /**
+   * An address for a native EventSource or a video element, with a fresh token in it. An EventSource
+   * does not come back once its token has run out: make a new one, with a new address.
+   */
+  async streamUrl(target: Target = {}, lastEventId = ''): Promise<string> {
+    return this.#http.urlWithToken(
+      streamPath(target) + queryOf({ lastEventId: lastEventId || undefined }),
+    )
+  }
+  async fileUrl(id: string): Promise<string> {
+    return this.#http.urlWithToken(pathOf('scene-videos', id, 'file'))
   }
 
   /** The newest state first, then every change; see watch.ts. */
@@ -167,17 +230,14 @@ export class Reelkeeper {
     ).changes()
   }
 
+  #read<A>(path: string, { signal }: CallOptions = {}): Promise<A> {
+    return this.#http.send('GET', path, { signal, repeatable: true })
+  }
+
   async #attemptOf(
     video: VideoRef,
     signal: AbortSignal | undefined,
   ): Promise<Pick<SceneVideo, 'id' | 'attempt'>> {
     return typeof video === 'string' ? this.get(video, { signal }) : video
   }
-}
-
-/** Not crypto.randomUUID: a page served without TLS has none. */
-function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
-  ).join('')
 }

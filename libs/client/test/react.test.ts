@@ -5,8 +5,8 @@ import { Window } from 'happy-dom'
 import { createElement } from 'react'
 import type { Container, Root } from 'react-dom/client'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
-import { Reelkeeper, type SceneVideo } from './client.ts'
-import { ReelkeeperContext, useSceneVideo, type SceneVideoState } from './react.ts'
+import { Reelkeeper, type SceneVideo } from '../src/client.ts'
+import { ReelkeeperContext, useSceneVideo, type SceneVideoState } from '../src/react.ts'
 
 // Only what React looks for: fetch and AbortController stay Node's.
 const window = new Window()
