@@ -34,7 +34,7 @@ const homes: Record<string, string[]> = {
   pg: ['libs/store', 'services/dev', 'test', 'bench'],
   fastify: ['services/gateway'],
   pino: ['libs/runtime'],
-  react: ['libs/client', 'examples'],
+  react: ['libs/client', 'examples', 'test'],
   mediabunny: ['libs/files'],
   '@aws-sdk/client-s3': ['libs/files'],
 }
@@ -76,7 +76,7 @@ const ambientRules: Check = (path, text) => [
     ? [`${path}: take the time from a Clock, or from Postgres; not from the wall`]
     : []),
   ...(/process\.env\b/.test(text) &&
-  !/^bench\/|(main|config|start|generate|migrate|nats-binary|service|crash-point|system|cluster|subscriber|\.test|\.check)\.ts$/.test(
+  !/^bench\/|(main|config|start|generate|migrate|nats-binary|service|crash-point|system|cluster|subscriber|serve|\.test|\.check)\.ts$/.test(
     path,
   )
     ? [`${path}: read settings in config.ts and pass them in`]

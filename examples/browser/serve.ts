@@ -4,9 +4,9 @@
  *   npm start                        # in one terminal
  *   npm run example:browser          # in another, then open what it prints
  *
- * Four routes are passed on, with a key of scope read and write that is made here and revoked at the
- * end. Only this page's own origin may ask: another page in the same browser, or another name for
- * this address, is refused. A real server also checks who is signed in.
+ * Four routes are passed on, with a key of scope read and write that is made here and revoked at
+ * the end. Only this page's own origin may ask: another page in the same browser, or another name
+ * for this address, is refused. A real server also checks who is signed in.
  */
 import { readFile } from 'node:fs/promises'
 import {

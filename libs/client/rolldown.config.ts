@@ -1,6 +1,7 @@
 /**
- * Two entries with what they share, eventsource-parser inside; React stays the app's own. Runs after
- * tsc, whose declarations still name `.ts` files: here they become `.js`, as every resolver expects.
+ * Two entries with what they share, eventsource-parser inside; React stays the app's own. Runs
+ * after tsc, whose declarations still name `.ts` files: here they become `.js`, as every resolver
+ * expects.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { defineConfig } from 'rolldown'

@@ -205,8 +205,8 @@ export class Reelkeeper {
   }
 
   /**
-   * An address for a native EventSource or a video element, with a fresh token in it. An EventSource
-   * does not come back once its token has run out: make a new one, with a new address.
+   * An address for a native EventSource or a video element, with a fresh token in it. An
+   * EventSource does not come back once its token has run out: make a new one, with a new address.
    */
   async streamUrl(target: Target = {}, lastEventId = ''): Promise<string> {
     return this.#http.urlWithToken(

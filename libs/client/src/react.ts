@@ -2,9 +2,9 @@
 /**
  * Videos in React components, live until they end or the component goes.
  *
- * A browser allows six connections to one host over HTTP/1.1. `useSceneVideo(id)` holds one for each
- * component. `useSceneVideos(target)`, and `useSceneVideo(id, target)`, share one: all components
- * with the same client and target read the same stream.
+ * A browser allows six connections to one host over HTTP/1.1. `useSceneVideo(id)` holds one for
+ * each component. `useSceneVideos(target)`, and `useSceneVideo(id, target)`, share one: all
+ * components with the same client and target read the same stream.
  */
 import {
   createContext,

@@ -1,7 +1,7 @@
 /**
- * Everything but videos: projects with their scripts and scenes, accounts, keys, tokens, and acts on
- * many videos at once. Reads are sent again when they fail; what makes something is sent again under
- * one Idempotency-Key where the gateway takes one, and only once elsewhere.
+ * Everything but videos: projects with their scripts and scenes, accounts, keys, tokens, and acts
+ * on many videos at once. Reads are sent again when they fail; what makes something is sent again
+ * under one Idempotency-Key where the gateway takes one, and only once elsewhere.
  */
 import type { Http } from './http.ts'
 import type * as T from './resource-types.ts'
