@@ -24,9 +24,13 @@ interface Manifest {
 const settingsOf = (service: string) =>
   new Set(
     [
-      ...(read(`services/${service}/config.ts`) + read('libs/runtime/config.ts')).matchAll(
-        /^\s+([A-Z][A-Z_]+):/gm,
-      ),
+      ...(
+        read(`services/${service}/config.ts`) +
+        read('libs/runtime/config.ts') +
+        (/edgeSettings/.test(read(`services/${service}/config.ts`))
+          ? read('libs/provider/settings.ts')
+          : '')
+      ).matchAll(/^\s+([A-Z][A-Z_]+):/gm),
     ].map((match) => match[1]!),
   )
 

@@ -101,7 +101,7 @@ describe('toapis', () => {
     await using provider = createToapis({
       createTimeoutMs: 1_000,
       getTimeoutMs: 1_000,
-      trustedBaseUrl: 'http://127.0.0.1:1/v1',
+      trustedBaseUrls: ['http://127.0.0.1:1/v1'],
     })
     expect(
       await provider.create(account(), { ownId: 'a-1', model: 'm', prompt: 'p' }),
@@ -116,7 +116,7 @@ describe('toapis', () => {
     await using own = createToapis({
       createTimeoutMs: 1_000,
       getTimeoutMs: 1_000,
-      trustedBaseUrl: account().baseUrl,
+      trustedBaseUrls: [account().baseUrl],
     })
     await using open = createToapis({
       createTimeoutMs: 1_000,

@@ -11,7 +11,7 @@ const forbidden = new BlockList()
 const ipv4 =
   '0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4'
 const ipv6 =
-  '::/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 2001:db8::/32 2002::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8'
+  '::/96 ::ffff:0:0:0/96 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/32 2001:db8::/32 2002::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8'
 for (const [family, list] of [
   ['ipv4', ipv4],
   ['ipv6', ipv6],
@@ -28,7 +28,7 @@ export const blockedCode = 'ERR_IP_BLOCKED'
  * are connected to.
  */
 export function isForbiddenHost(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase()
+  const host = hostname.replace(/^\[|\]$|\.+$/g, '').toLowerCase()
   const family = isIP(host)
   if (family) return forbidden.check(host, family === 6 ? 'ipv6' : 'ipv4')
   return host === 'localhost' || host.endsWith('.localhost')
@@ -38,8 +38,9 @@ export function isForbiddenHost(hostname: string): boolean {
 export function guardedConnector(
   timeoutMs: number,
   lookup?: LookupFunction,
+  ca?: string[],
 ): buildConnector.connector {
-  const secure = buildConnector({ timeout: timeoutMs, allowH2: false })
+  const secure = buildConnector({ timeout: timeoutMs, allowH2: false, ...(ca ? { ca } : {}) })
   return (options, callback) => {
     const isSecure = options.protocol === 'https:'
     const host = options.hostname.replace(/^\[|\]$/g, '')

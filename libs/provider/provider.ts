@@ -1,6 +1,7 @@
 /**
- * The port to a provider. `create` spends money and is sent once per intent; everything else may be
- * repeated. An adapter never guesses: what it does not recognise is `unknown`, with the body.
+ * The port to a provider. A Submitter spends money: a create is sent once per intent. A TaskReader
+ * only asks, and everything it does may be repeated. An adapter never guesses: what it does not
+ * recognise is `unknown`, with the body. Every text in an answer has passed `redact`.
  */
 import type { VideoError } from '#libs/scene-video/scene-video.ts'
 
@@ -10,6 +11,7 @@ import type { VideoError } from '#libs/scene-video/scene-video.ts'
  */
 export interface Account {
   baseUrl: string
+  /** The key, or, where a provider's credentials have several parts, these as JSON. */
   apiKey: string
 }
 
@@ -17,11 +19,22 @@ export interface CreateRequest {
   ownId: string
   model: string
   prompt: string
-  durationSeconds?: number
-  aspectRatio?: string
-  resolution?: string
-  imageUrls?: string[]
-  metadata?: Record<string, unknown>
+  durationSeconds?: number | undefined
+  aspectRatio?: string | undefined
+  resolution?: string | undefined
+  imageUrls?: string[] | undefined
+  metadata?: Record<string, unknown> | undefined
+}
+
+/** What a caller may do to a request under way. */
+export interface Control {
+  /** Ends it: for the caller it is then lost, or, before its first byte, not sent. */
+  signal?: AbortSignal | undefined
+  /**
+   * Asked at the moment the request is handed to the socket; false: not a byte of it is sent, and
+   * the answer is `later`.
+   */
+  mayWrite?: (() => boolean) | undefined
 }
 
 /** What the provider said of its rate limit on this answer, if anything. */
@@ -36,6 +49,8 @@ export type CreateAnswer =
   | { kind: 'refused'; error: VideoError }
   /** Not accepted, but may be later. */
   | { kind: 'later'; retryAfterMs: number | null; reason: string }
+  /** A 2xx that cannot be read: probably accepted, so never sent again. */
+  | { kind: 'unreadable'; reason: string }
   /** It may or may not have been accepted. */
   | { kind: 'unknown'; reason: string }
 
@@ -43,16 +58,54 @@ export type TaskAnswer =
   | { kind: 'working'; phase: 'queued' | 'running'; progress: number | null }
   | { kind: 'done'; videoUrl: string; expiresAt: string | null }
   | { kind: 'failed'; error: VideoError }
+  /**
+   * Done, by its word, but nothing comes of it: no usable link, or an answer beyond every bound.
+   * Said once it is unknown; said again and again it is the end, with this error.
+   */
+  | { kind: 'unusable'; error: VideoError; body: string }
   /** Asked to wait: over a rate limit, or temporarily unavailable by its own word. */
   | { kind: 'later'; retryAfterMs: number | null }
   /** The provider's own "no such task". */
   | { kind: 'missing' }
   /** No usable answer: network, time-out, 5xx, a body that cannot be read, a key not accepted. */
   | { kind: 'none'; reason: string }
-  /** Readable, but not in words we know. */
+  /** Readable, but not in words we know, or about another task. */
   | { kind: 'unknown'; body: string }
 
-export interface Provider extends AsyncDisposable {
+export interface Found {
+  answer: TaskAnswer
+  /** The task's id as told; at a look-up by own id that tells none, the own id itself. */
+  taskId: string | null
+  rateLimit: RateLimit | null
+}
+
+/** Spends money. */
+export interface Submitter {
+  create(account: Account, request: CreateRequest, control?: Control): Promise<CreateAnswer>
+}
+
+/** Asks, and may ask again. */
+export interface TaskReader {
+  /** By the provider's task id. */
+  get(account: Account, taskId: string, control?: Control): Promise<Found>
+  /** By own id; only where `can.findByOwnId`. */
+  find(account: Account, ownId: string, control?: Control): Promise<Found>
+  /**
+   * How many tasks one query of this account may ask for; 1 where it can only be asked one by one.
+   */
+  mostAtOnce(account: Account): number
+  /**
+   * Answers in the order of the task ids, by one query. Null for what that left out: it is to be
+   * asked alone, within the account's budget.
+   */
+  getMany(
+    account: Account,
+    taskIds: string[],
+    control?: Control,
+  ): Promise<{ answers: (TaskAnswer | null)[]; rateLimit: RateLimit | null }>
+}
+
+export interface Declared {
   readonly name: string
   readonly can: { findByOwnId: boolean; cancel: boolean }
   /**
@@ -60,21 +113,6 @@ export interface Provider extends AsyncDisposable {
    */
   readonly expectedMs: number
   readonly resultLifeMs: number
-  create(account: Account, request: CreateRequest): Promise<CreateAnswer>
-  /** By the provider's task id, or, where it can, by own id. */
-  get(
-    account: Account,
-    id: string,
-  ): Promise<{ answer: TaskAnswer; taskId: string | null; rateLimit: RateLimit | null }>
-  /**
-   * How many tasks one query of this account may ask for; 1 where it can only be asked one by one.
-   */
-  mostAtOnce(account: Account): number
-  /**
-   * Answers in the order of the task ids, by one query. What that leaves open is asked one by one.
-   */
-  getMany(
-    account: Account,
-    taskIds: string[],
-  ): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }>
 }
+
+export interface Provider extends Declared, Submitter, TaskReader, AsyncDisposable {}

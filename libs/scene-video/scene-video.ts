@@ -39,6 +39,8 @@ export const errorCodes = [
   'insufficient_balance',
   'bad_key',
   'provider_failed',
+  'no_result',
+  'result_removed',
   'unknown_provider',
 ] as const
 

@@ -1,20 +1,18 @@
 import { z } from 'zod'
 import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { edgeSettings } from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 export const pollerSettings = z.object({
   ...serviceSettings,
   NATS_URL: z.string(),
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
-  /** The operator's own address: the one that may be in a private network. */
-  TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
+  ...edgeSettings,
   /**
    * Where, under a base URL, up to 100 tasks can be asked for by one query, as `POST {ids}`; toapis
    * tells it to its customers only.
    */
   TOAPIS_BATCH_PATH: z.string().startsWith('/').optional(),
-  /** Lets users give base URLs of private networks: for development only. */
-  ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
   POLLER_NAME: z.string().default('poller'),
   POLL_INTERVAL_MS: milliseconds(5_000, 10),
   /**

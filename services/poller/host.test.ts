@@ -127,6 +127,24 @@ it('shows a video whose stored key it cannot read as retrying, asks nobody, and 
   ])
 })
 
+it('polls on what is done without a result, and ends it when that is said again and again', async () => {
+  const world = new World(1)
+  const { host, reports, polls } = hostIn(world, () => ({
+    kind: 'unusable',
+    error: { code: 'no_result', message: 'no file' },
+    body: '{}',
+  }))
+  host.adopt(grant)
+  await run(world, 2_000)
+  expect(reports).toEqual([])
+  await run(world, 60_000)
+  expect(reports.map(({ change }) => change?.error?.code ?? change?.phase)).toEqual([
+    'running',
+    'no_result',
+  ])
+  expect(polls()).toBe(3)
+})
+
 it('reports a first poll that says failed as generating, then failed', async () => {
   const world = new World(1)
   const { host, reports } = hostIn(world, () => ({

@@ -35,6 +35,8 @@ const reportAgainMs = 500
 const unstoredPerQuery = 25
 /** Misses in a row before a video is shown as retrying. */
 const missesToShow = 2
+/** So often in a row done without a usable result, and it is the end. */
+const unusableToEnd = 3
 
 /** All that is kept of a video between two polls. */
 export interface Hosted {
@@ -53,6 +55,10 @@ export interface Hosted {
   slot: Slot | null
   reportedAt: number
   misses: number
+  /** How often in a row it was called done without a usable result. */
+  unusable: number
+  /** Left out by a query of many: asked alone the next time. */
+  isAlone: boolean
   polling: boolean
   cancel: boolean
   ended: boolean
@@ -133,6 +139,8 @@ export class Host {
       slot: null,
       reportedAt: now,
       misses: 0,
+      unusable: 0,
+      isAlone: false,
       polling: false,
       cancel: grant.cancelRequested,
       ended: false,
@@ -211,7 +219,7 @@ export class Host {
     if (!this.#o.isTrusted()) return this.#schedule(video, 250)
     video.polling = true
     const most = this.#o.provider.mostAtOnce(video.account)
-    if (most === 1 || this.#mustEnd(video)) return this.#ask([video])
+    if (most === 1 || video.isAlone || this.#mustEnd(video)) return this.#ask([video])
     this.#gathering.add(video, most)
   }
 
@@ -260,13 +268,14 @@ export class Host {
     this.#queue.wake()
     crashPoint('poll-answered')
     if (rateLimit) budget.learn(account.id, rateLimit)
-    const refused = answers.find((answer) => answer.kind === 'later')
-    if (wait === 0 && refused) budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
+    const refused = answers.find((answer) => answer?.kind === 'later')
+    if (wait === 0 && refused?.kind === 'later')
+      budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
     await Promise.all(
       videos.map(async (video, i) => {
         let delay: number
         try {
-          delay = await this.#answered(video, answers[i]!)
+          delay = await this.#answered(video, answers[i] ?? null)
         } catch (err) {
           this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
           delay = intervalMs
@@ -279,7 +288,9 @@ export class Host {
   }
 
   /** The delay to the next poll. */
-  async #answered(video: Hosted, answer: TaskAnswer): Promise<number> {
+  async #answered(video: Hosted, answer: TaskAnswer | null): Promise<number> {
+    video.isAlone = answer === null
+    if (answer === null) return 0
     this.#o.polls.inc({ answer: answer.kind })
     if (!this.#isHosted(video)) return 0
     return this.#o.isTrusted() ? this.#act(video, answer) : 250
@@ -290,14 +301,18 @@ export class Host {
     const { intervalMs, log, clock } = this.#o
     let delay = 0
     const answered = answer.kind === 'working' || answer.kind === 'unknown'
-    video.misses = answered || answer.kind === 'later' ? 0 : video.misses + 1
+    video.unusable = answer.kind === 'unusable' ? video.unusable + 1 : 0
+    // rule: done without a result is unknown first, then the end
+    const isUnusable = answer.kind === 'unusable' && video.unusable >= unusableToEnd
+    video.misses =
+      answered || answer.kind === 'unusable' || answer.kind === 'later' ? 0 : video.misses + 1
     if (answer.kind === 'done')
       await this.#signal(video, {
         type: 'DONE',
         videoUrl: answer.videoUrl,
         videoUrlExpiresAt: answer.expiresAt,
       })
-    else if (answer.kind === 'failed') {
+    else if (answer.kind === 'failed' || isUnusable) {
       if (video.standing.status === 'pending')
         // a first poll was answered: recorded as such
         await this.#signal(video, { type: 'RUNNING', progress: null })
@@ -307,7 +322,7 @@ export class Host {
         type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING',
         progress: answer.progress,
       })
-    else if (answer.kind === 'unknown')
+    else if (answer.kind === 'unknown' || answer.kind === 'unusable')
       log.error(
         { video: video.id, body: answer.body },
         'The provider answered in words unknown to us; polling on',

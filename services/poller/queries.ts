@@ -37,12 +37,15 @@ export class Batcher<T extends Polled> {
   }
 }
 
-/** Answers in the order of the videos, all of one account. Never throws. */
+/**
+ * Answers in the order of the videos, all of one account; null for what the provider left out.
+ * Never throws.
+ */
 export async function query(
   provider: Provider,
   videos: Polled[],
   log: Logger,
-): Promise<{ answers: TaskAnswer[]; rateLimit: RateLimit | null }> {
+): Promise<{ answers: (TaskAnswer | null)[]; rateLimit: RateLimit | null }> {
   const { account, taskId } = videos[0]!
   if (!account.isReadable)
     return {

@@ -7,6 +7,7 @@
  */
 import { connectBus } from '#libs/bus/connect.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
+import { edgeOptions } from '#libs/provider/settings.ts'
 import { createToapis } from '#libs/provider/toapis.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
@@ -31,8 +32,7 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
         getTimeoutMs: config.POLL_TIMEOUT_MS,
         batchPath: config.TOAPIS_BATCH_PATH,
         maxConnections: config.POLL_CONCURRENCY,
-        trustedBaseUrl: config.TOAPIS_BASE_URL,
-        allowPrivate: config.ALLOW_PRIVATE_BASE_URLS,
+        ...edgeOptions(config),
       }),
     )
     await waitForTopology(bus, log, skeleton.signal)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { edgeSettings } from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 export const submitSettings = z
@@ -7,9 +8,7 @@ export const submitSettings = z
     ...serviceSettings,
     DATABASE_URL: z.string(),
     NATS_URL: z.string(),
-    TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
-    /** Lets users give base URLs of private networks: for development only. */
-    ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
+    ...edgeSettings,
     TOAPIS_API_KEY: z
       .string()
       .min(1, 'the key for toapis; videos of users without one of their own use it'),

@@ -158,10 +158,9 @@ export async function ask(
   const { provider, lookups, log } = context
   const account = readableAccount(context, submission)
   const { answer, taskId } = account
-    ? await provider.get(
-        account,
-        submission.taskId ?? ownId(submission.videoId, submission.attempt),
-      )
+    ? submission.taskId === null
+      ? await provider.find(account, ownId(submission.videoId, submission.attempt))
+      : await provider.get(account, submission.taskId)
     : { answer: { kind: 'none', reason: 'the stored key cannot be read' } as const, taskId: null }
   lookups.inc({ answer: answer.kind })
   if (answer.kind === 'unknown')

@@ -9,6 +9,7 @@
 import { connectBus } from '#libs/bus/connect.ts'
 import { publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
+import { edgeOptions } from '#libs/provider/settings.ts'
 import { createToapis } from '#libs/provider/toapis.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
@@ -39,8 +40,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
         createTimeoutMs: config.CREATE_TIMEOUT_MS,
         getTimeoutMs: 10_000,
         findByOwnId: config.TOAPIS_FIND_BY_OWN_ID,
-        trustedBaseUrl: config.TOAPIS_BASE_URL,
-        allowPrivate: config.ALLOW_PRIVATE_BASE_URLS,
+        ...edgeOptions(config),
       }),
     )
     await waitForDatabase(db, log, skeleton.signal)

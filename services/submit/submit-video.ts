@@ -173,6 +173,7 @@ async function onAnswer(
       return throttle(context, loaded, wait, answer.reason)
     }
     // rule: a lost answer is not taken for a refusal
+    case 'unreadable':
     case 'unknown':
       log.warn(
         { video: id, attempt, reason: answer.reason },

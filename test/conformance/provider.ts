@@ -101,6 +101,7 @@ export function conformance(
         expect(await create(said)).toEqual({ kind: 'accepted', taskId: 'task-1' })
         expect(asked[0]!.body).toContain(request.ownId)
         expect(asked[0]!.headers.authorization).toContain(apiKey)
+        expect(asked[0]!.headers['user-agent']).toContain('reelkeeper')
       }
     })
 
@@ -133,18 +134,69 @@ export function conformance(
       ['a time-out', 'hang'],
       ['a reset after the request was read', 'reset'],
       ['half a body', 'cut'],
-      ['2xx that cannot be read', { status: 200, body: '{"id": "vid' }],
-      ['2xx without an id', { status: 201, body: '{}' }],
       ['a page of HTML', { status: 502, body: '<html>' }],
-      ['an id that cannot be kept', words.accepted('task\u0000')[0]!],
-      ['a refusal without its code', { status: 422, body: '' }],
-      ['a redirect', { status: 307, headers: { location: '/elsewhere' }, body: '' }],
+      ['408', { status: 408, body: '' }],
     ] as [string, Behaviour][])(
       'does not know what became of a create after %s',
       async (_what, now) => {
         expect(await create(now)).toMatchObject({ kind: 'unknown' })
       },
     )
+
+    it.each([
+      ['half of JSON', { status: 200, body: '{"id": "vid' }],
+      ['no id', { status: 201, body: '{}' }],
+      ['an id that cannot be kept', words.accepted('task\u0000')[0]!],
+      ['a page of HTML', { status: 200, body: '<html>hello</html>' }],
+      ['nothing', { status: 204, body: '' }],
+    ] as [string, Behaviour][])('cannot read a 2xx with %s', async (_what, now) => {
+      expect(await create(now)).toMatchObject({ kind: 'unreadable' })
+    })
+
+    it.each([
+      ['a refusal without its code', { status: 422, body: '' }, '422'],
+      ['a refusal with a code of its own', { status: 418, body: '<html>teapot</html>' }, 'teapot'],
+      ['a redirect', { status: 307, headers: { location: '/elsewhere' }, body: '' }, '/elsewhere'],
+    ] as [string, Behaviour, string][])('is refused by %s, and says it', async (_, now, text) => {
+      expect(await create(now)).toMatchObject({
+        kind: 'refused',
+        error: { code: 'invalid_request', message: expect.stringContaining(text) },
+      })
+    })
+
+    it('hands nothing to the socket once its time has passed, or its caller has gone', async () => {
+      behaviour = words.accepted('task-1')[0]!
+      const late = await provider.create(account, request, { mayWrite: () => false })
+      const gone = await provider.create(account, request, { signal: AbortSignal.abort() })
+      expect([late.kind, gone.kind]).toEqual(['later', 'later'])
+      expect(asked).toEqual([])
+    })
+
+    it('is ended by its caller while it is open', async () => {
+      behaviour = 'hang'
+      const ending = new AbortController()
+      const answer = provider.get(account, 'task-1', { signal: ending.signal })
+      await expect.poll(() => asked.length).toBe(1)
+      ending.abort()
+      expect((await answer).answer).toEqual({ kind: 'none', reason: 'aborted' })
+    })
+
+    it('takes no answer about another task for the one asked about', async () => {
+      behaviour = words.done('https://example.com/v.mp4', Date.parse(at(60)))
+      const { answer } = await provider.get(account, 'task-2')
+      expect(answer).toMatchObject({ kind: 'unknown' })
+    })
+
+    it('tells no key that a provider repeats', async () => {
+      for (const [said, ask] of [
+        [words.failed(`Incorrect API key provided: ${apiKey}`), get],
+        [{ status: 418, body: `<html>Bearer ${apiKey}</html>` }, create],
+        [{ status: 200, body: JSON.stringify({ key: apiKey }) }, get],
+      ] as [Said, (now: Behaviour) => Promise<unknown>][]) {
+        asked = []
+        expect(JSON.stringify(await ask(said))).toContain('[key]')
+      }
+    })
 
     it('knows that a refused connection carried nothing', async () => {
       expect(
@@ -203,23 +255,25 @@ export function conformance(
       }
     })
 
-    it('does not guess: a strange word, or a link that cannot be kept, is unknown, with the body', async () => {
+    it('does not guess: a strange word is unknown, a link that cannot be kept no result', async () => {
       expect(await get(words.strange())).toMatchObject({
         kind: 'unknown',
         body: expect.any(String),
       })
       expect(
         await get(words.done(`https://example.com/${'x'.repeat(9_000)}`, Date.parse(at(60)))),
-      ).toMatchObject({ kind: 'unknown' })
-      expect(await get(words.done('https://example.com/\u0000', Date.parse(at(60))))).toMatchObject(
-        { kind: 'unknown' },
-      )
+      ).toMatchObject({ kind: 'unusable' })
+      for (const link of ['https://example.com/\u0000', 'javascript:alert(1)', '', 'not a link'])
+        expect(await get(words.done(link, Date.parse(at(60))))).toMatchObject({
+          kind: 'unusable',
+          error: { code: 'no_result' },
+        })
     })
 
     it('says whether it can look up by own id, and then does', async () => {
       behaviour = words.working('running', null)
       if (!provider.can.findByOwnId) return
-      expect((await provider.get(account, request.ownId)).taskId).not.toBeNull()
+      expect((await provider.find(account, request.ownId)).taskId).not.toBeNull()
       expect(asked[0]).toMatchObject({ method: 'GET', url: expect.stringContaining(request.ownId) })
     })
   })

@@ -44,6 +44,8 @@ const finders: Record<Finder, string[]> = {
     'test/simulation/conformance.test.ts',
     'as nats-server does',
   ),
+  providers: vitest('libs/provider', ''),
+  'the host by itself': vitest('services/poller/host.test.ts', ''),
   outbox: vitest('test/system/outbox.test.ts', ''),
   decisions: vitest('libs/scene-video/decisions.test.ts', ''),
   'lists by themselves': vitest('libs/bus/newest-of-each.test.ts', ''),

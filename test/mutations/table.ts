@@ -4,6 +4,8 @@
  * commas do not count), `replace` stands there instead. `by` finds the broken law.
  */
 export type Finder =
+  | 'providers'
+  | 'the host by itself'
   | 'simulation'
   | 'store against Postgres'
   | 'broker against nats-server'
@@ -28,6 +30,54 @@ export interface Mutation {
 }
 
 export const mutations: Mutation[] = [
+  {
+    rule: 'no key is told',
+    find: 'told = told.replace(patternOf(secret), blank)',
+    replace: 'patternOf(secret)',
+    by: 'providers',
+  },
+  {
+    rule: 'one bound on the whole request',
+    find: 'outgoing.timeoutMs)',
+    replace: '2 ** 30)',
+    by: 'providers',
+  },
+  {
+    rule: 'the last check is at the socket',
+    find: 'this.#outgoing.mayWrite?.() === false',
+    replace: 'false',
+    by: 'providers',
+  },
+  {
+    rule: 'what was not written was not accepted',
+    find: "{ kind: 'later', retryAfterMs: null, reason: sent.reason }",
+    replace: "{ kind: 'unknown', reason: sent.reason }",
+    by: 'providers',
+  },
+  {
+    rule: 'absence is the provider’s own word',
+    find: 'dialect.missingCodes.includes(said.code)',
+    replace: 'status === 404',
+    by: 'providers',
+  },
+  {
+    rule: 'an answer is about what was asked',
+    find: 'if (isOther)',
+    replace: 'if (isOther && ids.length > 9)',
+    by: 'providers',
+  },
+  {
+    rule: 'a useless query of many is not repeated',
+    find: 'withoutMany.add(account.baseUrl)',
+    replace: 'withoutMany.has(account.baseUrl)',
+    by: 'providers',
+  },
+  {
+    rule: 'done without a result is unknown first, then the end',
+    find: 'video.unusable >= unusableToEnd',
+    replace: 'video.unusable < 0',
+    by: 'the host by itself',
+  },
   {
     rule: 'fence: the attempt',
     find: '`v.attempt = i.attempt AND v.status IN',

@@ -65,6 +65,15 @@ export class MemoryProvider {
         },
         answer,
       )
+    const get = (_account: Account, id: string) => {
+      onPoll(id)
+      const none = (err: Error) => ({
+        answer: { kind: 'none', reason: err.message } as TaskAnswer,
+        taskId: null,
+        rateLimit: null,
+      })
+      return reach(10_000, () => this.#get(id)).catch(none)
+    }
     return {
       name: 'toapis',
       can: { findByOwnId: this.findsByOwnId, cancel: false },
@@ -74,15 +83,8 @@ export class MemoryProvider {
         reach(createTimeoutMs, () => this.#create(request), this.isSlowNow()).catch(
           (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message }),
         ),
-      get: (_account: Account, id: string) => {
-        onPoll(id)
-        const none = (err: Error) => ({
-          answer: { kind: 'none', reason: err.message } as TaskAnswer,
-          taskId: null,
-          rateLimit: null,
-        })
-        return reach(10_000, () => this.#get(id)).catch(none)
-      },
+      get,
+      find: get,
       mostAtOnce: () => this.atOnce,
       getMany: (_account: Account, ids: string[]) => {
         for (const id of ids) onPoll(id)

@@ -229,7 +229,7 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
       name: 'toapis',
       can: { findByOwnId: true },
       create,
-      get: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }),
+      find: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }),
     },
     store: {
       load: async () => ({

@@ -24,6 +24,8 @@ export type VideoErrorCode =
   | 'insufficient_balance'
   | 'bad_key'
   | 'provider_failed'
+  | 'no_result'
+  | 'result_removed'
   | 'unknown_provider'
 
 /** One generated video. Instants are ISO 8601 UTC; what is absent is null. */

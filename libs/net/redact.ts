@@ -1,0 +1,72 @@
+/**
+ * The one way of a text from outside into a log, an event, an answer or a table: the secrets given
+ * are blanked in every usual encoding, so is what looks like a key of anybody's, control characters
+ * become blanks, and the length is bounded. Never throws.
+ */
+export const blank = '[key]'
+
+/** Shorter secrets would blank ordinary words; no real key is that short. */
+const shortestSecret = 4
+const mostRemembered = 1_000
+const patterns = new Map<string, RegExp>()
+
+const escapeRegExp = (text: string) => text.replace(/[$()*+.?[\\\]^{|}/-]/g, '\\$&')
+
+/** What base64 makes of a secret that begins `offset` bytes into what is encoded. */
+function inBase64(secret: string, offset: number): string {
+  const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)])
+  const whole = bytes.toString('base64').replace(/=+$/, '')
+  return whole.slice(Math.ceil((offset * 8) / 6), Math.floor((bytes.length * 8) / 6))
+}
+
+function patternOf(secret: string): RegExp {
+  const known = patterns.get(secret)
+  if (known) return known
+  const base64 = [0, 1, 2].map((offset) => inBase64(secret, offset)).filter((one) => one.length > 7)
+  const codes = secret.split('').map((one) => one.charCodeAt(0).toString(16).padStart(4, '0'))
+  const forms = [
+    secret,
+    encodeURIComponent(secret),
+    JSON.stringify(secret).slice(1, -1),
+    Buffer.from(secret).toString('hex'),
+    codes.map((code) => `\\u${code}`).join(''),
+    secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;'),
+    ...base64,
+    ...base64.map((one) => one.replaceAll('+', '-').replaceAll('/', '_')),
+  ]
+  const pattern = new RegExp([...new Set(forms)].map(escapeRegExp).join('|'), 'gi')
+  if (patterns.size >= mostRemembered) patterns.clear()
+  patterns.set(secret, pattern)
+  return pattern
+}
+
+/** The text without these secrets, otherwise as it is. */
+export function blankSecrets(text: string, secrets: readonly string[]): string {
+  let told = text
+  for (const secret of secrets)
+    // rule: no key is told
+    if (secret.length >= shortestSecret) told = told.replace(patternOf(secret), blank)
+  return told
+}
+
+/** Keys as they are usually written, whoever's they are. */
+const keyLike = new RegExp(
+  [
+    String.raw`\b(?:Bearer|Basic|Key|Token)\s+[\w.~+/*-]{8,}=*`,
+    String.raw`\b(?:sk|pk|rk|ak)[-_][\w*.-]{6,}`,
+    String.raw`\b(?:r8_|hf_|xai-|AIza|AKIA|AKID|AKLT|ghp_)[\w*-]{8,}`,
+    String.raw`\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?`,
+  ].join('|'),
+  'g',
+)
+
+/** A text of somebody else's, as it may be kept, told and logged: at most `max` characters. */
+export function redact(text: string, secrets: readonly string[] = [], max = 1_900): string {
+  const bounded = text.length > max * 4 ? text.slice(0, max * 4) : text
+  return blankSecrets(bounded, secrets)
+    .replace(keyLike, blank)
+    .toWellFormed()
+    .replaceAll(/\p{Cc}/gu, ' ')
+    .slice(0, max)
+    .toWellFormed()
+}

@@ -1,0 +1,148 @@
+/**
+ * One request under way. Its one bound runs from the moment it is asked for to its last byte; what
+ * undici has not yet handed to the socket was not sent, and what it has may have been received.
+ */
+import type { Dispatcher } from 'undici'
+import { blankSecrets, redact } from '#libs/net/redact.ts'
+import { blockedCode } from '#libs/net/guard.ts'
+import { decodeText, longestBody, unpack } from './decode.ts'
+
+export type Headers = Record<string, string | string[] | undefined>
+
+export interface Outgoing {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  baseUrl: string
+  /** Beneath the base URL, with its query. */
+  path: string
+  headers: Record<string, string>
+  body: string | null
+  /** From the moment it is asked for to the last byte of the answer. */
+  timeoutMs: number
+  /** Blanked in the answer's text and in reasons. */
+  secrets: readonly string[]
+  signal?: AbortSignal | undefined
+  /** Asked when undici hands the request to the socket; false: not a byte of it is sent. */
+  mayWrite?: (() => boolean) | undefined
+}
+
+export type Sent =
+  | { kind: 'answered'; status: number; headers: Headers; text: string }
+  /** `isFinal`: sending it again cannot help (TLS, an address that may not be reached). */
+  | { kind: 'not_sent'; reason: string; isFinal: boolean }
+  | { kind: 'lost'; reason: string }
+  /** Answered, by more than the bound or in an encoding we do not have. */
+  | { kind: 'unreadable'; status: number; reason: string }
+
+const tlsCode =
+  /^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|EPROTO|ERROR_IN_CERT|CRL_)/
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #headers: Headers = {}
+  #chunks: Buffer[] = []
+  #length = 0
+  #isWritten = false
+  #isSettled = false
+  readonly #timer: NodeJS.Timeout
+  readonly #outgoing: Outgoing
+  readonly #resolve: (sent: Sent) => void
+  readonly #onAbort = () => this.#giveUp('aborted')
+
+  constructor(outgoing: Outgoing, resolve: (sent: Sent) => void) {
+    this.#outgoing = outgoing
+    this.#resolve = resolve
+    // rule: one bound on the whole request
+    this.#timer = setTimeout(() => this.#giveUp('timed out'), outgoing.timeoutMs)
+    if (outgoing.signal?.aborted) queueMicrotask(this.#onAbort)
+    else outgoing.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** undici calls it just before it writes the request's first byte. */
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isSettled) return controller.abort(new Error('given up before it was sent'))
+    // rule: the last check is at the socket
+    if (this.#outgoing.mayWrite?.() === false) {
+      this.#settle({ kind: 'not_sent', reason: 'its time to be sent has passed', isFinal: false })
+      return controller.abort(new Error('not sent'))
+    }
+    this.#isWritten = true
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    this.#status = status
+    this.#headers = headers
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#length += chunk.length
+    this.#chunks.push(chunk)
+    if (this.#length <= longestBody) return
+    this.#settle({
+      kind: 'unreadable',
+      status: this.#status,
+      reason: `its answer is longer than ${longestBody / 1_048_576} MiB`,
+    })
+    controller.abort(new Error('too long'))
+  }
+
+  onResponseEnd(): void {
+    const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks)
+    const encoding = this.#headers['content-encoding']?.toString()
+    if (encoding === undefined) return this.#answered(bytes)
+    unpack(bytes, encoding).then(
+      (unpacked) => this.#answered(unpacked),
+      (err: Error) =>
+        this.#settle({
+          kind: 'unreadable',
+          status: this.#status,
+          reason: `its answer cannot be unpacked: ${redact(err.message, this.#outgoing.secrets, 200)}`,
+        }),
+    )
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, err: Error & { code?: string }): void {
+    const code = err.code ?? err.name
+    const reason = redact(
+      code === 'UND_ERR_SOCKET' ? `${code}: ${err.message}` : code,
+      this.#outgoing.secrets,
+      200,
+    )
+    if (this.#isWritten) return this.#settle({ kind: 'lost', reason })
+    const isTls = tlsCode.test(code)
+    this.#settle({
+      kind: 'not_sent',
+      reason: isTls
+        ? `no secure connection to it (${reason}); its certificate’s authority may be given by PROVIDER_CA`
+        : reason,
+      isFinal: isTls || code === blockedCode,
+    })
+  }
+
+  #answered(bytes: Buffer): void {
+    const text = decodeText(bytes, this.#headers['content-type']?.toString())
+    this.#settle({
+      kind: 'answered',
+      status: this.#status,
+      headers: this.#headers,
+      text: blankSecrets(text, this.#outgoing.secrets),
+    })
+  }
+
+  #giveUp(reason: string): void {
+    this.#settle(
+      this.#isWritten ? { kind: 'lost', reason } : { kind: 'not_sent', reason, isFinal: false },
+    )
+    this.#controller?.abort(new Error(reason))
+  }
+
+  #settle(sent: Sent): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    clearTimeout(this.#timer)
+    this.#outgoing.signal?.removeEventListener('abort', this.#onAbort)
+    this.#chunks = []
+    this.#resolve(sent)
+  }
+}

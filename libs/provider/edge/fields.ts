@@ -1,0 +1,131 @@
+/**
+ * Fields of an answer, read where a dialect says they lie. A field that is odd counts as absent:
+ * only the status word decides, and nothing here throws.
+ */
+import { blank } from '#libs/net/redact.ts'
+
+interface Source {
+  source?: string
+}
+type Reviver = (this: unknown, key: string, value: unknown, context?: Source) => unknown
+
+/** Whole numbers that JavaScript cannot hold stay the text they were. */
+const keepBig: Reviver = (_key, value, context) =>
+  typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '')
+    ? context!.source
+    : value
+
+/** Undefined where it is not JSON. Numbers above 2^53 are told as text, with every digit. */
+export function parseJson(text: string): unknown {
+  try {
+    return /\d{16}/.test(text) ? JSON.parse(text, keepBig) : JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * What lies at a path like `result.data[].url`: `[]` is every element, so there may be several.
+ * What a path meets as text of JSON (as relays send `metadata`) is read as JSON.
+ */
+export function at(json: unknown, path: string): unknown[] {
+  let found: unknown[] = [json]
+  for (const step of path === '' ? [] : path.split('.')) {
+    const [name, isList] = step.endsWith('[]') ? [step.slice(0, -2), true] : [step, false]
+    found = found.flatMap((value) => {
+      const object = typeof value === 'string' && value.startsWith('{') ? parseJson(value) : value
+      if (typeof object !== 'object' || object === null) return []
+      const next = name === '' ? object : (object as Record<string, unknown>)[name]
+      if (next === undefined || next === null) return []
+      return isList ? (Array.isArray(next) ? next : []) : [next]
+    })
+  }
+  return found
+}
+
+const each = (json: unknown, paths: readonly string[]) => paths.flatMap((path) => at(json, path))
+
+/** The first of these that is a text or a number, as text without blanks around it. */
+export function firstText(json: unknown, paths: readonly string[]): string | null {
+  for (const value of each(json, paths)) {
+    if (typeof value !== 'string' && typeof value !== 'number') continue
+    const text = String(value).trim()
+    if (text !== '') return text
+  }
+  return null
+}
+
+const longestId = 1_024
+
+/** Every id told, exactly; what cannot be kept (control characters, too long) is none. */
+export const idsOf = (json: unknown, paths: readonly string[]): string[] =>
+  each(json, paths)
+    .filter((value) => typeof value === 'string' || typeof value === 'number')
+    .map(String)
+    .filter(
+      (id) =>
+        id !== '' &&
+        id.length <= longestId &&
+        /^[^\p{Cc}\p{Cs}]+$/u.test(id) &&
+        !id.includes(blank),
+    )
+
+/**
+ * Percent, 0–100, or null. As text (`"40%"`) or number; a fraction only where that is the unit.
+ * Where it is not, 0.15 may mean either, and is none.
+ */
+export function progressOf(
+  json: unknown,
+  paths: readonly string[],
+  unit: 'percent' | 'fraction',
+): number | null {
+  const text = firstText(json, paths)
+  const number = text === null ? NaN : Number(text.replace(/\s*%$/, ''))
+  const percent = unit === 'fraction' && !text?.endsWith('%') ? number * 100 : number
+  if (!(percent >= 0 && percent <= 100)) return null
+  return unit === 'percent' && percent > 0 && percent < 1 ? null : Math.floor(percent + 1e-9)
+}
+
+/** Unix milliseconds of seconds, milliseconds or a date; null where it is none. */
+export function instantOf(json: unknown, paths: readonly string[]): number | null {
+  const text = firstText(json, paths)
+  if (text === null) return null
+  const number = Number(text)
+  // milliseconds of this century, else seconds
+  const isMs = number > 1e12 && number < 4.2e12
+  const ms = Number.isNaN(number) ? Date.parse(text) : isMs ? number : number * 1_000
+  return ms > 0 && ms < 253_402_300_800_000 ? ms : null
+}
+
+const longestLink = 8_192
+
+/** The first http(s) link of several, absolute by the provider's address, percent-encoded. */
+export function linkOf(json: unknown, paths: readonly string[], baseUrl: string): string | null {
+  for (const value of each(json, paths)) {
+    if (typeof value !== 'string' || value.length > longestLink) continue
+    const text = value.trim()
+    if (text === '' || /[\p{Cc}\p{Cs}]/u.test(text) || text.includes(blank)) continue
+    if (!/^(https?:\/\/|\/)/i.test(text)) continue
+    const url = URL.parse(text, baseUrl)
+    if (url === null || !['http:', 'https:'].includes(url.protocol) || url.username !== '') continue
+    // a signed link is kept byte for byte
+    const link = /^https?:\/\/[\x21-\x7e]+$/i.test(text) ? text : url.href
+    if (link.length <= longestLink) return link
+  }
+  return null
+}
+
+/** Words that a failure is told with and that tell nothing. */
+const empty = /^(success|succeeded|ok|none|null|undefined|0|200)?[.!]?$/i
+
+/** The reason told, as text or in an object; null where it tells nothing. */
+export function reasonOf(json: unknown, paths: readonly string[]): string | null {
+  for (const value of each(json, paths)) {
+    const text =
+      typeof value === 'object'
+        ? firstText(value, ['message', 'msg', 'detail', 'reason', 'error', 'error.message'])
+        : String(value).trim()
+    if (text !== null && !empty.test(text)) return text
+  }
+  return null
+}

@@ -1,0 +1,125 @@
+/**
+ * Every request to a provider leaves here. One bound covers the whole request, however slowly its
+ * answer drips; a redirect is an answer and never followed; what became of a request is told apart:
+ * answered, not sent (not one byte was handed to the socket), or lost. Never throws.
+ */
+import { readFileSync } from 'node:fs'
+import { rootCertificates } from 'node:tls'
+import { Agent, ProxyAgent, type Dispatcher } from 'undici'
+import { blockedCode, guardedConnector, isForbiddenHost } from '#libs/net/guard.ts'
+import { Exchange, type Outgoing, type Sent } from './exchange.ts'
+
+export interface EdgeOptions {
+  maxConnections?: number | undefined
+  /** The operator's own base URLs: they may be anywhere. All others are users'. */
+  trustedBaseUrls?: readonly string[] | undefined
+  allowPrivate?: boolean | undefined
+  /** A proxy for providers, and the hosts (or suffixes) that are reached without it. */
+  proxy?: { url: string; except: readonly string[] } | undefined
+  /** A file of further certificate authorities, in PEM. */
+  ca?: string | undefined
+}
+
+const connectTimeoutMs = 5_000
+const userAgent = 'reelkeeper/0.1'
+const isLoopback = (host: string) => /^(localhost|127\.[\d.]+|\[::1\])$/i.test(host)
+const isExcepted = (host: string, except: readonly string[]) =>
+  isLoopback(host) ||
+  except.some((one) => {
+    const name = one
+      .trim()
+      .replace(/^\*?\./, '')
+      .toLowerCase()
+    return name === '*' || (name !== '' && (host === name || host.endsWith(`.${name}`)))
+  })
+
+interface Place {
+  origin: string
+  path: string
+  dispatcher: Dispatcher
+}
+const mostPlaces = 1_000
+
+export class Edge implements AsyncDisposable {
+  readonly #open: Dispatcher
+  readonly #guarded: Dispatcher
+  readonly #proxied: Dispatcher | undefined
+  readonly #options: EdgeOptions
+  readonly #trusted: ReadonlySet<string>
+  /** Where base URLs lead, and how; parsed once, as there are few. */
+  readonly #places = new Map<string, Place | null>()
+
+  constructor(options: EdgeOptions) {
+    this.#options = options
+    this.#trusted = new Set(options.trustedBaseUrls)
+    const ca = options.ca ? [...rootCertificates, readFileSync(options.ca, 'utf8')] : undefined
+    const tls = { timeout: connectTimeoutMs, ...(ca ? { ca } : {}) }
+    const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000 }
+    this.#open = new Agent({ ...pool, connect: tls })
+    this.#guarded = options.allowPrivate
+      ? this.#open
+      : new Agent({ ...pool, connect: guardedConnector(connectTimeoutMs, undefined, ca) })
+    this.#proxied = options.proxy
+      ? new ProxyAgent({ ...pool, uri: options.proxy.url, connect: tls, requestTls: tls })
+      : undefined
+  }
+
+  /** A redirect, a refusal, a page of HTML: all are answers. */
+  send(outgoing: Outgoing): Promise<Sent> {
+    return new Promise((resolve) => {
+      const place = this.#placeOf(outgoing.baseUrl)
+      if (!place) return resolve({ kind: 'not_sent', reason: blockedCode, isFinal: true })
+      const exchange = new Exchange(outgoing, resolve)
+      try {
+        place.dispatcher.dispatch(
+          {
+            origin: place.origin,
+            path: place.path + outgoing.path,
+            method: outgoing.method,
+            body: outgoing.body,
+            headers: {
+              'user-agent': userAgent,
+              accept: 'application/json',
+              ...(outgoing.method === 'GET' ? { 'cache-control': 'no-cache' } : {}),
+              ...(outgoing.body === null ? {} : { 'content-type': 'application/json' }),
+              ...outgoing.headers,
+            },
+            // the exchange has its own
+            headersTimeout: 0,
+            bodyTimeout: 0,
+          },
+          exchange,
+        )
+      } catch (err) {
+        // a header or a path that cannot be written
+        exchange.onResponseError(undefined!, err as Error)
+      }
+    })
+  }
+
+  #placeOf(baseUrl: string): Place | null {
+    const known = this.#places.get(baseUrl)
+    if (known !== undefined) return known
+    if (this.#places.size >= mostPlaces) this.#places.clear()
+    const { origin, pathname, hostname } = new URL(baseUrl)
+    const isOurs = this.#trusted.has(baseUrl) || this.#options.allowPrivate === true
+    const { proxy } = this.#options
+    const isProxied = proxy && !isExcepted(hostname, proxy.except)
+    // the proxy resolves names: only addresses can be judged here
+    const isBlocked = isProxied && !isOurs && isForbiddenHost(hostname)
+    const place = isBlocked
+      ? null
+      : {
+          origin,
+          path: pathname.replace(/\/+$/, ''),
+          dispatcher: isProxied ? this.#proxied! : isOurs ? this.#open : this.#guarded,
+        }
+    this.#places.set(baseUrl, place)
+    return place
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = new Set([this.#open, this.#guarded, ...(this.#proxied ? [this.#proxied] : [])])
+    await Promise.all([...all].map((agent) => agent.destroy()))
+  }
+}
