@@ -91,14 +91,15 @@ export class Recovery {
   }
 
   /**
-   * Failed videos with a send whose fate at the provider is not known, within its results' life.
+   * Failed videos with a send whose fate at the provider is not known, within the life of results
+   * (`lifeMs`, the longest of any provider). Index: (settledAt, intentAt).
    * Each is looked at again when its age has grown by an eighth, at the earliest after `leastMs`:
    * some seventy times in its life, however often this is asked.
    */
-  async unsettledVideos(leastMs = 10_000, limit = 500): Promise<string[]> {
+  async unsettledVideos(lifeMs: number, leastMs = 10_000, limit = 500): Promise<string[]> {
     return this.#ids(this.#db.$queryRaw`
       SELECT v.id FROM "Submission" s JOIN "SceneVideo" v ON v.id = s."videoId"
-      WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - interval '24 hours'
+      WHERE s."settledAt" IS NULL AND v.status = 'failed' AND s."intentAt" > now() - ${lifeMs}::float8 * interval '1 millisecond'
         AND coalesce(s."lookedAt", s."intentAt") <= now() - greatest(${leastMs}::int * interval '1 millisecond', (coalesce(s."lookedAt", s."intentAt") - s."intentAt") / 8)
       GROUP BY v.id ORDER BY min(coalesce(s."lookedAt", s."intentAt")) LIMIT ${limit}::int`)
   }
@@ -130,6 +131,24 @@ export class Recovery {
       },
       { timeout: 600_000 },
     )
+  }
+
+  /**
+   * Rows of the timeline stay, but what their event carried is needed only while the stream holds
+   * it: of published events older than `days` it is dropped. Looks at the next rows after `after`,
+   * and says where to go on; the same place when they are too young yet. Index: the primary key.
+   */
+  async forgetOldSnapshots(after: bigint, days: number): Promise<{ after: bigint; rows: number }> {
+    const [found] = await this.#db.$queryRaw<{ last: bigint | null; rows: number }[]>`
+      WITH page AS (
+        SELECT id, at, owed FROM "Timeline" WHERE id > ${after}::bigint ORDER BY id LIMIT ${pageSize}::int
+      ), old AS (
+        SELECT id, owed FROM page WHERE at < now() - ${days}::int * interval '1 day'
+      ), forgotten AS (
+        UPDATE "Timeline" t SET snapshot = NULL FROM old WHERE t.id = old.id AND NOT old.owed AND NOT t.owed AND t.snapshot IS NOT NULL RETURNING t.id
+      )
+      SELECT (SELECT max(id) FROM old) AS last, (SELECT count(*) FROM forgotten)::int AS rows`
+    return { after: found?.last ?? after, rows: found?.rows ?? 0 }
   }
 
   /** Idempotency keys are kept for 24 h. */

@@ -8,5 +8,7 @@ export const reconcilerSettings = z.object({
   RECONCILE_INTERVAL_MS: milliseconds(120_000, 100),
   /** A video in hand is touched at least once a minute; untouched for this long it is stale. */
   STALE_AFTER_MS: milliseconds(180_000, 100),
+  /** As status has it: how long public events are kept, in days. */
+  EVENT_DAYS: z.coerce.number().int().min(1).max(365).default(7),
 })
 export type ReconcilerConfig = z.infer<typeof reconcilerSettings>

@@ -33,6 +33,12 @@ export interface ReconcileOptions {
   outbox: InterfaceOf<Outbox> & OutboxStore
   log: Logger
   staleAfterMs: number
+  /** The longest that any provider keeps results. */
+  resultLifeMs: number
+  /** What published events carried is kept as long as the stream keeps them, and a day more. */
+  eventDays: number
+  /** Up to where in the timeline old snapshots are forgotten; this pass moves it. */
+  forgotten: { after: bigint }
   first: boolean
   /** Videos that were stale in the last pass, with the epoch they had; this pass writes its own. */
   suspects: Map<string, bigint>
@@ -92,9 +98,10 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
   // rule: owed events are found again, second
   const events = overdue.length ? await publishOwed(bus, outbox, overdue) : 0
 
-  const unsettled = await recovery.unsettledVideos()
+  const unsettled = await recovery.unsettledVideos(options.resultLifeMs)
   await eachLimited(unsettled, atOnce, (id) => publishWork(bus, settleWorkSubject(id), { id }))
   await recovery.forgetOldKeys()
+  await forgetOldSnapshots(options)
   return {
     pending: pending.length,
     unowned: unowned.length,
@@ -157,4 +164,16 @@ async function removeEnded(
     (record) => revoke(bus, record),
   )
   return ended
+}
+
+/** Pages of the timeline that a pass looks at: far more than what is written in between. */
+const pagesAPass = 20
+
+async function forgetOldSnapshots(options: ReconcileOptions): Promise<void> {
+  const { recovery, eventDays, forgotten } = options
+  for (let page = 0; page < pagesAPass; page++) {
+    const { after } = await recovery.forgetOldSnapshots(forgotten.after, eventDays + 1)
+    if (after === forgotten.after) return
+    forgotten.after = after
+  }
 }

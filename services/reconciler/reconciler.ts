@@ -8,7 +8,10 @@ import { every } from '#libs/runtime/every.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'
 import { tellPromises } from './tell-promises.ts'
 
-export interface ReconcilerParts extends Omit<ReconcileOptions, 'first' | 'suspects'> {
+export interface ReconcilerParts extends Omit<
+  ReconcileOptions,
+  'first' | 'suspects' | 'forgotten'
+> {
   clock: Clock
   intervalMs: number
   count(found: Found): void
@@ -22,6 +25,7 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   const { bus, clock, intervalMs, log } = parts
   const stop = new AbortController()
   const suspects = new Map<string, bigint>()
+  const forgotten = { after: 0n }
   let generation: number | undefined
   let first = true
   let dueAt = -Infinity
@@ -39,7 +43,7 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
       dueAt = -Infinity
     }
     if (clock.now() < dueAt) return
-    const found = await reconcile({ ...parts, first, suspects })
+    const found = await reconcile({ ...parts, first, suspects, forgotten })
     parts.count(found)
     log.info(found, first ? 'Reconciled at start' : 'Reconciled')
     first = false

@@ -12,6 +12,9 @@ import { Recovery } from '#libs/store/recovery.ts'
 import type { ReconcilerConfig } from './config.ts'
 import { runReconciler } from './reconciler.ts'
 
+/** Of every provider there is: toapis keeps results for a day. */
+const resultLifeMs = 24 * 3_600_000
+
 export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'reconciler', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
@@ -36,6 +39,8 @@ export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal):
         outbox: new Outbox(db),
         clock: systemClock,
         staleAfterMs: config.STALE_AFTER_MS,
+        resultLifeMs,
+        eventDays: config.EVENT_DAYS,
         intervalMs: config.RECONCILE_INTERVAL_MS,
         count: (report) => {
           for (const [kind, count] of Object.entries(report)) found.inc({ kind }, count)

@@ -338,7 +338,7 @@ describe(`the store in memory, seed ${seed}`, () => {
           one.outcome,
         ]),
       (store) => store.noteLate(id, attempt, send, 'completed', {}),
-      async (store) => (await store.unsettledVideos(0)).toSorted(),
+      async (store) => (await store.unsettledVideos(86_400_000, 0)).toSorted(),
       async (store) => (await store.videosWithOpenTask()).toSorted(),
     ]
     // A task can only be recorded on a send that was intended.

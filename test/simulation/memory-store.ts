@@ -24,7 +24,12 @@ import type { NewVideo, Pins, SubmissionRecord, VideoRecord } from '#libs/store/
 import { MemoryOutbox } from './memory-outbox.ts'
 import { newVideo, toOwed, type StoreCopy } from './rows.ts'
 
-const lookUpLifeMs = 24 * 3_600_000
+/** As shipped. */
+export const reconcilerSettings = {
+  staleAfterMs: 180_000,
+  resultLifeMs: 24 * 3_600_000,
+  eventDays: 7,
+}
 
 export class MemoryStore extends MemoryOutbox {
   readonly videos = new Map<string, VideoRecord>()
@@ -508,13 +513,13 @@ export class MemoryStore extends MemoryOutbox {
     return ids.filter((id) => isTerminal(this.videos.get(id)?.status ?? 'failed'))
   }
 
-  async unsettledVideos(leastMs = 10_000): Promise<string[]> {
+  async unsettledVideos(lifeMs: number, leastMs = 10_000): Promise<string[]> {
     const now = this.#date().getTime()
     const isDue = ({ intentAt, lookedAt }: SubmissionRecord) => {
       const last = (lookedAt ?? intentAt).getTime()
       return (
         last <= now - Math.max(leastMs, (last - intentAt.getTime()) / 8) &&
-        now - intentAt.getTime() < lookUpLifeMs
+        now - intentAt.getTime() < lifeMs
       )
     }
     const unsettled = this.submissions.filter(
@@ -522,6 +527,13 @@ export class MemoryStore extends MemoryOutbox {
     )
     return [...new Set(unsettled.map((one) => one.videoId))]
   }
+
+  readonly forgetOldSnapshots = async (
+    after: bigint,
+  ): Promise<{ after: bigint; rows: number }> => ({
+    after,
+    rows: 0,
+  })
 
   readonly forgetOldKeys = async (): Promise<number> => 0
   /** A copy to restore from. */

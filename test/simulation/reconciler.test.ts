@@ -64,6 +64,9 @@ async function staleUnderOwner(
     bus,
     log,
     staleAfterMs: 1,
+    resultLifeMs: 1,
+    eventDays: 1,
+    forgotten: { after: 0n },
     first: false,
     suspects: new Map<string, bigint>(),
     outbox: new MemoryOutbox(() => world.now),
@@ -77,6 +80,7 @@ async function staleUnderOwner(
       highestEpoch: async () => 0n,
       raiseGeneration: async () => 1,
       forgetOldKeys: async () => 0,
+      forgetOldSnapshots: async (after: bigint) => ({ after, rows: 0 }),
     },
   }
   const ownedAfterPass = async () => {

@@ -17,7 +17,7 @@ import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
 import { MemoryProvider } from './memory-provider.ts'
-import { MemoryStore } from './memory-store.ts'
+import { MemoryStore, reconcilerSettings } from './memory-store.ts'
 import type { StoreCopy } from './rows.ts'
 import { call, Process, World, type Weather } from './world.ts'
 
@@ -284,7 +284,7 @@ export class Simulation {
       log,
       recovery: store,
       outbox: store,
-      staleAfterMs: 180_000,
+      ...reconcilerSettings,
       intervalMs: 120_000,
       count: () => {},
     })

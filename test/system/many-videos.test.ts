@@ -118,8 +118,9 @@ const statements: Record<string, (ids: string[]) => Promise<unknown>> = {
   'open videos': () => new Recovery(db).videosWithOpenTask(),
   'unkept promises': () => new Recovery(db).unkeptPromises(),
   'ended videos': (ids) => new Recovery(db).ended(ids),
-  'unsettled videos': () => new Recovery(db).unsettledVideos(),
+  'unsettled videos': () => new Recovery(db).unsettledVideos(86_400_000),
   'the highest epoch': () => new Recovery(db).highestEpoch(),
+  'old snapshots': () => new Recovery(db).forgetOldSnapshots(0n, 8),
   'a generation': () => new Recovery(db).raiseGeneration(),
 }
 
@@ -138,6 +139,19 @@ describe('no table is read from end to end for', () => {
     for (let i = 0; i < times; i++) await statements[name]!(ids)
     expect(await fullReads()).toEqual(before)
   })
+})
+
+it('forgets what old published events carried, and nothing that is owed or young', async () => {
+  const { rows } = await admin.query<{ id: string }>(
+    `INSERT INTO "Timeline" ("videoId", version, attempt, at, kind, status, phase, service, snapshot, owed)
+     SELECT (SELECT id FROM "SceneVideo" LIMIT 1), n, 1, now() - CASE n WHEN 2 THEN interval '7 days' ELSE interval '9 days' END, 'progress', 'generating', 'running', 'status', '{}', n = 3
+     FROM generate_series(1, 4) n RETURNING id`,
+  )
+  const ids = rows.map((row) => BigInt(row.id))
+  const found = await new Recovery(db).forgetOldSnapshots(ids[0]! - 1n, 8)
+  expect(found).toEqual({ after: ids[3], rows: 2 })
+  const left = await db.timeline.findMany({ where: { id: { in: ids } }, orderBy: { id: 'asc' } })
+  expect(left.map((row) => row.snapshot !== null)).toEqual([false, true, true, false])
 })
 
 it('guards everything that may still be paid for after a restore, in batches', async () => {
