@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'system',
-          include: ['test/system/**/*.test.ts', 'test/simulation/conformance.test.ts'],
+          include: ['test/{system,security}/**/*.test.ts', 'test/simulation/conformance.test.ts'],
         },
       },
       { test: { ...shared, name: 'chaos', include: ['test/chaos/**/*.test.ts'] } },

@@ -1,28 +1,30 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { readConfig } from '#libs/runtime/config.ts'
+import { natsSettings, readConfig, type NatsSettings } from '#libs/runtime/config.ts'
 import { keyEncryptionKey, type Keyring } from '#libs/runtime/secrets.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 
-const kept = (name: string): Record<string, string> =>
-  existsSync(`.reelkeeper/${name}`)
-    ? (JSON.parse(readFileSync(`.reelkeeper/${name}`, 'utf8')) as Record<string, string>)
+/** The operator's settings for the system that `npm start` runs here; nothing when none does. */
+const local = (): Record<string, string> =>
+  existsSync('.reelkeeper/operator.json')
+    ? (JSON.parse(readFileSync('.reelkeeper/operator.json', 'utf8')) as Record<string, string>)
     : {}
 
 /** The environment; without a DATABASE_URL, what `npm start` keeps here. */
-function environment(): NodeJS.ProcessEnv {
+export function environment(): NodeJS.ProcessEnv {
   if (process.env['DATABASE_URL']) return process.env
-  return {
-    ...process.env,
-    DATABASE_URL: kept('dev.json')['databaseUrl'],
-    KEY_ENCRYPTION_KEY:
-      process.env['KEY_ENCRYPTION_KEY'] ?? kept('secrets.json')['keyEncryptionKey'],
-  }
+  return { ...local(), ...process.env }
 }
 
-/** NATS_URL, else what an `npm start` in this directory says. */
-export const natsUrl = (): string | undefined =>
-  process.env['NATS_URL'] ?? kept('dev.json')['natsUrl']
+/**
+ * How to reach NATS, by the environment, else as the operator of an `npm start` in this directory;
+ * null where neither says.
+ */
+export const natsConfig = (): NatsSettings | null => {
+  if (process.env['NATS_URL']) return readConfig(z.object(natsSettings), process.env)
+  const { NATS_URL } = local()
+  return NATS_URL ? { NATS_URL } : null
+}
 
 /** Opens the database for the time of `work`. @throws ConfigError */
 export async function withDatabase<T>(work: (db: Database) => Promise<T>): Promise<T> {

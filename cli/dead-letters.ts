@@ -11,14 +11,14 @@ import {
   type DeadLetter,
 } from '#libs/bus/dead-letters.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { natsUrl } from './config.ts'
+import { natsConfig } from './config.ts'
 
 export const usage = `dead-letters list                   every message nobody could handle, oldest first
 dead-letters show <seq>             one of them, with its body
 dead-letters put-back <seq…|--all>  queue them again, as they were
 dead-letters discard <seq…>         forget them
 
-NATS is found by NATS_URL, else by .reelkeeper/dev.json of a running \`npm start\` here.`
+NATS is found by NATS_URL, else as the operator of a running \`npm start\` here.`
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 const complain = (line: string) => void process.stderr.write(`${line}\n`)
@@ -33,20 +33,26 @@ export async function run([verb = '', ...args]: string[]): Promise<number> {
     return misunderstood()
   const all = verb === 'put-back' && args.length === 1 && args[0] === '--all'
   if (!all && !args.every((arg) => /^[1-9]\d{0,15}$/.test(arg))) return misunderstood()
-  const url = natsUrl()
-  if (!url) {
+  const config = natsConfig()
+  if (!config) {
     complain('Which NATS? Set NATS_URL, or run this where `npm start` is running.')
     return 1
   }
   let bus: NatsBus | undefined
   try {
-    bus = await connectBus({ url, name: 'cli', log: createLogger('cli', 'silent'), patient: false })
+    bus = await connectBus({
+      config,
+      user: 'operator',
+      name: 'cli',
+      log: createLogger('cli', 'silent'),
+      patient: false,
+    })
     return await act(
       bus,
       all ? (await deadLetters(bus)).map((letter) => letter.sequence) : args.map(Number),
     )
   } catch (err) {
-    const where = url.replaceAll(/\/\/[^@/]*@/g, '//')
+    const where = config.NATS_URL.replaceAll(/\/\/[^@/]*@/g, '//')
     complain(
       bus
         ? `NATS at ${where} did not answer: ${(err as Error).message}`

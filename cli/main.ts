@@ -6,6 +6,7 @@ import { ConfigError } from '#libs/runtime/config.ts'
 import { UsageError, type Command } from './command.ts'
 import * as deadLetters from './dead-letters.ts'
 import { keys } from './keys.ts'
+import * as postgresRoles from './postgres-roles.ts'
 import * as postgresRestored from './postgres-restored.ts'
 import { users } from './users.ts'
 
@@ -14,6 +15,7 @@ const commands: Record<string, Command> = {
   keys,
   'dead-letters': deadLetters,
   'postgres-restored': postgresRestored,
+  'postgres-roles': postgresRoles,
 }
 
 const usage = () => `Usage: reelkeeper <command>

@@ -4,11 +4,11 @@
  */
 import { connectBus } from '#libs/bus/connect.ts'
 import { newestPublished } from '#libs/outbox/outbox.ts'
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { afterRestore } from '#libs/store/restored.ts'
 import { UsageError } from './command.ts'
-import { natsUrl, withDatabase } from './config.ts'
+import { natsConfig, withDatabase } from './config.ts'
 
 export const usage = `postgres-restored                   after Postgres was restored from an older copy, while the services are stopped: what it
                                     has forgotten is not paid for again, no version and no epoch is used twice`
@@ -17,10 +17,12 @@ const say = (line: string) => void process.stdout.write(`${line}\n`)
 
 export async function run(args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('postgres-restored takes no arguments.')
-  const nats = natsUrl()
-  if (!nats) throw new Error('Which NATS? Set NATS_URL, or run this where `npm start` is running.')
+  const config = natsConfig()
+  if (!config)
+    throw new Error('Which NATS? Set NATS_URL, or run this where `npm start` is running.')
   const bus = await connectBus({
-    url: nats,
+    config,
+    user: 'operator',
     name: 'cli',
     log: createLogger('cli', 'silent'),
     patient: false,

@@ -96,7 +96,7 @@ export async function openSubmitter(
   lab: Lab,
 ): Promise<{ submit(tasks: string[]): Promise<void> } & AsyncDisposable> {
   const bus = await connectBus({
-    url: lab.nats.url,
+    config: { NATS_URL: lab.nats.url },
     name: 'bench',
     log: createLogger('bench', 'silent'),
   })

@@ -10,7 +10,8 @@
 import { connect, createInbox, headers, type MsgHdrs, type NatsConnection } from 'nats'
 import { connectBus } from '#libs/bus/connect.ts'
 import { LastPublishedCache, publishEvents, type OutboxStore } from '#libs/outbox/outbox.ts'
-import { ensureTopology, streamConfigs, streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { ensureTopology, streamConfigs } from '#libs/bus/topology.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { OwedEvent, VideoEvent } from '#libs/scene-video/messages.ts'
 import { Lab } from '../lib/lab.ts'
@@ -125,7 +126,7 @@ async function limitOfEvents({ quick, say }: Context): Promise<LimitOfEvents> {
   await using lab = await Lab.open()
   await using stack = new AsyncDisposableStack()
   const bus = await connectBus({
-    url: lab.nats.url,
+    config: { NATS_URL: lab.nats.url },
     name: 'bench',
     log: createLogger('bench', 'silent'),
   })

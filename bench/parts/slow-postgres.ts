@@ -5,7 +5,7 @@
  * to be recorded than a slow Postgres takes.
  */
 import { connect, type JetStreamManager } from 'nats'
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { Lab } from '../lib/lab.ts'
 import { table, text } from '../lib/numbers.ts'

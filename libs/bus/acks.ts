@@ -34,13 +34,15 @@ const sweepMs = 200
 
 export class Acks {
   readonly #nc: NatsConnection
-  readonly #inbox = createInbox()
+  readonly #inbox: string
   readonly #pending = new Map<string, Pending>()
   #next = 0
   #sweeping: NodeJS.Timeout | undefined
 
-  constructor(nc: NatsConnection) {
+  /** `prefix`: of the inbox, where the user may subscribe to no other. */
+  constructor(nc: NatsConnection, prefix?: string) {
     this.#nc = nc
+    this.#inbox = createInbox(prefix)
     nc.subscribe(`${this.#inbox}.*`, {
       callback: (err, message) => {
         if (err) return

@@ -19,7 +19,9 @@ import {
 import { sleep, systemClock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import type { NatsSettings } from '#libs/runtime/config.ts'
 import { Acks, StoreRefused } from './acks.ts'
+import { connectionOptions } from './auth.ts'
 import {
   AlreadyQueued,
   BusUnavailable,
@@ -29,6 +31,7 @@ import {
   type Job,
 } from './bus.ts'
 import { newestOfEach } from './newest-of-each.ts'
+import { inboxPrefix, type NatsUser } from './permissions.ts'
 
 /** With what only the makers of streams and the readers of events need. */
 export interface NatsBus extends Bus {
@@ -71,7 +74,10 @@ function translated(err: unknown, what: string): unknown {
 }
 
 export interface ConnectOptions {
-  url: string
+  config: NatsSettings
+  /** Whose permissions this connection has; without one its inbox is the client's default. */
+  user?: NatsUser
+  /** For people. */
   name: string
   log: Logger
   /** False: throw when NATS is away. */
@@ -82,7 +88,7 @@ export interface ConnectOptions {
 
 /** Waits for NATS however long it takes; with `patient: false` it throws when NATS is away. */
 export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
-  const { log } = options
+  const { log, user } = options
   const nc = await openLink(options)
   try {
     requireVersion(nc.info?.version ?? '0.0.0')
@@ -91,7 +97,7 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
     throw err
   }
   const js = nc.jetstream({ timeout: storeTimeoutMs })
-  const acks = new Acks(nc)
+  const acks = new Acks(nc, user && inboxPrefix(user))
   const link = watchLink(nc, log)
   const manager = () => nc.jetstreamManager({ checkAPI: false, timeout: requestTimeoutMs })
   const requireLink = () => {
@@ -194,18 +200,23 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
 const [tryAgainMs, openAgainMs] = [500, 250]
 
 async function openLink({
-  url,
+  config,
+  user,
   name,
   log,
   patient = true,
   signal,
 }: ConnectOptions): Promise<NatsConnection> {
+  const options = connectionOptions(config)
   for (let tries = 1; ; tries++) {
     signal?.throwIfAborted()
     try {
       return await connect({
-        servers: url.split(','),
+        ...options,
         name,
+        ...(user ? { inboxPrefix: inboxPrefix(user) } : {}),
+        // passwords are changed while services run: whoever comes first waits for the other
+        ignoreAuthErrorAbort: true,
         reconnectTimeWait: 250,
         reconnectJitter: 100,
         maxReconnectAttempts: -1,
@@ -233,6 +244,11 @@ function watchLink(
         connected = false
         log.warn('nats disconnected')
       }
+      if (status.type === Events.Error)
+        log.error(
+          { reason: status.data, subject: status.permissionContext?.subject },
+          'nats refused',
+        )
       if (status.type === Events.Reconnect) {
         connected = true
         log.info('nats reconnected')

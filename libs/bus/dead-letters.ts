@@ -6,7 +6,7 @@
 import type { StoredMsg } from 'nats'
 import { AlreadyQueued } from './bus.ts'
 import type { NatsBus } from './connect.ts'
-import { streams } from './topology.ts'
+import { streams } from './streams.ts'
 
 export const deadHeaders = {
   subject: 'Reelkeeper-Subject',

@@ -16,7 +16,8 @@ import { videoEventSchema, type VideoEvent } from '#libs/scene-video/messages.ts
 import type { EventName } from '#libs/scene-video/scene-video.ts'
 import { BusUnavailable } from './bus.ts'
 import type { NatsBus } from './connect.ts'
-import { generationOf, streams } from './topology.ts'
+import { streams } from './streams.ts'
+import { generationOf } from './topology.ts'
 
 export interface FeedEvent {
   id: string

@@ -17,16 +17,7 @@ import { eventNames } from '#libs/scene-video/scene-video.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { NatsBus } from './connect.ts'
-
-export const ownershipBucket = 'OWNERSHIP'
-export const streams = {
-  video: 'VIDEO',
-  outbox: 'OUTBOX',
-  work: 'WORK',
-  reports: 'REPORTS',
-  dead: 'DEAD',
-  ownership: `KV_${ownershipBucket}`,
-} as const
+import { ownershipBucket, streams } from './streams.ts'
 
 const days = (n: number) => nanos(n * 24 * 3600 * 1000)
 const seconds = (n: number) => nanos(n * 1000)

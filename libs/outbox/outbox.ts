@@ -17,7 +17,8 @@ import { eachLimited } from '#libs/runtime/limited.ts'
 import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Conflict, type Bus, type StreamState } from '#libs/bus/bus.ts'
-import { firstSequence as firstOf, streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { firstSequence as firstOf } from '#libs/bus/topology.ts'
 
 export interface OutboxStore {
   /** Owed events in version order per video; of these videos, or of any (oldest first). */

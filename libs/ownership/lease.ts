@@ -40,7 +40,7 @@ import {
   type SessionRecord,
 } from './records.ts'
 import { Peers, type Peer } from './peers.ts'
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 
 export interface OwnershipOptions {
   bus: Bus

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { Conflict, jsonOf, type Bus, type Stored } from '#libs/bus/bus.ts'
-import { ownershipBucket, streams } from '#libs/bus/topology.ts'
+import { ownershipBucket, streams } from '#libs/bus/streams.ts'
 
 export const sessionSchema = z.object({
   name: z.string(),

@@ -36,3 +36,23 @@ export const serviceSettings = {
   HEALTH_PORT: port(0),
   HEALTH_HOST: z.string().default('0.0.0.0'),
 }
+
+/**
+ * Settings of a service's connection to NATS. Credentials in NATS_URL win over the others.
+ * NATS_CREDS, NATS_CA, NATS_CERT and NATS_KEY are files; NATS_NKEY is a seed, or the file that
+ * holds it.
+ */
+export const natsSettings = {
+  NATS_URL: z.string(),
+  NATS_USER: z.string().optional(),
+  NATS_PASSWORD: z.string().optional(),
+  NATS_TOKEN: z.string().optional(),
+  NATS_CREDS: z.string().optional(),
+  NATS_NKEY: z.string().optional(),
+  NATS_CA: z.string().optional(),
+  NATS_CERT: z.string().optional(),
+  NATS_KEY: z.string().optional(),
+}
+const natsSchema = z.object(natsSettings)
+export type NatsSettings = Pick<z.infer<typeof natsSchema>, 'NATS_URL'> &
+  Partial<z.infer<typeof natsSchema>>

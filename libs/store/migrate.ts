@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils'
 import { SchemaEngine } from '@prisma/schema-engine-wasm'
+import { grantRoles } from './roles.ts'
 
 const prismaDir = new URL('../../prisma/', import.meta.url)
 const filters = { externalTables: [], externalEnums: [] }
@@ -18,7 +19,10 @@ async function openEngine(connectionString: string): Promise<SchemaEngine> {
   return SchemaEngine.new({ datamodels: [['schema.prisma', schema]] }, () => {}, factory)
 }
 
-/** Applies what is missing and returns the names applied, oldest first. */
+/**
+ * Applies what is missing, grants the services' roles what they need, and returns the names
+ * applied, oldest first.
+ */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const baseDir = fileURLToPath(new URL('migrations', prismaDir))
   const names = (await readdir(baseDir, { withFileTypes: true }))
@@ -45,6 +49,7 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     migrationsList: { baseDir, lockfile, migrationDirectories, shadowDbInitScript: '' },
     filters,
   })
+  await grantRoles(databaseUrl)
   return appliedMigrationNames
 }
 

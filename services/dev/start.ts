@@ -11,6 +11,7 @@ import { findNatsServer } from './servers/nats-binary.ts'
 import { freePort, tryPort } from './servers/ports.ts'
 import { startPostgres } from './servers/postgres.ts'
 import { sleep } from '#libs/runtime/clock.ts'
+import { credentials } from './credentials.ts'
 import { seedDemo } from './seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { say } from './output.ts'
@@ -70,31 +71,39 @@ async function start(): Promise<void> {
   await findNatsServer(say)
   say('starting Postgres')
   const postgres = () =>
-    startPostgres({ dir: resolve(state.dir, 'postgres'), port: ports.postgres, say })
-  let databaseUrl = ''
-  await supervisor.run('postgres', async () => {
-    const server = await postgres()
-    databaseUrl = server.url
-    return server
-  })
+    startPostgres({
+      dir: resolve(state.dir, 'postgres'),
+      port: ports.postgres,
+      secret: secrets.postgresSecret,
+      say,
+    })
+  await supervisor.run('postgres', postgres)
   say('starting nats-server')
   await supervisor.run('nats', () =>
-    startNats({ dir: resolve(state.dir, 'nats'), port: ports.nats, say }),
+    startNats({
+      dir: resolve(state.dir, 'nats'),
+      port: ports.nats,
+      secret: secrets.natsSecret,
+      say,
+    }),
   )
-  const applied = await migrate(databaseUrl)
+  const as = credentials(ports, secrets)
+  const applied = await migrate(as.owner)
   if (applied.length) say(`applied migrations: ${applied.join(', ')}`)
-  const demo = await seedDemo(databaseUrl, secrets.apiKey)
+  const demo = await seedDemo(as.operator.DATABASE_URL, secrets.apiKey)
 
-  const natsUrl = `nats://127.0.0.1:${ports.nats}`
+  const { natsUrl, databaseUrl } = as.tool
   facts = { gatewayUrl, apiKey: secrets.apiKey, natsUrl, databaseUrl, simulatorUrl, ...demo }
+  state.write('operator.json', {
+    ...as.operator,
+    KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
+  })
   const env = {
     TOAPIS_BASE_URL: `${simulatorUrl}/v1`,
     TOAPIS_API_KEY: secrets.providerKey,
     TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
     RATE_LIMIT_PER_MINUTE: '1000000',
     ...process.env,
-    DATABASE_URL: databaseUrl,
-    NATS_URL: natsUrl,
     KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
     HEALTH_PORT: '0',
     HEALTH_HOST: '127.0.0.1',
@@ -102,7 +111,9 @@ async function start(): Promise<void> {
     SIMULATOR_DATA: resolve(state.dir, 'simulator'),
   }
   const service = (name: string, directory = name, more: NodeJS.ProcessEnv = {}) =>
-    supervisor.run(name, async () => startService(name, file(directory), { ...env, ...more }))
+    supervisor.run(name, async () =>
+      startService(name, file(directory), { ...env, ...as.service(directory), ...more }),
+    )
   await service('simulator', 'provider-simulator')
   for (const name of ['status', 'submit', 'reconciler']) await service(name)
   for (let n = 1; n <= pollers; n++)

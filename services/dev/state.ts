@@ -1,6 +1,6 @@
 /**
- * What `npm start` keeps in .reelkeeper between runs: secrets, ports, the lock; and dev.json while
- * it runs.
+ * What `npm start` keeps in .reelkeeper between runs: secrets, ports, the lock. While it runs, also
+ * dev.json for tools, and operator.json for the CLI.
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,6 +13,10 @@ export interface Secrets {
   keyEncryptionKey: string
   providerKey: string
   webhookSecret: string
+  /** The passwords of NATS' users are derived from it. */
+  natsSecret: string
+  /** The passwords of Postgres' roles are derived from it. */
+  postgresSecret: string
 }
 
 export interface Ports {
@@ -47,6 +51,7 @@ export class DevState {
   unlock(): void {
     rmSync(join(this.dir, 'lock'), { force: true })
     rmSync(join(this.dir, 'dev.json'), { force: true })
+    rmSync(join(this.dir, 'operator.json'), { force: true })
   }
 
   secrets(): Secrets {
@@ -55,6 +60,8 @@ export class DevState {
       keyEncryptionKey: randomBytes(32).toString('base64'),
       providerKey: `sk-${randomBytes(24).toString('base64url')}`,
       webhookSecret: randomBytes(24).toString('base64url'),
+      natsSecret: randomBytes(32).toString('base64url'),
+      postgresSecret: randomBytes(32).toString('base64url'),
     }))
   }
 
@@ -81,11 +88,11 @@ export class DevState {
     return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
   }
 
-  #kept<T>(name: string, make: () => T): T {
-    const kept = this.#read(name) as T | undefined
-    if (kept) return kept
-    const made = make()
-    this.write(name, made)
-    return made
+  /** What an earlier version did not keep yet is made now. */
+  #kept<T extends object>(name: string, make: () => T): T {
+    const kept = this.#read(name) as Partial<T> | undefined
+    const whole = { ...make(), ...kept }
+    if (Object.keys(whole).length > Object.keys(kept ?? {}).length) this.write(name, whole)
+    return whole
   }
 }

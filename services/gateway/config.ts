@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { milliseconds, port, serviceSettings } from '#libs/runtime/config.ts'
+import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 const commaSeparated = z.string().transform((text) =>
@@ -13,7 +13,7 @@ export const gatewaySettings = z
   .object({
     ...serviceSettings,
     DATABASE_URL: z.string(),
-    NATS_URL: z.string(),
+    ...natsSettings,
     PORT: port(3000),
     HOST: z.string().default('0.0.0.0'),
     KEY_ENCRYPTION_KEY: keyEncryptionKey,

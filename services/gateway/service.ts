@@ -44,7 +44,7 @@ export function startGateway(
 async function build(config: GatewayConfig, skeleton: Skeleton): Promise<{ url: string }> {
   const { log, metrics, checks, stack, signal } = skeleton
   const bus = stack.adopt(
-    await connectBus({ url: config.NATS_URL, name: 'gateway', log, signal }),
+    await connectBus({ config, user: 'gateway', name: 'gateway', log, signal }),
     (one) => one.drain(),
   )
   checks['nats'] = () => bus.isConnected()

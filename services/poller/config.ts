@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
 import { edgeSettings } from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 export const pollerSettings = z.object({
   ...serviceSettings,
-  NATS_URL: z.string(),
+  ...natsSettings,
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
   ...edgeSettings,
   /**

@@ -21,9 +21,9 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
   const name = config.POLLER_NAME
   return startService({ name, config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
-    const url = config.NATS_URL
-    const bus = stack.adopt(await connectBus({ url, name, log, signal: skeleton.signal }), (one) =>
-      one.drain(),
+    const bus = stack.adopt(
+      await connectBus({ config, user: 'poller', name, log, signal: skeleton.signal }),
+      (one) => one.drain(),
     )
     checks['nats'] = () => bus.isConnected()
     const provider = stack.use(

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
 
 export const reconcilerSettings = z.object({
   ...serviceSettings,
   DATABASE_URL: z.string(),
-  NATS_URL: z.string(),
+  ...natsSettings,
   RECONCILE_INTERVAL_MS: milliseconds(120_000, 100),
   /** A video in hand is touched at least once a minute; untouched for this long it is stale. */
   STALE_AFTER_MS: milliseconds(180_000, 100),

@@ -2,7 +2,7 @@
  * What the reconciler does with its parts: a pass at start, one every interval, and one at once
  * when the streams were made anew.
  */
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'

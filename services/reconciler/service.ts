@@ -18,9 +18,14 @@ const resultLifeMs = 24 * 3_600_000
 export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'reconciler', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
-    const url = config.NATS_URL
     const bus = stack.adopt(
-      await connectBus({ url, name: 'reconciler', log, signal: skeleton.signal }),
+      await connectBus({
+        config,
+        user: 'reconciler',
+        name: 'reconciler',
+        log,
+        signal: skeleton.signal,
+      }),
       (one) => one.drain(),
     )
     checks['nats'] = () => bus.isConnected()

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
 
 export const statusSettings = z.object({
   ...serviceSettings,
   DATABASE_URL: z.string(),
-  NATS_URL: z.string(),
+  ...natsSettings,
   /**
    * Reports of this long are gathered into one statement: polls are seconds apart, and a statement
    * costs as much for one report as for twenty.

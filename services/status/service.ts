@@ -20,9 +20,8 @@ import { runStatus } from './status.ts'
 export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'status', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
-    const url = config.NATS_URL
     const bus = stack.adopt(
-      await connectBus({ url, name: 'status', log, signal: skeleton.signal }),
+      await connectBus({ config, user: 'status', name: 'status', log, signal: skeleton.signal }),
       (one) => one.drain(),
     )
     checks['nats'] = () => bus.isConnected()

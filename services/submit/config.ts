@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { milliseconds, serviceSettings } from '#libs/runtime/config.ts'
+import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
 import { edgeSettings } from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
@@ -7,7 +7,7 @@ export const submitSettings = z
   .object({
     ...serviceSettings,
     DATABASE_URL: z.string(),
-    NATS_URL: z.string(),
+    ...natsSettings,
     ...edgeSettings,
     TOAPIS_API_KEY: z
       .string()

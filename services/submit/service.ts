@@ -26,9 +26,8 @@ import { v7 } from '#libs/runtime/uuid.ts'
 export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'submit', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
-    const url = config.NATS_URL
     const bus = stack.adopt(
-      await connectBus({ url, name: 'submit', log, signal: skeleton.signal }),
+      await connectBus({ config, user: 'submit', name: 'submit', log, signal: skeleton.signal }),
       (one) => one.drain(),
     )
     checks['nats'] = () => bus.isConnected()

@@ -3,7 +3,8 @@
  * failed ones left behind.
  */
 import { serve } from '#libs/bus/rpc.ts'
-import { consumers, streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { consumers } from '#libs/bus/topology.ts'
 import { consumeWork, publishWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import {

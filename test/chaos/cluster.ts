@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { credentials } from '#services/dev/credentials.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
@@ -51,6 +52,10 @@ const main = (directory: string) =>
   fileURLToPath(new URL(`../../services/${directory}/main.ts`, import.meta.url))
 const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const skew = fileURLToPath(new URL('skew.mjs', import.meta.url))
+const secrets = {
+  natsSecret: randomBytes(24).toString('base64url'),
+  postgresSecret: randomBytes(24).toString('base64url'),
+}
 const apiKey = `rk_chaos_${randomBytes(24).toString('base64url')}`
 
 /** Quick enough for a provider whose videos take seconds. */
@@ -132,15 +137,19 @@ export class Cluster implements AsyncDisposable {
     const ports = this.#ports
     await this.#supervisor.run('postgres', async () => {
       await this.#gates.get('postgres')
-      const server = await startPostgres({ dir: this.postgresDir, port: ports.postgres })
+      const server = await startPostgres({
+        dir: this.postgresDir,
+        port: ports.postgres,
+        secret: secrets.postgresSecret,
+      })
       this.databaseUrl = server.url
       return server
     })
     await this.#supervisor.run('nats', async () => {
       await this.#gates.get('nats')
-      return startNats({ dir: this.natsDir, port: ports.nats })
+      return startNats({ dir: this.natsDir, port: ports.nats, secret: secrets.natsSecret })
     })
-    await migrate(this.databaseUrl)
+    await migrate(credentials(ports, secrets).owner)
     this.demo = await seedDemo(this.databaseUrl, apiKey)
     const common = {
       ...process.env,
@@ -158,8 +167,7 @@ export class Cluster implements AsyncDisposable {
       const skewMs = Math.round((this.#options.random() * 2 - 1) * (this.#options.skewMs ?? 0))
       const own = {
         ...common,
-        DATABASE_URL: await this.#through(name, 'postgres'),
-        NATS_URL: await this.#through(name, 'nats'),
+        ...(await this.#servers(name, directory)),
         CLOCK_SKEW_MS: String(skewMs),
         ...more,
       }
@@ -207,7 +215,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   get natsUrl(): string {
-    return `nats://127.0.0.1:${this.#ports.nats}`
+    return credentials(this.#ports, secrets).tool.natsUrl
   }
 
   get simulatorUrl(): string {
@@ -218,8 +226,17 @@ export class Cluster implements AsyncDisposable {
     return join(this.dir, 'log.txt')
   }
 
-  async #through(name: string, server: Server): Promise<string> {
-    const direct = server === 'nats' ? this.natsUrl : this.databaseUrl
+  /** How this service reaches its servers, as a user and a role of its own. */
+  async #servers(name: string, directory: string): Promise<NodeJS.ProcessEnv> {
+    const { NATS_URL, DATABASE_URL, ...rest } = credentials(this.#ports, secrets).service(directory)
+    return {
+      ...rest,
+      NATS_URL: NATS_URL && (await this.#through(name, 'nats', NATS_URL)),
+      DATABASE_URL: DATABASE_URL && (await this.#through(name, 'postgres', DATABASE_URL)),
+    }
+  }
+
+  async #through(name: string, server: Server, direct: string): Promise<string> {
     if (!this.#options.proxied) return direct
     const proxy = await Proxy.to(this.#ports[server])
     this.#proxies.set(`${name} ${server}`, proxy)
@@ -313,7 +330,7 @@ export class Cluster implements AsyncDisposable {
   /** The operator's command, past every proxy; what it printed. @throws when it fails */
   async operate(...args: string[]): Promise<string> {
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
-      env: { ...process.env, DATABASE_URL: this.databaseUrl, NATS_URL: this.natsUrl },
+      env: { ...process.env, ...credentials(this.#ports, secrets).operator },
     })
     let output = ''
     for (const stream of [child.stdout, child.stderr])

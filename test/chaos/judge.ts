@@ -2,7 +2,7 @@
  * Holds what was recorded, published and charged against the laws. Every breach is a line that
  * names the video.
  */
-import { connect } from 'nats'
+import { connectNats } from '../support/nats.ts'
 import type { Cluster } from './cluster.ts'
 
 interface Audit {
@@ -67,7 +67,7 @@ export interface Promises {
 
 /** Everything in stream VIDEO, in order. */
 async function storedEvents(natsUrl: string): Promise<StoredEvent[]> {
-  const nc = await connect({ servers: natsUrl })
+  const nc = await connectNats(natsUrl)
   try {
     const consumer = await nc.jetstream().consumers.get('VIDEO')
     const total = (await consumer.info()).num_pending

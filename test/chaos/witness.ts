@@ -4,8 +4,9 @@
  * is behind.
  */
 import { createHash } from 'node:crypto'
-import { connect, type NatsConnection } from 'nats'
+import type { NatsConnection } from 'nats'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
+import { connectNats } from '../support/nats.ts'
 import type { Cluster } from './cluster.ts'
 
 const trigger = `
@@ -37,8 +38,7 @@ export class Witness implements AsyncDisposable {
   static async begin(cluster: Cluster, share: () => boolean): Promise<Witness> {
     const witness = new Witness(cluster, share)
     await cluster.query(trigger)
-    witness.#nc = await connect({
-      servers: cluster.natsUrl,
+    witness.#nc = await connectNats(cluster.natsUrl, {
       reconnectTimeWait: 100,
       maxReconnectAttempts: -1,
       pingInterval: 2_000,

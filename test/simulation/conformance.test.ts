@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AlreadyQueued, Conflict, type Bus, type Job } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
-import { consumers, ensureTopology, streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { consumers, ensureTopology } from '#libs/bus/topology.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
@@ -61,7 +62,11 @@ describe(`the broker in memory, seed ${seed}`, () => {
 
   beforeAll(async () => {
     server = await startNats({ dir: join(dir, 'nats') })
-    real = await connectBus({ url: server.url, name: 'test', log: createLogger('test', 'silent') })
+    real = await connectBus({
+      config: { NATS_URL: server.url },
+      name: 'test',
+      log: createLogger('test', 'silent'),
+    })
     await ensureTopology(real, { eventDays: 7, replicas: 1 }, async () => 2)
     broker.ensure(() => 2)
   })

@@ -1,6 +1,6 @@
 /** The laws, held against everything that happens. The first breach ends the run. */
 import type { VideoRecord } from '#libs/store/submissions.ts'
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Broker, Message } from './memory-broker.ts'

@@ -4,7 +4,8 @@
  * Held to a real nats-server by running the same operations on both.
  */
 import { AlreadyQueued, Conflict, type StoreOptions } from '#libs/bus/bus.ts'
-import { consumers, streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { consumers } from '#libs/bus/topology.ts'
 import type { World } from './world.ts'
 
 export interface Message {

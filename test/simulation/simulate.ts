@@ -2,7 +2,7 @@
  * One world from its seed to the verdict: users and faults for so many steps, then rest, then the
  * laws.
  */
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Simulation } from './simulation.ts'
 

@@ -3,7 +3,7 @@
  * reconciler over memory, faults by chance.
  */
 import { publishOwed } from '#libs/outbox/outbox.ts'
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import { commandReplySchema, commandSubject, type VideoEvent } from '#libs/scene-video/messages.ts'

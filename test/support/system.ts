@@ -7,7 +7,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { NatsUser } from '#libs/bus/permissions.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+import { urlFor } from '#services/dev/servers/passwords.ts'
+import type { Secrets } from '#services/dev/state.ts'
 
 export interface Dev {
   gatewayUrl: string
@@ -103,6 +106,22 @@ export class System implements AsyncDisposable {
 
   get dev(): Dev {
     return JSON.parse(readFileSync(join(this.dir, '.reelkeeper/dev.json'), 'utf8')) as Dev
+  }
+
+  /**
+   * Past every restriction: Postgres as superuser. NATS as each user, `operator` unless another is
+   * named.
+   */
+  get internal(): { databaseUrl: string; natsUrl: string; natsAs(user: NatsUser): string } {
+    const secrets = JSON.parse(
+      readFileSync(join(this.dir, '.reelkeeper/secrets.json'), 'utf8'),
+    ) as Secrets
+    const natsAs = (user: NatsUser) => urlFor(this.dev.natsUrl, user, secrets.natsSecret)
+    return {
+      databaseUrl: urlFor(this.dev.databaseUrl, 'postgres', secrets.postgresSecret),
+      natsUrl: natsAs('operator'),
+      natsAs,
+    }
   }
 
   get hasDevJson(): boolean {

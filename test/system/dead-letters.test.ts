@@ -12,7 +12,8 @@ import { BusUnavailable } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import { deadLetters } from '#libs/bus/dead-letters.ts'
 import { serve } from '#libs/bus/rpc.ts'
-import { consumers, ensureTopology, streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { consumers, ensureTopology } from '#libs/bus/topology.ts'
 import { consumeWork, Snooze, publishWork } from '#libs/bus/work.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
@@ -32,7 +33,7 @@ let bus: NatsBus
 
 beforeAll(async () => {
   server = await startNats({ dir: join(dir, 'nats') })
-  bus = await connectBus({ url: server.url, name: 'test', log })
+  bus = await connectBus({ config: { NATS_URL: server.url }, name: 'test', log })
   await ensureTopology(bus, { eventDays: 7, replicas: 1 }, async () => 1)
 })
 afterAll(async () => {

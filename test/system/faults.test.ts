@@ -46,7 +46,7 @@ describe('under faults', () => {
   const creates = async (id: string) =>
     (await system.ledger()).filter((row) => row.client_business_id.startsWith(id))
   const query = async <T extends object>(sql: string): Promise<T[]> => {
-    const client = new pg.Client(system.dev.databaseUrl)
+    const client = new pg.Client(system.internal.databaseUrl)
     await client.connect()
     try {
       return (await client.query<T>(sql)).rows

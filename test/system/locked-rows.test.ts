@@ -26,7 +26,7 @@ const allEnded = async (ids: string[]) => (await Promise.all(ids.map(isEnded))).
 const hasTask = async (id: string) => (await system.video(id)).taskId !== null || undefined
 
 async function lock(id: string): Promise<pg.Client> {
-  const client = new pg.Client(system.dev.databaseUrl)
+  const client = new pg.Client(system.internal.databaseUrl)
   await client.connect()
   await client.query('BEGIN')
   await client.query('SELECT 1 FROM "SceneVideo" WHERE id = $1 FOR UPDATE', [id])

@@ -2,9 +2,10 @@
  * The main job, end to end, through `npm start`: with nothing in its way, and with every process
  * killed in turn.
  */
-import { connect, type NatsConnection } from 'nats'
+import type { NatsConnection } from 'nats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+import { connectNats } from '../support/nats.ts'
 import { pause, System, until } from '../support/system.ts'
 
 interface Seen {
@@ -15,7 +16,7 @@ interface Seen {
 
 /** Every message of stream VIDEO, in order. */
 async function storedEvents(natsUrl: string): Promise<Seen[]> {
-  const nc = await connect({ servers: natsUrl })
+  const nc = await connectNats(natsUrl)
   try {
     const consumer = await nc.jetstream().consumers.get('VIDEO')
     const total = (await consumer.info()).num_pending
@@ -111,8 +112,7 @@ describe('the main job', () => {
   })
 
   it('completes one video, and the gateway is never behind an event', async () => {
-    nc = await connect({
-      servers: system.dev.natsUrl,
+    nc = await connectNats(system.dev.natsUrl, {
       maxReconnectAttempts: -1,
       reconnectTimeWait: 200,
     })

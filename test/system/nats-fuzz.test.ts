@@ -3,13 +3,14 @@
  * dies, nobody is blocked, poison is kept with its reason.
  */
 import fc from 'fast-check'
-import { connect, type NatsConnection } from 'nats'
+import type { NatsConnection } from 'nats'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import { deadLetters, putBack, type DeadLetter } from '#libs/bus/dead-letters.ts'
+import { inboxPrefix, type NatsUser } from '#libs/bus/permissions.ts'
 import { sessionStates } from '#libs/ownership/records.ts'
-import { streams } from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import {
   bidSchema,
@@ -17,7 +18,6 @@ import {
   claimSubject,
   commandReplySchema,
   commandSubject,
-  eventSubject,
   generateCommandSchema,
   handoffSchema,
   handoffSubject,
@@ -33,6 +33,7 @@ import {
   videoEventSchema,
   workSchema,
 } from '#libs/scene-video/messages.ts'
+import { connectNats, publishersOf } from '../support/nats.ts'
 import { System, until } from '../support/system.ts'
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9))
@@ -42,15 +43,18 @@ const system = new System({
   RECONCILE_INTERVAL_MS: '3000',
   LOG_LEVEL: 'fatal',
 })
-let nc: NatsConnection
+/** As each service: none may say what another one says. */
+const connections = new Map<NatsUser, NatsConnection>()
 let bus: NatsBus
+let tool: NatsBus
 
 beforeAll(async () => {
   await system.start()
   await system.simulate({ minSeconds: 0.2, maxSeconds: 1, tier: 'off' })
 })
 afterAll(async () => {
-  await nc?.close()
+  for (const nc of connections.values()) await nc.close()
+  await tool?.drain()
   await bus?.drain()
   await system[Symbol.asyncDispose]()
 })
@@ -190,8 +194,26 @@ const chunks = <T>(items: T[], size: number): T[][] =>
     items.slice(i * size, (i + 1) * size),
   )
 
+/** A service that may publish on this subject. */
+async function sayerOf(subject: string): Promise<NatsConnection> {
+  const user = publishersOf(subject)[0]
+  if (!user) throw new Error(`nobody may publish on ${subject}`)
+  const nc =
+    connections.get(user) ??
+    (await connectNats(system.internal.natsAs(user), { inboxPrefix: inboxPrefix(user) }))
+  connections.set(user, nc)
+  return nc
+}
+
+async function publish(subject: string, data: Uint8Array | string): Promise<void> {
+  ;(await sayerOf(subject)).publish(subject, data)
+}
+
+const flush = () => Promise.all([...connections.values()].map((nc) => nc.flush()))
+
 async function ask(subject: string, data: Uint8Array): Promise<Record<string, unknown>> {
   try {
+    const nc = await sayerOf(subject)
     return (await nc.request(subject, data, { timeout: 20_000 })).json()
   } catch (err) {
     throw new Error(
@@ -247,13 +269,11 @@ it(`bears whatever is published, seed ${seed}`, async () => {
     events: bodies(videoEventSchema, {}),
   }
   // Only now: making them keeps this process too busy to answer the server's pings.
-  nc = await connect({ servers: system.dev.natsUrl })
-  bus = await connectBus({
-    url: system.dev.natsUrl,
-    name: 'test',
-    log: createLogger('test', 'silent'),
-  })
-  const sessions = [...(await sessionStates(bus)).keys()]
+  const log = createLogger('test', 'silent')
+  const as = (user: NatsUser) =>
+    connectBus({ config: { NATS_URL: system.internal.natsAs(user) }, user, name: 'test', log })
+  ;[bus, tool] = await Promise.all([as('operator'), as('tool')])
+  const sessions = [...(await sessionStates(tool)).keys()]
 
   let answered = 0
   for (const [subject, all] of [
@@ -281,7 +301,7 @@ it(`bears whatever is published, seed ${seed}`, async () => {
         i % 3 && typeof body?.id === 'string' && z.uuid().safeParse(body.id).success
           ? body.id
           : crypto.randomUUID()
-      nc.publish(subjectOf(id), data)
+      await publish(subjectOf(id), data)
       const misfits =
         subjectOf === reportsSubject && Array.isArray(body) && body.length > 0
           ? body.filter((one) => !reportSchema.safeParse(one).success)
@@ -290,7 +310,7 @@ it(`bears whatever is published, seed ${seed}`, async () => {
       else if (!schema.safeParse(body).success || (!Array.isArray(body) && body?.id !== id))
         poison.push(subjectOf(id))
     }
-    await nc.flush()
+    await flush()
   }
   const fence = { id: crypto.randomUUID(), attempt: 1, epoch: '1', no: 1 }
   const change = {
@@ -307,20 +327,22 @@ it(`bears whatever is published, seed ${seed}`, async () => {
     change: null,
   }))
   // alone it is buried, not its neighbours
-  nc.publish(reportsSubject(crypto.randomUUID()), JSON.stringify([...others, { ...fence, change }]))
+  await publish(
+    reportsSubject(crypto.randomUUID()),
+    JSON.stringify([...others, { ...fence, change }]),
+  )
   poison.push(reportsSubject(fence.id))
 
-  for (const data of made.nudges) nc.publish(nudgeSubject(real), data)
-  for (const data of made.others) nc.publish(nudgeSubject(crypto.randomUUID()), data)
+  for (const data of made.nudges) await publish(nudgeSubject(real), data)
+  for (const data of made.others) await publish(nudgeSubject(crypto.randomUUID()), data)
   for (const event of ['completed', 'progress', 'nonsense']) {
     for (const data of made.events) {
-      nc.publish(eventSubject(event), data)
-      nc.publish(outSubject(event, crypto.randomUUID()), data)
+      await publish(outSubject(event, crypto.randomUUID()), data)
     }
   }
-  await nc.flush()
+  await flush()
 
-  const manager = await bus.manager()
+  const manager = await tool.manager()
   await until(
     'every consumer to be done',
     async () => {

