@@ -184,9 +184,7 @@ describe('under faults', () => {
   it('tells the sample subscriber of outcomes, and the README’s commands work', async () => {
     await system.simulate({ minSeconds: 1, maxSeconds: 2 })
     const readme = readFileSync('README.md', 'utf8')
-    const sample = /```sh\n(cat > \/tmp\/reel\.sh[\s\S]*?)```/
-      .exec(readme)![1]!
-      .replaceAll('/tmp/reel.sh', `${system.dir}/reel.sh`)
+    const sample = /```sh\n(cat > \.reelkeeper\/reel\.sh[\s\S]*?)```/.exec(readme)![1]!
     const run = await output('bash', ['-euc', sample], system.dir)
     expect(run).toContain('"status":"pending"')
     const id = /"id":"([0-9a-f-]{36})"/.exec(run)![1]!

@@ -1,5 +1,5 @@
 /**
- * The commands of README.md about users, keys and accounts, as somebody would type them beside an
+ * The commands of docs/operating/users-and-keys.md, as somebody would type them beside an
  * `npm start`.
  */
 import { spawnSync } from 'node:child_process'
@@ -23,13 +23,10 @@ it('work', () => {
   const readme = readFileSync('README.md', 'utf8')
   const blocks = (text: string) =>
     [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
-  const helpers = blocks(readme).find((block) => block.startsWith('cat > /tmp/reel.sh'))!
-  const section = /^## Users, keys and accounts$([\s\S]*?)^## /m.exec(readme)![1]!
-  const samples = blocks(section)
+  const helpers = blocks(readme).find((block) => block.startsWith('cat > .reelkeeper/reel.sh'))!
+  const samples = blocks(readFileSync('docs/operating/users-and-keys.md', 'utf8'))
   expect(samples).toHaveLength(4)
-  const script = [helpers.replaceAll('/tmp/reel.sh', join(system.dir, 'reel.sh')), ...samples].join(
-    'echo; echo ---\n',
-  )
+  const script = [helpers, ...samples].join('echo; echo ---\n')
   const { status, stdout, stderr } = spawnSync('bash', ['-euc', script], {
     cwd: system.dir,
     encoding: 'utf8',

@@ -1,0 +1,125 @@
+/**
+ * docs/operating/settings.md, made from the schemas that validate the settings: `npm run
+ * docs:settings` writes it, test/settings.test.ts finds it outdated. What a setting means is the
+ * comment above it in its service's config.ts.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { z } from 'zod'
+
+export const settingsPath = 'docs/operating/settings.md'
+
+interface Setting {
+  fallback: string
+  services: string[]
+  meaning: string
+}
+
+const head = `# Settings
+
+Environment variables. Each service validates its own at its start, and names every one that is
+missing or wrong. Empty means absent. \`npm start\` and the tests also read
+\`NATS_SERVER_BIN\`, a nats-server to use. This page is made from the schemas: \`npm run docs:settings\`.
+
+| variable | default | of | meaning |
+|---|---|---|---|
+`
+
+/** What needs no comment where it is declared. */
+const plain: Record<string, string> = {
+  BATCH_MAX: 'Most reports in one statement.',
+  CREATE_CONCURRENCY: 'Creates under way at once.',
+  DATABASE_URL: 'Postgres, 18 or later.',
+  HEALTH_HOST: 'Address of the health port.',
+  HOST: 'Address of the gateway.',
+  JWT_AUDIENCE: 'See JWKS_URL.',
+  JWT_ISSUER: 'See JWKS_URL.',
+  KEY_ENCRYPTION_KEY: '32 bytes in base64; former keys after commas.',
+  LOG_LEVEL: 'trace, debug, info, warn, error, fatal or silent.',
+  NATS_CA: 'File in PEM: who signed the server’s certificate.',
+  NATS_CERT: 'File in PEM: a certificate of one’s own; with NATS_KEY.',
+  NATS_CREDS: 'File with a JWT and its seed.',
+  NATS_KEY: 'File in PEM: the key of NATS_CERT.',
+  NATS_NKEY: 'A seed, or the file that has it.',
+  NATS_PASSWORD: 'With NATS_USER.',
+  NATS_TOKEN: 'Where the server knows one token only.',
+  NATS_URL:
+    '`nats://user:password@host:4222` or `tls://…`, servers of a cluster by commas; its credentials win over the others.',
+  NATS_USER: 'Where the URL has no credentials.',
+  PROVIDER_CA: 'File in PEM: a further authority for providers’ certificates.',
+  PROVIDER_NO_PROXY: 'Hosts that are asked without the proxy, by commas.',
+  PROVIDER_PROXY: 'The proxy by which providers are asked.',
+  SIMULATOR_HOST: 'Address of the simulator.',
+  SIMULATOR_PORT: 'Port of the simulator.',
+  TRUSTED_BASE_URLS: 'Addresses of providers that may be in a private network, by commas.',
+  POLLER_NAME: 'What the poller is called in logs.',
+  POLL_INTERVAL_MS: 'Between two polls of one video.',
+  POLL_TIMEOUT_MS: 'How long an answer to a poll is waited for.',
+  PORT: 'Of the gateway.',
+  QUERY_BURST: 'Queries of one account that may be made at once after a pause.',
+  RECONCILE_INTERVAL_MS: 'Between two rounds of the reconciler.',
+  TOAPIS_API_KEY: 'The key for toapis of the system’s own account.',
+  TOAPIS_MODEL: 'The model where neither request nor account names one.',
+}
+
+/** The comment right above each setting of a file, on one line. */
+function meaningsOf(path: string): Map<string, string> {
+  const text = readFileSync(path, 'utf8')
+  const commented = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*([A-Z][A-Z_]+):/g
+  return new Map(
+    [...text.matchAll(commented)].map(([, comment, name]) => [
+      name!,
+      comment!.replaceAll(/\s*\n?\s*\*?\s+/g, ' ').trim(),
+    ]),
+  )
+}
+
+async function schemasOf(path: string): Promise<z.ZodObject[]> {
+  const exported = (await import(new URL(`../../${path}`, import.meta.url).href)) as object
+  return Object.values(exported).filter((one): one is z.ZodObject => one instanceof z.ZodObject)
+}
+
+export async function settingsPage(): Promise<string> {
+  const settings = new Map<string, Setting>()
+  const shared = meaningsOf('libs/runtime/config.ts')
+  const services = readdirSync('services').filter((name) =>
+    readdirSync(`services/${name}`).includes('config.ts'),
+  )
+  for (const service of services) {
+    const path = `services/${service}/config.ts`
+    const meanings = meaningsOf(path)
+    for (const schema of await schemasOf(path)) {
+      const { properties = {}, required = [] } = z.toJSONSchema(schema, {
+        io: 'input',
+        unrepresentable: 'any',
+      })
+      for (const [name, property] of Object.entries(properties)) {
+        const field = schema.shape[name]
+        const told =
+          field instanceof z.ZodDefault
+            ? field.def.defaultValue
+            : (property as { default?: unknown }).default
+        const shown = told === undefined ? '' : String(told as string)
+        const absent = required.includes(name) ? 'required' : '–'
+        const known = settings.get(name)
+        settings.set(name, {
+          fallback: known?.fallback === 'required' ? 'required' : shown || absent,
+          services: [...(known?.services ?? []), service],
+          meaning: known?.meaning || meanings.get(name) || shared.get(name) || plain[name] || '',
+        })
+      }
+    }
+  }
+  const rows = [...settings].sort(([a], [b]) => (a < b ? -1 : 1))
+  const all = services.filter((name) => name !== 'provider-simulator')
+  return (
+    head +
+    rows
+      .map(([name, { fallback, services: of, meaning }]) => {
+        const who = all.every((one) => of.includes(one)) ? 'all' : of.join(', ')
+        return `| \`${name}\` | ${fallback} | ${who} | ${meaning.replaceAll('|', '\\|')} |\n`
+      })
+      .join('')
+  )
+}
+
+if (import.meta.main) writeFileSync(settingsPath, await settingsPage())
