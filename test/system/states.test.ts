@@ -1,0 +1,146 @@
+/**
+ * For every state of a row that docs/operating/recovery.md names, the look that it names finds it.
+ * The document's table and the states here are the same.
+ */
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { phases, statuses } from '#libs/scene-video/scene-video.ts'
+import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { migrate } from '#libs/store/migrate.ts'
+import { Outbox } from '#libs/store/outbox.ts'
+import { Recovery } from '#libs/store/recovery.ts'
+import { seedDemo, type Demo } from '#services/dev/seed.ts'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-states-'))
+let server: LocalServer
+let db: Database
+let demo: Demo
+beforeAll(async () => {
+  chmodSync(dir, 0o755)
+  server = await startPostgres({ dir: join(dir, 'postgres') })
+  await migrate(server.url)
+  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
+  db = openDatabase(server.url, 2)
+})
+afterAll(async () => {
+  await db?.$disconnect()
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+const longAgo = new Date(Date.now() - 3_600_000)
+type Row = Parameters<Database['sceneVideo']['create']>[0]['data']
+
+async function video(status: (typeof statuses)[number], fields: Partial<Row> = {}) {
+  const { userId, projectId, scriptId, sceneIds } = demo
+  const id = crypto.randomUUID()
+  await db.sceneVideo.create({
+    data: {
+      id,
+      userId,
+      projectId,
+      scriptId,
+      sceneId: sceneIds[0]!,
+      status,
+      provider: 'p',
+      model: 'm',
+      prompt: 'x',
+      updatedAt: longAgo,
+      ...(fields as object),
+    },
+  })
+  return id
+}
+const withTask = { taskId: 't' }
+
+const looks: Record<string, (id: string) => Promise<string[]>> = {
+  pendingVideos: () => new Recovery(db).pendingVideos(30_000),
+  videosWithOpenTask: () => new Recovery(db).videosWithOpenTask(),
+  staleVideos: async () => (await new Recovery(db).staleVideos(180_000)).map((one) => one.id),
+  unkeptPromises: async () => (await new Recovery(db).unkeptPromises()).map((one) => one.id),
+  overdue: () => new Outbox(db).overdue(5_000, 1_000),
+  unsettledVideos: () => new Recovery(db).unsettledVideos(86_400_000),
+  ended: (id) => new Recovery(db).ended([id]),
+}
+
+const states: Record<string, () => Promise<string>> = {
+  'pending, no task': () => video('pending'),
+  'pending, task, nobody owns it': () => video('pending', withTask),
+  'generating, nobody owns it': () => video('generating', withTask),
+  'pending, task, untouched': () => video('pending', withTask),
+  'generating, untouched': () => video('generating', withTask),
+  'pending, task, cancel asked for': () => video('pending', { ...withTask, cancelRequested: true }),
+  'generating, cancel asked for': () =>
+    video('generating', { ...withTask, cancelRequested: true, updatedAt: new Date() }),
+  'pending, task, deadline passed': () => video('pending', { ...withTask, deadlineAt: longAgo }),
+  'generating, deadline passed': () => video('generating', { ...withTask, deadlineAt: longAgo }),
+  'any, an event owed': async () => {
+    const id = await video('completed', withTask)
+    await db.timeline.create({
+      data: {
+        videoId: id,
+        version: 1,
+        attempt: 1,
+        at: longAgo,
+        kind: 'completed',
+        event: 'completed',
+        status: 'completed',
+        phase: 'done',
+        service: 'status',
+        owed: true,
+      },
+    })
+    return id
+  },
+  'failed, a send unsettled': async () => {
+    const id = await video('failed', withTask)
+    await db.submission.create({
+      data: {
+        videoId: id,
+        attempt: 1,
+        send: 1,
+        provider: 'p',
+        baseUrl: 'http://x',
+        keyCipher: 'k',
+        intentAt: longAgo,
+      },
+    })
+    return id
+  },
+  'completed, an owner record left': () => video('completed', withTask),
+  'failed, an owner record left': () => video('failed', withTask),
+}
+
+const documented = readFileSync(
+  new URL('../../docs/operating/recovery.md', import.meta.url),
+  'utf8',
+)
+  .split('\n')
+  .flatMap((line) => {
+    const [, state = '', look = ''] = /^\| ([^|]+?) \| `(\w+)` \|/.exec(line) ?? []
+    return state ? [[state, look] as const] : []
+  })
+
+it('names every state, and every status among them', () => {
+  expect(documented.map(([state]) => state)).toEqual(Object.keys(states))
+  for (const status of statuses)
+    expect(documented.some(([state]) => state.startsWith(status))).toBe(true)
+})
+
+it.each(documented)('%s: %s', async (state, look) => {
+  const id = await states[state]!()
+  expect(await looks[look]!(id)).toContain(id)
+})
+
+it.each(phases)('an open video in phase %s', async (phase) => {
+  const [waiting, polled] = [
+    await video('pending', { phase }),
+    await video('generating', { ...withTask, phase }),
+  ]
+  expect(await looks['pendingVideos']!(waiting)).toContain(waiting)
+  expect(await looks['staleVideos']!(polled)).toContain(polled)
+})
