@@ -1,6 +1,6 @@
 /**
- * What is made of an answer to a create, and of the bytes of any: each kind as a server says it. One
- * adapter stands for all, since all send and read through the same edge.
+ * What is made of an answer to a create, and of the bytes of any: each kind as a server says it.
+ * One adapter stands for all, since all send and read through the same edge.
  */
 import zlib from 'node:zlib'
 import {

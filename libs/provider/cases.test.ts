@@ -28,7 +28,7 @@ const failed = (code: string, text: string) => ({
   kind: 'failed',
   error: { code, message: expect.stringContaining(text) },
 })
-const answers: [string, Serve, object][] = [
+const answers = [
   ['about another task', says({ ...done(link), id: 'other' }), { kind: 'unknown' }],
   [
     'about another, by its other name',
@@ -127,7 +127,7 @@ const answers: [string, Serve, object][] = [
   ]),
   ['progress as text', running('40%'), working(40)],
   ['progress of a hundred', running(100), working(100)],
-]
+] as [string, Serve, object][]
 
 describe('an answer about a task', () => {
   it.each(answers)('%s', async (_name, now, meaning) => {

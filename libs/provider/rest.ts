@@ -25,16 +25,19 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const edge = new Edge(options)
   const withoutMany = new Set<string>()
 
-  const send = (account: Account, request: Request, timeoutMs: number, control?: Control) =>
-    edge.send({
+  const send = (account: Account, request: Request, timeoutMs: number, control?: Control) => {
+    const { headers, secrets } = dialect.authenticate(account)
+    return edge.send({
       method: request.method ?? (request.body === undefined ? 'GET' : 'POST'),
       baseUrl: account.baseUrl,
       path: request.path,
       body: request.body === undefined ? null : JSON.stringify(request.body),
       timeoutMs,
-      ...dialect.authenticate(account),
+      secrets,
+      headers: { ...headers, ...request.headers },
       ...control,
     })
+  }
 
   const ask = async (
     account: Account,

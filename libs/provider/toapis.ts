@@ -3,9 +3,10 @@
  * by own id and cannot cancel. Wire format: its public documentation. That says that up to 100
  * tasks may be asked for at once, but not under which path: whoever has been told sets it.
  */
-import { bearer, commonCodes, type Dialect } from './edge/dialect.ts'
+import { bearer, commonCodes, type Declaration, type Dialect } from './edge/dialect.ts'
 import type { Provider } from './provider.ts'
 import { createRestProvider, type RestOptions } from './rest.ts'
+import { toapisWebhook } from './toapis-webhook.ts'
 
 export interface ToapisOptions extends RestOptions {
   /** False for services that speak the same format without keeping `client_business_id`. */
@@ -70,6 +71,14 @@ export const toapis: Dialect = {
   },
   laterCodes: ['rate_limit_exceeded', 'rate_limit_unavailable'],
   missingCodes: ['task_not_found'],
+}
+
+export const toapisDeclaration: Declaration = {
+  dialect: toapis,
+  baseUrl: 'https://toapis.com/v1',
+  model: 'sora-2',
+  models: [{ name: 'sora-2', inputs: ['text', 'image'] }],
+  webhook: toapisWebhook,
 }
 
 export function createToapis(options: ToapisOptions): Provider {

@@ -65,7 +65,7 @@ export const longFiles: Record<string, number> = {
   'test/system/gateway.test.ts': 447,
   'test/system/nats-fuzz.test.ts': 388,
   'test/system/outbox.test.ts': 273,
-  'test/conformance/provider.ts': 295,
+  'test/conformance/provider.ts': 300,
   'test/system/provider.test.ts': 485,
   'test/system/reports.test.ts': 271,
 }

@@ -7,6 +7,40 @@ export interface Request {
   /** Beneath the base URL, with its query. */
   path: string
   body?: unknown
+  headers?: Record<string, string>
+}
+
+/** How a lost create is recovered: what may be promised about paying once. */
+export type Recovery = 'own_id' | 'none'
+
+/** A model as far as it is known; absent is unknown, and then nothing is refused for it. */
+export interface Model {
+  name: string
+  /** Seconds. */
+  durations?: readonly number[]
+  aspectRatios?: readonly string[]
+  resolutions?: readonly string[]
+  inputs: readonly ('text' | 'image')[]
+}
+
+/** Whether a webhook is the provider's own; it then is a hint to poll, never the truth. */
+export interface WebhookVerifier {
+  /** `nowSeconds` is Unix time. */
+  isSigned(secret: string, headers: WebhookHeaders, body: string, nowSeconds: number): boolean
+  /** Our own id in the body, where it has one; null where the callback's path has to tell. */
+  ownIdIn(body: unknown): string | null
+}
+export type WebhookHeaders = (name: string) => string
+
+/** A provider: its wire format, and what is told of it to users and operators. */
+export interface Declaration {
+  dialect: Dialect
+  /** The provider's own address; settable as `<NAME>_BASE_URL`. */
+  baseUrl: string
+  /** Used where nobody names one; settable as `<NAME>_MODEL`. */
+  model: string
+  models: readonly Model[]
+  webhook?: WebhookVerifier
 }
 
 /** What a status word means. `removed`: done, and its result is gone. */
