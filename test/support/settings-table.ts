@@ -45,9 +45,6 @@ const plain: Record<string, string> = {
   NATS_URL:
     '`nats://user:password@host:4222` or `tls://…`, servers of a cluster by commas; its credentials win over the others.',
   NATS_USER: 'Where the URL has no credentials.',
-  PROVIDER_CA: 'File in PEM: a further authority for providers’ certificates.',
-  PROVIDER_NO_PROXY: 'Hosts that are asked without the proxy, by commas.',
-  PROVIDER_PROXY: 'The proxy by which providers are asked.',
   SIMULATOR_HOST: 'Address of the simulator.',
   SIMULATOR_PORT: 'Port of the simulator.',
   TRUSTED_BASE_URLS: 'Addresses of providers that may be in a private network, by commas.',
@@ -80,7 +77,11 @@ async function schemasOf(path: string): Promise<z.ZodObject[]> {
 
 export async function settingsPage(): Promise<string> {
   const settings = new Map<string, Setting>()
-  const shared = meaningsOf('libs/runtime/config.ts')
+  const shared = new Map(
+    ['libs/runtime/config.ts', 'libs/provider/settings.ts', 'libs/files/settings.ts'].flatMap(
+      (path) => [...meaningsOf(path)],
+    ),
+  )
   const services = readdirSync('services').filter((name) =>
     readdirSync(`services/${name}`).includes('config.ts'),
   )
@@ -104,7 +105,7 @@ export async function settingsPage(): Promise<string> {
         settings.set(name, {
           fallback: known?.fallback === 'required' ? 'required' : shown || absent,
           services: [...(known?.services ?? []), service],
-          meaning: known?.meaning || meanings.get(name) || shared.get(name) || plain[name] || '',
+          meaning: known?.meaning || meanings.get(name) || plain[name] || shared.get(name) || '',
         })
       }
     }

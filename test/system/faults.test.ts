@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pause, System, until } from '../support/system.ts'
@@ -189,8 +190,10 @@ describe('under faults', () => {
     expect(run).toContain('"status":"pending"')
     const id = /"id":"([0-9a-f-]{36})"/.exec(run)![1]!
     await ended([id])
-    const child = spawn(process.execPath, ['examples/subscriber.ts'], {
-      env: { ...process.env, NATS_URL: system.dev.natsUrl },
+    const { NATS_URL: _, ...env } = process.env
+    const child = spawn(process.execPath, [resolve('examples/subscriber.ts')], {
+      cwd: system.dir,
+      env,
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let told = ''
