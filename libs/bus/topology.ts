@@ -155,13 +155,15 @@ function workConsumer(
 }
 
 /**
- * Makes what is missing; true when anything was. `raiseGeneration` reserves the next generation in
- * Postgres and is called only if a stream has to be made.
+ * Makes what is missing; true when a stream was. `raiseGeneration` reserves the next generation in
+ * Postgres and is called only if a stream has to be made. `lookAtConsumers` false: they are looked
+ * at only where a stream was missing.
  */
 export async function ensureTopology(
   bus: NatsBus,
   settings: TopologySettings,
   raiseGeneration: () => Promise<number>,
+  lookAtConsumers = true,
 ): Promise<boolean> {
   const manager = await bus.manager()
   const have = new Set<string>()
@@ -174,7 +176,7 @@ export async function ensureTopology(
       await manager.streams.add(config).catch(ignoreExisting)
     }
   }
-  await ensureConsumers(bus)
+  if (lookAtConsumers || missing.length) await ensureConsumers(bus)
   return missing.length > 0
 }
 

@@ -26,7 +26,7 @@
  * owner whose trust had lapsed waits as long, too: its death may have been among what was lost.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import { sleep } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
 import {
@@ -187,16 +187,13 @@ export class Ownership implements AsyncDisposable {
     this.#trustedUntil = renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6
   }
 
-  async #renewLoop(): Promise<void> {
+  #renewLoop(): Promise<void> {
     const { clock, bus, ttlMs, log } = this.#o
-    while (!this.#stop.signal.aborted) {
-      await sleep(ttlMs / 4, this.#stop.signal, clock)
-      if (this.#stop.signal.aborted) return
-      if (!bus.isConnected()) continue
-      await this.#renewOnce().catch((err: unknown) =>
-        log.warn({ err: (err as Error).message }, 'session not renewed'),
-      )
+    const renew = async () => {
+      if (bus.isConnected()) await this.#renewOnce()
     }
+    const failed = (err: unknown) => log.warn({ err }, 'session not renewed')
+    return every(clock, ttlMs / 4, this.#stop.signal, renew, failed)
   }
 
   /** One renewal at a time. */

@@ -4,7 +4,7 @@
  * it saw last: by compare-and-set, so that a renewal that comes first wins.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import { sleep } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus } from '#libs/bus/bus.ts'
 import {
@@ -77,23 +77,18 @@ export class Peers {
   }
 
   /** Looks for silent ones until the signal. */
-  async watch(signal: AbortSignal): Promise<void> {
+  watch(signal: AbortSignal): Promise<void> {
     const { bus, clock, ttlMs, log } = this.#o
     let discoverAt = 0
-    while (!signal.aborted) {
-      if (bus.isConnected()) {
-        try {
-          if (clock.now() >= discoverAt) {
-            await this.#discover()
-            discoverAt = clock.now() + ttlMs
-          }
-          await this.#judge()
-        } catch (err) {
-          log.warn({ err: (err as Error).message }, 'peers not watched')
-        }
+    const look = async () => {
+      if (!bus.isConnected()) return
+      if (clock.now() >= discoverAt) {
+        await this.#discover()
+        discoverAt = clock.now() + ttlMs
       }
-      await sleep(100, signal, clock)
+      await this.#judge()
     }
+    return every(clock, 100, signal, look, (err) => log.warn({ err }, 'peers not watched'), 0)
   }
 
   async isDead(session: string): Promise<boolean> {

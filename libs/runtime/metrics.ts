@@ -3,8 +3,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@pro
 /** All that who counts needs of a counter. */
 export type CounterLike<L extends string> = Pick<Counter<L>, 'inc'>
 
-/** The event loop is looked at ten times a second and less: the default wakes up 110 times. */
-const eventLoop = { eventLoopMonitoringPrecision: 100, eventLoopUtilizationTimeout: 5_000 }
+/** The event loop is looked at once a second and less: the default wakes up 110 times. */
+const eventLoop = { eventLoopMonitoringPrecision: 1_000, eventLoopUtilizationTimeout: 5_000 }
 
 /**
  * One registry a service; the names are prefixed `reelkeeper_`, but for those of the process

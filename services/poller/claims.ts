@@ -8,6 +8,7 @@ import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
 import type { Consent, Ownership } from '#libs/ownership/lease.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import {
   claimReplySchema,
@@ -113,14 +114,16 @@ export class Claims {
   }
 
   /** Makes undecided bids again, until the signal. */
-  async settleUndecided(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(againMs, signal, this.#o.clock)
-      if (signal.aborted || !this.#o.ownership.mayClaim()) continue
+  settleUndecided(signal: AbortSignal): Promise<void> {
+    const { clock, ownership, log } = this.#o
+    const settle = async () => {
+      if (!ownership.mayClaim()) return
       const ids = [...this.#undecided].slice(0, most)
       for (const id of ids) this.#undecided.delete(id)
       await Promise.all(ids.map((id) => this.bid(id)))
     }
+    const failed = (err: unknown) => log.error({ err }, 'undecided bids not made again')
+    return every(clock, againMs, signal, settle, failed)
   }
 
   #commit(id: string, epoch: bigint): Promise<Grant | null | 'undecided'> {
@@ -160,7 +163,7 @@ export class Claims {
           ...reply.undecided.map((id) => [id, 'undecided'] as const),
         ])
       } catch (err) {
-        if (tries % 10 === 0) log.warn({ err: (err as Error).message }, 'claims not committed yet')
+        if (tries % 10 === 0) log.warn({ err }, 'claims not committed yet')
         await sleep(250, undefined, clock)
       }
     }

@@ -405,7 +405,7 @@ export class Host {
         return this.#isHosted(video)
       } catch (err) {
         if (!this.#isHosted(video)) return false
-        log.warn({ err: (err as Error).message, video: id }, 'report not stored yet')
+        log.warn({ err, video: id }, 'report not stored yet')
         await sleep(reportAgainMs, undefined, clock)
       }
     }

@@ -12,6 +12,7 @@ import { consumers } from '#libs/bus/topology.ts'
 import { consumeWork, Snooze, type DeadLetterCounter } from '#libs/bus/work.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import {
   handoffReplySchema,
@@ -123,7 +124,7 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
             : orphans.filter((id) => preferredOwner(id, heirs) === ownership.session),
         )
       } catch (err) {
-        log.warn({ err: (err as Error).message }, 'takeover not finished, trying again')
+        log.warn({ err }, 'takeover not finished, trying again')
       }
       await sleep(1_000, stop.signal, clock)
     }
@@ -133,25 +134,22 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
    * Above its share, it gives to peers below theirs. What a peer does not take is bid for again.
    */
   const balance = async () => {
-    while (!stop.signal.aborted) {
-      await sleep(parts.ttlMs, stop.signal, clock)
-      if (stop.signal.aborted || !ownership.mayClaim()) continue
-      for (const { session, count } of planRebalance(
-        host.videos.size,
-        ownership.peers(),
-        parts.slack,
-      )) {
-        const videos = host.releaseForHandoff(Math.min(count, 1_000))
-        log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
-        crashPoint('handed-over')
-        inTransit = videos.length
-        const taken = await bus
-          .request(handoffSubject(session), { from: ownership.session, videos }, parts.ttlMs)
-          .then((reply) => handoffReplySchema.parse(reply).taken)
-          .catch((): string[] => [])
-        inTransit = 0
-        claims.recheck(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
-      }
+    if (!ownership.mayClaim()) return
+    for (const { session, count } of planRebalance(
+      host.videos.size,
+      ownership.peers(),
+      parts.slack,
+    )) {
+      const videos = host.releaseForHandoff(Math.min(count, 1_000))
+      log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
+      crashPoint('handed-over')
+      inTransit = videos.length
+      const taken = await bus
+        .request(handoffSubject(session), { from: ownership.session, videos }, parts.ttlMs)
+        .then((reply) => handoffReplySchema.parse(reply).taken)
+        .catch((err: unknown): string[] => (log.warn({ err, session }, 'no answer to a gift'), []))
+      inTransit = 0
+      claims.recheck(videos.map((video) => video.id).filter((id) => !taken.includes(id)))
     }
   }
   const receive = () =>
@@ -196,7 +194,12 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
     },
   )
   const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, (nudge) => obey(nudge, host, claims))
-  const loops = [balance(), claims.settleUndecided(stop.signal), gifted]
+  const unbalanced = (err: unknown) => log.error({ err }, 'nothing given to peers')
+  const loops = [
+    every(clock, parts.ttlMs, stop.signal, balance, unbalanced),
+    claims.settleUndecided(stop.signal),
+    gifted,
+  ]
 
   return {
     host,

@@ -17,6 +17,9 @@ import { ReportWriter } from '#libs/store/reports.ts'
 import type { StatusConfig } from './config.ts'
 import { runStatus } from './status.ts'
 
+/** Streams are looked for every two seconds, their consumers every half minute. */
+const consumersEvery = 15
+
 export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'status', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
@@ -30,6 +33,7 @@ export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise
     await waitForDatabase(db, log, skeleton.signal)
     const recovery = new Recovery(db)
     const raiseGeneration = () => recovery.raiseGeneration()
+    let looks = 0
     const settings = { eventDays: config.EVENT_DAYS, replicas: config.NATS_REPLICAS }
     const status = stack.use(
       await runStatus({
@@ -39,7 +43,8 @@ export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise
         writer: new ReportWriter(db),
         outbox: new Outbox(db),
         recovery,
-        ensureStreams: () => ensureTopology(bus, settings, raiseGeneration),
+        ensureStreams: () =>
+          ensureTopology(bus, settings, raiseGeneration, looks++ % consumersEvery === 0),
         applySettings: () => applySettings(bus, settings),
         remakeOwnership: () => remakeOwnership(bus, settings, raiseGeneration),
         fates: metrics.counter('reports_total', 'Reports by fate', ['fate']),
