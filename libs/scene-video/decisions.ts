@@ -16,8 +16,8 @@ export interface VideoFacts {
 }
 
 /**
- * Of a send of a create. `answer` is null until one is known; `later`, `refused` and `absent` left no
- * task behind; `lost`: nobody will ever know.
+ * Of a send of a create. `answer` is null until one is known; `later`, `refused` and `absent` left
+ * no task behind; `unreadable`: probably accepted; `lost`: nobody will ever know.
  */
 export interface SendFacts {
   attempt: number
@@ -26,8 +26,10 @@ export interface SendFacts {
   taskId: string | null
 }
 
-/** What is known of a send that was not accepted, or never will be known. */
-export type NoTask = 'later' | 'refused' | 'absent' | 'lost'
+/**
+ * What is known of a send without a task: not accepted, probably accepted, or never to be known.
+ */
+export type NoTask = 'later' | 'refused' | 'absent' | 'unreadable' | 'lost'
 /** How an acceptance was learned. */
 export type AcceptedHow = 'answer' | 'lookup' | 'adopted'
 
@@ -86,8 +88,8 @@ export function requireRetry(video: VideoFacts, attempt: number | null): void {
  * Whether the intent of this send may be written, and where: `insert` a row; `replace` that of the
  * last send, which was told to come later, so that an attempt has one row however long the provider
  * is away; null when it may not: the video is not pending at that attempt any more, an earlier send
- * may have been accepted, another intent has that number, a cancel was asked for, or the attempt had
- * all its sends.
+ * may have been accepted, another intent has that number, a cancel was asked for, or the attempt
+ * had all its sends.
  */
 export function decideIntent(
   video: VideoFacts,
@@ -105,7 +107,9 @@ export function decideIntent(
   return last?.answer === 'later' ? 'replace' : 'insert'
 }
 
-/** Whether no further send may follow those of one attempt; one told to come later does not count. */
+/**
+ * Whether no further send may follow those of one attempt; one told to come later does not count.
+ */
 export const hadAllSends = (own: SendFacts[]): boolean =>
   // rule: an attempt has at most three sends that may be accepted
   own.length >= maxSends && own.at(-1)?.answer !== 'later'
@@ -119,8 +123,8 @@ export interface Acceptance {
   /** Whether the video moves on with it. */
   moves: boolean
   /**
-   * Where the task is recorded, whatever became of the video: on its send, on a row beside it because
-   * that one has another task, or nowhere, being recorded already.
+   * Where the task is recorded, whatever became of the video: on its send, on a row beside it
+   * because that one has another task, or nowhere, being recorded already.
    */
   record: 'on_send' | 'beside' | 'known'
 }
@@ -150,3 +154,30 @@ export function decideAcceptance(
 /** Whether the video still waits for an acceptance of that attempt. */
 export const isWaitingAt = (video: VideoFacts, attempt: number): boolean =>
   video.attempt === attempt && video.status === 'pending' && video.taskId === null
+
+/** Of a pending video, what tells whether its time is over. */
+export interface PendingTimes {
+  cancelRequested: boolean
+  /** Null without a deadline; not positive when it has passed. */
+  untilDeadlineMs: number | null
+  /** Since the attempt was asked for. */
+  requestedMs: number
+  waitReason: string | null
+}
+
+const inDoubt = 'If a send of it was accepted after all, that is watched, and a retry takes it.'
+
+/** Why a pending video ends now, whatever is under way for it; undefined when it goes on. */
+export function decidePendingEnd(times: PendingTimes): VideoError | undefined {
+  if (times.cancelRequested)
+    return {
+      code: 'cancelled',
+      message: `Cancelled before the provider’s acceptance was known. ${inDoubt}`,
+    }
+  if ((times.untilDeadlineMs ?? 1) > 0 && times.requestedMs < maxPendingMs) return undefined
+  const waited = times.waitReason === null ? '' : ` It waited: ${times.waitReason}.`
+  return {
+    code: 'timed_out',
+    message: `Its time was over before the provider’s acceptance was known.${waited} ${inDoubt}`,
+  }
+}

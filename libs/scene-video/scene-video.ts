@@ -137,6 +137,16 @@ export const generateVideoSchema = z.strictObject({
     .record(storable.max(128), z.union([storable.max(4096), z.number(), z.boolean(), z.null()]))
     .optional(),
 })
+/** What a create takes of it besides the prompt, as kept with the video. */
+export const createParamsSchema = generateVideoSchema
+  .pick({
+    durationSeconds: true,
+    aspectRatio: true,
+    resolution: true,
+    imageUrls: true,
+    metadata: true,
+  })
+  .strip()
 export type GenerateVideo = z.infer<typeof generateVideoSchema>
 
 export const isTerminal = (status: Status): boolean => status === 'completed' || status === 'failed'

@@ -24,22 +24,33 @@ export async function claimIdempotencyKey(
   const [lock] = await tx.$queryRaw<
     { taken: boolean }[]
   >`SELECT pg_try_advisory_xact_lock(hashtextextended(${`${userId} ${route} ${key}`}, 0)) AS taken`
-  if (!lock?.taken)
-    throw new Refused(
-      'idempotency_key_in_use',
-      'The first request with this Idempotency-Key is still running; ask again shortly.',
-    )
+  if (!lock?.taken) throw keyInUse()
   await tx.$executeRaw`DELETE FROM "IdempotencyKey" WHERE "userId" = ${userId}::uuid AND route = ${route} AND key = ${key} AND "createdAt" < now() - interval '24 hours'`
   const inserted = await tx.$executeRaw`
     INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId") VALUES (${userId}::uuid, ${key}, ${route}, ${bodyHash}, ${resultId}::uuid) ON CONFLICT DO NOTHING`
   if (inserted) return null
-  const first = await tx.idempotencyKey.findUniqueOrThrow({
+  return earlierUse(tx, userId, idempotencyKey)
+}
+
+/** What an earlier request under this key made or changed; null without one. @throws Refused */
+export async function earlierUse(
+  tx: Pick<Prisma.TransactionClient, 'idempotencyKey'>,
+  userId: string,
+  { key, route, bodyHash }: IdempotencyKey,
+): Promise<string | null> {
+  const first = await tx.idempotencyKey.findUnique({
     where: { userId_route_key: { userId, route, key } },
   })
-  if (first.bodyHash !== bodyHash)
+  if (first && first.bodyHash !== bodyHash)
     throw new Refused(
       'idempotency_key_reused',
       'This Idempotency-Key was used with another body; use a new key for a new request.',
     )
-  return first.resultId
+  return first?.resultId ?? null
 }
+
+export const keyInUse = (): Refused =>
+  new Refused(
+    'idempotency_key_in_use',
+    'The first request with this Idempotency-Key is still running; ask again shortly.',
+  )

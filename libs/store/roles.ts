@@ -40,6 +40,7 @@ export const grants: Grants = {
     reconciler: ['SELECT', 'UPDATE'],
   },
   Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read },
+  AccountProof: { submit: change },
   Timeline: { gateway: read, submit: change, status: change, reconciler: change },
   IdempotencyKey: { gateway: all, submit: all, reconciler: ['SELECT', 'DELETE'] },
   System: { status: change },

@@ -1,5 +1,5 @@
 import type { SceneVideo, Phase, Status, ErrorCode } from '#libs/scene-video/scene-video.ts'
-import type { VideoEvent as Event } from '#libs/scene-video/messages.ts'
+import type { OwedEvent, VideoEvent as Event } from '#libs/scene-video/messages.ts'
 
 type Instant = Date | string
 /** A SceneVideo row, read through Prisma (Dates) or out of a timeline snapshot (strings). */
@@ -63,3 +63,18 @@ export function toSceneVideo(row: VideoRow): SceneVideo {
 }
 
 export const toVideoEvent = (row: VideoRow): Event => ({ ...toSceneVideo(row), userId: row.userId })
+
+/** A row of the timeline as it was just written. */
+export interface Recorded {
+  timelineId: bigint
+  event: string
+  at: Date
+  snapshot: VideoRow
+}
+
+export const owedEvent = ({ timelineId, event, at, snapshot }: Recorded): OwedEvent => ({
+  timelineId,
+  event,
+  at: at.toISOString(),
+  body: toVideoEvent(snapshot),
+})

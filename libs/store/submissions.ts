@@ -1,7 +1,10 @@
 /**
  * What submit writes: the accepted request, the intent of each create, and what its answer meant.
- * Everything that may race (a cancel, a retry, another submit process) serialises on the video's
- * row.
+ *
+ * Whatever may race (a cancel, a retry, another submit process) is decided in the domain from the
+ * row and its sends, and written by one statement only if the row is still as it was read; else it
+ * is read and decided again. So no lock is held across a round trip. Cancel and retry, which are
+ * rare, take the row's lock in a transaction instead.
  */
 import {
   cancelledBeforeSubmission,
@@ -10,50 +13,44 @@ import {
   decideIntent,
   isWaitingAt,
   requireRetry,
-  type AcceptedHow,
   type NoTask,
 } from '#libs/scene-video/decisions.ts'
-import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
-import {
-  isTerminal,
-  type GenerateVideo,
-  type SceneVideo,
-  type VideoError,
-} from '#libs/scene-video/scene-video.ts'
-import type { Database } from './connect.ts'
-import type { Prisma } from './generated/client.ts'
-import { claimIdempotencyKey } from './idempotency.ts'
+import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
+import { isTerminal, type SceneVideo, type VideoError } from '#libs/scene-video/scene-video.ts'
+import { insertVideo, type NewVideo } from './accept-video.ts'
+import type { Database } from './connect.ts'
+import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
+import { isLockFault } from './errors.ts'
+import { claimIdempotencyKey, earlierUse, keyInUse } from './idempotency.ts'
+import {
+  writeAcceptance,
+  writeFailure,
+  writeIntent,
+  writeWait,
+  type AcceptedTask,
+  type Pins,
+  type Wait,
+} from './move-pending.ts'
+import {
+  loadPendingVideo,
+  type EffectiveConfig,
+  type Loaded,
+  type SendRecord,
+} from './pending-video.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, lock, lockOwn, record, type Tx, type VideoRecord } from './video-row.ts'
+import { failRow, lockOwn, record, type Tx, type VideoRecord } from './video-row.ts'
 
-export type { VideoRecord }
+export type { DueVideo, EffectiveConfig, Loaded, NewVideo, Pins, SendRecord, VideoRecord, Wait }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
 
-export interface EffectiveConfig {
-  provider: string
-  model: string | null
-  baseUrl: string | null
-  keyCipher: string | null
-  source: 'project' | 'user' | 'system'
+export interface AcceptanceResult {
+  fate: 'taken' | 'late' | 'duplicate'
+  event: OwedEvent | null
 }
 
-export interface NewVideo {
-  id: string
-  userId: string
-  projectId: string
-  scriptId: string
-  sceneId: string
-  body: GenerateVideo
-  idempotencyKey: IdempotencyKey | null
-  system: { provider: string; model: string }
-}
-
-export interface Pins {
-  provider: string
-  baseUrl: string
-  keyCipher: string
-}
+/** How often a row that keeps changing is read and decided again. */
+const mostTries = 20
 
 export class SubmissionWriter {
   readonly #db: Database
@@ -61,121 +58,87 @@ export class SubmissionWriter {
     this.#db = db
   }
 
-  /** The row, its timeline entry and the idempotency key, in one transaction. @throws Refused */
-  async accept(request: NewVideo): Promise<{ video: SceneVideo; created: boolean }> {
-    return this.#db.$transaction(async (tx) => {
-      const scene = await tx.scene.findFirst({
-        where: {
-          id: request.sceneId,
-          script: {
-            id: request.scriptId,
-            project: { id: request.projectId, userId: request.userId },
-          },
-        },
-      })
-      if (!scene)
-        throw new Refused('not_found', 'There is no such scene in that script and project.')
-      const earlier = await claimIdempotencyKey(
-        tx,
-        request.userId,
-        request.idempotencyKey,
-        request.id,
-      )
-      if (earlier)
-        return {
-          video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id: earlier } })),
-          created: false,
-        }
-      const { prompt, provider, model, deadlineSeconds, ...params } = request.body
-      const effective = await this.#effective(tx, request.userId, request.projectId)
-      const row = await tx.sceneVideo.create({
-        data: {
-          id: request.id,
-          userId: request.userId,
-          projectId: request.projectId,
-          scriptId: request.scriptId,
-          sceneId: request.sceneId,
-          provider: provider ?? effective?.provider ?? request.system.provider,
-          model: model ?? effective?.model ?? request.system.model,
-          prompt: prompt ?? scene.prompt,
-          params: params as Prisma.InputJsonObject,
-          deadlineSeconds: deadlineSeconds ?? null,
-        },
-      })
-      if (deadlineSeconds !== undefined) {
-        await tx.$executeRaw`UPDATE "SceneVideo" SET "deadlineAt" = now() + ${deadlineSeconds}::int * interval '1 second' WHERE id = ${row.id}::uuid`
-      }
-      await record(tx, row.id, 'requested')
-      return { video: toSceneVideo(row), created: true }
+  /**
+   * Null for the event where an earlier request under the same key made the video. @throws Refused
+   */
+  async accept(request: NewVideo): Promise<{ video: SceneVideo; event: OwedEvent | null }> {
+    const event = await insertVideo(this.#db, request).catch((err: unknown) => {
+      throw request.idempotencyKey && isLockFault(err) ? keyInUse() : err
     })
+    if (event) {
+      const { userId: _, ...video } = event.body
+      return { video, event }
+    }
+    const { userId, sceneId, idempotencyKey } = request
+    const earlier = idempotencyKey && (await earlierUse(this.#db, userId, idempotencyKey))
+    const row =
+      earlier && (await this.#db.sceneVideo.findFirst({ where: { id: earlier, sceneId } }))
+    if (!row) throw new Refused('not_found', 'There is no such scene in that script and project.')
+    return { video: toSceneVideo(row), event: null }
   }
 
-  async #effective(
-    tx: Tx,
-    userId: string,
-    projectId: string | null,
-  ): Promise<EffectiveConfig | null> {
-    const rows = await tx.aiConfig.findMany({
+  async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
+    const rows = await this.#db.aiConfig.findMany({
       where: { userId, OR: [{ projectId: null }, ...(projectId ? [{ projectId }] : [])] },
     })
     const row = rows.find((r) => r.projectId !== null) ?? rows[0]
     return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
   }
 
-  async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
-    return this.#effective(this.#db, userId, projectId)
-  }
-
-  async load(id: string): Promise<{
-    video: VideoRecord
-    submissions: SubmissionRecord[]
-    config: EffectiveConfig | null
-    ageMs: number[]
-    untilDeadlineMs: number | null
-  } | null> {
-    const video = await this.#db.sceneVideo.findUnique({ where: { id } })
-    if (!video) return null
-    const submissions = await this.#db.submission.findMany({
-      where: { videoId: id },
-      orderBy: [{ attempt: 'asc' }, { send: 'asc' }],
-    })
-    const config = await this.#effective(this.#db, video.userId, video.projectId)
-    const [clock] = await this.#db.$queryRaw<{ now: Date }[]>`SELECT now() AS now`
-    const now = clock!.now.getTime()
-    return {
-      video,
-      submissions,
-      config,
-      ageMs: submissions.map(
-        (submission) =>
-          now - Math.max(submission.intentAt.getTime(), video.restoredAt?.getTime() ?? 0),
-      ),
-      untilDeadlineMs: video.deadlineAt === null ? null : video.deadlineAt.getTime() - now,
-    }
+  load(id: string): Promise<Loaded | null> {
+    return loadPendingVideo(this.#db, id)
   }
 
   /**
-   * Commits the intent to send. True only for the one caller who wrote it; false when the video is
-   * not pending at that attempt, an earlier send may have been accepted, somebody else's intent has
-   * that number, or a cancel was asked for. A send known as not accepted makes room for the next
-   * one: however long the provider is away, an attempt has one row.
+   * Decides and writes until the row stood still in between, beginning with what was `seen` of it.
+   * @throws when there is no such video, or it keeps changing
    */
-  async intend(id: string, attempt: number, send: number, pins: Pins): Promise<boolean> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lock(tx, id)
-      const sends = await sendsOf(tx, id)
-      const decision = decideIntent(video, sends, { attempt, send })
-      if (decision === null) return false
-      if (decision === 'replace') {
-        await tx.$executeRaw`
-          UPDATE "Submission" SET send = ${send}::int, answer = NULL, detail = NULL, "intentAt" = now(), "answeredAt" = NULL, "settledAt" = NULL
-          WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send - 1}::int`
-      } else {
-        await tx.$executeRaw`
-          INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
-          VALUES (${id}::uuid, ${attempt}::int, ${send}::int, ${pins.provider}, ${pins.baseUrl}, ${pins.keyCipher})`
+  async #settled<T>(
+    id: string,
+    seen: Loaded | undefined,
+    write: (loaded: Loaded) => Promise<T | 'changed'>,
+  ): Promise<T> {
+    let loaded: Loaded | null | undefined = seen
+    for (let tries = 0; tries < mostTries; tries++) {
+      loaded ??= await this.load(id)
+      if (!loaded) throw new Error(`no video ${id}`)
+      const done = await write(loaded)
+      if (done !== 'changed') return done
+      loaded = null
+    }
+    throw new Error(`video ${id} keeps changing`)
+  }
+
+  /**
+   * Commits the intent to send. Only for the one caller who wrote it what comes back is not null:
+   * the video as it then is. See `decideIntent`.
+   */
+  async intend(
+    id: string,
+    attempt: number,
+    send: number,
+    pins: Pins,
+    seen?: Loaded,
+  ): Promise<Loaded | null> {
+    return this.#settled(id, seen, async (loaded) => {
+      const how = decideIntent(loaded.video, loaded.submissions, { attempt, send })
+      if (how === null) return null
+      const revision = await writeIntent(this.#db, loaded, { attempt, send }, pins, how)
+      if (revision === null) return 'changed'
+      const sent: SendRecord = {
+        ...pins,
+        videoId: id,
+        attempt,
+        send,
+        answer: null,
+        taskId: null,
+        detail: null,
+        settledAt: null,
+        outcome: null,
+        intentAt: new Date(0),
       }
-      return true
+      const before = how === 'insert' ? loaded.submissions : loaded.submissions.slice(0, -1)
+      return { ...loaded, revision, submissions: [...before, sent] }
     })
   }
 
@@ -192,47 +155,22 @@ export class SubmissionWriter {
       SELECT v.id, a, (SELECT coalesce(max(send), 0) + 1 FROM "Submission" WHERE "videoId" = v.id AND attempt = a), ${provider}, ${baseUrl}, ${keyCipher}
       FROM "SceneVideo" v CROSS JOIN LATERAL generate_series(1, v.attempt - 1) a
       WHERE v.id = ${id}::uuid AND v.status = 'pending' AND v."restoredAt" IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.attempt = a AND (s.answer IS NULL OR s.answer IN ('accepted', 'refused', 'lost') OR s."intentAt" > v."restoredAt"))`
+        SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.attempt = a AND (s.answer IS NULL OR s.answer IN ('accepted', 'unreadable', 'refused', 'lost') OR s."intentAt" > v."restoredAt"))`
   }
 
   /**
    * The task is recorded on its attempt whatever became of the video meanwhile; the video moves
-   * only if it still waits for it. `late`: it does not any more; `duplicate`: it has another task
-   * of the same attempt.
+   * only if it still waits for it. See `decideAcceptance`.
    */
-  async accepted(
-    id: string,
-    attempt: number,
-    send: number,
-    taskId: string,
-    how: AcceptedHow,
-  ): Promise<'taken' | 'late' | 'duplicate'> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lock(tx, id)
-      const sends = await sendsOf(tx, id)
-      const task = { attempt, send, taskId, how }
-      const acceptance = decideAcceptance(video, sends, task)
-      if (acceptance.record === 'on_send')
-        await tx.$executeRaw`
-          UPDATE "Submission" SET answer = 'accepted', "taskId" = ${taskId}, detail = ${how}, "answeredAt" = now(), "settledAt" = CASE WHEN outcome IS NULL THEN NULL ELSE "settledAt" END
-          WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
-      if (acceptance.record === 'beside')
-        await tx.$executeRaw`
-          INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher", answer, "taskId", detail, "intentAt", "answeredAt")
-          SELECT "videoId", attempt, ${1 + Math.max(...sends.map((one) => (one.attempt === attempt ? one.send : 0)))}::int, provider, "baseUrl", "keyCipher", 'accepted', ${taskId}, ${how}, "intentAt", now()
-          FROM "Submission" WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
-      if (!acceptance.moves) return acceptance.fate
-      await tx.$executeRaw`
-        UPDATE "SceneVideo" SET "taskId" = ${taskId}, phase = 'submitted', version = version + 1, "submittedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
-      await record(tx, id, 'submitted', { how })
-      return acceptance.fate
+  async accepted(id: string, task: AcceptedTask, seen?: Loaded): Promise<AcceptanceResult> {
+    return this.#settled(id, seen, async (loaded) => {
+      const decision = decideAcceptance(loaded.video, loaded.submissions, task)
+      const event = await writeAcceptance(this.#db, loaded, task, decision)
+      return event === 'changed' ? event : { fate: decision.fate, event }
     })
   }
 
-  /**
-   * What is known of a send that was not accepted: `later`, `refused` or `absent`; or that nobody
-   * will ever know: `lost`.
-   */
+  /** What is known of a send without a task. */
   async answered(
     id: string,
     attempt: number,
@@ -241,7 +179,7 @@ export class SubmissionWriter {
     detail: string,
   ): Promise<void> {
     await this.#db.$executeRaw`
-      UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = now()
+      UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = CASE WHEN ${answer} <> 'unreadable' THEN now() END
       WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
   }
 
@@ -251,32 +189,34 @@ export class SubmissionWriter {
       .$executeRaw`UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
   }
 
-  /** Phase throttled, recorded once however long the wait. */
-  async throttled(id: string, attempt: number, reason: string): Promise<boolean> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lock(tx, id)
-      if (video.attempt !== attempt || video.status !== 'pending' || video.phase !== 'queued')
-        return false
-      await tx.$executeRaw`UPDATE "SceneVideo" SET phase = 'throttled', version = version + 1, "updatedAt" = now() WHERE id = ${id}::uuid`
-      await record(tx, id, 'progress', { reason })
-      return true
-    })
+  /** Why and for how long a pending video waits. */
+  wait(id: string, attempt: number, wait: Wait): Promise<OwedEvent | null> {
+    return writeWait(this.#db, id, attempt, wait)
   }
 
-  /** Still in hand: `updatedAt` moves, nothing else does. */
-  async touch(id: string): Promise<void> {
-    await this.#db
-      .$executeRaw`UPDATE "SceneVideo" SET "updatedAt" = now() WHERE id = ${id}::uuid AND status = 'pending' AND "updatedAt" < now() - interval '30 seconds'`
+  /** Ends a pending video; null when it is not pending at that attempt any more, or has a task. */
+  async failPending(
+    id: string,
+    attempt: number,
+    error: VideoError,
+    seen?: Loaded,
+  ): Promise<OwedEvent | null> {
+    return this.#settled(id, seen, async (loaded) =>
+      isWaitingAt(loaded.video, attempt) ? writeFailure(this.#db, loaded, error) : null,
+    )
   }
 
-  /** Ends a pending video; false when it is not pending at that attempt any more, or has a task. */
-  async failPending(id: string, attempt: number, error: VideoError): Promise<boolean> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lock(tx, id)
-      if (!isWaitingAt(video, attempt)) return false
-      await failRow(tx, id, error)
-      return true
-    })
+  /** See due-videos.ts. */
+  takeDue(limit: number): Promise<DueVideo[]> {
+    return takeDueVideos(this.#db, limit)
+  }
+
+  keepInHand(ids: string[]): Promise<void> {
+    return keepVideos(this.#db, ids)
+  }
+
+  handBack(): Promise<number> {
+    return handBackVideos(this.#db)
   }
 
   /** @throws Refused. True when the owner has to act on it; false when it is done already. */
@@ -295,7 +235,10 @@ export class SubmissionWriter {
         }
       const atOnce = decideCancel(video, await sendsOf(tx, id), attempt) === 'at_once'
       if (atOnce) await failRow(tx, id, cancelledBeforeSubmission)
-      else await tx.sceneVideo.update({ where: { id }, data: { cancelRequested: true } })
+      // found again by a repeated look: see due-videos.ts
+      else
+        await tx.$executeRaw`
+          UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' END WHERE id = ${id}::uuid`
       return {
         video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
         ownerActs: !atOnce,
@@ -317,7 +260,8 @@ export class SubmissionWriter {
       await tx.$executeRaw`
         UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
           "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
-          "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second'
+          "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
+          "dueAt" = now() + least("deadlineSeconds", 45) * interval '1 second'
         WHERE id = ${id}::uuid`
       await record(tx, id, 'requested')
       return toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } }))
@@ -335,26 +279,24 @@ export class SubmissionWriter {
     said: 'completed' | 'failed',
     detail: Record<string, string | null>,
   ): Promise<boolean> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lock(tx, id)
-      const changed = await tx.$executeRaw`
-        UPDATE "Submission" SET "settledAt" = now(), outcome = ${said} WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND outcome IS NULL`
-      if (!changed) return false
-      await tx.timeline.create({
-        data: {
-          videoId: id,
-          version: video.version,
-          attempt,
-          kind: 'late',
-          status: video.status,
-          phase: video.phase,
-          progress: video.progress,
-          service: 'submit',
-          detail: { said, ...detail },
-        },
-      })
-      return true
-    })
+    const noted = await this.#db.$executeRaw`
+      WITH settled AS (
+        UPDATE "Submission" SET "settledAt" = now(), outcome = ${said} WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND outcome IS NULL RETURNING 1
+      )
+      INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
+      SELECT v.id, v.version, ${attempt}::int, 'late', v.status, v.phase, v.progress, 'submit', ${JSON.stringify({ said, ...detail })}::jsonb
+      FROM "SceneVideo" v, settled WHERE v.id = ${id}::uuid`
+    return noted > 0
+  }
+
+  /** Whether a task of this account was ever seen to be found by our own id. */
+  async isProven(accountId: string, provider: string): Promise<boolean> {
+    return (await this.#db.accountProof.count({ where: { accountId, provider } })) > 0
+  }
+
+  async prove(accountId: string, provider: string): Promise<void> {
+    await this.#db
+      .$executeRaw`INSERT INTO "AccountProof" ("accountId", provider) VALUES (${accountId}, ${provider}) ON CONFLICT DO NOTHING`
   }
 }
 

@@ -26,7 +26,7 @@ export async function lockOwn(tx: Tx, userId: string, id: string): Promise<Video
 export async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {
   await tx.$executeRaw`
     UPDATE "SceneVideo" SET status = 'failed', phase = 'done', version = version + 1, "errorCode" = ${error.code}, "errorMessage" = ${error.message},
-      "completedAt" = now(), "updatedAt" = now() WHERE id = ${id}::uuid`
+      "completedAt" = now(), "updatedAt" = now(), "dueAt" = NULL, "waitReason" = NULL, "waitUntil" = NULL WHERE id = ${id}::uuid`
   await record(tx, id, 'failed', { ...error })
 }
 

@@ -28,6 +28,7 @@ export const submitSettings = z
      * delivery + look-up lag.
      */
     LOOKUP_WINDOW_MS: milliseconds(60_000),
+    /** Requests to providers at once; one account has at most half of them. */
     CREATE_CONCURRENCY: z.coerce.number().int().min(1).max(1000).default(50),
   })
   .refine((config) => config.LOOKUP_WINDOW_MS >= config.CREATE_TIMEOUT_MS + config.SEND_WINDOW_MS, {

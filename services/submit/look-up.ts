@@ -1,49 +1,23 @@
 /**
  * What earlier sends became, asked of the provider by task id or own id. Nothing is sent while one
  * of them may still have been accepted, and every question ends: an absence counts after the
- * look-up window, no usable answer at all once the results' life has passed.
- *
- * The window is that of the process that looks: from the first "no such task" it heard itself, on
- * its monotonic clock, and heard several times since. The age of the intent does not do: where
- * Postgres' clock leaps, or the machine slept, a create that is still on its way is old at once.
+ * look-up window (see absences.ts), no usable answer at all once the results' life has passed.
  */
-import type { Account, TaskAnswer } from '#libs/provider/provider.ts'
-import { decrypt } from '#libs/runtime/secrets.ts'
+import type { TaskAnswer } from '#libs/provider/provider.ts'
+import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
-import type { SubmissionRecord } from '#libs/store/submissions.ts'
-import type { Loaded, SubmitContext } from './submit-video.ts'
+import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
+import type { SendingAccount } from './accounts.ts'
+import type { SubmitContext } from './context.ts'
 
 export type Finding =
   /** A task that the video takes. */
   | { kind: 'taken' }
   /** Nothing that could still deliver. */
   | { kind: 'clear' }
-  | { kind: 'wait'; ms: number }
+  | { kind: 'wait'; ms: number; reason: string }
   /** Nobody can tell, and nobody ever will. */
-  | { kind: 'unknown' }
-
-/**
- * How often a task must have been absent before that counts: more than a leap of the clock between
- * two looks.
- */
-const leastLooks = 3
-const mostRemembered = 50_000
-
-/** When this process first heard that a send is absent, and how often since. */
-export class Absences {
-  readonly #seen = new Map<string, { since: number; looks: number }>()
-
-  /** Notes another absence; whether it now counts. */
-  counts(key: string, now: number, windowMs: number): boolean {
-    const seen = this.#seen.get(key) ?? { since: now, looks: 0 }
-    seen.looks++
-    this.#seen.set(key, seen)
-    if (this.#seen.size > mostRemembered) this.#seen.delete(this.#seen.keys().next().value!)
-    const counts = seen.looks >= leastLooks && now - seen.since >= windowMs
-    if (counts) this.#seen.delete(key)
-    return counts
-  }
-}
+  | { kind: 'unknown'; reason: string }
 
 const clear = { kind: 'clear' } as const
 const taken = { kind: 'taken' } as const
@@ -65,72 +39,128 @@ export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promi
 
 async function lookUpSend(
   context: SubmitContext,
-  submission: SubmissionRecord,
+  submission: SendRecord,
   { ageMs, isEarlier }: { ageMs: number; isEarlier: boolean },
 ): Promise<Finding> {
-  if (submission.answer === 'lost') return isEarlier ? clear : { kind: 'unknown' }
-  if (
-    (submission.answer !== null && submission.answer !== 'accepted') ||
-    submission.outcome === 'failed'
-  )
+  const { answer: known, outcome } = submission
+  if (known === 'lost') return isEarlier ? clear : unknown(cannotBeAsked)
+  if (known === 'later' || known === 'refused' || known === 'absent' || outcome === 'failed')
     return clear
-  const { provider, store, log } = context
-  const { videoId, attempt, send } = submission
-  const giveUp = async (): Promise<Finding> => {
-    await store.answered(videoId, attempt, send, 'lost', 'no usable answer to any look-up')
-    // rule: a send nobody can tell of is not repeated
-    return isEarlier ? clear : { kind: 'unknown' }
-  }
+  const { provider, log } = context
+  const { videoId: id, attempt, send } = submission
   if (!isAskable(context, submission))
     return ageMs >= context.config.LOOKUP_WINDOW_MS
-      ? giveUp()
-      : { kind: 'wait', ms: context.config.LOOKUP_WINDOW_MS - ageMs }
+      ? giveUp(context, submission, isEarlier, cannotBeAsked)
+      : { kind: 'wait', ms: context.config.LOOKUP_WINDOW_MS - ageMs, reason: lost }
 
   const { answer, taskId } = await ask(context, submission)
   if (taskId !== null && !isEarlier) {
-    await recordTask(context, submission, taskId, 'lookup')
-    log.info({ video: videoId, taskId }, 'Lost answer found by own id')
+    await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
+    log.info({ video: id, taskId }, 'Lost answer found by own id')
+    await proveAccount(context, submission)
     return taken
   }
   // rule: a retry takes what earlier attempts became
   if (taskId !== null && mayDeliver(answer)) {
-    await recordTask(context, submission, taskId, 'adopted')
-    log.info({ video: videoId, taskId }, 'Earlier task adopted')
+    await recordTask(context, { id, attempt, send, taskId, how: 'adopted' })
+    log.info({ video: id, taskId }, 'Earlier task adopted')
     return taken
   }
   if (taskId !== null && answer.kind === 'failed') {
-    await recordTask(context, submission, taskId, 'lookup')
-    await store.noteLate(videoId, attempt, send, 'failed', { code: answer.error.code })
+    await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
+    await context.store.noteLate(id, attempt, send, 'failed', { code: answer.error.code })
     return clear
   }
   // rule: the look-up window is the looking process’s own
-  if (isAbsent(context, submission, answer)) {
-    await store.answered(
-      videoId,
-      attempt,
-      send,
-      'absent',
-      'not found by own id for the whole window',
-    )
-    return clear
-  }
-  if (ageMs >= provider.resultLifeMs) return giveUp()
+  if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
+  if (ageMs >= provider.resultLifeMs) return giveUp(context, submission, isEarlier, cannotBeAsked)
   return {
     kind: 'wait',
+    reason: lost,
     ms:
       answer.kind === 'later'
         ? (answer.retryAfterMs ?? 5_000)
-        : jitter(context, Math.min(5_000, Math.max(500, ageMs / 4))),
+        : jitter(context, Math.min(30_000, Math.max(500, ageMs / 3))),
+  }
+}
+
+const lost = 'the answer to its create was lost, and is looked up'
+const cannotBeAsked = 'The provider may or may not have accepted it, and cannot be asked any more.'
+const unknown = (reason: string): Finding => ({ kind: 'unknown', reason })
+
+/**
+ * Absent for the whole window. That counts where a task was ever found by own id at this account,
+ * and not after an answer that says it was accepted: else nobody can tell, and nothing is sent
+ * again.
+ */
+async function onAbsent(
+  context: SubmitContext,
+  submission: SendRecord,
+  isEarlier: boolean,
+): Promise<Finding> {
+  const { store, accounts } = context
+  const { videoId, attempt, send, answer, provider } = submission
+  if (answer === 'unreadable')
+    return giveUp(
+      context,
+      submission,
+      isEarlier,
+      'The provider’s answer to its create could not be read, and no task is found by our own id.',
+    )
+  const account = accounts.open(submission)
+  // rule: absence counts only where recovery was seen to work
+  if (!isEarlier && !(account && (await accounts.isProven(store, account.id, provider))))
+    return giveUp(
+      context,
+      submission,
+      isEarlier,
+      'No task is found by our own id, and none ever was at this account: it may have been accepted.',
+    )
+  await store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
+  return clear
+}
+
+async function giveUp(
+  { store }: SubmitContext,
+  { videoId, attempt, send }: SendRecord,
+  isEarlier: boolean,
+  reason: string,
+): Promise<Finding> {
+  await store.answered(videoId, attempt, send, 'lost', reason)
+  // rule: a send nobody can tell of is not repeated
+  return isEarlier ? clear : unknown(reason)
+}
+
+async function proveAccount({ accounts, store }: SubmitContext, send: SendRecord): Promise<void> {
+  const account = accounts.open(send)
+  if (account) await accounts.prove(store, account.id, send.provider)
+}
+
+/** After an accepted create: whether its task is found by own id, noted with the account. */
+export async function proveByLookUp(
+  context: SubmitContext,
+  account: SendingAccount,
+  own: string,
+  taskId: string,
+): Promise<void> {
+  const { accounts, provider, store, log } = context
+  if (!provider.can.findByOwnId) return
+  try {
+    if (await accounts.isProven(store, account.id, provider.name)) return
+    const found = await provider.find(account, own)
+    if (found.taskId === taskId) await accounts.prove(store, account.id, provider.name)
+  } catch (err) {
+    log.warn({ err }, 'finding a task by own id was not tried to its end')
   }
 }
 
 const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)
 /** In words we do not know it is still a task. */
 const mayDeliver = (answer: TaskAnswer) =>
-  answer.kind === 'working' || answer.kind === 'done' || answer.kind === 'unknown'
+  ['working', 'done', 'unusable', 'unknown'].includes(answer.kind)
 
 /** Whether the provider can be asked about this send at all. */
-export const isAskable = ({ provider }: SubmitContext, { taskId }: SubmissionRecord): boolean =>
+export const isAskable = ({ provider }: SubmitContext, { taskId }: SendRecord): boolean =>
   taskId !== null || provider.can.findByOwnId
 
 /**
@@ -139,7 +169,7 @@ export const isAskable = ({ provider }: SubmitContext, { taskId }: SubmissionRec
  */
 export const isAbsent = (
   { absences, clock, config }: SubmitContext,
-  { videoId, attempt, send, taskId }: SubmissionRecord,
+  { videoId, attempt, send, taskId }: SendRecord,
   answer: TaskAnswer,
 ): boolean =>
   // rule: absence counts only after the whole window
@@ -153,14 +183,16 @@ export const isAbsent = (
  */
 export async function ask(
   context: SubmitContext,
-  submission: SubmissionRecord,
+  submission: SendRecord,
 ): Promise<{ answer: TaskAnswer; taskId: string | null }> {
-  const { provider, lookups, log } = context
-  const account = readableAccount(context, submission)
+  const { provider, accounts, lookups, log, slots } = context
+  const account = accounts.open(submission)
   const { answer, taskId } = account
-    ? submission.taskId === null
-      ? await provider.find(account, ownId(submission.videoId, submission.attempt))
-      : await provider.get(account, submission.taskId)
+    ? await slots.run(account.id, () =>
+        submission.taskId === null
+          ? provider.find(account, ownId(submission.videoId, submission.attempt))
+          : provider.get(account, submission.taskId),
+      )
     : { answer: { kind: 'none', reason: 'the stored key cannot be read' } as const, taskId: null }
   lookups.inc({ answer: answer.kind })
   if (answer.kind === 'unknown')
@@ -175,28 +207,16 @@ export async function ask(
 
 /**
  * A task id once seen is recorded. A second task of one attempt was paid for twice: never by two
- * sends of ours, so somebody is told.
+ * sends of ours, so somebody is told. `seen`: the video as it was just written, if known.
  */
 export async function recordTask(
-  { store, log, duplicates }: SubmitContext,
-  { videoId, attempt, send }: Pick<SubmissionRecord, 'videoId' | 'attempt' | 'send'>,
-  taskId: string,
-  how: 'answer' | 'lookup' | 'adopted',
-) {
-  const fate = await store.accepted(videoId, attempt, send, taskId, how)
+  { store, log, duplicates, publish }: SubmitContext,
+  { id, ...task }: { id: string; attempt: number; send: number; taskId: string; how: AcceptedHow },
+  seen?: Loaded,
+): Promise<void> {
+  const { fate, event } = await store.accepted(id, task, seen)
+  if (event) publish(event)
   if (fate !== 'duplicate') return
   duplicates.inc()
-  log.error({ video: videoId, attempt, taskId }, 'The provider has a second task of one attempt')
-}
-
-/** Null when the key was encrypted with another key-encryption key. */
-function readableAccount(
-  { config }: SubmitContext,
-  { baseUrl, keyCipher }: { baseUrl: string; keyCipher: string },
-): Account | null {
-  try {
-    return { baseUrl, apiKey: decrypt(keyCipher, config.KEY_ENCRYPTION_KEY) }
-  } catch {
-    return null
-  }
+  log.error({ video: id, ...task }, 'The provider has a second task of one attempt')
 }

@@ -2,24 +2,27 @@
  * submit owns `pending`: it accepts requests, and for each video sends the provider one create per
  * intent.
  *
- * It may die at any step. Accepted rows without work are queued again at start and by the
- * reconciler; an intent without an answer is looked up by own id, never sent again while it may
+ * It may die at any step. Each pending row has an instant at which whichever process is alive looks
+ * at it again; an intent without an answer is looked up by own id, never sent again while it may
  * have been accepted.
  */
 import { connectBus } from '#libs/bus/connect.ts'
-import { publishOwed } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { edgeOptions } from '#libs/provider/settings.ts'
 import { createToapis } from '#libs/provider/toapis.ts'
+import { Batcher } from '#libs/runtime/batcher.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
-import { Recovery } from '#libs/store/recovery.ts'
+import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
-import { Absences } from './look-up.ts'
+import { Absences } from './absences.ts'
+import { SendingAccounts } from './accounts.ts'
+import { FairSlots } from './fair-slots.ts'
 import { runSubmit } from './submit.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 
@@ -44,6 +47,15 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     )
     await waitForDatabase(db, log, skeleton.signal)
     await waitForTopology(bus, log, skeleton.signal)
+    const newest = new LastPublishedCache(bus)
+    const staysOwed = (err: unknown) => log.warn({ err }, 'events stay owed')
+    const events = new Batcher<OwedEvent>({
+      clock: systemClock,
+      waitMs: 10,
+      maxSize: 200,
+      handle: (some) => void publishEvents(bus, outbox, inOrder(some), newest).catch(staysOwed),
+    })
+    stack.defer(() => events.flush())
     const submit = stack.use(
       await runSubmit(
         {
@@ -53,10 +65,8 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           provider,
           clock: systemClock,
           store: new SubmissionWriter(db),
-          publish: (id) =>
-            publishOwed(bus, outbox, [id]).catch((err: unknown) =>
-              log.warn({ err, video: id }, 'event stays owed'),
-            ),
+          publish: (event) => events.add(event),
+          publishOwed: (id) => publishOwed(bus, outbox, [id]).catch(staysOwed),
           creates: metrics.counter('creates_total', 'Answers to creates, by meaning', ['answer']),
           lookups: metrics.counter(
             'lookups_total',
@@ -73,10 +83,10 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
             'Second tasks of one attempt seen at the provider',
           ),
           dead: deadLetters(metrics),
-          throttledUntil: new Map(),
+          accounts: new SendingAccounts(config.KEY_ENCRYPTION_KEY),
+          slots: new FairSlots(config.CREATE_CONCURRENCY, shareOf(config.CREATE_CONCURRENCY)),
           absences: new Absences(),
         },
-        new Recovery(db),
         v7,
       ),
     )
@@ -84,3 +94,9 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     return {}
   })
 }
+
+/** One account has at most half of the slots. */
+const shareOf = (slots: number) => Math.max(1, Math.floor(slots / 2))
+
+const inOrder = (events: OwedEvent[]) =>
+  events.toSorted((a, b) => (a.timelineId < b.timelineId ? -1 : 1))

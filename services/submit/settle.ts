@@ -2,9 +2,8 @@
  * What became of the tasks of a video that ended without them: a late success goes onto the
  * timeline with its link, and is counted.
  */
-import { Snooze } from '#libs/bus/work.ts'
 import { ask, isAbsent, isAskable, recordTask } from './look-up.ts'
-import type { SubmitContext } from './submit-video.ts'
+import type { SubmitContext } from './context.ts'
 
 export async function settleVideo(context: SubmitContext, id: string): Promise<void> {
   const { config, log, late, store } = context
@@ -21,9 +20,9 @@ export async function settleVideo(context: SubmitContext, id: string): Promise<v
     }
     await store.looked(id, attempt, send)
     const { answer, taskId } = await ask(context, submission)
-    if (answer.kind === 'later') throw new Snooze(Math.min(answer.retryAfterMs ?? 10_000, 60_000))
+    if (answer.kind === 'later') continue // asked again when its turn has come, see unsettledVideos
     if (taskId !== null && submission.taskId === null)
-      await recordTask(context, submission, taskId, 'lookup')
+      await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
     if (isAbsent(context, submission, answer))
       await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
     if (answer.kind !== 'done' && answer.kind !== 'failed') continue

@@ -2,27 +2,27 @@
  * What submit does with its parts: it answers commands, and works on pending videos and on what
  * failed ones left behind.
  */
+import type { z } from 'zod'
 import { serve } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/topology.ts'
-import { consumeWork, publishWork } from '#libs/bus/work.ts'
+import { consumeWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import {
   commandSubject,
   generateCommandSchema,
   nudgeSubject,
-  submitWorkSubject,
   testConfigCommandSchema,
   videoCommandSchema,
   workSchema,
   type CommandReply,
 } from '#libs/scene-video/messages.ts'
-import type { InterfaceOf } from '#libs/store/connect.ts'
-import type { Recovery } from '#libs/store/recovery.ts'
+import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { isDataFault, isOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import { settleVideo } from './settle.ts'
-import { submitVideo, type SubmitContext } from './submit-video.ts'
+import type { SubmitContext } from './context.ts'
+import { PendingVideos } from './pending-videos.ts'
 import { testConfig } from './test-config.ts'
 
 /** A refusal becomes its reply; anything else means nobody knows, and the caller hears nothing. */
@@ -43,100 +43,26 @@ async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> 
 
 export async function runSubmit(
   context: SubmitContext,
-  recovery: Pick<InterfaceOf<Recovery>, 'pendingVideos'>,
   newId: () => string,
 ): Promise<AsyncDisposable & { isHealthy(): boolean }> {
-  const { bus, clock, config, log, provider, publish, store } = context
+  const { bus, clock, log, store } = context
+  const pending = new PendingVideos(context)
+  const servers = serveCommands(context, pending, newId)
 
-  const begin = async (id: string) => {
-    await publishWork(bus, submitWorkSubject(id), { id }).catch((err: unknown) =>
-      log.warn({ err, video: id }, 'work not queued, left to the reconciler'),
-    )
-    void publish(id)
-  }
-  const servers = [
-    serve(
-      bus,
-      { subject: commandSubject.generate, queue: 'submit', schema: generateCommandSchema, log },
-      (command) =>
-        replyOf(async () => {
-          const system = { provider: provider.name, model: config.TOAPIS_MODEL }
-          const { video, created } = await store.accept({ ...command, id: newId(), system })
-          if (created) {
-            crashPoint('request-accepted')
-            await begin(video.id)
-          }
-          return { ok: true, video }
-        }),
-    ),
-    serve(
-      bus,
-      { subject: commandSubject.cancel, queue: 'submit', schema: videoCommandSchema, log },
-      (command) =>
-        replyOf(async () => {
-          const { video, ownerActs } = await store.cancel(
-            command.userId,
-            command.id,
-            command.attempt,
-            command.idempotencyKey,
-          )
-          if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
-          else void publish(video.id)
-          return { ok: true, video }
-        }),
-    ),
-    serve(
-      bus,
-      { subject: commandSubject.retry, queue: 'submit', schema: videoCommandSchema, log },
-      (command) =>
-        replyOf(async () => {
-          const video = await store.retry(
-            command.userId,
-            command.id,
-            command.attempt,
-            command.idempotencyKey,
-          )
-          await begin(video.id)
-          return { ok: true, video }
-        }),
-    ),
-    serve(
-      bus,
-      { subject: commandSubject.testConfig, queue: 'submit', schema: testConfigCommandSchema, log },
-      (command) => testConfig(context, command),
-    ),
-  ]
+  const handedBack = await store.handBack()
+  log.info({ count: handedBack }, `Found ${handedBack} unfinished videos to submit or look up`)
 
-  const unfinished = await recovery.pendingVideos(0)
-  for (const id of unfinished) await publishWork(bus, submitWorkSubject(id), { id })
-  log.info(
-    { count: unfinished.length },
-    `Found ${unfinished.length} unfinished videos to submit or look up`,
-  )
-
-  const policy = { log, clock, dead: context.dead, isOutage }
+  const policy = { schema: workSchema, log, clock, dead: context.dead, isOutage }
+  const stream = streams.work
   const work = [
+    // waiting is no message: what is taken over is acknowledged at once
     consumeWork(
       bus,
-      {
-        stream: streams.work,
-        consumer: consumers.submit,
-        schema: workSchema,
-        concurrency: config.CREATE_CONCURRENCY,
-        ...policy,
-      },
-      ({ id }) => submitVideo(context, id),
+      { stream, consumer: consumers.submit, concurrency: 100, ...policy },
+      async ({ id }) => pending.take(id),
     ),
-    consumeWork(
-      bus,
-      {
-        stream: streams.work,
-        consumer: consumers.settle,
-        schema: workSchema,
-        concurrency: 10,
-        ...policy,
-      },
-      ({ id }) => settleVideo(context, id),
+    consumeWork(bus, { stream, consumer: consumers.settle, concurrency: 10, ...policy }, ({ id }) =>
+      settleVideo(context, id),
     ),
   ]
   return {
@@ -146,6 +72,52 @@ export async function runSubmit(
         ...servers.map((server) => server.stop()),
         ...work.map((one) => one[Symbol.asyncDispose]()),
       ])
+      await pending[Symbol.asyncDispose]()
     },
   }
+}
+
+/**
+ * A request is worked on by the process that accepted it; its row finds another one if that dies.
+ */
+function serveCommands(context: SubmitContext, pending: PendingVideos, newId: () => string) {
+  const { bus, config, log, provider, publish, publishOwed, store } = context
+  const answer = <T>(
+    subject: string,
+    schema: z.ZodType<T>,
+    act: (body: T) => Promise<SceneVideo>,
+  ) =>
+    serve(bus, { subject, queue: 'submit', schema, log }, (body) =>
+      replyOf(async () => ({ ok: true, video: await act(body) })),
+    )
+  return [
+    answer(commandSubject.generate, generateCommandSchema, async (command) => {
+      const system = { provider: provider.name, model: config.TOAPIS_MODEL }
+      const { video, event } = await store.accept({ ...command, id: newId(), system })
+      if (event === null) return video
+      crashPoint('request-accepted')
+      publish(event)
+      pending.take(video.id)
+      return video
+    }),
+    answer(commandSubject.cancel, videoCommandSchema, async (command) => {
+      const { userId, id, attempt, idempotencyKey } = command
+      const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey)
+      if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
+      else void publishOwed(video.id)
+      return video
+    }),
+    answer(commandSubject.retry, videoCommandSchema, async (command) => {
+      const { userId, id, attempt, idempotencyKey } = command
+      const video = await store.retry(userId, id, attempt, idempotencyKey)
+      void publishOwed(video.id)
+      pending.take(video.id)
+      return video
+    }),
+    serve(
+      bus,
+      { subject: commandSubject.testConfig, queue: 'submit', schema: testConfigCommandSchema, log },
+      (command) => testConfig(context, command),
+    ),
+  ]
 }

@@ -4,7 +4,7 @@
  */
 import type { AiConfigTest } from '#libs/scene-video/ai-config.ts'
 import { decrypt } from '#libs/runtime/secrets.ts'
-import { addressAndKey, type SubmitContext } from './submit-video.ts'
+import { addressAndKey, type SubmitContext } from './context.ts'
 
 export async function testConfig(
   context: SubmitContext,

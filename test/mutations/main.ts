@@ -47,6 +47,7 @@ const finders: Record<Finder, string[]> = {
   providers: vitest('libs/provider', ''),
   'the host by itself': vitest('services/poller/host.test.ts', ''),
   outbox: vitest('test/system/outbox.test.ts', ''),
+  'submit by itself': vitest('services/submit/submit-video.test.ts', ''),
   decisions: vitest('libs/scene-video/decisions.test.ts', ''),
   'lists by themselves': vitest('libs/bus/newest-of-each.test.ts', ''),
   'sessions by themselves': vitest('libs/store/connect.test.ts', ''),

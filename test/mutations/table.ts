@@ -13,6 +13,7 @@ export type Finder =
   | 'rules of the store'
   | 'rules by themselves'
   | 'decisions'
+  | 'submit by itself'
   | 'status by itself'
   | 'the reconciler by itself'
   | 'sessions by themselves'
@@ -272,15 +273,15 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'only the winner of the intent sends',
-    find: 'if (!(await store.intend(id, attempt, send, pins))) throw',
-    replace: 'if (!(await store.intend(id, attempt, send, pins)) && send < 0) throw',
-    by: 'rules by themselves',
+    find: 'if (intended === null) return 1_000',
+    replace: 'if (intended === undefined) return 1_000',
+    by: 'submit by itself',
   },
   {
     rule: 'nothing is sent after the send window',
-    find: 'if (clock.now() - begun > config.SEND_WINDOW_MS) {',
-    replace: 'if (clock.now() < begun) {',
-    by: 'rules by themselves',
+    find: 'if (!mayWrite()) {',
+    replace: 'if (!mayWrite() && send < 0) {',
+    by: 'submit by itself',
   },
   {
     rule: 'what may have been accepted is looked up',
@@ -296,9 +297,9 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'the look-up window is the looking process’s own',
-    find: 'if (isAbsent(context, submission, answer)) {',
+    find: 'if (isAbsent(context, submission, answer)) return',
     replace:
-      "if (taskId === null && answer.kind === 'missing' && ageMs >= context.config.LOOKUP_WINDOW_MS) {",
+      "if (taskId === null && answer.kind === 'missing' && ageMs >= context.config.LOOKUP_WINDOW_MS) return",
     by: 'simulation',
   },
   {
@@ -321,8 +322,8 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'a send nobody can tell of is not repeated',
-    find: "return isEarlier ? clear : { kind: 'unknown' }\n  }\n  if (!isAskable",
-    replace: 'return clear\n  }\n  if (!isAskable',
+    find: 'return isEarlier ? clear : unknown(reason)',
+    replace: 'return clear',
     also: { find: "answer === 'absent' || answer === 'refused'", replace: "answer !== 'accepted'" },
     by: 'simulation',
   },
@@ -386,19 +387,44 @@ export const mutations: Mutation[] = [
     rule: 'the reconciler hands back what stopped',
     find: '  await eachLimited(pending, atOnce, (id) => publishWork(bus, submitWorkSubject(id), { id }))',
     replace: '',
+    also: { find: 'await this.#context.store.takeDue(mostDue)', replace: '[] as DueVideo[]' },
     by: 'simulation',
   },
   {
+    rule: 'deadlines and cancels of pending videos wait for nothing',
+    find: 'await eachLimited(due, endedAtOnce, (one) => this.#onDue(one))',
+    replace: 'for (const one of due) this.take(one.id)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a further send keeps the first one’s pins',
+    find: 'pinsOf(context, loaded.config, last)',
+    replace: 'pinsOf(context, loaded.config)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'absence counts only where recovery was seen to work',
+    find: 'if (!isEarlier && !(account && (await accounts.isProven(store, account.id, provider)))) return',
+    replace: 'if (!isEarlier && !account) return',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a decision is written only to the row it was taken from',
+    find: ' AND v.xmin = ${revision}::text::xid`',
+    replace: ' AND ${revision}::text IS NOT NULL`',
+    by: 'rules of the store',
+  },
+  {
     rule: 'after a restore a video is looked up before a send',
-    find: '  if (intentMayBeLost(loaded)) throw',
-    replace: '  if (intentMayBeLost(loaded) && clock.now() < 0) throw',
+    find: 'if (intentMayBeLost(loaded)) return',
+    replace: 'if (intentMayBeLost(loaded) && clock.now() < 0) return',
     by: 'simulation',
   },
   {
     rule: 'after a restore earlier attempts are looked up, too',
     find: 'if (video.restoredAt !== null && (await',
     replace: 'if (video.restoredAt !== null && video.attempt < 0 && (await',
-    by: 'rules by themselves',
+    by: 'submit by itself',
   },
   {
     rule: 'a claim written before a reconnect is made again',

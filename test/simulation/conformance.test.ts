@@ -264,9 +264,14 @@ describe(`the store in memory, seed ${seed}`, () => {
           error: status === 'failed' ? error : null,
         }
     const session = world.pick(['s1', 's2'])
-    const known = world.pick(['later', 'later', 'absent', 'refused', 'lost'] as const)
+    const known = world.pick(['later', 'later', 'absent', 'refused', 'unreadable', 'lost'] as const)
+    const throttled = world.chance(0.5)
+    const how = world.pick(['answer', 'lookup', 'adopted'] as const)
+    const taskId = `task-${id}-${attempt}-${world.chance(0.8) ? 1 : 2}`
     const accept = (store: Store) =>
-      store.accepted(id, attempt, send, `task-${id}-${attempt}`, 'answer')
+      store
+        .accepted(id, { attempt, send, taskId, how })
+        .then(({ fate, event }) => [fate, event?.body.version])
     const bid = world.chance(0.5)
       ? epoch
       : String((row?.epoch ?? 0n) + BigInt(world.pick([-1, 1, 2, 4_294_967_296])))
@@ -281,8 +286,8 @@ describe(`the store in memory, seed ${seed}`, () => {
         grant.cancelRequested,
       ])
     const operations: ((store: Store) => Promise<unknown>)[] = [
-      (store) => store.intend(id, attempt, send, pins),
-      (store) => store.intend(id, attempt, send, pins),
+      async (store) => (await store.intend(id, attempt, send, pins)) !== null,
+      async (store) => (await store.intend(id, attempt, send, pins)) !== null,
       accept,
       accept,
       accept,
@@ -294,8 +299,9 @@ describe(`the store in memory, seed ${seed}`, () => {
         else Object.assign(memory.videos.get(id)!, { restoredAt })
       },
       (store) => store.answered(id, attempt, send, known, 'x'),
-      (store) => store.throttled(id, attempt, 'x'),
-      (store) => store.failPending(id, attempt, error),
+      async (store) =>
+        (await store.wait(id, attempt, { reason: 'x', ms: 5_000, throttled }))?.body.version,
+      async (store) => (await store.failPending(id, attempt, error))?.body.version,
       async (store) => {
         const { video, ownerActs } = await store.cancel(
           demo.userId,
@@ -386,6 +392,8 @@ describe(`the store in memory, seed ${seed}`, () => {
       videoUrl,
       errorCode,
       cancelRequested,
+      waitReason,
+      dueAt,
       startedAt,
       completedAt,
     }: Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>) => [
@@ -402,6 +410,8 @@ describe(`the store in memory, seed ${seed}`, () => {
       videoUrl,
       errorCode,
       cancelRequested,
+      waitReason,
+      dueAt !== null,
       startedAt !== null,
       completedAt !== null,
     ]

@@ -31,6 +31,14 @@ export interface StoreCopy {
   generation: number
 }
 
+const after = (at: Date, seconds: number) => new Date(at.getTime() + seconds * 1_000)
+
+/** The instants of an attempt that begins now. */
+export const dueAfter = (deadlineSeconds: number | null, at: Date) => ({
+  deadlineAt: deadlineSeconds === null ? null : after(at, deadlineSeconds),
+  dueAt: after(at, Math.min(deadlineSeconds ?? 45, 45)),
+})
+
 export function newVideo(request: NewVideo, at: Date): VideoRecord {
   const { deadlineSeconds } = request.body
   return {
@@ -59,7 +67,10 @@ export function newVideo(request: NewVideo, at: Date): VideoRecord {
     cancelRequested: false,
     restoredAt: null,
     deadlineSeconds: deadlineSeconds ?? null,
-    deadlineAt: deadlineSeconds ? new Date(at.getTime() + deadlineSeconds * 1000) : null,
+    requestedAt: at,
+    waitReason: null,
+    waitUntil: null,
+    ...dueAfter(deadlineSeconds ?? null, at),
     createdAt: at,
     submittedAt: null,
     startedAt: null,

@@ -2,7 +2,7 @@
  * One run of the whole system in a world of its own: the real lease, poller, submit, status and
  * reconciler over memory, faults by chance.
  */
-import { publishOwed } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
@@ -11,7 +11,9 @@ import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
 import { runReconciler } from '#services/reconciler/reconciler.ts'
 import { runStatus } from '#services/status/status.ts'
-import { Absences } from '#services/submit/look-up.ts'
+import { Absences } from '#services/submit/absences.ts'
+import { SendingAccounts } from '#services/submit/accounts.ts'
+import { FairSlots } from '#services/submit/fair-slots.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
@@ -37,6 +39,8 @@ const strikePoints = [
   'intend',
   'accepted',
   'failPending',
+  'wait',
+  'takeDue',
   'retry',
   'commitClaims',
   'apply',
@@ -212,6 +216,7 @@ export class Simulation {
 
   #submit(process: Process, bus: MemoryBus) {
     const store = this.#remote(process, this.store)
+    const newest = new LastPublishedCache(bus)
     const keyText = key[0].toString('base64')
     return runSubmit(
       {
@@ -222,13 +227,13 @@ export class Simulation {
           KEY_ENCRYPTION_KEY: key,
           SEND_WINDOW_MS: 2_000,
           LOOKUP_WINDOW_MS: lookUpWindowMs,
-          CREATE_CONCURRENCY: 20,
         },
         bus,
         clock: process.clock,
         log,
         store,
-        throttledUntil: new Map(),
+        accounts: new SendingAccounts(key),
+        slots: new FairSlots(20, 10),
         absences: new Absences(),
         creates: counter,
         lookups: counter,
@@ -236,9 +241,9 @@ export class Simulation {
         duplicates: counter,
         dead: counter,
         provider: this.provider.port(process, this.weather, () => {}),
-        publish: (id) => publishOwed(bus, store, [id]).catch(() => {}),
+        publish: (event) => void publishEvents(bus, store, [event], newest).catch(() => {}),
+        publishOwed: (id) => publishOwed(bus, store, [id]).catch(() => {}),
       },
-      store,
       () => this.world.uuid(),
     )
   }

@@ -56,8 +56,8 @@ async function pendingVideo(): Promise<string> {
 
 async function submittedVideo(): Promise<string> {
   const id = await pendingVideo()
-  expect(await submissions.intend(id, 1, 1, pins)).toBe(true)
-  await submissions.accepted(id, 1, 1, `task-${id}`, 'answer')
+  expect(await submissions.intend(id, 1, 1, pins)).not.toBeNull()
+  await submissions.accepted(id, { attempt: 1, send: 1, taskId: `task-${id}`, how: 'answer' })
   return id
 }
 
@@ -154,7 +154,7 @@ it('cancels at once before an intent, by flag after it; retries only what failed
     status: 'failed',
     error: { code: 'cancelled' },
   })
-  expect(await submissions.intend(early, 1, 1, pins)).toBe(false)
+  expect(await submissions.intend(early, 1, 1, pins)).toBeNull()
   expect(await submissions.retry(demo.userId, early, 1)).toMatchObject({
     status: 'pending',
     attempt: 2,
@@ -244,7 +244,7 @@ it('ends a transaction whose process stands still', async () => {
       await tx.$queryRaw`SELECT 1`
     }),
   ).rejects.toSatisfy(isOutage)
-  expect(await submissions.intend(id, 1, 1, pins)).toBe(true)
+  expect(await submissions.intend(id, 1, 1, pins)).not.toBeNull()
 })
 
 it('records instants in UTC whatever the zone of the database is', async () => {

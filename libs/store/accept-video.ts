@@ -1,0 +1,53 @@
+/**
+ * Accepts a request by one statement: the scene checked, the configuration applied, the row, its
+ * timeline entry and the Idempotency-Key written, or nothing of it. Nothing comes back where there
+ * is no such scene, or where the key was used before; `waits` for whoever uses the same key at the
+ * same moment, no longer than that one's statement takes.
+ */
+import type { GenerateVideo } from '#libs/scene-video/scene-video.ts'
+import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
+import type { Database } from './connect.ts'
+import { owedEvent, type Recorded } from './rows.ts'
+
+export interface NewVideo {
+  id: string
+  userId: string
+  projectId: string
+  scriptId: string
+  sceneId: string
+  body: GenerateVideo
+  idempotencyKey: IdempotencyKey | null
+  system: { provider: string; model: string }
+}
+
+/** Null where nothing was made. */
+export async function insertVideo(db: Database, request: NewVideo): Promise<OwedEvent | null> {
+  const { id, userId, projectId, scriptId, sceneId, idempotencyKey, system } = request
+  const { prompt, provider, model, deadlineSeconds, ...params } = request.body
+  const { key = null, route = null, bodyHash = null } = idempotencyKey ?? {}
+  const [made] = await db.$queryRaw<Recorded[]>`
+    WITH scene AS (
+      SELECT s.id, s.prompt FROM "Scene" s JOIN "Script" t ON t.id = s."scriptId" JOIN "Project" p ON p.id = t."projectId"
+      WHERE s.id = ${sceneId}::uuid AND t.id = ${scriptId}::uuid AND p.id = ${projectId}::uuid AND p."userId" = ${userId}::uuid
+    ), config AS (
+      SELECT provider, model FROM "AiConfig" WHERE "userId" = ${userId}::uuid AND ("projectId" IS NULL OR "projectId" = ${projectId}::uuid)
+      ORDER BY "projectId" NULLS LAST LIMIT 1
+    ), claimed AS (
+      INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId")
+      SELECT ${userId}::uuid, ${key}, ${route}, ${bodyHash}, ${id}::uuid FROM scene WHERE ${key}::text IS NOT NULL
+      ON CONFLICT ("userId", route, key) DO UPDATE SET "bodyHash" = excluded."bodyHash", "resultId" = excluded."resultId", "createdAt" = now()
+      WHERE "IdempotencyKey"."createdAt" < now() - interval '24 hours' RETURNING 1
+    ), made AS (
+      INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, prompt, params, "deadlineSeconds", "deadlineAt", "dueAt")
+      SELECT ${id}::uuid, ${userId}::uuid, ${projectId}::uuid, ${scriptId}::uuid, s.id,
+        coalesce(${provider ?? null}, c.provider, ${system.provider}), coalesce(${model ?? null}, c.model, ${system.model}), coalesce(${prompt ?? null}, s.prompt),
+        ${JSON.stringify(params)}::jsonb, ${deadlineSeconds ?? null}::int, now() + ${deadlineSeconds ?? null}::int * interval '1 second',
+        now() + least(${deadlineSeconds ?? null}::int, 45) * interval '1 second'
+      FROM scene s LEFT JOIN config c ON true WHERE ${key}::text IS NULL OR EXISTS (SELECT 1 FROM claimed)
+      RETURNING *
+    )
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, snapshot, owed)
+    SELECT m.id, m.version, m.attempt, 'requested', 'requested', m.status, m.phase, 'submit', to_jsonb(m) - 'params', true FROM made m
+    RETURNING id AS "timelineId", event, at, snapshot`
+  return made ? owedEvent(made) : null
+}

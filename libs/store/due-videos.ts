@@ -1,0 +1,45 @@
+/**
+ * Pending videos that somebody has to look at now: what waits (a told time, a deadline, a cancel,
+ * work that got lost) has an instant in its row, `dueAt`, and is found by it however its process
+ * ended. Index: SceneVideo(dueAt).
+ */
+import type { PendingTimes } from '#libs/scene-video/decisions.ts'
+import type { Database } from './connect.ts'
+
+export interface DueVideo extends PendingTimes {
+  id: string
+  attempt: number
+}
+
+/** For how long whoever found a due video has it to himself. */
+const heldSeconds = 60
+
+/** The videos that have been due longest, each found by one caller. Locks no row for longer. */
+export async function takeDueVideos(db: Database, limit: number): Promise<DueVideo[]> {
+  const rows = await db.$queryRaw<(DueVideo & { pending: boolean })[]>`
+    WITH due AS (
+      SELECT id FROM "SceneVideo" WHERE "dueAt" <= now() ORDER BY "dueAt" LIMIT ${limit}::int FOR UPDATE SKIP LOCKED
+    )
+    UPDATE "SceneVideo" v SET "dueAt" = CASE WHEN v.status = 'pending' AND v."taskId" IS NULL THEN now() + ${heldSeconds}::int * interval '1 second' END
+    FROM due WHERE v.id = due.id
+    RETURNING v.id, v.attempt, v."cancelRequested", v."waitReason", v."dueAt" IS NOT NULL AS pending,
+      (extract(epoch FROM v."deadlineAt" - now()) * 1000)::float8 AS "untilDeadlineMs", (extract(epoch FROM now() - v."requestedAt") * 1000)::float8 AS "requestedMs"`
+  return rows.filter((row) => row.pending)
+}
+
+/** Still in hand here: nobody else needs to look, but for a deadline or a cancel. */
+export async function keepVideos(db: Database, ids: string[]): Promise<void> {
+  await db.$executeRaw`
+    UPDATE "SceneVideo" v SET "updatedAt" = now(), "dueAt" = CASE WHEN v."cancelRequested" THEN v."dueAt" ELSE least(now() + ${heldSeconds}::int * interval '1 second', v."deadlineAt") END
+    WHERE v.id = ANY(${ids}::uuid[]) AND v.status = 'pending' AND v."taskId" IS NULL`
+}
+
+/**
+ * What others had in hand is due at once, but for what was told to wait: they may have died.
+ * Whoever is alive goes on all the same.
+ */
+export async function handBackVideos(db: Database): Promise<number> {
+  return db.$executeRaw`
+    UPDATE "SceneVideo" v SET "dueAt" = CASE WHEN v."waitUntil" IS NULL THEN now() ELSE greatest(now(), least(v."waitUntil", v."deadlineAt")) END
+    WHERE v."dueAt" > now() AND v.status = 'pending' AND v."taskId" IS NULL`
+}

@@ -1,0 +1,101 @@
+/**
+ * A video with all its sends, read by one statement; what decisions about it are taken from. A
+ * write that follows names the `revision` it was decided from and changes nothing when the row has
+ * changed since: whatever may race (a cancel, a retry, another submit process) changes the row.
+ */
+import type { SendFacts, VideoFacts } from '#libs/scene-video/decisions.ts'
+import type { Database } from './connect.ts'
+
+export interface PendingVideo extends VideoFacts {
+  id: string
+  userId: string
+  projectId: string
+  provider: string
+  model: string
+  prompt: string
+  /** As accepted: see `createParamsSchema`. */
+  params: unknown
+  restoredAt: Date | null
+}
+
+export interface SendRecord extends SendFacts {
+  videoId: string
+  provider: string
+  baseUrl: string
+  keyCipher: string
+  detail: string | null
+  intentAt: Date
+  settledAt: Date | null
+  outcome: string | null
+}
+
+export interface EffectiveConfig {
+  provider: string
+  model: string | null
+  baseUrl: string | null
+  keyCipher: string | null
+  source: 'project' | 'user' | 'system'
+}
+
+export interface Loaded {
+  video: PendingVideo
+  revision: string
+  /** Of all attempts, in order. */
+  submissions: SendRecord[]
+  config: EffectiveConfig | null
+  /** Of each send, since its intent, by Postgres' clock. */
+  ageMs: number[]
+  untilDeadlineMs: number | null
+  /** Since this attempt was asked for. */
+  requestedMs: number
+  /** Until it may be tried again; null when it does not wait. */
+  untilTryMs: number | null
+  waitReason: string | null
+}
+
+type Text<T> = { [K in keyof T]: T[K] extends Date | null ? string | null : T[K] }
+type Row = Text<PendingVideo> & { waitReason: string | null }
+interface Found {
+  video: Row
+  revision: string
+  sends: (Text<SendRecord> & { intentAt: string })[]
+  config: (Omit<EffectiveConfig, 'source'> & { projectId: string | null }) | null
+  nowMs: number
+  untilDeadlineMs: number | null
+  requestedMs: number
+  untilTryMs: number | null
+}
+
+const date = (text: string | null) => (text === null ? null : new Date(text))
+
+export async function loadPendingVideo(db: Database, id: string): Promise<Loaded | null> {
+  const [row] = await db.$queryRaw<{ found: Found }[]>`
+    SELECT jsonb_build_object(
+      'video', to_jsonb(v), 'revision', v.xmin::text,
+      'sends', (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.attempt, s.send), '[]') FROM "Submission" s WHERE s."videoId" = v.id),
+      'config', (SELECT to_jsonb(c) FROM "AiConfig" c WHERE c."userId" = v."userId" AND (c."projectId" IS NULL OR c."projectId" = v."projectId") ORDER BY c."projectId" NULLS LAST LIMIT 1),
+      'nowMs', extract(epoch FROM now()) * 1000,
+      'untilDeadlineMs', extract(epoch FROM v."deadlineAt" - now()) * 1000,
+      'requestedMs', extract(epoch FROM now() - v."requestedAt") * 1000,
+      'untilTryMs', extract(epoch FROM v."waitUntil" - now()) * 1000
+    ) AS found FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
+  if (!row) return null
+  const { video, revision, sends, config, nowMs, ...times } = row.found
+  const restoredAt = date(video.restoredAt)
+  const submissions = sends.map((send) => ({
+    ...send,
+    intentAt: new Date(send.intentAt),
+    settledAt: date(send.settledAt),
+  }))
+  return {
+    video: { ...video, restoredAt },
+    revision,
+    submissions,
+    config: config && { ...config, source: config.projectId ? 'project' : 'user' },
+    ageMs: submissions.map(
+      (send) => nowMs - Math.max(send.intentAt.getTime(), restoredAt?.getTime() ?? 0),
+    ),
+    waitReason: video.waitReason,
+    ...times,
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The pending videos that this process has in hand. A video waits by a timer here and by an instant
+ * in its row, never as a message: the timer tries it in time, and the row has any process try it
+ * should this one be gone. Cancels, deadlines and the end of a video's patience are found by a
+ * repeated look of their own, whatever is under way for it.
+ */
+import { eachLimited } from '#libs/runtime/limited.ts'
+import { every } from '#libs/runtime/every.ts'
+import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
+import { decidePendingEnd } from '#libs/scene-video/decisions.ts'
+import type { DueVideo } from '#libs/store/submissions.ts'
+import type { SubmitContext } from './context.ts'
+import { submitVideo } from './submit-video.ts'
+
+const lookMs = 1_000
+const keepMs = 20_000
+const mostDue = 500
+/** Videos ended at once by the look. */
+const endedAtOnce = 10
+const failureBackoff = { firstMs: 1_000, maxMs: 30_000 }
+
+interface InHand {
+  since: number
+  /** Asked for again meanwhile. */
+  again: boolean
+}
+
+export class PendingVideos implements AsyncDisposable {
+  readonly #context: SubmitContext
+  readonly #running = new Map<string, InHand>()
+  readonly #runs = new Set<Promise<void>>()
+  readonly #timers = new Map<string, () => void>()
+  readonly #failures = new Map<string, number>()
+  readonly #stop = new AbortController()
+  readonly #loops: Promise<void>[]
+
+  constructor(context: SubmitContext) {
+    this.#context = context
+    const { clock, log } = context
+    const loop = (ms: number, run: () => Promise<unknown>, what: string) =>
+      every(clock, ms, this.#stop.signal, run, (err) => log.warn({ err }, what))
+    this.#loops = [
+      loop(lookMs, () => this.#look(), 'looking for due videos failed, looked again soon'),
+      loop(keepMs, () => this.#keep(), 'videos in hand not kept, somebody else may try them'),
+    ]
+  }
+
+  /** Works on it now; once more, when it is being worked on. */
+  take(id: string): void {
+    if (this.#stop.signal.aborted) return
+    this.#timers.get(id)?.()
+    this.#timers.delete(id)
+    const running = this.#running.get(id)
+    if (running) {
+      running.again = true
+      return
+    }
+    const run = this.#run(id).finally(() => this.#runs.delete(run))
+    this.#runs.add(run)
+  }
+
+  async #run(id: string): Promise<void> {
+    const { clock, log } = this.#context
+    const inHand: InHand = { since: clock.now(), again: false }
+    this.#running.set(id, inHand)
+    let againMs: number | null
+    try {
+      againMs = await submitVideo(this.#context, id)
+      this.#failures.delete(id)
+    } catch (err) {
+      if (this.#stop.signal.aborted) return
+      const failures = (this.#failures.get(id) ?? 0) + 1
+      this.#failures.set(id, failures)
+      log.error({ err, video: id, failures }, 'submitting failed, tried again later')
+      againMs = jitteredBackoffMs(failures, failureBackoff, clock.random())
+    }
+    this.#running.delete(id)
+    if (inHand.again) this.take(id)
+    else if (againMs !== null) this.#wait(id, againMs)
+  }
+
+  #wait(id: string, ms: number): void {
+    if (this.#stop.signal.aborted) return
+    const cancel = this.#context.clock.after(Math.round(ms), () => this.take(id))
+    this.#timers.set(id, cancel)
+  }
+
+  /** Everything that is due: ended where its time is over, else worked on. */
+  async #look(): Promise<void> {
+    for (;;) {
+      // rule: the reconciler hands back what stopped, second
+      const due = await this.#context.store.takeDue(mostDue)
+      // rule: deadlines and cancels of pending videos wait for nothing
+      await eachLimited(due, endedAtOnce, (one) => this.#onDue(one))
+      if (due.length < mostDue || this.#stop.signal.aborted) return
+    }
+  }
+
+  async #onDue(due: DueVideo): Promise<void> {
+    const error = decidePendingEnd(due)
+    if (!error) return this.take(due.id)
+    const { store, log, publish } = this.#context
+    const event = await store.failPending(due.id, due.attempt, error)
+    if (!event) return
+    log.info({ video: due.id, code: error.code }, `Video failed: ${error.message}`)
+    publish(event)
+  }
+
+  /** What takes longer than a look is told to be in hand. */
+  async #keep(): Promise<void> {
+    const { clock, store } = this.#context
+    const long = [...this.#running].filter(([, { since }]) => clock.now() - since >= keepMs / 2)
+    if (long.length) await store.keepInHand(long.map(([id]) => id))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
+    this.#context.slots.close()
+    await Promise.all([...this.#loops, ...this.#runs])
+  }
+}
