@@ -103,15 +103,18 @@ async function publishInOrder(
       : first.version > 1
         ? await lastPublished(bus, first.id)
         : nothing
-  // rule: a gap brings along what was lost
-  const lost =
-    first.version > last.version + 1
-      ? await store.eventsBetween(first.id, last.version, first.version, await streamBegins())
-      : []
-  for (const event of [...lost, ...events]) {
-    if (event.body !== first) crashPoint('mid-publish')
-    last = await publishOnce(bus, event, last)
-    done.push({ timelineId: event.timelineId, sequence: last.sequence })
+  for (const event of events) {
+    const { version } = event.body
+    // rule: a gap brings along what was lost
+    const lost =
+      version > last.version + 1
+        ? await store.eventsBetween(first.id, last.version, version, await streamBegins())
+        : []
+    for (const one of [...lost, event]) {
+      if (one.body !== first) crashPoint('mid-publish')
+      last = await publishOnce(bus, one, last)
+      done.push({ timelineId: one.timelineId, sequence: last.sequence })
+    }
   }
   // after the end there is nothing more to publish, but for a retry
   if (!isTerminal(events.at(-1)!.body.status)) newest?.keep(first.id, last)

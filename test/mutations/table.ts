@@ -446,8 +446,8 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'a gap brings along what was lost',
-    find: 'const lost = first.version > last.version + 1 ?',
-    replace: 'const lost = first.version < 0 ?',
+    find: 'const lost = version > last.version + 1 ?',
+    replace: 'const lost = version < 0 ?',
     by: 'simulation',
   },
   {
