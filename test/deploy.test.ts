@@ -2,6 +2,14 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
+import { natsUsers } from '#libs/bus/permissions.ts'
+import { grants, roles } from '#libs/store/roles.ts'
+import { gatewaySettings } from '#services/gateway/config.ts'
+import { pollerSettings } from '#services/poller/config.ts'
+import { reconcilerSettings } from '#services/reconciler/config.ts'
+import { statusSettings } from '#services/status/config.ts'
+import { submitSettings } from '#services/submit/config.ts'
+import { natsConfig } from '../deploy/nats-config.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const services = ['gateway', 'submit', 'status', 'reconciler', 'poller']
@@ -20,19 +28,15 @@ interface Manifest {
   data?: Record<string, string>
 }
 
+const settings: Record<string, { shape: object }> = {
+  gateway: gatewaySettings,
+  submit: submitSettings,
+  status: statusSettings,
+  reconciler: reconcilerSettings,
+  poller: pollerSettings,
+}
 /** Every setting a service reads. */
-const settingsOf = (service: string) =>
-  new Set(
-    [
-      ...(
-        read(`services/${service}/config.ts`) +
-        read('libs/runtime/config.ts') +
-        (/edgeSettings/.test(read(`services/${service}/config.ts`))
-          ? read('libs/provider/settings.ts')
-          : '')
-      ).matchAll(/^\s+([A-Z][A-Z_]+):/gm),
-    ].map((match) => match[1]!),
-  )
+const settingsOf = (service: string) => new Set(Object.keys(settings[service]!.shape))
 
 /** Rendered by kubectl where it is there, else the files as they are. */
 function manifests(): Manifest[] {
@@ -107,6 +111,13 @@ describe('Compose', () => {
       const known = settingsOf(service)
       for (const name of Object.keys(one.environment!))
         expect(known, `${service} does not read ${name}`).toContain(name)
+      const elsewhere = /^(NATS_(TOKEN|CREDS|NKEY|CA|CERT|KEY)|HEALTH_\w+|HOST|POLLER_NAME)$/
+      expect(
+        Object.keys(settings[service]!.shape).filter(
+          (name) => !elsewhere.test(name) && !(name in one.environment!),
+        ),
+        `pass these settings to ${service} in docker-compose.yml and name them in .env.example`,
+      ).toEqual([])
     },
   )
 
@@ -116,6 +127,45 @@ describe('Compose', () => {
     )
     expect(compose.services['poller']!.deploy!.replicas).toBe(2)
   })
+})
+
+it('reads nothing in Compose that .env.example does not name, and names nothing in vain', () => {
+  const used = new Set(
+    [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map((match) => match[1]!),
+  )
+  const named = [...read('.env.example').matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map((match) => match[1]!)
+  expect([...used].toSorted()).toEqual(named.toSorted())
+})
+
+it('keeps deploy/nats.conf in step with the table of permissions', () => {
+  expect(read('deploy/nats.conf'), 'run: node deploy/nats-config.ts > deploy/nats.conf').toBe(
+    natsConfig(),
+  )
+})
+
+it('asks for a password on NATS and Postgres, one for each service', () => {
+  const compose = read('docker-compose.yml')
+  for (const user of natsUsers)
+    expect(compose.match(new RegExp(`NATS_${user.toUpperCase()}_PASSWORD`, 'g'))).not.toBeNull()
+  for (const role of roles)
+    expect(compose).toContain(`POSTGRES_${role.replace('reelkeeper_', '').toUpperCase()}_PASSWORD`)
+  const secrets = read('deploy/kubernetes/secret.sample.yaml')
+  const asked = [
+    ...(
+      read('deploy/kubernetes/deployments.yaml') + read('deploy/kubernetes/supporting.yaml')
+    ).matchAll(/secretKeyRef: \{ name: reelkeeper, key: ([\w-]+) \}/g),
+  ].map((match) => match[1]!)
+  for (const key of new Set(asked)) expect(secrets, key).toContain(`\n  ${key}: `)
+})
+
+it('gives every table of the schema a line in the grants', () => {
+  const models = [...read('prisma/schema.prisma').matchAll(/^model (\w+)/gm)].map(
+    (match) => match[1]!,
+  )
+  expect(
+    models.filter((one) => !(one in grants)),
+    'say in libs/store/roles.ts which service may do what with these tables',
+  ).toEqual([])
 })
 
 it('copies what exists into the image', () => {

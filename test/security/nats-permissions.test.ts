@@ -10,10 +10,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { inboxPrefix, natsUsers, permissionsOf, type NatsUser } from '#libs/bus/permissions.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { eventNames } from '#libs/scene-video/scene-video.ts'
+import { findNatsServer } from '#services/dev/servers/nats-binary.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { urlFor } from '#services/dev/servers/passwords.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
-import { pause } from '../support/system.ts'
+import { freePort } from '#services/dev/servers/ports.ts'
+import { spawnServer, type LocalServer } from '#services/dev/servers/server-process.ts'
+import { pause, until } from '../support/system.ts'
 import { connectNats, fits, publishersOf } from '../support/nats.ts'
 
 const secret = 'of-this-test'
@@ -138,6 +140,26 @@ it('lets nobody in without a user, with a wrong password, or with another one’
     urlFor(bare, 'tool', secret).replace('tool:', 'gateway:'),
   ])
     await expect(connectNats(url), url).rejects.toThrow(/Authorization Violation/)
+})
+
+it('runs on the configuration for Compose and Kubernetes, with passwords from the environment', async () => {
+  const port = await freePort()
+  const password = '12e4'.padEnd(48, '7') // which would be a number, but for the quotes
+  const names = natsUsers.map((user) => `NATS_${user.toUpperCase()}_PASSWORD`)
+  await using started = spawnServer(
+    await findNatsServer(() => {}),
+    ['-c', 'deploy/nats.conf', '-js', '-sd', join(dir, 'data'), '-a', '127.0.0.1', '-p', `${port}`],
+    {
+      url: `127.0.0.1:${port}`,
+      port,
+      stopSignal: 'SIGTERM',
+      env: Object.fromEntries(names.map((name) => [name, `"${password}"`])),
+    },
+  )
+  await until('it to be ready', () => started.output().includes('Server is ready') || undefined)
+  for (const user of natsUsers)
+    await (await connectNats(`nats://${user}:${password}@${started.url}`)).close()
+  await expect(connectNats(started.url)).rejects.toThrow(/Authorization Violation/)
 })
 
 it('keeps its passwords from other users of the machine', () => {

@@ -23,10 +23,10 @@ export const longFunctions: Record<string, number> = {
   'services/submit/submit-video.test.ts': 79,
   'test/chaos/main.ts': 80,
   'test/conformance/provider.ts': 220,
-  'test/simulation/conformance.test.ts': 429,
+  'test/simulation/conformance.test.ts': 250,
   'test/simulation/memory-bus.ts': 163,
   'test/system/client.test.ts': 165,
-  'test/system/dead-letters.test.ts': 273,
+  'test/system/dead-letters.test.ts': 99,
   'test/system/faults.test.ts': 191,
   'test/system/gateway-auth.test.ts': 79,
   'test/system/gateway-live.test.ts': 84,
@@ -34,7 +34,7 @@ export const longFunctions: Record<string, number> = {
   'test/system/gateway.test.ts': 115,
   'test/system/key-rotation.test.ts': 89,
   'test/system/main-job.test.ts': 113,
-  'test/system/nats-fuzz.test.ts': 388,
+  'test/system/nats-fuzz.test.ts': 139,
   'test/system/provider.test.ts': 315,
 }
 

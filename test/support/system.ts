@@ -112,13 +112,15 @@ export class System implements AsyncDisposable {
    * Past every restriction: Postgres as superuser. NATS as each user, `operator` unless another is
    * named.
    */
-  get internal(): { databaseUrl: string; natsUrl: string; natsAs(user: NatsUser): string } {
+  get internal() {
     const secrets = JSON.parse(
       readFileSync(join(this.dir, '.reelkeeper/secrets.json'), 'utf8'),
     ) as Secrets
     const natsAs = (user: NatsUser) => urlFor(this.dev.natsUrl, user, secrets.natsSecret)
+    const postgresAs = (role: string) => urlFor(this.dev.databaseUrl, role, secrets.postgresSecret)
     return {
-      databaseUrl: urlFor(this.dev.databaseUrl, 'postgres', secrets.postgresSecret),
+      databaseUrl: postgresAs('postgres'),
+      postgresAs,
       natsUrl: natsAs('operator'),
       natsAs,
     }
