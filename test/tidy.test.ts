@@ -32,7 +32,7 @@ const homes: Record<string, string[]> = {
   '@prisma/client': ['libs/store'],
   '@prisma/adapter-pg': ['libs/store'],
   pg: ['libs/store', 'services/dev', 'test', 'bench'],
-  fastify: ['services/gateway'],
+  fastify: ['services/gateway', 'bench'],
   pino: ['libs/runtime'],
   react: ['libs/client', 'examples', 'test'],
   mediabunny: ['libs/files'],

@@ -10,6 +10,7 @@ import { pollersPart } from './pollers.ts'
 import { fewChangesPart, sameWorkPart } from './same-work.ts'
 import { slowPostgresPart } from './slow-postgres.ts'
 import { soakPart } from './soak.ts'
+import { submitPart } from './submit.ts'
 import { takeoverPart } from './takeover.ts'
 
 export const parts: Part[] = [
@@ -18,6 +19,7 @@ export const parts: Part[] = [
   limitPollerPart,
   limitStatusPart,
   limitEventsPart,
+  submitPart,
   growthPart,
   pollersPart,
   takeoverPart,
