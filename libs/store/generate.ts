@@ -12,7 +12,7 @@ if (existsSync(cli)) {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: {
       ...process.env,
-      PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true',
+      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, // exists on every system, and is never run
       PRISMA_HIDE_UPDATE_MESSAGE: '1',
       CHECKPOINT_DISABLE: '1',
     },

@@ -3,6 +3,7 @@
  * nats-server, the services as processes of their own, and a provider simulator. Data is kept in
  * .reelkeeper/; a process that dies is started again.
  */
+import { Agent, get, type ClientRequest } from 'node:http'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -23,10 +24,18 @@ const usage = `Usage: npm start -- [--pollers N]
   --pollers N   how many pollers to run (2)
   PORT=N        the gateway's port (3000; if taken and not asked for, the next free one)`
 
+function parsed() {
+  try {
+    return parseArgs({
+      options: { pollers: { type: 'string', default: '2' }, help: { type: 'boolean', short: 'h' } },
+    })
+  } catch (err) {
+    throw new Error(`${(err as Error).message}\n\n${usage}`, { cause: err })
+  }
+}
+
 function pollersAsked(): number {
-  const { values } = parseArgs({
-    options: { pollers: { type: 'string', default: '2' }, help: { type: 'boolean', short: 'h' } },
-  })
+  const { values } = parsed()
   if (values.help) {
     say(usage)
     process.exit(0)
@@ -104,6 +113,9 @@ async function start(): Promise<void> {
     TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
     RATE_LIMIT_PER_MINUTE: '1000000',
     ...process.env,
+    NO_PROXY: ['127.0.0.1', 'localhost', process.env['NO_PROXY'] ?? process.env['no_proxy']]
+      .filter(Boolean)
+      .join(','),
     KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
     HEALTH_PORT: '0',
     HEALTH_HOST: '127.0.0.1',
@@ -123,13 +135,23 @@ async function start(): Promise<void> {
   greet(gatewayUrl, secrets.apiKey, demo)
 }
 
+/** On this machine: never by a proxy that the environment names, hence the agent. */
+function isReady(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    get(url, { agent: new Agent(), timeout: 5_000 }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+      .once('timeout', function (this: ClientRequest) {
+        this.destroy()
+      })
+      .once('error', () => resolve(false))
+  })
+}
+
 async function untilReady(gatewayUrl: string): Promise<void> {
   for (let tries = 0; ; tries++) {
-    const ready = await fetch(`${gatewayUrl}/readyz`).then(
-      (response) => response.ok,
-      () => false,
-    )
-    if (ready) return
+    if (await isReady(`${gatewayUrl}/readyz`)) return
     if (tries % 20 === 19) say('waiting for the gateway')
     await sleep(250)
   }
