@@ -100,8 +100,8 @@ const providerRules: Check = (path, text) =>
     ? []
     : [`${path}: ask the provider port; only its own files in libs/provider name a provider`]
 
-/** Being rewritten: their comments are broken then. */
-const longComments = ['libs/files/media.ts', 'libs/scene-video/decisions.ts']
+/** Being rewritten: its comments are broken then. */
+const longComments = ['libs/files/media.ts']
 /** Prettier breaks all but comments, and text in quotes or templates. */
 const lengthRules: Check = (path, text) => {
   const lines = text.trimEnd().split('\n')

@@ -10,12 +10,7 @@ import { Refused } from '#libs/scene-video/refusals.ts'
 export type Tx = Prisma.TransactionClient
 export type VideoRecord = Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>
 
-/** Locks and reads the row. The lock lasts to the end of the transaction. */
-export async function lock(tx: Tx, id: string): Promise<VideoRecord> {
-  await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
-  return tx.sceneVideo.findUniqueOrThrow({ where: { id } })
-}
-
+/** Locks and reads the row of this user. The lock lasts to the end of the transaction. */
 export async function lockOwn(tx: Tx, userId: string, id: string): Promise<VideoRecord> {
   await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
   const video = await tx.sceneVideo.findFirst({ where: { id, userId } })
