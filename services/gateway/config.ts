@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
+import { baseUrlSetting } from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 const commaSeparated = z.string().transform((text) =>
@@ -20,7 +21,7 @@ export const gatewaySettings = z
     /** Secret of toapis' webhooks; without one they are refused. */
     TOAPIS_WEBHOOK_SECRET: z.string().optional(),
     /** What `source: system` shows; of the key only its last four characters. */
-    TOAPIS_BASE_URL: z.url().default('https://toapis.com/v1'),
+    TOAPIS_BASE_URL: baseUrlSetting.default('https://toapis.com/v1'),
     TOAPIS_MODEL: z.string().default('sora-2'),
     TOAPIS_API_KEY: z.string().optional(),
     /** Lets users give base URLs of private networks: for development only. */
