@@ -94,6 +94,13 @@ it('lets one of many intents win', async () => {
   expect(won.filter(Boolean)).toHaveLength(1)
 })
 
+it('writes no decision to a row that has changed since it was read', async () => {
+  const id = await pendingVideo()
+  const seen = (await submissions.load(id))!
+  await submissions.cancel(demo.userId, id, null)
+  expect(await submissions.intend(id, 1, 1, pins, seen)).toBeNull()
+})
+
 it('refuses reports of an epoch that was never committed, of an older one, and repeats', async () => {
   const id = await submittedVideo()
   expect(await fate(report(id, '10', 1, running(5)))).toBe('stale')
