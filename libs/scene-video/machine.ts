@@ -1,52 +1,64 @@
 /**
- * The life of one attempt of a SceneVideo, as a statechart. State values are `{status: phase}`, so
- * the chart is the contract's table. Pure: it performs nothing and waits for nothing. Its host
- * polls, and sends what it saw as events; whatever changed between two states is what the host
- * reports. Waiting is the host's (XState does not restore `after` timers: statelyai/xstate#5331),
- * so where a machine stands is fully described by the row it is made from.
+ * The life of one attempt of a SceneVideo, as a statechart. It decides everything that happens to
+ * a video once it is asked for: what a poll's answer means, when misses show, what a cancel, a
+ * deadline and slowness lead to. Its host sends what it saw as events (`advance`), keeps the
+ * `VideoState` that comes back, records `changes` in their order, and executes `actions`.
  *
- * That is also how it is kept between two events: as a `VideoState`, four plain values, from which
- * the machine is resolved when something happened. A started actor would take 4.4–4.9 KB a video,
- * and most polls change nothing.
+ * Pure: it performs nothing and waits for nothing. Instants are the host's, since XState does not
+ * restore `after` timers (statelyai/xstate#5331); what they lead to is an event of the machine.
+ *
+ * Between two events a video is kept as a `VideoState`, a few plain values, from which the machine
+ * is resolved when something happens. No actor object is started: one takes 4.4–4.9 KB a video, and
+ * most polls change nothing.
  */
-import { assign, setup, transition, type SnapshotFrom } from 'xstate'
-import type { Change } from './messages.ts'
-import { isTerminal, type Phase, type Status, type VideoError } from './scene-video.ts'
+import { assign, setup } from 'xstate'
+import type { VideoError } from './scene-video.ts'
+import type { VideoContext, VideoSignal } from './signals.ts'
 
-export interface VideoContext {
-  progress: number | null
-  videoUrl: string | null
-  videoUrlExpiresAt: string | null
-  error: VideoError | null
-  /** Past its expected time. */
-  slow: boolean
+/** Misses in a row before a video is shown as retrying. */
+const missesToShow = 2
+/** So often in a row done without a usable result, and it is the end. */
+const unusableToEnd = 3
+
+const cancelled: VideoError = {
+  code: 'cancelled',
+  message: 'Cancelled. The provider cannot stop a running task; it may still be billed.',
 }
-
-export type VideoSignal =
-  | { type: 'WAITING' }
-  | { type: 'ACCEPTED' }
-  | { type: 'QUEUED'; progress: number | null }
-  | { type: 'RUNNING'; progress: number | null }
-  | { type: 'THROTTLED' }
-  | { type: 'MISSED' }
-  | { type: 'SLOW' }
-  | { type: 'CANCEL' }
-  | { type: 'DONE'; videoUrl: string; videoUrlExpiresAt: string | null }
-  | { type: 'FAILED'; error: VideoError }
+const deadlinePassed: VideoError = {
+  code: 'timed_out',
+  message: 'The deadline passed before the video was done.',
+}
+const resultGone: VideoError = {
+  code: 'timed_out',
+  message: 'The provider can no longer deliver it: its results’ life has passed.',
+}
 
 const working = {
   QUEUED: [
-    { guard: 'isSlow', target: '#video.generating.overdue', actions: 'setProgress' },
-    { target: '#video.generating.queued', actions: 'setProgress' },
+    { guard: 'isSlow', target: '#video.generating.overdue', actions: ['answered', 'askAgain'] },
+    { target: '#video.generating.queued', actions: ['answered', 'askAgain'] },
   ],
   RUNNING: [
-    { guard: 'isSlow', target: '#video.generating.overdue', actions: 'setProgress' },
-    { target: '#video.generating.running', actions: 'setProgress' },
+    { guard: 'isSlow', target: '#video.generating.overdue', actions: ['answered', 'askAgain'] },
+    { target: '#video.generating.running', actions: ['answered', 'askAgain'] },
   ],
 } as const
+const missed = { actions: ['countMiss', 'askAgainAfterMiss'] } as const
+const throttled = { actions: ['clearCounts', 'askAgainAfterThrottle'] } as const
 const ending = {
   DONE: { target: '#video.completed', actions: 'setResult' },
   FAILED: { target: '#video.failed', actions: 'setError' },
+  REFUSED: { target: '#video.failed', actions: 'setError' },
+  DEADLINE: { target: '#video.failed', actions: 'setError' },
+  EXPIRED: { target: '#video.failed', actions: 'setError' },
+} as const
+/** What a poll may be answered with that is neither progress nor an end. */
+const vague = {
+  UNKNOWN: { actions: ['clearCounts', 'tellUnknown', 'askAgain'] },
+  UNUSABLE: [
+    { guard: 'isUnusable', target: '#video.failed', actions: 'setError' },
+    { actions: ['countUnusable', 'tellUnknown', 'askAgain'] },
+  ],
 } as const
 
 export const videoMachine = setup({
@@ -55,18 +67,35 @@ export const videoMachine = setup({
     events: {} as VideoSignal,
     input: {} as Partial<VideoContext>,
   },
-  guards: { isSlow: ({ context }) => context.slow },
+  guards: {
+    isSlow: ({ context }) => context.slow,
+    isMissing: ({ context }) => context.misses + 1 >= missesToShow,
+    // rule: done without a result is unknown first, then the end
+    isUnusable: ({ context }) => context.unusable + 1 >= unusableToEnd,
+  },
   actions: {
-    setProgress: assign(({ event }) =>
-      event.type === 'QUEUED' || event.type === 'RUNNING' ? { progress: event.progress } : {},
+    answered: assign(({ event }) =>
+      event.type === 'QUEUED' || event.type === 'RUNNING'
+        ? { progress: event.progress, misses: 0, unusable: 0 }
+        : {},
     ),
+    clearCounts: assign({ misses: 0, unusable: 0 }),
+    countMiss: assign(({ context }) => ({ misses: context.misses + 1, unusable: 0 })),
+    countUnusable: assign(({ context }) => ({ misses: 0, unusable: context.unusable + 1 })),
     setSlow: assign({ slow: true }),
     setResult: assign(({ event }) =>
       event.type === 'DONE'
         ? { progress: 100, videoUrl: event.videoUrl, videoUrlExpiresAt: event.videoUrlExpiresAt }
         : {},
     ),
-    setError: assign(({ event }) => (event.type === 'FAILED' ? { error: event.error } : {})),
+    setError: assign(({ event }) => ({ error: errorOf(event) })),
+    // executed by the host
+    askAgain: () => {},
+    askAgainAfterMiss: () => {},
+    askAgainAfterThrottle: () => {},
+    tellUnknown: () => {},
+    cancelAtProvider: () => {},
+    release: () => {},
   },
 }).createMachine({
   id: 'video',
@@ -76,6 +105,8 @@ export const videoMachine = setup({
     videoUrlExpiresAt: null,
     error: null,
     slow: false,
+    misses: 0,
+    unusable: 0,
     ...input,
   }),
   initial: 'pending',
@@ -84,18 +115,37 @@ export const videoMachine = setup({
       initial: 'queued',
       on: ending,
       states: {
-        queued: { on: { WAITING: 'throttled', ACCEPTED: 'submitted' } },
-        throttled: { on: { ACCEPTED: 'submitted' } },
-        submitted: { on: working },
+        queued: {
+          on: {
+            WAITING: 'throttled',
+            IN_DOUBT: 'inDoubt',
+            ACCEPTED: 'submitted',
+            CANCEL: end(),
+          },
+        },
+        throttled: { on: { IN_DOUBT: 'inDoubt', ACCEPTED: 'submitted', CANCEL: end() } },
+        inDoubt: { on: { RECOVERING: 'recovering', ACCEPTED: 'submitted', WAITING: 'throttled' } },
+        recovering: { on: { ACCEPTED: 'submitted', WAITING: 'throttled', IN_DOUBT: 'inDoubt' } },
+        submitted: {
+          on: {
+            ...working,
+            ...vague,
+            MISSED: missed,
+            THROTTLED: throttled,
+            SLOW: { actions: 'setSlow' },
+            CANCEL: '#video.generating.cancelling',
+          },
+        },
       },
     },
     generating: {
       initial: 'queued',
       on: {
         ...working,
+        ...vague,
         ...ending,
-        THROTTLED: '.throttled',
-        MISSED: '.retrying',
+        THROTTLED: { target: '.throttled', ...throttled },
+        MISSED: [{ guard: 'isMissing', target: '.retrying', ...missed }, missed],
         SLOW: { target: '.overdue', actions: 'setSlow' },
         CANCEL: '.cancelling',
       },
@@ -105,71 +155,34 @@ export const videoMachine = setup({
         retrying: {},
         throttled: {},
         overdue: {},
-        cancelling: { on: { QUEUED: {}, RUNNING: {}, SLOW: {}, THROTTLED: {}, MISSED: {} } },
+        cancelling: {
+          entry: 'cancelAtProvider',
+          on: {
+            CANCELLED: end(),
+            CANCEL: { actions: 'cancelAtProvider' },
+            QUEUED: { actions: ['answered', 'askAgain'] },
+            RUNNING: { actions: ['answered', 'askAgain'] },
+            SLOW: { actions: 'setSlow' },
+            THROTTLED: throttled,
+            MISSED: missed,
+          },
+        },
       },
     },
-    completed: { type: 'final' },
-    failed: { type: 'final' },
+    completed: { type: 'final', entry: 'release' },
+    failed: { type: 'final', entry: 'release' },
   },
 })
 
-export type VideoSnapshot = SnapshotFrom<typeof videoMachine>
-
-/** Where a video's machine stands. */
-export interface VideoState {
-  status: Status
-  phase: Phase
-  progress: number | null
-  /** Past its expected time. */
-  slow: boolean
+function end() {
+  return { target: '#video.failed', actions: 'setError' } as const
 }
 
-/** The machine standing where a row, or a former standing, stands. */
-export function resolve({ status, phase, progress, slow }: VideoState): VideoSnapshot {
-  const value = isTerminal(status) ? status : { [status]: phase }
-  return videoMachine.resolveState({
-    value,
-    context: {
-      progress,
-      videoUrl: null,
-      videoUrlExpiresAt: null,
-      error: null,
-      slow: slow || phase === 'overdue',
-    },
-  })
+function errorOf(event: VideoSignal): VideoError | null {
+  if (event.type === 'DEADLINE') return deadlinePassed
+  if (event.type === 'EXPIRED') return resultGone
+  if (event.type === 'CANCELLED') return cancelled
+  if (event.type === 'CANCEL')
+    return { code: 'cancelled', message: 'Cancelled before it was sent.' }
+  return 'error' in event ? event.error : null
 }
-
-function statusAndPhase({ value }: VideoSnapshot): { status: Status; phase: Phase } {
-  if (typeof value === 'string') return { status: value as Status, phase: 'done' }
-  const [status, phase] = Object.entries(value)[0]!
-  return { status: status as Status, phase: phase as Phase }
-}
-
-/**
- * What a signal leads to: where the machine then stands, and what to record of it; null when
- * nothing that is recorded changed.
- */
-export function advance(
-  from: VideoState,
-  signal: VideoSignal,
-): { standing: VideoState; change: Change | null } {
-  if (isTerminal(from.status)) return { standing: from, change: null }
-  const [next] = transition(videoMachine, resolve(from), signal)
-  const { progress, slow, videoUrl, videoUrlExpiresAt, error } = next.context
-  const { status, phase } = statusAndPhase(next)
-  const standing = { status, phase, progress, slow }
-  if (
-    status === 'pending' ||
-    (from.status === status && from.phase === phase && from.progress === progress)
-  )
-    return { standing, change: null }
-  return { standing, change: { status, phase, progress, videoUrl, videoUrlExpiresAt, error } }
-}
-
-/** The hot path: a signal that says what the last one said needs no machine. */
-export const isNoop = (from: VideoState, signal: VideoSignal): boolean =>
-  (signal.type === 'QUEUED' || signal.type === 'RUNNING') &&
-  from.status === 'generating' &&
-  from.progress === signal.progress &&
-  (from.phase === 'overdue' ||
-    (!from.slow && from.phase === (signal.type === 'QUEUED' ? 'queued' : 'running')))

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { diagram } from '../../test/support/diagram.ts'
-import { advance, isNoop, type VideoState, type VideoSignal } from './machine.ts'
+import { advance, isNoop, phaseOf, stateOfRow, type VideoState } from './advance.ts'
+import type { VideoSignal } from './signals.ts'
 import {
   adaptiveInterval,
   afterAnswer,
@@ -18,9 +19,15 @@ const signal: fc.Arbitrary<VideoSignal> = fc.oneof(
     progress: fc.option(fc.integer({ min: 0, max: 100 })),
   }),
   fc.constantFrom<VideoSignal>(
-    { type: 'THROTTLED' },
+    { type: 'THROTTLED', retryAfterMs: null },
     { type: 'MISSED' },
+    { type: 'UNKNOWN' },
     { type: 'SLOW' },
+    { type: 'DEADLINE' },
+    { type: 'EXPIRED' },
+    { type: 'CANCELLED' },
+    { type: 'IN_DOUBT' },
+    { type: 'RECOVERING' },
     { type: 'CANCEL' },
     { type: 'WAITING' },
     { type: 'ACCEPTED' },
@@ -30,12 +37,13 @@ const signal: fc.Arbitrary<VideoSignal> = fc.oneof(
     videoUrl: 'https://example.com/v.mp4',
     videoUrlExpiresAt: null,
   }),
+  fc.constant<VideoSignal>({ type: 'UNUSABLE', error: { code: 'no_result', message: 'no' } }),
   fc.constant<VideoSignal>({ type: 'FAILED', error: { code: 'provider_failed', message: 'no' } }),
 )
-const submitted: VideoState = { status: 'pending', phase: 'submitted', progress: null, slow: false }
+const submitted = stateOfRow({ status: 'pending', phase: 'submitted', progress: null })
 const rank = { pending: 0, generating: 1, completed: 2, failed: 2 }
 const after = (signals: VideoSignal[]): VideoState =>
-  signals.reduce((standing, one) => advance(standing, one).standing, submitted)
+  signals.reduce((standing, one) => advance(standing, one).state, submitted)
 
 const shownDiagram = /```mermaid\n([\s\S]*?)\n```/.exec(
   readFileSync('docs/architecture.md', 'utf8'),
@@ -48,9 +56,10 @@ describe('the statechart of a video', () => {
         let standing = submitted
         for (const one of signals) {
           const next = advance(standing, one)
-          expect(rank[next.standing.status]).toBeGreaterThanOrEqual(rank[standing.status])
-          if (rank[standing.status] === 2) expect(next).toEqual({ standing, change: null })
-          standing = next.standing
+          expect(rank[next.state.status]).toBeGreaterThanOrEqual(rank[standing.status])
+          if (rank[standing.status] === 2)
+            expect(next).toEqual({ state: standing, changes: [], actions: [] })
+          standing = next.state
         }
       }),
     )
@@ -60,17 +69,20 @@ describe('the statechart of a video', () => {
     fc.assert(
       fc.property(fc.array(signal, { maxLength: 20 }), signal, (signals, next) => {
         const before = after(signals)
-        const { standing, change } = advance(before, next)
+        const { state, changes, actions } = advance(before, next)
         const differs =
-          standing.status !== before.status ||
-          standing.phase !== before.phase ||
-          standing.progress !== before.progress
-        expect(change !== null).toBe(differs && standing.status !== 'pending')
-        if (change)
-          expect(change).toMatchObject({
-            status: standing.status,
-            phase: standing.phase,
-            progress: standing.progress,
+          state.status !== before.status ||
+          phaseOf(state) !== phaseOf(before) ||
+          state.progress !== before.progress
+        expect(changes.length > 0).toBe(differs && state.status !== 'pending')
+        expect(actions.some(({ type }) => type === 'release')).toBe(
+          rank[state.status] === 2 && rank[before.status] < 2,
+        )
+        if (changes.length)
+          expect(changes.at(-1)).toMatchObject({
+            status: state.status,
+            phase: phaseOf(state),
+            progress: state.progress,
           })
       }),
     )
@@ -85,36 +97,48 @@ describe('the statechart of a video', () => {
     let spared = 0
     fc.assert(
       fc.property(fc.array(words, { maxLength: 5 }), words, fc.boolean(), (signals, next, slow) => {
-        const before = { ...after(signals), slow }
+        const reached = after(signals)
+        const before = { ...reached, slow: slow || reached.phase === 'overdue' }
         if (!isNoop(before, next)) return
         spared++
-        const { standing, change } = advance(before, next)
-        expect(change).toBeNull()
-        expect(standing).toEqual({ ...before, slow: slow || before.phase === 'overdue' })
+        const { state, changes, actions } = advance(before, next)
+        expect(changes).toEqual([])
+        expect(actions).toEqual([{ type: 'askAgain' }])
+        expect(state).toEqual(before)
       }),
       { numRuns: 1_000 },
     )
     expect(spared).toBeGreaterThan(10)
   })
 
-  it('calls a slow video overdue, not failed, and keeps telling its progress', () => {
-    const running = after([{ type: 'RUNNING', progress: 10 }])
-    const slow = advance(running, { type: 'SLOW' })
-    expect(slow.change).toMatchObject({ status: 'generating', phase: 'overdue' })
-    const on = advance(slow.standing, { type: 'RUNNING', progress: 20 })
-    expect(on.change).toMatchObject({ phase: 'overdue', progress: 20 })
-    expect(
-      advance(on.standing, {
-        type: 'DONE',
-        videoUrl: 'https://example.com/v.mp4',
-        videoUrlExpiresAt: null,
-      }).change,
-    ).toMatchObject({ status: 'completed', progress: 100 })
-  })
-
   it('is the one docs/architecture.md shows', () => {
     expect(shownDiagram).toBe(diagram())
   })
+})
+
+it('shows a cancel before it ends by it', () => {
+  const asked = advance(after([{ type: 'RUNNING', progress: 10 }]), { type: 'CANCEL' })
+  expect(asked.changes).toMatchObject([{ status: 'generating', phase: 'cancelling' }])
+  expect(asked.actions).toEqual([{ type: 'cancelAtProvider' }])
+  expect(advance(asked.state, { type: 'CANCELLED' })).toMatchObject({
+    changes: [{ status: 'failed', error: { code: 'cancelled' } }],
+    actions: [{ type: 'release' }],
+  })
+})
+
+it('calls a slow video overdue, not failed, and keeps telling its progress', () => {
+  const running = after([{ type: 'RUNNING', progress: 10 }])
+  const slow = advance(running, { type: 'SLOW' })
+  expect(slow.changes[0]).toMatchObject({ status: 'generating', phase: 'overdue' })
+  const on = advance(slow.state, { type: 'RUNNING', progress: 20 })
+  expect(on.changes[0]).toMatchObject({ phase: 'overdue', progress: 20 })
+  expect(
+    advance(on.state, {
+      type: 'DONE',
+      videoUrl: 'https://example.com/v.mp4',
+      videoUrlExpiresAt: null,
+    }).changes[0],
+  ).toMatchObject({ status: 'completed', progress: 100 })
 })
 
 describe('the poll schedule', () => {

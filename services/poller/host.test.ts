@@ -34,7 +34,7 @@ const grant: Grant = {
  */
 function hostIn(
   world: World,
-  answer: () => TaskAnswer,
+  answer: () => TaskAnswer | Promise<TaskAnswer>,
   store: () => Promise<number> = async () => 1,
   concurrency = 10,
   perSecond = 1_000,
@@ -54,7 +54,7 @@ function hostIn(
     resultLifeMs: 86_400_000,
     mostAtOnce: () => atOnce,
     get: async (_: unknown, taskId: string) => ({
-      answer: (polls++, queries.push([taskId]), answer()),
+      answer: await (polls++, queries.push([taskId]), answer()),
       taskId: 't',
       rateLimit: null,
     }),
@@ -95,10 +95,10 @@ it('resolves no machine and reports nothing for an answer that says what the las
   expect(reports).toMatchObject([
     { no: 1, change: { status: 'generating', phase: 'running', progress: 40 } },
   ])
-  const { standing } = host.videos.get(id)!
+  const { state } = host.videos.get(id)!
   await run(world, 40_000)
   expect(polls()).toBeGreaterThan(6)
-  expect(host.videos.get(id)!.standing).toBe(standing)
+  expect(host.videos.get(id)!.state).toBe(state)
   expect(reports).toHaveLength(1)
   await run(world, 60_000)
   expect(reports).toHaveLength(2)
@@ -121,7 +121,8 @@ it('shows a video whose stored key it cannot read as retrying, asks nobody, and 
   })
   await run(world, 61_000)
   expect(polls()).toBe(0)
-  expect(reports.map(({ change }) => change && [change.status, change.phase])).toEqual([
+  const said = reports.flatMap(({ change }) => (change ? [[change.status, change.phase]] : []))
+  expect(said).toEqual([
     ['generating', 'retrying'],
     ['failed', 'done'],
   ])
@@ -238,4 +239,39 @@ it('asks for many tasks by one query where the provider can, within its budget o
   for (const tasks of queries.filter((one) => one.includes('of another')))
     expect(tasks).toEqual(['of another'])
   expect(queries.filter((tasks) => !tasks.includes('of another')).length).toBeLessThanOrEqual(42)
+})
+
+it('cancels, ends by the deadline and says it is in hand while a query is never answered', async () => {
+  const world = new World(1)
+  const { host, reports } = hostIn(world, () => new Promise<TaskAnswer>(() => {}))
+  host.adopt({ ...grant, status: 'generating', phase: 'running', untilDeadlineMs: 60_000 })
+  const other = `${id.slice(0, -2)}02`
+  host.adopt({ ...grant, id: other, status: 'generating', phase: 'running' })
+  await run(world, 59_000)
+  expect(reports.map(({ id: of, change }) => [of, change])).toEqual([
+    [id, null],
+    [other, null],
+  ])
+  host.nudge(other, 'cancel')
+  await run(world, 62_000)
+  const said = reports.filter(({ change }) => change).toSorted((a, b) => b.id.localeCompare(a.id))
+  expect(said.map(({ id: of, change }) => [of, change!.phase, change!.error?.code])).toEqual([
+    [other, 'cancelling', undefined],
+    [other, 'done', 'cancelled'],
+    [id, 'done', 'timed_out'],
+  ])
+  expect(host.videos.size).toBe(0)
+})
+
+it('does not end a video that the provider works on, however long ago it was submitted', async () => {
+  const world = new World(1)
+  const { host, reports } = hostIn(world, () => ({
+    kind: 'working',
+    phase: 'running',
+    progress: 97,
+  }))
+  host.adopt({ ...grant, sinceSubmittedMs: 86_400_000 - 30_000 })
+  await run(world, 120_000)
+  expect(reports.filter(({ change }) => change?.status === 'failed')).toEqual([])
+  expect(reports[0]).toMatchObject({ change: { status: 'generating', phase: 'overdue' } })
 })

@@ -1,13 +1,16 @@
 /**
- * Hosts the machine of every owned video and polls each in its time.
+ * Hosts the machine of every owned video (libs/scene-video/machine.ts): polls each in its time,
+ * sends what it saw as events, keeps the state that comes back, records the changes, executes the
+ * actions. What an event means is the machine's to say.
  *
  * It acts only while its session is trusted: before a poll, and again before reporting what the
  * poll said. Every report carries attempt, epoch and number. An answer that changes nothing does
- * not wake the statechart and reports nothing, but for a sign of life every 45 s. Where the
- * provider can be asked for many tasks at once, those of one account that are due together are one
- * query. A report that cannot be stored is kept (the newest state of the video) and sent again.
- * Queries under way are bounded, and so are polls whose reports are not stored: where that takes
- * long, polling slows down.
+ * not wake the statechart and reports nothing. Cancel, deadline, the end of a result's life,
+ * lateness and signs of life come by a timer of their own: no open query and no budget of queries
+ * delays them. Where the provider can be asked for many tasks at once, those of one account that
+ * are due together are one query. A report that cannot be stored is kept and sent again. Queries
+ * under way are bounded, and so are polls whose reports are not stored: where that takes long,
+ * polling slows down.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
@@ -15,7 +18,8 @@ import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
-import { advance, isNoop, type VideoState, type VideoSignal } from '#libs/scene-video/machine.ts'
+import { advance, isNoop, phaseOf, stateOfRow, type VideoState } from '#libs/scene-video/advance.ts'
+import type { VideoAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
@@ -24,6 +28,7 @@ import { Accounts, type PolledAccount } from './accounts.ts'
 import type { Budget, Slot } from './budget.ts'
 import { Batcher, query } from './queries.ts'
 import { Reporter } from './reporter.ts'
+import { signalOf } from './signal-of.ts'
 import { TimerQueue } from './timer-queue.ts'
 
 const signOfLifeMs = 45_000
@@ -33,10 +38,8 @@ const reportAgainMs = 500
  * bounded memory.
  */
 const unstoredPerQuery = 25
-/** Misses in a row before a video is shown as retrying. */
-const missesToShow = 2
-/** So often in a row done without a usable result, and it is the end. */
-const unusableToEnd = 3
+/** While the session is not trusted, it looks again so soon. */
+const untrustedMs = 250
 
 /** All that is kept of a video between two polls. */
 export interface Hosted {
@@ -45,7 +48,7 @@ export interface Hosted {
   readonly epoch: string
   readonly taskId: string
   readonly account: PolledAccount
-  standing: VideoState
+  state: VideoState
   no: number
   nextPollAt: number
   /**
@@ -54,17 +57,17 @@ export interface Hosted {
    */
   slot: Slot | null
   reportedAt: number
-  misses: number
-  /** How often in a row it was called done without a usable result. */
-  unusable: number
   /** Left out by a query of many: asked alone the next time. */
   isAlone: boolean
   polling: boolean
-  cancel: boolean
-  ended: boolean
+  /** Somebody asked to cancel it, and the machine was not told yet. */
+  cancelRequested: boolean
+  /** When its timer looks for what time alone brings. */
+  watchAt: number
+  /** The provider was last heard to work on it: the life of its result begins no earlier. */
+  workingAt: number
   readonly overdueAt: number
-  readonly endsAt: number
-  readonly endsByDeadline: boolean
+  readonly deadlineAt: number
 }
 
 export interface HostOptions {
@@ -91,6 +94,7 @@ export class Host {
   readonly videos = new Map<string, Hosted>()
   readonly #o: HostOptions
   readonly #queue: TimerQueue<Hosted>
+  readonly #watches: TimerQueue<Hosted>
   readonly #accounts: Accounts
   readonly #reporter: Reporter
   readonly #gathering = new Batcher<Hosted>((videos) => this.#ask(videos))
@@ -113,6 +117,9 @@ export class Host {
         this.#asked < options.concurrency &&
         this.#inHand < options.concurrency * (1 + unstoredPerQuery),
     )
+    this.#watches = new TimerQueue(options.clock, (video, at) => {
+      if (video.watchAt === at && this.#isHosted(video)) this.#watch(video)
+    })
   }
 
   /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
@@ -120,48 +127,43 @@ export class Host {
     const { clock, provider, intervalMs, log } = this.#o
     if (this.videos.has(grant.id)) return
     const now = clock.now()
-    const lifeEnds = provider.resultLifeMs - grant.sinceSubmittedMs
-    const endsByDeadline = grant.untilDeadlineMs !== null && grant.untilDeadlineMs < lifeEnds
     const video: Hosted = {
       id: grant.id,
       attempt: grant.attempt,
       epoch: grant.epoch,
       taskId: grant.taskId,
       account: this.#accounts.of(grant.baseUrl, grant.keyCipher),
-      standing: {
-        status: grant.status,
-        phase: grant.phase,
-        progress: grant.progress,
-        slow: grant.phase === 'overdue' || grant.sinceSubmittedMs >= provider.expectedMs,
-      },
+      state: stateOfRow(grant, grant.sinceSubmittedMs >= provider.expectedMs),
       no: grant.reportNo,
       nextPollAt: 0,
       slot: null,
       reportedAt: now,
-      misses: 0,
-      unusable: 0,
       isAlone: false,
       polling: false,
-      cancel: grant.cancelRequested,
-      ended: false,
+      cancelRequested: grant.cancelRequested,
+      watchAt: 0,
+      workingAt: now,
       overdueAt: now + provider.expectedMs - grant.sinceSubmittedMs,
-      endsAt: now + (endsByDeadline ? grant.untilDeadlineMs! : lifeEnds),
-      endsByDeadline,
+      deadlineAt: grant.untilDeadlineMs === null ? Infinity : now + grant.untilDeadlineMs,
     }
     this.videos.set(grant.id, video)
     this.#schedule(video, dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random()))
+    this.#watchFrom(video, now)
     log.info(
       { video: grant.id, taskId: grant.taskId, epoch: grant.epoch },
       `Started polling for ${grant.id} (taskId: ${grant.taskId})`,
     )
   }
 
-  /** Polls at once, if we host it. */
+  /** Polls or cancels at once, if we host it. */
   nudge(id: string, reason: string): void {
     const video = this.videos.get(id)
     if (!video) return
-    if (reason === 'cancel') video.cancel = true
-    if (!video.polling) this.#schedule(video, 0)
+    // rule: an owner acts on a cancel
+    if (reason === 'cancel') {
+      video.cancelRequested = true
+      this.#watch(video)
+    } else if (!video.polling) this.#schedule(video, 0)
   }
 
   /** Forgets everything without a word: it is ours no more. */
@@ -192,6 +194,7 @@ export class Host {
    */
   async drain(ms: number): Promise<void> {
     this.#queue.stop()
+    this.#watches.stop()
     if (this.#inHand === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#whenIdle = resolve
@@ -202,12 +205,41 @@ export class Host {
     return this.videos.get(video.id) === video
   }
 
-  /**
-   * Its end waits for no budget: a provider that has us wait for an hour does not put off a
-   * deadline or a cancel.
-   */
-  #mustEnd(video: Hosted): boolean {
-    return video.cancel || this.#o.clock.now() >= video.endsAt
+  /** What time alone brings, and what somebody asked for: whether or not a query is open. */
+  #watch(video: Hosted): void {
+    const { clock, isTrusted } = this.#o
+    const now = clock.now()
+    if (!isTrusted()) return this.#watchFrom(video, now + untrustedMs)
+    const signal = this.#signalOfTime(video, now)
+    if (signal) void this.#send(video, signal)
+    // rule: an owner gives signs of life by its own timer
+    else if (now >= video.reportedAt + signOfLifeMs) void this.#report(video, null)
+    this.#watchFrom(video, now + 1)
+  }
+
+  #signalOfTime(video: Hosted, now: number): VideoSignal | null {
+    if (video.cancelRequested) {
+      video.cancelRequested = false
+      return { type: 'CANCEL' }
+    }
+    if (now >= video.deadlineAt) return { type: 'DEADLINE' }
+    if (now >= video.workingAt + this.#o.provider.resultLifeMs) return { type: 'EXPIRED' }
+    return now >= video.overdueAt && !video.state.slow ? { type: 'SLOW' } : null
+  }
+
+  /** The next instant at which time alone brings something, not before `earliest`. */
+  #watchFrom(video: Hosted, earliest: number): void {
+    if (isTerminal(video.state.status)) return
+    const next = video.cancelRequested
+      ? earliest
+      : Math.min(
+          video.deadlineAt,
+          video.workingAt + this.#o.provider.resultLifeMs,
+          video.state.slow ? Infinity : video.overdueAt,
+          video.reportedAt + signOfLifeMs,
+        )
+    video.watchAt = Math.max(earliest, next)
+    this.#watches.add(video, video.watchAt)
   }
 
   #schedule(video: Hosted, delay: number): void {
@@ -216,10 +248,10 @@ export class Host {
   }
 
   #turn(video: Hosted): void {
-    if (!this.#o.isTrusted()) return this.#schedule(video, 250)
+    if (!this.#o.isTrusted()) return this.#schedule(video, untrustedMs)
     video.polling = true
     const most = this.#o.provider.mostAtOnce(video.account)
-    if (most === 1 || video.isAlone || this.#mustEnd(video)) return this.#ask([video])
+    if (most === 1 || video.isAlone) return this.#ask([video])
     this.#gathering.add(video, most)
   }
 
@@ -231,11 +263,11 @@ export class Host {
       videos.map((video) => video.slot),
     )
     const wait = Math.max(0, slot.at - clock.now())
-    if (wait > 0 && !this.#mustEnd(videos[0]!)) {
+    if (wait > 0) {
       for (const video of videos) {
         video.slot = slot
         video.polling = false
-        this.#schedule(video, Math.min(wait, Math.max(1, video.endsAt - clock.now())))
+        this.#schedule(video, wait)
       }
       return
     }
@@ -245,7 +277,7 @@ export class Host {
     }
     this.#asked++
     this.#inHand++
-    void this.#poll(videos, wait).finally(() => this.#done())
+    void this.#poll(videos).finally(() => this.#done())
   }
 
   #done(): void {
@@ -254,139 +286,96 @@ export class Host {
     this.#queue.wake()
   }
 
-  async #poll(videos: Hosted[], wait: number): Promise<void> {
-    const { budget, clock, intervalMs } = this.#o
+  async #poll(videos: Hosted[]): Promise<void> {
+    const { budget, intervalMs } = this.#o
     const account = videos[0]!.account
-    const { answers, rateLimit } =
-      wait > 0
-        ? {
-            answers: videos.map((): TaskAnswer => ({ kind: 'later', retryAfterMs: wait })),
-            rateLimit: null,
-          }
-        : await query(this.#o.provider, videos, this.#o.log)
+    const { answers, rateLimit } = await query(this.#o.provider, videos, this.#o.log)
     this.#asked--
     this.#queue.wake()
     crashPoint('poll-answered')
     if (rateLimit) budget.learn(account.id, rateLimit)
     const refused = answers.find((answer) => answer?.kind === 'later')
-    if (wait === 0 && refused?.kind === 'later')
-      budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
+    if (refused?.kind === 'later') budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
     await Promise.all(
       videos.map(async (video, i) => {
-        let delay: number
         try {
-          delay = await this.#answered(video, answers[i] ?? null)
+          await this.#answered(video, answers[i] ?? null)
         } catch (err) {
           this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
-          delay = intervalMs
+          this.#schedule(video, intervalMs)
         }
         video.polling = false
-        if (!video.ended && this.#isHosted(video))
-          this.#schedule(video, Math.min(delay, Math.max(1, video.endsAt - clock.now())))
       }),
     )
   }
 
-  /** The delay to the next poll. */
-  async #answered(video: Hosted, answer: TaskAnswer | null): Promise<number> {
+  async #answered(video: Hosted, answer: TaskAnswer | null): Promise<void> {
     video.isAlone = answer === null
-    if (answer === null) return 0
+    if (answer === null) return this.#schedule(video, 0)
     this.#o.polls.inc({ answer: answer.kind })
-    if (!this.#isHosted(video)) return 0
-    return this.#o.isTrusted() ? this.#act(video, answer) : 250
+    if (!this.#isHosted(video)) return
+    if (!this.#o.isTrusted()) return this.#schedule(video, untrustedMs)
+    // rule: the life of a result begins when the provider last worked on it
+    if (answer.kind === 'working') video.workingAt = this.#o.clock.now()
+    const signal = signalOf(answer)
+    if (isNoop(video.state, signal)) return this.#execute(video, { type: 'askAgain' }, answer)
+    await this.#send(video, signal, answer)
   }
 
-  /** What an answer means; the delay to the next poll. */
-  async #act(video: Hosted, answer: TaskAnswer): Promise<number> {
-    const { intervalMs, log, clock } = this.#o
-    let delay = 0
-    const answered = answer.kind === 'working' || answer.kind === 'unknown'
-    video.unusable = answer.kind === 'unusable' ? video.unusable + 1 : 0
-    // rule: done without a result is unknown first, then the end
-    const isUnusable = answer.kind === 'unusable' && video.unusable >= unusableToEnd
-    video.misses =
-      answered || answer.kind === 'unusable' || answer.kind === 'later' ? 0 : video.misses + 1
-    if (answer.kind === 'done')
-      await this.#signal(video, {
-        type: 'DONE',
-        videoUrl: answer.videoUrl,
-        videoUrlExpiresAt: answer.expiresAt,
-      })
-    else if (answer.kind === 'failed' || isUnusable) {
-      if (video.standing.status === 'pending')
-        // a first poll was answered: recorded as such
-        await this.#signal(video, { type: 'RUNNING', progress: null })
-      await this.#signal(video, { type: 'FAILED', error: answer.error })
-    } else if (answer.kind === 'working')
-      await this.#signal(video, {
-        type: answer.phase === 'queued' ? 'QUEUED' : 'RUNNING',
-        progress: answer.progress,
-      })
-    else if (answer.kind === 'unknown' || answer.kind === 'unusable')
-      log.error(
-        { video: video.id, body: answer.body },
-        'The provider answered in words unknown to us; polling on',
-      )
-    else if (answer.kind === 'later') {
-      delay = afterThrottle(intervalMs, answer.retryAfterMs, clock.random())
-      await this.#signal(video, { type: 'THROTTLED' })
-    } else {
-      delay = afterMiss(intervalMs, video.misses, clock.random())
-      log.warn(
-        {
-          video: video.id,
-          misses: video.misses,
-          reason: answer.kind === 'none' ? answer.reason : answer.kind,
-        },
-        'No answer to a poll',
-      )
-      if (video.misses >= missesToShow) await this.#signal(video, { type: 'MISSED' })
+  /** Sends the machine an event, records what changed, and executes its actions. */
+  async #send(video: Hosted, signal: VideoSignal, answer?: TaskAnswer): Promise<void> {
+    const { state, changes, actions } = advance(video.state, signal)
+    video.state = state
+    for (const change of changes) if (!(await this.#report(video, change))) return
+    for (const action of actions) this.#execute(video, action, answer)
+  }
+
+  #execute(video: Hosted, action: VideoAction, answer?: TaskAnswer): void {
+    const { intervalMs, clock, log } = this.#o
+    switch (action.type) {
+      case 'askAgain':
+        return this.#schedule(video, afterAnswer(this.#interval(video), clock.random()))
+      case 'askAgainAfterThrottle':
+        return this.#schedule(video, afterThrottle(intervalMs, action.retryAfterMs, clock.random()))
+      case 'askAgainAfterMiss': {
+        const reason = answer?.kind === 'none' ? answer.reason : answer?.kind
+        log.warn({ video: video.id, misses: action.misses, reason }, 'No answer to a poll')
+        return this.#schedule(video, afterMiss(intervalMs, action.misses, clock.random()))
+      }
+      case 'tellUnknown':
+        return log.error(
+          { video: video.id, body: answer && 'body' in answer ? answer.body : undefined },
+          'The provider answered in words unknown to us; polling on',
+        )
+      case 'cancelAtProvider':
+        // no provider of ours can be asked to stop a task: that is the answer
+        return void this.#send(video, { type: 'CANCELLED' })
+      case 'release':
+        return this.#release(video)
     }
-    if (video.ended || !this.#isHosted(video)) return 0
-    if (clock.now() >= video.endsAt)
-      await this.#signal(video, { type: 'FAILED', error: timedOut(video) })
-    else if (video.cancel)
-      await this.#signal(video, {
-        type: 'FAILED',
-        error: {
-          code: 'cancelled',
-          message: 'Cancelled. The provider cannot stop a running task; it may still be billed.',
-        },
-      })
-    else if (clock.now() >= video.overdueAt && !video.standing.slow)
-      await this.#signal(video, { type: 'SLOW' })
-    if (!video.ended && clock.now() - video.reportedAt >= signOfLifeMs)
-      await this.#report(video, null)
-    return delay || afterAnswer(this.#interval(video), clock.random())
   }
 
-  #interval({ standing: { phase, progress }, overdueAt }: Hosted): number {
+  #release(video: Hosted): void {
+    const { log, onEnded } = this.#o
+    const { id, epoch } = video
+    crashPoint('end-reported')
+    this.drop(id)
+    onEnded(id, BigInt(epoch))
+    if (video.state.status === 'completed')
+      log.info({ video: id }, `Video generated successfully for ${id}`)
+    else log.info({ video: id }, `Video generation failed for ${id}`)
+    log.info({ video: id }, `Stopped polling for ${id}`)
+  }
+
+  #interval({ state, overdueAt }: Hosted): number {
     const { adaptive, intervalMs, provider, clock } = this.#o
     return adaptive
       ? adaptiveInterval(intervalMs, {
-          phase,
-          progress,
+          phase: phaseOf(state),
+          progress: state.progress,
           elapsed: provider.expectedMs - (overdueAt - clock.now()),
         })
       : intervalMs
-  }
-
-  async #signal(video: Hosted, signal: VideoSignal): Promise<void> {
-    if (video.ended || isNoop(video.standing, signal)) return
-    const { standing, change } = advance(video.standing, signal)
-    video.standing = standing
-    if (!change) return
-    if (!(await this.#report(video, change)) || !isTerminal(change.status)) return
-    crashPoint('end-reported')
-    video.ended = true
-    const { id, epoch } = video
-    this.drop(id)
-    this.#o.onEnded(id, BigInt(epoch))
-    if (change.status === 'completed')
-      this.#o.log.info({ video: id }, `Video generated successfully for ${id}`)
-    else
-      this.#o.log.info({ video: id, code: change.error?.code }, `Video generation failed for ${id}`)
-    this.#o.log.info({ video: id }, `Stopped polling for ${id}`)
   }
 
   /**
@@ -397,11 +386,11 @@ export class Host {
     const { clock, log } = this.#o
     const { id, attempt, epoch } = video
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
+    video.reportedAt = clock.now()
     for (;;) {
       try {
         await this.#reporter.store(report)
         crashPoint('report-stored')
-        video.reportedAt = clock.now()
         return this.#isHosted(video)
       } catch (err) {
         if (!this.#isHosted(video)) return false
@@ -410,11 +399,4 @@ export class Host {
       }
     }
   }
-}
-
-function timedOut(video: Hosted) {
-  const message = video.endsByDeadline
-    ? 'The deadline passed before the video was done.'
-    : 'The provider can no longer deliver it: its results’ life has passed.'
-  return { code: 'timed_out' as const, message }
 }

@@ -75,8 +75,26 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'done without a result is unknown first, then the end',
-    find: 'video.unusable >= unusableToEnd',
-    replace: 'video.unusable < 0',
+    find: 'context.unusable + 1 >= unusableToEnd',
+    replace: 'context.unusable < 0',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'an owner acts on a cancel',
+    find: "reason === 'cancel'",
+    replace: 'false',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'an owner gives signs of life by its own timer',
+    find: 'void this.#report(video, null)',
+    replace: 'void 0',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'the life of a result begins when the provider last worked on it',
+    find: 'video.workingAt = this.#o.clock.now()',
+    replace: 'video.workingAt -= 86_400_000',
     by: 'the host by itself',
   },
   {

@@ -1,0 +1,135 @@
+/**
+ * One event of a video's machine: from the state kept to the next one, with what to record and what
+ * to do. Pure. An event that the chart has no word for changes nothing.
+ */
+import { transition, type SnapshotFrom } from 'xstate'
+import { videoMachine } from './machine.ts'
+import type { Change } from './messages.ts'
+import { isTerminal, type Phase, type Status } from './scene-video.ts'
+import type { VideoAction, VideoSignal } from './signals.ts'
+
+type VideoSnapshot = SnapshotFrom<typeof videoMachine>
+
+/** A leaf of the chart: a phase of the record, or one of the two that the record calls queued. */
+type Leaf = Phase | 'inDoubt' | 'recovering'
+
+/** Where a video's machine stands: all that is kept of it between two events. */
+export interface VideoState {
+  status: Status
+  phase: Leaf
+  progress: number | null
+  /** Past its expected time. */
+  slow: boolean
+  misses: number
+  unusable: number
+}
+
+/** Where the machine stands that a row tells of. */
+export const stateOfRow = (
+  row: { status: Status; phase: Phase; progress: number | null },
+  slow = false,
+): VideoState => ({
+  status: row.status,
+  phase: row.phase,
+  progress: row.progress,
+  slow: slow || row.phase === 'overdue',
+  misses: 0,
+  unusable: 0,
+})
+
+/** The phase that the record shows for where the machine stands. */
+export const phaseOf = ({ phase }: Pick<VideoState, 'phase'>): Phase =>
+  phase === 'inDoubt' || phase === 'recovering' ? 'queued' : phase
+
+function resolve({ status, phase, ...kept }: VideoState): VideoSnapshot {
+  return videoMachine.resolveState({
+    value: isTerminal(status) ? status : { [status]: phase },
+    context: { ...kept, videoUrl: null, videoUrlExpiresAt: null, error: null },
+  })
+}
+
+function leafOf({ value }: VideoSnapshot): { status: Status; phase: Leaf } {
+  if (typeof value === 'string') return { status: value as Status, phase: 'done' }
+  const [status, phase] = Object.entries(value)[0]!
+  return { status: status as Status, phase: phase as Leaf }
+}
+
+export interface Advanced {
+  /** Where the machine then stands. */
+  state: VideoState
+  /** What to record, in this order; empty when nothing that is recorded changed. */
+  changes: Change[]
+  /** What its host executes, after the changes are recorded. */
+  actions: VideoAction[]
+}
+
+/** What an event leads to. An ended video stays as it is. */
+export function advance(from: VideoState, signal: VideoSignal): Advanced {
+  if (isTerminal(from.status)) return { state: from, changes: [], actions: [] }
+  const [next, executable] = transition(videoMachine, resolve(from), signal)
+  const { progress, slow, misses, unusable, videoUrl, videoUrlExpiresAt, error } = next.context
+  const state: VideoState = { ...leafOf(next), progress, slow, misses, unusable }
+  const actions = executable.flatMap(({ type }) => actionOf(type, state, signal))
+  const isSame =
+    state.status === from.status &&
+    phaseOf(state) === phaseOf(from) &&
+    state.progress === from.progress
+  if (isSame || state.status === 'pending') return { state, changes: [], actions }
+  const change: Change = {
+    status: state.status,
+    phase: phaseOf(state),
+    progress,
+    videoUrl,
+    videoUrlExpiresAt,
+    error,
+  }
+  return {
+    state,
+    changes: isAnsweredByFailure(from, signal) ? [firstAnswer, change] : [change],
+    actions,
+  }
+}
+
+/** A first poll that was answered by a failure is recorded as answered, then as failed. */
+const isAnsweredByFailure = (from: VideoState, { type }: VideoSignal): boolean =>
+  from.status === 'pending' &&
+  from.phase === 'submitted' &&
+  (type === 'FAILED' || type === 'UNUSABLE')
+
+const firstAnswer: Change = {
+  status: 'generating',
+  phase: 'running',
+  progress: null,
+  videoUrl: null,
+  videoUrlExpiresAt: null,
+  error: null,
+}
+
+function actionOf(type: string, { misses }: VideoState, signal: VideoSignal): VideoAction[] {
+  switch (type) {
+    case 'askAgain':
+    case 'tellUnknown':
+    case 'cancelAtProvider':
+    case 'release':
+      return [{ type }]
+    case 'askAgainAfterMiss':
+      return [{ type, misses }]
+    case 'askAgainAfterThrottle':
+      return signal.type === 'THROTTLED' ? [{ type, retryAfterMs: signal.retryAfterMs }] : []
+    default:
+      return []
+  }
+}
+
+/**
+ * The hot path: an answer that says what the last one said needs no machine. The only action is
+ * then to ask again after the usual interval.
+ */
+export const isNoop = (from: VideoState, signal: VideoSignal): boolean =>
+  (signal.type === 'QUEUED' || signal.type === 'RUNNING') &&
+  from.status === 'generating' &&
+  from.misses === 0 &&
+  from.unusable === 0 &&
+  from.progress === signal.progress &&
+  (from.phase === 'overdue' ||
+    (!from.slow && from.phase === (signal.type === 'QUEUED' ? 'queued' : 'running')))
