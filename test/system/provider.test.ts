@@ -100,7 +100,7 @@ function asking(system: System) {
         ...new Map(
           [
             ...system.output.matchAll(
-              new RegExp(`(${service}\\S*) info \\S+ started .*?healthPort=(\\d+)`, 'g'),
+              new RegExp(`info +(${service}\\S*) \\S+ started .*?healthPort=(\\d+)`, 'g'),
             ),
           ].map((match) => [match[1], match[2]]),
         ).values(),
