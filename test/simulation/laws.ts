@@ -20,6 +20,7 @@ const order = { pending: 0, generating: 1, completed: 2, failed: 2 }
 export class Laws {
   readonly #world: World
   readonly #store: MemoryStore
+  readonly #provider: MemoryProvider
   readonly #last = new Map<
     string,
     { status: VideoRecord['status']; attempt: number; version: number; epoch: bigint }
@@ -37,6 +38,7 @@ export class Laws {
   ) {
     this.#world = world
     this.#store = parts.store
+    this.#provider = parts.provider
     parts.store.onChange = (video, kind, cause) => this.#onChange(video, kind, cause)
     parts.store.onDoubleRow = () =>
       this.breach('5: a statement names a video twice; one of its reports is lost without a word')
@@ -78,6 +80,12 @@ export class Laws {
         `2: ${id} is changed (${kind}) by attempt ${cause.attempt}, epoch ${cause.epoch}; it is at ${before.attempt}, ${before.epoch}`,
       )
     if (kind === 'claimed') return
+    if (kind === 'completed') {
+      const task = this.#provider.tasks.find(
+        ({ taskId }) => video.videoUrl === `https://example.com/${taskId}.mp4`,
+      )
+      if (task?.ownId.slice(0, 36) !== id) this.breach(`7: ${id} has the result of ${task?.ownId}`)
+    }
     if (version !== before.version + 1)
       this.breach(`3: ${id} goes from version ${before.version} to ${version}`)
     const isRetry =

@@ -83,6 +83,9 @@ async function main(): Promise<void> {
       )
         .map(([kind, all]) => `${kind} ${all!.reduce((total, [, n]) => total + n, 0)}`)
         .join(', ')}`,
+      `due with nothing in the way at most: ${(['cancel', 'deadline', 'record'] as const)
+        .map((kind) => `${kind} ${Math.max(...outcomes.map(({ late }) => late[kind]))} ms`)
+        .join(', ')}`,
       broken.length
         ? `BROKEN by seeds ${broken.map((one) => one.seed).join(', ')}; one again with: npm run simulate -- --seed ${broken[0]!.seed} --steps ${steps} --trace`
         : 'no law broken',

@@ -53,13 +53,13 @@ const consumerRules = [
     stream: streams.work,
     name: consumers.submit,
     filter: 'video.work.submit.*',
-    ackWaitMs: 60_000,
+    ackWaitMs: 15_000,
   },
   {
     stream: streams.work,
     name: consumers.settle,
     filter: 'video.work.settle.*',
-    ackWaitMs: 60_000,
+    ackWaitMs: 15_000,
   },
   { stream: streams.work, name: consumers.pollers, filter: 'video.work.poll.*', ackWaitMs: 10_000 },
   { stream: streams.reports, name: consumers.status, filter: 'video.report.*', ackWaitMs: 15_000 },
@@ -335,7 +335,7 @@ export class Broker {
     if (!stream || !name) throw new Error(`no stream takes ${subject}`)
     const message = stream.add(subject, data, options)
     this.onStored(name, message)
-    this.publish(subject, data, () => {})
+    this.publish(subject, data)
     if (stream.rules.workQueue)
       for (const [key, consumer] of this.#consumers)
         if (key.startsWith(`${name} `) && fits(subject, consumer.filter))
@@ -344,7 +344,7 @@ export class Broker {
   }
 
   /** To every subscriber, and to one of each queue; how many that were. */
-  publish(subject: string, data: Uint8Array, respond: (body: unknown) => void): number {
+  publish(subject: string, data: Uint8Array, respond: (body: unknown) => void = () => {}): number {
     const queues = new Map<string, Subscriber[]>()
     let told = 0
     for (const subscriber of this.subscribers) {

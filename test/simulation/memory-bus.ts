@@ -22,6 +22,8 @@ const toStored = ({ subject, sequence, data, headers }: Message): Stored => ({
   header: (name) => headers[name],
 })
 
+const coreLoss = ({ loss, nudgesLost = 0 }: Weather) => Math.max(loss, nudgesLost)
+
 export interface MemoryBus extends Bus {
   /** Its process has died: nothing reaches it any more. */
   cut(): void
@@ -64,8 +66,8 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
     world.schedule(delayOf(world, weather), process, act)
   }
   /** One way, process to broker; lost when the broker is away. */
-  const toBroker = (act: () => void) => {
-    if (process.isolated || world.chance(weather.loss)) return
+  const toBroker = (act: () => void, lost = weather.loss) => {
+    if (process.isolated || world.chance(lost)) return
     const arrives = stillLinked()
     world.schedule(delayOf(world, weather), null, () => arrives() && act())
   }
@@ -102,7 +104,7 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
         })
       })
     },
-    publishCore: (subject, body) => toBroker(() => broker.publish(subject, encode(body), () => {})),
+    publishCore: (to, body) => toBroker(() => broker.publish(to, encode(body)), coreLoss(weather)),
     subscribe(filter, queue, listener) {
       const subscriber: Subscriber = {
         filter,

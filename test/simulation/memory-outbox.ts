@@ -1,13 +1,15 @@
 /** The timeline in memory, as the outbox of the events. */
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import { toOwed, type TimelineRow } from './rows.ts'
+import { MemoryConfigs } from './memory-configs.ts'
 
-export class MemoryOutbox {
+export class MemoryOutbox extends MemoryConfigs {
   readonly timeline: TimelineRow[] = []
   /** Milliseconds. */
   protected readonly now: () => number
 
   constructor(now: () => number) {
+    super()
     this.now = now
   }
 

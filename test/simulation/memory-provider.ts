@@ -29,6 +29,16 @@ export interface ProviderFaults {
 }
 
 const createTimeoutMs = 2_000
+const getTimeoutMs = 10_000
+
+/** Where the second tenant's account is, whose provider behaves badly. */
+export const badBaseUrl = 'https://bad.example.com'
+/**
+ * `slow` answers late, `dripping` never to the end, `refusing` tells every request to come later,
+ * `refusing_queries` only queries, `none` is like everybody's.
+ */
+export const badWays = ['none', 'slow', 'dripping', 'refusing', 'refusing_queries'] as const
+export type BadWay = (typeof badWays)[number]
 
 export class MemoryProvider {
   readonly tasks: Task[] = []
@@ -40,6 +50,8 @@ export class MemoryProvider {
   isSlowNow: () => boolean = () => false
   /** How many tasks one query may ask for. */
   atOnce = 1
+  /** How the account at `badBaseUrl` is answered. */
+  bad: BadWay = 'none'
   onAccept: (ownId: string, earlier: Task[]) => void = () => {}
 
   constructor(world: World, faults: ProviderFaults, findsByOwnId: boolean) {
@@ -65,37 +77,57 @@ export class MemoryProvider {
         },
         answer,
       )
-    const get = (_account: Account, id: string) => {
+    /** Rejects or waits as the account's provider does, or resolves at once. */
+    const behave = async ({ baseUrl }: Account, timeoutMs: number): Promise<void> => {
+      if (baseUrl !== badBaseUrl) return
+      const wait = this.bad === 'slow' ? timeoutMs * 0.8 : this.bad === 'dripping' ? timeoutMs : 0
+      if (wait) await new Promise<void>((done) => this.#world.schedule(wait, process, done))
+      if (this.bad === 'dripping') throw new Error('no end of the answer in time')
+    }
+    const refuses = ({ baseUrl }: Account) => baseUrl === badBaseUrl && this.bad.startsWith('ref')
+    const get = async (account: Account, id: string) => {
       onPoll(id)
       const none = (err: Error) => ({
         answer: { kind: 'none', reason: err.message } as TaskAnswer,
         taskId: null,
         rateLimit: null,
       })
-      return reach(10_000, () => this.#get(id)).catch(none)
+      if (refuses(account)) return none(new Error('403'))
+      return behave(account, getTimeoutMs)
+        .then(() => reach(getTimeoutMs, () => this.#get(id)))
+        .catch(none)
     }
     return {
       name: 'toapis',
       can: { findByOwnId: this.findsByOwnId, cancel: false },
       expectedMs: 10 * 60_000,
       resultLifeMs: 24 * 3_600_000,
-      create: (_account: Account, request: CreateRequest) =>
-        reach(createTimeoutMs, () => this.#create(request), this.isSlowNow()).catch(
-          (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message }),
-        ),
+      create: async (account: Account, request: CreateRequest) => {
+        if (account.baseUrl === badBaseUrl && this.bad === 'refusing')
+          return { kind: 'later', retryAfterMs: 5_000, reason: '429' }
+        const unknown = (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })
+        const isSlow = this.isSlowNow()
+        const answer = reach(createTimeoutMs, () => this.#create(request), isSlow).catch(unknown)
+        return behave(account, createTimeoutMs).then(() => answer, unknown)
+      },
       get,
       find: get,
       mostAtOnce: () => this.atOnce,
-      getMany: (_account: Account, ids: string[]) => {
+      getMany: async (account: Account, ids: string[]) => {
         for (const id of ids) onPoll(id)
         const none = (err: Error) => ({
           answers: ids.map((): TaskAnswer => ({ kind: 'none', reason: err.message })),
           rateLimit: null,
         })
-        return reach(10_000, () => ({
-          answers: ids.map((id) => this.#get(id).answer),
-          rateLimit: null,
-        })).catch(none)
+        if (refuses(account)) return none(new Error('403'))
+        return behave(account, getTimeoutMs)
+          .then(() =>
+            reach(getTimeoutMs, () => ({
+              answers: ids.map((id) => this.#get(id).answer),
+              rateLimit: null,
+            })),
+          )
+          .catch(none)
       },
       [Symbol.asyncDispose]: async () => {},
     }

@@ -50,7 +50,8 @@ export class MemorySubmissions extends MemoryOutbox {
    */
   onDoubleRow: () => void = () => {}
 
-  protected readonly date = (): Date => new Date(Date.UTC(2026, 0, 1) + this.now())
+  /** The instant by this store's clock. */
+  readonly date = (): Date => new Date(Date.UTC(2026, 0, 1) + this.now())
 
   protected video(id: string): VideoRecord {
     const video = this.videos.get(id)
@@ -136,7 +137,7 @@ export class MemorySubmissions extends MemoryOutbox {
       video: { ...video },
       revision: '',
       submissions: submissions.map((one) => ({ ...one })),
-      config: null,
+      config: this.configs.get(video.projectId) ?? null,
       ageMs: submissions.map(
         (one) => now - Math.max(one.intentAt.getTime(), video.restoredAt?.getTime() ?? 0),
       ),
@@ -201,8 +202,6 @@ export class MemorySubmissions extends MemoryOutbox {
       settledAt: null,
     })
   }
-
-  readonly effectiveConfig = async (): Promise<null> => null
 
   async accepted(
     id: string,

@@ -4,6 +4,7 @@
  */
 import { streams } from '#libs/bus/streams.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
+import type { Bounds } from './lateness.ts'
 import { Simulation } from './simulation.ts'
 
 export interface Outcome {
@@ -16,6 +17,8 @@ export interface Outcome {
   virtualSeconds: number
   /** Simulated seconds from the last fault to the end of the last video. */
   restSeconds: number
+  /** The longest that each kind of promise was due with nothing in its way, in milliseconds. */
+  late: Bounds
   broken: string | undefined
   log: readonly string[]
 }
@@ -32,8 +35,9 @@ export async function simulate(options: {
   seed: number
   steps: number
   keepLog?: boolean
+  clocksStand?: boolean
 }): Promise<Outcome> {
-  const simulation = new Simulation(options.seed, options.keepLog ?? false)
+  const simulation = new Simulation(options.seed, options.keepLog ?? false, options)
   const { world, laws } = simulation
   simulation.demand()
   simulation.trouble()
@@ -58,6 +62,7 @@ export async function simulate(options: {
     restSeconds: Math.round((world.now - healedAt) / 1000),
     ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status))
       .length,
+    late: simulation.lateness.most,
     broken: laws.broken?.message,
     log: world.log,
   }

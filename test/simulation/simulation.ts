@@ -6,7 +6,7 @@ import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/out
 import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
-import { commandReplySchema, commandSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
+import type { VideoEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
 import { runReconciler } from '#services/reconciler/reconciler.ts'
@@ -15,17 +15,18 @@ import { Absences } from '#services/submit/absences.ts'
 import { SendingAccounts } from '#services/submit/accounts.ts'
 import { FairSlots } from '#services/submit/fair-slots.ts'
 import { runSubmit } from '#services/submit/submit.ts'
+import { Lateness } from './lateness.ts'
 import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
-import { MemoryProvider } from './memory-provider.ts'
+import { badWays, MemoryProvider } from './memory-provider.ts'
 import { MemoryStore, reconcilerSettings } from './memory-store.ts'
 import type { StoreCopy } from './rows.ts'
+import { badConfig, badUserId, demand } from './tenants.ts'
 import { call, Process, World, type Weather } from './world.ts'
 
 const log = createLogger('simulation', 'silent')
 const ttlMs = 6_000
-const userId = '00000000-0000-4000-8000-000000000001'
 const counter = { inc: () => {} }
 const lookUpWindowMs = 12_000
 /** As runService has it. */
@@ -66,12 +67,18 @@ const kinds = [
   'reconciler',
 ] as const
 
+export interface SimulationOptions {
+  /** Some pauses are those of a whole machine, whose monotonic clock stands still meanwhile. */
+  clocksStand?: boolean
+}
+
 export class Simulation {
   readonly world: World
   readonly broker: Broker
   readonly store: MemoryStore
   readonly provider: MemoryProvider
   readonly laws: Laws
+  readonly lateness: Lateness
   readonly weather: Weather
   readonly running = new Map<string, Running>()
   readonly accepted: string[] = []
@@ -83,17 +90,21 @@ export class Simulation {
   #leaptMs = 0
   #leapsAtCreate = false
   #copy: StoreCopy | undefined
+  readonly #clocksStand: boolean
+  #isRestoring = false
   storeUp = true
   calm = false
 
-  constructor(seed: number, keepLog: boolean) {
+  constructor(seed: number, keepLog: boolean, options: SimulationOptions = {}) {
     this.world = new World(seed, keepLog)
     const { world } = this
     this.weather = {
       loss: world.between(0, 0.03),
       slow: world.between(0, 0.05),
       longest: world.between(50, 4_000),
+      nudgesLost: world.between(0, 0.5),
     }
+    this.#clocksStand = options.clocksStand ?? false
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now + this.#leaptMs)
     this.provider = new MemoryProvider(
@@ -112,8 +123,12 @@ export class Simulation {
       world.schedule(1_000, null, () => (this.#leaptMs += world.between(1_000, 120_000)))
       return true
     }
+    this.provider.bad = badWays[seed % badWays.length]!
+    this.store.configs.set(badUserId, badConfig(key))
     this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
+    this.lateness = new Lateness(this, badUserId)
+    this.lateness.watch(this)
     this.#user = new Process(world, 'user')
     this.#userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
     for (const name of kinds) this.start(name)
@@ -150,7 +165,7 @@ export class Simulation {
   }
 
   #pause(process: Process): void {
-    process.pause()
+    process.pause(this.#clocksStand && this.world.chance(0.5))
     this.world.schedule(
       this.world.between(100, this.world.chance(0.3) ? 100_000 : 20_000),
       null,
@@ -295,38 +310,8 @@ export class Simulation {
     })
   }
 
-  /** What users do. */
   demand(): void {
-    const { world } = this
-    const ask = (subject: string, body: object) =>
-      this.#userBus.request(subject, body, 20_000).then(
-        (reply) => commandReplySchema.parse(reply),
-        () => null,
-      )
-    const act = async () => {
-      const ended = this.accepted.filter((id) => isTerminal(this.store.videos.get(id)!.status))
-      if (this.accepted.length < 5 || world.chance(0.7)) {
-        const body = world.chance(0.1) ? { deadlineSeconds: Math.ceil(world.between(1, 30)) } : {}
-        const reply = await ask(commandSubject.generate, {
-          userId,
-          projectId: userId,
-          scriptId: userId,
-          sceneId: userId,
-          idempotencyKey: null,
-          body,
-        })
-        if (reply?.ok) this.accepted.push(reply.video.id)
-      } else if (world.chance(0.5))
-        await ask(commandSubject.cancel, { userId, id: world.pick(this.accepted), attempt: null })
-      else if (ended.length)
-        await ask(commandSubject.retry, { userId, id: world.pick(ended), attempt: null })
-    }
-    const next = () => {
-      if (this.calm) return
-      void act()
-      world.schedule(world.between(100, 8_000), null, next)
-    }
-    world.schedule(1_000, null, next)
+    demand(this, this.#userBus)
   }
 
   /** What goes wrong. */
@@ -397,7 +382,8 @@ export class Simulation {
   #restore(): void {
     const { world, store, laws } = this
     const copy = this.#copy
-    if (!copy) return
+    if (!copy || this.#isRestoring) return
+    this.#isRestoring = true
     this.storeUp = false
     for (const name of kinds) this.kill(name, world.between(6_000, 10_000))
     world.schedule(5_000, null, () => {
@@ -417,12 +403,13 @@ export class Simulation {
       this.accepted.splice(0, Infinity, ...this.accepted.filter((id) => store.videos.has(id)))
       this.storeUp = true
       this.#copy = undefined
+      this.#isRestoring = false
     })
   }
 
   #takeCopies(): void {
     this.world.schedule(this.world.between(10_000, 40_000), null, () => {
-      if (this.storeUp) this.#copy = this.store.copy()
+      if (this.storeUp && !this.#isRestoring) this.#copy = this.store.copy()
       if (!this.calm) this.#takeCopies()
     })
   }
@@ -439,6 +426,7 @@ export class Simulation {
     this.calm = true
     Object.assign(this.weather, { loss: 0, slow: 0 })
     this.provider.faults = { error: 0, later: 0, refuse: 0, miss: 0 }
+    this.provider.bad = 'none'
     this.storeUp = true
     this.#brokerBack()
     for (const { process } of this.running.values()) {

@@ -143,23 +143,31 @@ export class Process {
   /** Cut off from broker and store, without knowing. */
   isolated = false
   backlog: Event[] = []
+  #pausedAt = 0
+  #clockStands = false
+  /** For how long its clock has stood still. */
+  #stoodMs = 0
 
   constructor(world: World, name: string) {
     this.world = world
     this.name = name
     this.clock = {
-      now: () => world.now,
+      now: () => world.now - this.#stoodMs,
       after: (ms, act) => world.schedule(ms, this, act),
       random: world.random,
       uuid: () => world.uuid(),
     }
   }
 
-  pause(): void {
+  /** With `clockStands` its machine is paused, and its clock does not count the pause. */
+  pause(clockStands = false): void {
     this.paused = true
+    this.#pausedAt = this.world.now
+    this.#clockStands = clockStands
   }
 
   resume(): void {
+    if (this.paused && this.#clockStands) this.#stoodMs += this.world.now - this.#pausedAt
     this.paused = false
     const backlog = this.backlog
     this.backlog = []
@@ -180,6 +188,8 @@ export interface Weather {
   /** Share of messages delayed by up to `longest`; the others take a few milliseconds. */
   slow: number
   longest: number
+  /** Share of core messages lost beside `loss`: nobody repeats them. */
+  nudgesLost?: number
 }
 
 export const delayOf = (world: World, weather: Weather): number =>
