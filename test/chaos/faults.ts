@@ -13,6 +13,12 @@ export interface Dice {
   pick<T>(items: readonly T[]): T
 }
 
+/** What is thrown for a fault's length is cut to what is left of the time. */
+export const withinMs = (dice: Dice, leftMs: number): Dice => ({
+  ...dice,
+  between: (low, high) => Math.min(dice.between(low, high), Math.max(low, leftMs)),
+})
+
 /** Tells what happened more exactly, where that is known only afterwards. */
 export type Fault = (cluster: Cluster, dice: Dice) => Promise<void | string>
 

@@ -8,9 +8,17 @@ import { readFileSync } from 'node:fs'
 import { generator } from '../simulation/world.ts'
 import { pause } from '../support/system.ts'
 import { Cluster } from './cluster.ts'
-import { loseStore, processFaults, serverFaults, type Dice, type Fault } from './faults.ts'
+import {
+  loseStore,
+  processFaults,
+  serverFaults,
+  withinMs,
+  type Dice,
+  type Fault,
+} from './faults.ts'
 import { breachesIn } from './drill.ts'
 import { judge, type Verdict } from './judge.ts'
+import { longestGap } from './polling.ts'
 import { atRest } from './rest.ts'
 import { Users } from './users.ts'
 import { Witness } from './witness.ts'
@@ -84,7 +92,7 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
       if (performance.now() >= endAt) return
       const kind = dice.pick(Object.keys(kinds))
       healing.push(kind)
-      const what = await kinds[kind]!(cluster, dice).catch(
+      const what = await kinds[kind]!(cluster, withinMs(dice, endAt - performance.now())).catch(
         (err: unknown) => void failures.push(`${kind}: ${(err as Error).message}`),
       )
       healing.splice(healing.indexOf(kind), 1)
@@ -136,18 +144,6 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
     ...gap,
     mostRssMb: rss.stop(),
   }
-}
-
-async function longestGap(
-  cluster: Cluster,
-): Promise<{ longestGapSeconds: number; longestGapTask: string }> {
-  const { polls } = await cluster.simulator<{ polls: Record<string, { longestGapMs: number }> }>(
-    '/polls',
-  )
-  const [task, longest] = Object.entries(polls).toSorted(
-    ([, a], [, b]) => b.longestGapMs - a.longestGapMs,
-  )[0] ?? ['', { longestGapMs: 0 }]
-  return { longestGapSeconds: longest.longestGapMs / 1000, longestGapTask: task }
 }
 
 /** The most memory each kind of service had, in MB. */

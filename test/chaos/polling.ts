@@ -49,3 +49,16 @@ export function percentile(numbers: number[], share: number): number {
   const sorted = numbers.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
 }
+
+/** Of all tasks, the one that was not polled for the longest. */
+export async function longestGap(
+  cluster: Cluster,
+): Promise<{ longestGapSeconds: number; longestGapTask: string }> {
+  const { polls } = await cluster.simulator<{ polls: Record<string, { longestGapMs: number }> }>(
+    '/polls',
+  )
+  const [task, longest] = Object.entries(polls).toSorted(
+    ([, a], [, b]) => b.longestGapMs - a.longestGapMs,
+  )[0] ?? ['', { longestGapMs: 0 }]
+  return { longestGapSeconds: longest.longestGapMs / 1000, longestGapTask: task }
+}
