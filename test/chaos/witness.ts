@@ -11,7 +11,7 @@ import type { Cluster } from './cluster.ts'
 
 const trigger = `
   CREATE TABLE chaos_audit (no bigserial PRIMARY KEY, id uuid, version int, attempt int, status text, epoch bigint, "reportNo" int, at timestamptz DEFAULT clock_timestamp());
-  CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
     INSERT INTO chaos_audit (id, version, attempt, status, epoch, "reportNo") VALUES (NEW.id, NEW.version, NEW.attempt, NEW.status, NEW.epoch, NEW."reportNo"); RETURN NEW; END $$;
   CREATE TRIGGER chaos_note AFTER INSERT OR UPDATE ON "SceneVideo" FOR EACH ROW EXECUTE FUNCTION chaos_note();`
 
