@@ -88,7 +88,7 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
 
   const track = async (kinds: Record<string, Fault>, low: number, high: number) => {
     while (performance.now() < endAt) {
-      await pause(dice.between(low, high))
+      await pause(Math.min(dice.between(low, high), endAt - performance.now()))
       if (performance.now() >= endAt) return
       const kind = dice.pick(Object.keys(kinds))
       healing.push(kind)
