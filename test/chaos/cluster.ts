@@ -243,8 +243,8 @@ export class Cluster implements AsyncDisposable {
     return direct.replace(`:${this.#ports[server]}`, `:${proxy.port}`)
   }
 
-  proxy(name: string, server: Server): Proxy {
-    return this.#proxies.get(`${name} ${server}`)!
+  proxy(name: string, server: Server): Proxy | undefined {
+    return this.#proxies.get(`${name} ${server}`)
   }
 
   /** Every gateway is ready. */

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
 import { pause, until } from '../support/system.ts'
 import { send, type Cluster, type Server } from './cluster.ts'
+import type { Proxy } from './proxy.ts'
 
 export interface Dice {
   between(low: number, high: number): number
@@ -61,14 +62,7 @@ function childrenOf(pid: number): number[] {
  * Nothing passes between a service and a server; then it all arrives late, or the connections are
  * reset.
  */
-async function halfOpen(
-  cluster: Cluster,
-  name: string,
-  server: Server,
-  ms: number,
-  cut: boolean,
-): Promise<void> {
-  const proxy = cluster.proxy(name, server)
+async function halfOpen(proxy: Proxy, ms: number, cut: boolean): Promise<void> {
   proxy.halfOpen()
   await pause(ms)
   proxy.heal(cut)
@@ -137,14 +131,12 @@ export const processFaults: Record<string, Fault> = {
     freeze(cluster, some(cluster, dice, 'poller', 'status', 'submit'), dice.between(7_000, 15_000)),
   'kill -9 the provider': (cluster) => kill(cluster, 'simulator'),
   'freeze the provider': (cluster, dice) => freeze(cluster, 'simulator', dice.between(500, 4_000)),
-  'half-open connection': (cluster, dice) =>
-    halfOpen(
-      cluster,
-      some(cluster, dice),
-      dice.pick(servers),
-      dice.between(2_000, 60_000),
-      dice.between(0, 1) < 0.5,
-    ),
+  'half-open connection': (cluster, dice) => {
+    const name = some(cluster, dice)
+    // not every service has to do with both servers
+    const proxies = servers.flatMap((server) => cluster.proxy(name, server) ?? [])
+    return halfOpen(dice.pick(proxies), dice.between(2_000, 60_000), dice.between(0, 1) < 0.5)
+  },
   'crash point': async (cluster, dice) => {
     const point = dice.pick(crashPoints)
     return (await crashAt(cluster, point, 5_000))
