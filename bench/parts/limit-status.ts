@@ -134,7 +134,7 @@ const bareUpdate = (db: Database, ids: string[], no: number) => db.$executeRaw`
 
 const bareInsert = (db: Database, ids: string[], no: number) => db.$executeRaw`
   INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, snapshot, owed)
-  SELECT v.id, v.version, 1, 'progress', 'progress', 'generating', 'running', ${no % 100}::int, 'status', to_jsonb(v) - 'params', true FROM "SceneVideo" v WHERE v.id = ANY(${array(ids)}::uuid[])`
+  SELECT v.id, v.version, 1, 'progress', 'progress', 'generating', 'running', ${no % 100}::int, 'status', to_jsonb(v), true FROM "SceneVideo" v WHERE v.id = ANY(${array(ids)}::uuid[])`
 
 export const limitStatusPart = part<LimitOfStatus>({
   name: 'limit-status',

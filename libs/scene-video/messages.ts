@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import {
+  actorSchema,
   errorCodes,
   generateVideoSchema,
   phases,
@@ -47,6 +48,7 @@ export const generateCommandSchema = z.object({
   sceneId: z.uuid(),
   idempotencyKey: idempotencyKeySchema.nullable(),
   body: generateVideoSchema,
+  by: actorSchema.nullable().default(null),
 })
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
 
@@ -56,6 +58,7 @@ export const videoCommandSchema = z.object({
   id: videoId,
   attempt: int4.min(1).nullable(),
   idempotencyKey: idempotencyKeySchema.nullable().default(null),
+  by: actorSchema.nullable().default(null),
 })
 export type VideoCommand = z.infer<typeof videoCommandSchema>
 

@@ -73,35 +73,115 @@ export const storable = z
     'must not contain NUL or half a surrogate pair',
   )
 
-/** A SceneVideo as everybody outside sees it. Instants are ISO 8601 UTC; what is absent is null. */
+const metadataValue = z.union([storable.max(4096), z.number(), z.boolean(), z.null()])
+
+/** What was asked for besides the prompt; null where the provider's own default was taken. */
+export const videoParamsSchema = z.object({
+  durationSeconds: z.number().int().nullable().describe('Length asked for, in seconds'),
+  aspectRatio: z.string().nullable().describe('Width to height asked for'),
+  resolution: z.string().nullable().describe('Resolution asked for, in the provider’s words'),
+  imageUrls: z.array(z.string()).describe('Reference images'),
+})
+export type VideoParams = z.infer<typeof videoParamsSchema>
+const noParams = (): VideoParams => ({
+  durationSeconds: null,
+  aspectRatio: null,
+  resolution: null,
+  imageUrls: [],
+})
+
+/**
+ * What becomes of a create whose answer is lost. `proven`: found again by our own id, as seen at
+ * this account; `by_key`: the provider takes a second create under the same key for the first;
+ * `by_match`: looked for among the account's tasks; `none`: nobody can tell, so it is never sent
+ * twice.
+ */
+export const guarantees = ['proven', 'by_key', 'by_match', 'none'] as const
+export type Guarantee = (typeof guarantees)[number]
+
+export const waitingSchema = z.object({
+  reason: z.string().describe('Why it waits, in words'),
+  until: instant.nullable().describe('When it is tried again; null where nobody knows'),
+})
+/** The kept file. Lengths in bytes, pixels and seconds; null where it could not be read. */
+export const videoFileSchema = z.object({
+  url: z.string().describe('Where the gateway serves it, with ranges'),
+  bytes: z.number().int().min(0),
+  sha256: z.string().nullable().describe('Of its bytes, in hex'),
+  type: z.string().nullable().describe('Media type'),
+  width: z.number().int().nullable().describe('Pixels'),
+  height: z.number().int().nullable().describe('Pixels'),
+  durationSeconds: z.number().nullable(),
+  storedAt: instant,
+})
+
+/**
+ * A SceneVideo as everybody outside sees it. Instants are ISO 8601 UTC; what is absent is null.
+ * Fields with a default are younger than the first version: events that were stored before them are
+ * read all the same.
+ */
 export const sceneVideoSchema = z
   .object({
     id: z.uuid(),
     sceneId: z.uuid(),
     scriptId: z.uuid(),
     projectId: z.uuid(),
-    status: z.enum(statuses),
-    phase: word(phases),
-    /** 0–100, or null where the provider tells none. */
-    progress: z.number().int().min(0).max(100).nullable(),
+    status: z.enum(statuses).describe('completed and failed are the end of an attempt'),
+    phase: word(phases).describe('What it is doing within its status'),
+    progress: z
+      .number()
+      .int()
+      .min(0)
+      .max(100)
+      .nullable()
+      .describe('Percent, as the provider tells it; null where it tells none'),
+    waiting: waitingSchema
+      .nullable()
+      .default(null)
+      .describe('Why nothing happens right now; null while it is worked on'),
     provider: z.string(),
     model: z.string(),
     prompt: z.string(),
-    /** The provider's own id for the task of the current attempt. */
-    taskId: z.string().nullable(),
-    videoUrl: z.string().nullable(),
+    params: videoParamsSchema.default(noParams),
+    metadata: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .default(() => ({}))
+      .describe('The caller’s own, as it was given'),
+    guarantee: word(guarantees)
+      .default('none')
+      .describe(
+        'What becomes of a create whose answer is lost: found by own id (proven), deduplicated by key, looked for by match, or none',
+      ),
+    taskId: z
+      .string()
+      .nullable()
+      .describe('The provider’s own id for the task of the current attempt'),
+    videoUrl: z.string().nullable().describe('The provider’s link; it dies at videoUrlExpiresAt'),
     videoUrlExpiresAt: instant.nullable(),
+    file: videoFileSchema.nullable().default(null).describe('The kept file, once phase is stored'),
+    usage: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .default(null)
+      .describe('What the provider says it used or charged, in its own words and units'),
     error: videoErrorSchema.nullable(),
-    attempt: z.number().int().min(1),
-    version: z.number().int().min(1),
+    attempt: z.number().int().min(1).describe('Counts from 1; a retry opens the next'),
+    version: z.number().int().min(1).describe('Grows with every recorded change'),
     createdAt: instant,
-    submittedAt: instant.nullable(),
-    startedAt: instant.nullable(),
-    completedAt: instant.nullable(),
-    updatedAt: instant,
+    submittedAt: instant.nullable().describe('When the provider accepted the current attempt'),
+    startedAt: instant.nullable().describe('When the provider first answered a poll'),
+    completedAt: instant.nullable().describe('When the current attempt ended, well or not'),
+    updatedAt: instant.describe('Moves at least once a minute while it is in hand'),
   })
   .meta({ id: 'SceneVideo' })
 export type SceneVideo = z.infer<typeof sceneVideoSchema>
+
+/** Who caused an entry of the timeline: the API key, or null for the key of a JWT's user. */
+export const actorSchema = z.object({ keyId: z.string().nullable(), name: z.string().nullable() })
+export type Actor = z.infer<typeof actorSchema>
+
+/** Metadata is carried by every event: so many characters of JSON at most. */
+const maxMetadataLength = 4_096
 
 /** What a caller may ask for; all of it optional. `prompt` falls back to the scene's. */
 export const generateVideoSchema = z.strictObject({
@@ -118,7 +198,7 @@ export const generateVideoSchema = z.strictObject({
     .array(
       z
         .url({ protocol: /^https?$/ })
-        .max(4096)
+        .max(8192)
         .refine(
           (url) => url.isWellFormed() && !url.includes('\0'),
           'must not contain NUL or half a surrogate pair',
@@ -134,7 +214,11 @@ export const generateVideoSchema = z.strictObject({
     .max(30 * 24 * 3600)
     .optional(),
   metadata: z
-    .record(storable.max(128), z.union([storable.max(4096), z.number(), z.boolean(), z.null()]))
+    .record(storable.max(128), metadataValue)
+    .refine(
+      (data) => JSON.stringify(data).length <= maxMetadataLength,
+      `must have at most ${maxMetadataLength} characters as JSON`,
+    )
     .optional(),
 })
 /** What a create takes of it besides the prompt, as kept with the video. */
@@ -144,8 +228,9 @@ export const createParamsSchema = generateVideoSchema
     aspectRatio: true,
     resolution: true,
     imageUrls: true,
-    metadata: true,
   })
+  // what an earlier version accepted without the bound is kept
+  .extend({ metadata: z.record(z.string(), metadataValue).optional() })
   .strip()
 export type GenerateVideo = z.infer<typeof generateVideoSchema>
 

@@ -4,10 +4,11 @@
  * is no such scene, or where the key was used before; `waits` for whoever uses the same key at the
  * same moment, no longer than that one's statement takes.
  */
-import type { GenerateVideo } from '#libs/scene-video/scene-video.ts'
+import type { Actor, GenerateVideo } from '#libs/scene-video/scene-video.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { owedEvent, type Recorded } from './rows.ts'
+import { jsonOf } from './video-row.ts'
 
 export interface NewVideo {
   id: string
@@ -18,11 +19,13 @@ export interface NewVideo {
   body: GenerateVideo
   idempotencyKey: IdempotencyKey | null
   system: { provider: string; model: string }
+  /** Who asks: onto the timeline. */
+  by?: Actor | null
 }
 
 /** Null where nothing was made. */
 export async function insertVideo(db: Database, request: NewVideo): Promise<OwedEvent | null> {
-  const { id, userId, projectId, scriptId, sceneId, idempotencyKey, system } = request
+  const { id, userId, projectId, scriptId, sceneId, idempotencyKey, system, by = null } = request
   const { prompt, provider, model, deadlineSeconds, ...params } = request.body
   const { key = null, route = null, bodyHash = null } = idempotencyKey ?? {}
   const [made] = await db.$queryRaw<Recorded[]>`
@@ -46,8 +49,8 @@ export async function insertVideo(db: Database, request: NewVideo): Promise<Owed
       FROM scene s LEFT JOIN config c ON true WHERE ${key}::text IS NULL OR EXISTS (SELECT 1 FROM claimed)
       RETURNING *
     )
-    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, snapshot, owed)
-    SELECT m.id, m.version, m.attempt, 'requested', 'requested', m.status, m.phase, 'submit', to_jsonb(m) - 'params', true FROM made m
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, by, snapshot, owed)
+    SELECT m.id, m.version, m.attempt, 'requested', 'requested', m.status, m.phase, 'submit', ${jsonOf(by)}::jsonb, to_jsonb(m), true FROM made m
     RETURNING id AS "timelineId", event, at, snapshot`
   return made ? owedEvent(made) : null
 }

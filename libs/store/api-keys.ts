@@ -35,12 +35,15 @@ export class ApiKeys {
   }
 
   /** Whose key it is and what it may do; null when there is none or it is revoked. */
-  async find(
-    id: string,
-  ): Promise<{ userId: string; secretHash: Uint8Array; scopes: Scope[] } | null> {
+  async find(id: string): Promise<{
+    userId: string
+    secretHash: Uint8Array
+    scopes: Scope[]
+    name: string | null
+  } | null> {
     const row = await this.#db.apiKey.findFirst({
       where: { id, revokedAt: null },
-      select: { userId: true, secretHash: true, scopes: true },
+      select: { userId: true, secretHash: true, scopes: true, name: true },
     })
     return row && { ...row, scopes: row.scopes as Scope[] }
   }

@@ -24,7 +24,7 @@ const unchanged = ({ video, revision }: Loaded) =>
 /** Writes the rows of `moved` to the timeline, their events owed, and returns these. */
 const recorded = (event: string, detail: object | null) => Prisma.sql`
   INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
-  SELECT m.id, m.version, m.attempt, ${event}, ${event}, m.status, m.phase, m.progress, 'submit', ${detail === null ? null : JSON.stringify(detail)}::jsonb, to_jsonb(m) - 'params', true
+  SELECT m.id, m.version, m.attempt, ${event}, ${event}, m.status, m.phase, m.progress, 'submit', ${detail === null ? null : JSON.stringify(detail)}::jsonb, to_jsonb(m), true
   FROM moved m RETURNING id AS "timelineId", event, at, snapshot`
 
 /** Null when the row has changed; else the revision it now has. */

@@ -2,7 +2,13 @@
  * What may be read by whoever serves a user. Every query is bound to that user: what is not theirs
  * is not found.
  */
-import type { Phase, SceneVideo, Status } from '#libs/scene-video/scene-video.ts'
+import {
+  actorSchema,
+  type Actor,
+  type Phase,
+  type SceneVideo,
+  type Status,
+} from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import { toSceneVideo, type VideoRow } from './rows.ts'
 
@@ -23,6 +29,8 @@ export interface TimelineEntry {
   progress: number | null
   service: string
   detail: unknown
+  by: Actor | null
+  epoch: string | null
 }
 
 export interface ProjectAggregate {
@@ -73,7 +81,7 @@ export class Reader {
     changedWithinMinutes: number,
   ): Promise<SceneVideo[]> {
     const rows = await this.#db.$queryRaw<{ row: VideoRow }[]>`
-      SELECT to_jsonb(v) - 'params' AS row FROM "SceneVideo" v WHERE "userId" = ${userId}::uuid AND (${projectId ?? null}::uuid IS NULL OR "projectId" = ${projectId ?? null}::uuid)
+      SELECT to_jsonb(v) AS row FROM "SceneVideo" v WHERE "userId" = ${userId}::uuid AND (${projectId ?? null}::uuid IS NULL OR "projectId" = ${projectId ?? null}::uuid)
         AND (status IN ('pending', 'generating') OR "updatedAt" > now() - make_interval(mins => ${changedWithinMinutes}::int)) AND id > ${after}::uuid
       ORDER BY id LIMIT ${limit}::int`
     return rows.map(({ row }) => toSceneVideo(row))
@@ -86,16 +94,18 @@ export class Reader {
       where: { videoId: id },
       orderBy: { id: 'asc' },
     })
-    return rows.map(({ version, attempt, at, kind, status, phase, progress, service, detail }) => ({
-      version,
-      attempt,
-      at: at.toISOString(),
-      kind,
-      status,
-      phase: phase as Phase,
-      progress,
-      service,
-      detail,
+    return rows.map((row) => ({
+      version: row.version,
+      attempt: row.attempt,
+      at: row.at.toISOString(),
+      kind: row.kind,
+      status: row.status,
+      phase: row.phase as Phase,
+      progress: row.progress,
+      service: row.service,
+      detail: row.detail,
+      by: actorSchema.nullable().catch(null).parse(row.by),
+      epoch: row.epoch === null ? null : String(row.epoch),
     }))
   }
 

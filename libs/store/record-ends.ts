@@ -102,12 +102,12 @@ const settled = Prisma.sql`sends AS (
 const recorded = Prisma.sql`first_seen AS (
   INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
   SELECT a.id, a.version - 1, a.attempt, 'generating', 'generating', 'generating', 'running', a.progress, 'status', a.epoch,
-    to_jsonb(a) - 'params' || jsonb_build_object('status', 'generating', 'phase', 'running', 'version', a.version - 1, 'videoUrl', null, 'videoUrlExpiresAt', null, 'completedAt', null), true
+    to_jsonb(a) || jsonb_build_object('status', 'generating', 'phase', 'running', 'version', a.version - 1, 'videoUrl', null, 'videoUrlExpiresAt', null, 'completedAt', null), true
   FROM applied a WHERE a.was = 'pending' AND a.status = 'completed' RETURNING id
 ), recorded AS (
   INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, detail, snapshot, owed)
   SELECT a.id, a.version, a.attempt, a.status, a.status, a.status, a.phase, a.progress, 'status', a.epoch,
-    CASE WHEN a."errorCode" IS NULL THEN NULL ELSE jsonb_build_object('code', a."errorCode", 'message', a."errorMessage") END, to_jsonb(a) - 'params', true
+    CASE WHEN a."errorCode" IS NULL THEN NULL ELSE jsonb_build_object('code', a."errorCode", 'message', a."errorMessage") END, to_jsonb(a), true
   FROM applied a
   WHERE (SELECT count(*) FROM first_seen) >= 0
   RETURNING id, "videoId", event, at, snapshot

@@ -42,7 +42,7 @@ export async function recordProgress(
       RETURNING new.*, old.status AS was
     ), recorded AS (
       INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
-      SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.epoch, to_jsonb(a) - 'params', true
+      SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.epoch, to_jsonb(a), true
       FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
       RETURNING id, snapshot
     )

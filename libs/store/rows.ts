@@ -1,4 +1,10 @@
-import type { SceneVideo, Phase, Status, ErrorCode } from '#libs/scene-video/scene-video.ts'
+import type {
+  ErrorCode,
+  Guarantee,
+  Phase,
+  SceneVideo,
+  Status,
+} from '#libs/scene-video/scene-video.ts'
 import type { OwedEvent, VideoEvent as Event } from '#libs/scene-video/messages.ts'
 
 type Instant = Date | string
@@ -27,10 +33,50 @@ export interface VideoRow {
   startedAt: Instant | null
   completedAt: Instant | null
   updatedAt: Instant
+  params: unknown
+  waitReason: string | null
+  waitUntil: Instant | null
+  guarantee: string | null
+  usage: unknown
 }
 
 const iso = (at: Instant) => new Date(at).toISOString()
 const isoOrNull = (at: Instant | null) => (at === null ? null : iso(at))
+
+const text = (value: unknown) => (typeof value === 'string' ? value : null)
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * As accepted, where it was checked; on the path of every event, so not checked again. Snapshots of
+ * older versions have none.
+ */
+function paramsOf({ params }: VideoRow): Pick<SceneVideo, 'params' | 'metadata'> {
+  const given = isObject(params) ? params : {}
+  const { durationSeconds, imageUrls, metadata } = given
+  return {
+    params: {
+      durationSeconds: typeof durationSeconds === 'number' ? durationSeconds : null,
+      aspectRatio: text(given['aspectRatio']),
+      resolution: text(given['resolution']),
+      imageUrls: Array.isArray(imageUrls) ? imageUrls.filter((url) => text(url) !== null) : [],
+    },
+    metadata: isObject(metadata) ? (metadata as SceneVideo['metadata']) : {},
+  }
+}
+
+/** Of a video that is polled only the phase tells it. */
+const waitingPhases: Record<string, string> = {
+  throttled: 'The provider, or the budget of its account, has us wait.',
+  retrying: 'The provider gives no usable answer; it is asked again.',
+}
+
+function waitingOf({ status, phase, waitReason, waitUntil }: VideoRow): SceneVideo['waiting'] {
+  if (status === 'pending' && waitReason)
+    return { reason: waitReason, until: isoOrNull(waitUntil ?? null) }
+  const reason = status === 'generating' ? waitingPhases[phase] : undefined
+  return reason === undefined ? null : { reason, until: null }
+}
 
 /** The public form of a row. */
 export function toSceneVideo(row: VideoRow): SceneVideo {
@@ -45,6 +91,11 @@ export function toSceneVideo(row: VideoRow): SceneVideo {
     provider: row.provider,
     model: row.model,
     prompt: row.prompt,
+    ...paramsOf(row),
+    waiting: waitingOf(row),
+    guarantee: (row.guarantee ?? 'none') as Guarantee,
+    file: null,
+    usage: isObject(row.usage) ? row.usage : null,
     taskId: row.taskId,
     videoUrl: row.videoUrl,
     videoUrlExpiresAt: isoOrNull(row.videoUrlExpiresAt),

@@ -17,7 +17,12 @@ import {
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
-import { isTerminal, type SceneVideo, type VideoError } from '#libs/scene-video/scene-video.ts'
+import {
+  isTerminal,
+  type Actor,
+  type SceneVideo,
+  type VideoError,
+} from '#libs/scene-video/scene-video.ts'
 import { insertVideo, type NewVideo } from './accept-video.ts'
 import type { Database } from './connect.ts'
 import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
@@ -39,7 +44,7 @@ import {
   type SendRecord,
 } from './pending-video.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, lockOwn, record, type Tx, type VideoRecord } from './video-row.ts'
+import { failRow, lockOwn, noteAsked, record, type Tx, type VideoRecord } from './video-row.ts'
 
 export type { DueVideo, EffectiveConfig, Loaded, NewVideo, Pins, SendRecord, VideoRecord, Wait }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
@@ -225,6 +230,7 @@ export class SubmissionWriter {
     id: string,
     attempt: number | null,
     idempotencyKey: IdempotencyKey | null = null,
+    by: Actor | null = null,
   ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
@@ -234,11 +240,13 @@ export class SubmissionWriter {
           ownerActs: video.cancelRequested && !isTerminal(video.status),
         }
       const atOnce = decideCancel(video, await sendsOf(tx, id), attempt) === 'at_once'
-      if (atOnce) await failRow(tx, id, cancelledBeforeSubmission)
+      if (atOnce) await failRow(tx, id, cancelledBeforeSubmission, by)
       // found again by a repeated look: see due-videos.ts
-      else
+      else {
         await tx.$executeRaw`
           UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' END WHERE id = ${id}::uuid`
+        await noteAsked(tx, id, 'cancel_requested', by)
+      }
       return {
         video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
         ownerActs: !atOnce,
@@ -252,6 +260,7 @@ export class SubmissionWriter {
     id: string,
     attempt: number | null,
     idempotencyKey: IdempotencyKey | null = null,
+    by: Actor | null = null,
   ): Promise<SceneVideo> {
     return this.#db.$transaction(async (tx) => {
       const video = await lockOwn(tx, userId, id)
@@ -263,7 +272,7 @@ export class SubmissionWriter {
           "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
           "dueAt" = now() + least("deadlineSeconds", 45) * interval '1 second'
         WHERE id = ${id}::uuid`
-      await record(tx, id, 'requested')
+      await record(tx, id, 'requested', null, by)
       return toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } }))
     })
   }

@@ -2,7 +2,7 @@
  * One video's row within a transaction: locked, failed, written to the timeline. Whatever may race
  * serialises on it.
  */
-import type { VideoError } from '#libs/scene-video/scene-video.ts'
+import type { Actor, VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
@@ -18,22 +18,37 @@ export async function lockOwn(tx: Tx, userId: string, id: string): Promise<Video
   return video
 }
 
-export async function failRow(tx: Tx, id: string, error: VideoError): Promise<void> {
+export const jsonOf = (value: object | null) => (value === null ? null : JSON.stringify(value))
+
+export async function failRow(
+  tx: Tx,
+  id: string,
+  error: VideoError,
+  by: Actor | null = null,
+): Promise<void> {
   await tx.$executeRaw`
     UPDATE "SceneVideo" SET status = 'failed', phase = 'done', version = version + 1, "errorCode" = ${error.code}, "errorMessage" = ${error.message},
       "completedAt" = now(), "updatedAt" = now(), "dueAt" = NULL, "waitReason" = NULL, "waitUntil" = NULL WHERE id = ${id}::uuid`
-  await record(tx, id, 'failed', { ...error })
+  await record(tx, id, 'failed', { ...error }, by)
 }
 
-/** Writes the row as it now is to the timeline, its event owed. */
+/** Writes the row as it now is to the timeline, its event owed; `by` whoever caused it. */
 export async function record(
   tx: Tx,
   id: string,
   event: string,
   detail: Record<string, string> | null = null,
+  by: Actor | null = null,
 ): Promise<void> {
   await tx.$executeRaw`
-    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
-    SELECT v.id, v.version, v.attempt, ${event}, ${event}, v.status, v.phase, v.progress, 'submit', ${detail === null ? null : JSON.stringify(detail)}::jsonb, to_jsonb(v) - 'params', true
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, by, snapshot, owed)
+    SELECT v.id, v.version, v.attempt, ${event}, ${event}, v.status, v.phase, v.progress, 'submit', ${jsonOf(detail)}::jsonb, ${jsonOf(by)}::jsonb, to_jsonb(v), true
     FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
+}
+
+/** Notes on the timeline what somebody asked for that changes nothing yet: no event, no version. */
+export async function noteAsked(tx: Tx, id: string, kind: string, by: Actor | null): Promise<void> {
+  await tx.$executeRaw`
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, by)
+    SELECT v.id, v.version, v.attempt, ${kind}, v.status, v.phase, v.progress, 'submit', ${jsonOf(by)}::jsonb FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
 }

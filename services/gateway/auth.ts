@@ -81,7 +81,8 @@ export class Auth {
     const entry = await this.#lookUp(key.id)
     if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash))
       throw refused('This API key is not valid, or it is revoked.')
-    return { userId: entry.userId, scopes: entry.scopes, limitKey: `key ${key.id}`, keyId: key.id }
+    const { userId, scopes, name } = entry
+    return { userId, scopes, name, limitKey: `key ${key.id}`, keyId: key.id }
   }
 
   async #lookUp(id: string) {

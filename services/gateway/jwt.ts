@@ -52,7 +52,14 @@ export function createJwtVerifier(
       const userId = userIdOf(issuer, payload.sub)
       if (!known.has(userId)) await users.ensureUser(userId, payload.sub.slice(0, 200))
       known.add(userId)
-      return { userId, scopes: scopesOf(payload), limitKey: `user ${userId}`, until: payload.exp }
+      const name = payload.sub.slice(0, 200)
+      return {
+        userId,
+        name,
+        scopes: scopesOf(payload),
+        limitKey: `user ${userId}`,
+        until: payload.exp,
+      }
     },
   }
 }

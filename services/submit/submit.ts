@@ -101,15 +101,15 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       return video
     }),
     answer(commandSubject.cancel, videoCommandSchema, async (command) => {
-      const { userId, id, attempt, idempotencyKey } = command
-      const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey)
+      const { userId, id, attempt, idempotencyKey, by } = command
+      const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey, by)
       if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
       else void publishOwed(video.id)
       return video
     }),
     answer(commandSubject.retry, videoCommandSchema, async (command) => {
-      const { userId, id, attempt, idempotencyKey } = command
-      const video = await store.retry(userId, id, attempt, idempotencyKey)
+      const { userId, id, attempt, idempotencyKey, by } = command
+      const video = await store.retry(userId, id, attempt, idempotencyKey, by)
       void publishOwed(video.id)
       pending.take(video.id)
       return video

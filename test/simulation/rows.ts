@@ -70,6 +70,8 @@ export function newVideo(request: NewVideo, at: Date): VideoRecord {
     requestedAt: at,
     waitReason: null,
     waitUntil: null,
+    guarantee: null,
+    usage: null,
     ...dueAfter(deadlineSeconds ?? null, at),
     createdAt: at,
     submittedAt: null,

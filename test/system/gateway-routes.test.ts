@@ -98,7 +98,7 @@ describe('what was promised', () => {
       `/api/scene-videos/${String(made.body['id'])}`,
     ])
     const fields =
-      'id sceneId scriptId projectId status phase progress provider model prompt taskId videoUrl videoUrlExpiresAt error attempt version createdAt submittedAt startedAt completedAt updatedAt'.split(
+      'id sceneId scriptId projectId status phase progress waiting provider model prompt params metadata guarantee taskId videoUrl videoUrlExpiresAt file usage error attempt version createdAt submittedAt startedAt completedAt updatedAt'.split(
         ' ',
       )
     expect(Object.keys(made.body).sort()).toEqual(fields.toSorted())
@@ -115,7 +115,7 @@ describe('what was promised', () => {
       await stack.ask('GET', `/api/scene-videos/${String(made.body['id'])}/timeline`)
     ).body as unknown as { data: object[] }
     expect(Object.keys(data[0]!).sort()).toEqual(
-      'version attempt at kind status phase progress service detail'.split(' ').sort(),
+      'version attempt at kind status phase progress service detail by epoch'.split(' ').sort(),
     )
     const page = await stack.ask('GET', '/api/scene-videos?limit=1')
     expect(page.body).toEqual({

@@ -28,6 +28,29 @@ export type VideoErrorCode =
   | 'result_removed'
   | 'unknown_provider'
 
+/** Found again by own id, deduplicated by key, looked for by match; `none`: nobody can tell. */
+export type Guarantee = 'proven' | 'by_key' | 'by_match' | 'none'
+
+/** What was asked for besides the prompt; null where the provider's own default was taken. */
+export interface VideoParams {
+  durationSeconds: number | null
+  aspectRatio: string | null
+  resolution: string | null
+  imageUrls: string[]
+}
+
+/** Lengths in bytes, pixels and seconds; null where it could not be read. */
+export interface VideoFile {
+  url: string
+  bytes: number
+  sha256: string | null
+  type: string | null
+  width: number | null
+  height: number | null
+  durationSeconds: number | null
+  storedAt: string
+}
+
 /** One generated video. Instants are ISO 8601 UTC; what is absent is null. */
 export interface SceneVideo {
   id: string
@@ -38,13 +61,24 @@ export interface SceneVideo {
   phase: Phase
   /** 0–100, or null where the provider tells none. */
   progress: number | null
+  /** Why nothing happens right now, and until when; null while it is worked on. */
+  waiting: { reason: string; until: string | null } | null
   provider: string
   model: string
   prompt: string
+  params: VideoParams
+  /** The caller's own, as it was given. */
+  metadata: Record<string, string | number | boolean | null>
+  /** What becomes of a create whose answer is lost. */
+  guarantee: Guarantee
   /** The provider's own id for the task of the current attempt. */
   taskId: string | null
   videoUrl: string | null
   videoUrlExpiresAt: string | null
+  /** The kept file, once phase is `stored`. */
+  file: VideoFile | null
+  /** What the provider says it used or charged, in its own words and units. */
+  usage: Record<string, unknown> | null
   error: { code: VideoErrorCode; message: string } | null
   attempt: number
   /** Grows with every recorded change, over all attempts. */
@@ -102,6 +136,10 @@ export interface TimelineEntry {
   progress: number | null
   service: string
   detail: unknown
+  /** Whose API key asked for it; null where nobody did. */
+  by: { keyId: string | null; name: string | null } | null
+  /** Fencing token of the owner that reported it; null where none did. */
+  epoch: string | null
 }
 
 export interface Project {

@@ -187,8 +187,7 @@ export function projectRoutes(app: App, context: Context): void {
         idempotencyKey &&
         `${createHash('sha256').update(`${idempotencyKey.key} ${projectId}`).digest('hex')} `
       const retry = ({ id, attempt }: { id: string; attempt: number }) =>
-        command(context, commandSubject.retry, {
-          userId,
+        command(context, request.identity, commandSubject.retry, {
           id,
           attempt,
           idempotencyKey: idempotencyKey && { ...idempotencyKey, key: prefix + id },

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
 import {
+  actorSchema,
   generateVideoSchema,
   phases,
   sceneVideoSchema,
@@ -9,6 +10,7 @@ import {
 } from '#libs/scene-video/scene-video.ts'
 import type { App, Context } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
+import { actorOf, type Identity } from '../identity.ts'
 import { invalid, notFound, Problem, refusal } from '../problem.ts'
 import { id, idempotencyHeader, ids, tokenQuery } from './shared.ts'
 
@@ -24,13 +26,18 @@ const attemptBody = z
   .nullish()
 const noVideo = 'There is no such video.'
 
-/** Sends a command to submit. @throws Problem when it refuses, BusUnavailable when it is away */
+/**
+ * Sends a command of this user to submit. @throws Problem when it refuses, BusUnavailable when it
+ * is away
+ */
 export async function command(
-  context: Context,
+  { bus }: Context,
+  identity: Identity,
   subject: string,
-  body: unknown,
+  body: object,
 ): Promise<SceneVideo> {
-  const reply = commandReplySchema.parse(await context.bus.request(subject, body, 10_000))
+  const whole = { userId: identity.userId, by: actorOf(identity), ...body }
+  const reply = commandReplySchema.parse(await bus.request(subject, whole, 10_000))
   if (reply.ok) return reply.video
   throw refusal(reply)
 }
@@ -54,8 +61,13 @@ export const timelineSchema = z
         status: z.enum(statuses),
         phase: z.enum(phases),
         progress: z.number().int().nullable(),
-        service: z.string(),
+        service: z.string().describe('Which service recorded it'),
         detail: z.unknown(),
+        by: actorSchema.nullable().describe('Whose API key asked for it; null where nobody did'),
+        epoch: z
+          .string()
+          .nullable()
+          .describe('Fencing token of the owner that reported it; null where none did'),
       }),
     ),
   })
@@ -82,9 +94,7 @@ export function videoRoutes(app: App, context: Context): void {
       },
     },
     async (request, reply) => {
-      const { userId } = request.identity
-      const video = await command(context, commandSubject.generate, {
-        userId,
+      const video = await command(context, request.identity, commandSubject.generate, {
         ...request.params,
         idempotencyKey: idempotencyKeyOf(request, 'generate-video'),
         body: request.body ?? {},
@@ -194,9 +204,7 @@ export function videoRoutes(app: App, context: Context): void {
         },
       },
       async (request, reply) => {
-        const { userId } = request.identity
-        const video = await command(context, commandSubject[verb], {
-          userId,
+        const video = await command(context, request.identity, commandSubject[verb], {
           id: request.params.id,
           attempt: request.body?.attempt ?? null,
           idempotencyKey: idempotencyKeyOf(request, verb),
