@@ -40,8 +40,8 @@ export const aiConfigSchema = z
   .object({
     provider: z.string(),
     model: z.string(),
-    baseUrl: z.string(),
-    apiKeyLast4: z.string().nullable(),
+    baseUrl: z.string().nullable().describe('Null: the provider’s, or the operator’s own'),
+    apiKeyLast4: z.string().nullable().describe('Null: the operator’s key'),
     source: z.enum(['project', 'user', 'system']),
   })
   .meta({ id: 'AiConfig' })

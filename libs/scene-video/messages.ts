@@ -30,6 +30,7 @@ export const commandSubject = {
   generate: 'video.command.generate',
   cancel: 'video.command.cancel',
   retry: 'video.command.retry',
+  erase: 'video.command.erase',
   testConfig: 'video.command.test-config',
 } as const
 
@@ -61,6 +62,13 @@ export const videoCommandSchema = z.object({
   by: actorSchema.nullable().default(null),
 })
 export type VideoCommand = z.infer<typeof videoCommandSchema>
+
+/** Erase what an ended video said. Answered with an EraseReply. */
+export const eraseCommandSchema = z.object({ userId: z.uuid(), id: videoId })
+export const eraseReplySchema = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true) }),
+  z.object({ ok: z.literal(false), code: z.string(), detail: z.string() }),
+])
 
 /**
  * Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP.

@@ -11,6 +11,9 @@ export const refusalCodes = [
   'idempotency_key_reused',
   'api_key_required',
   'invalid_request',
+  'not_ended',
+  'not_archived',
+  'archived',
 ] as const
 export type RefusalCode = (typeof refusalCodes)[number]
 

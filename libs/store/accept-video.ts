@@ -32,6 +32,7 @@ export async function insertVideo(db: Database, request: NewVideo): Promise<Owed
     WITH scene AS (
       SELECT s.id, s.prompt FROM "Scene" s JOIN "Script" t ON t.id = s."scriptId" JOIN "Project" p ON p.id = t."projectId"
       WHERE s.id = ${sceneId}::uuid AND t.id = ${scriptId}::uuid AND p.id = ${projectId}::uuid AND p."userId" = ${userId}::uuid
+        AND s."archivedAt" IS NULL AND t."archivedAt" IS NULL AND p."archivedAt" IS NULL AND p."erasedAt" IS NULL
     ), config AS (
       SELECT provider, model FROM "AiConfig" WHERE "userId" = ${userId}::uuid AND ("projectId" IS NULL OR "projectId" = ${projectId}::uuid)
       ORDER BY "projectId" NULLS LAST LIMIT 1

@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-export const scopes = ['read', 'write', 'admin'] as const
+/** What a user's key may be given: `configure` sets provider accounts, `admin` makes keys. */
+export const userScopes = ['read', 'write', 'configure', 'admin'] as const
+/** `operator` reads and acts across users; only the CLI gives it. */
+export const scopes = [...userScopes, 'operator'] as const
 export type Scope = (typeof scopes)[number]
 
 /**

@@ -98,6 +98,34 @@ export class ApiKeys {
       .$executeRaw`INSERT INTO "User" (id, name) VALUES (${id}::uuid, ${name}) ON CONFLICT DO NOTHING`
   }
 
+  /** The user that the operator linked an issuer's sub to. */
+  async linkedUser(issuer: string, sub: string): Promise<string | null> {
+    const row = await this.#db.userLink.findUnique({ where: { issuer_sub: { issuer, sub } } })
+    return row?.userId ?? null
+  }
+
+  async linkUser(userId: string, issuer: string, sub: string): Promise<void> {
+    await this.#db.userLink.upsert({
+      where: { issuer_sub: { issuer, sub } },
+      create: { issuer, sub, userId },
+      update: { userId },
+    })
+  }
+
+  /** Exceptions from the limits that the settings give; null for none. */
+  async setLimits(userId: string, limits: Record<string, number> | null): Promise<boolean> {
+    const value = limits === null ? null : JSON.stringify(limits)
+    return (
+      (await this.#db
+        .$executeRaw`UPDATE "User" SET limits = ${value}::jsonb WHERE id = ${userId}::uuid`) === 1
+    )
+  }
+
+  /** How many of its keys are valid. */
+  async countOf(userId: string): Promise<number> {
+    return this.#db.apiKey.count({ where: { userId, revokedAt: null } })
+  }
+
   async userExists(id: string): Promise<boolean> {
     return (await this.#db.user.count({ where: { id } })) === 1
   }

@@ -4,20 +4,18 @@
  */
 import {
   actorSchema,
+  ownId,
   type Actor,
   type Phase,
   type SceneVideo,
   type Status,
 } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
+import { Prisma } from './generated/client.ts'
+import { listVideos, type PageOptions } from './list-videos.ts'
 import { toSceneVideo, type VideoRow } from './rows.ts'
-
-export interface VideoFilter {
-  status?: Status | undefined
-  projectId?: string | undefined
-  scriptId?: string | undefined
-  sceneId?: string | undefined
-}
+import type { VideoFilter } from './video-filter.ts'
+import { countVideos, statsOf, type StatsBy } from './video-stats.ts'
 
 export interface TimelineEntry {
   version: number
@@ -33,9 +31,28 @@ export interface TimelineEntry {
   epoch: string | null
 }
 
+/** One send of a create, and what is known of it. */
+export interface SubmissionEntry {
+  attempt: number
+  send: number
+  /** The id of ours that the provider was given. */
+  ownId: string
+  provider: string
+  answer: 'accepted' | 'unreadable' | 'refused' | 'later' | 'absent' | 'lost' | null
+  detail: string | null
+  taskId: string | null
+  outcome: string | null
+  sentAt: string
+  answeredAt: string | null
+  lookedUpAt: string | null
+  settledAt: string | null
+}
+
 export interface ProjectAggregate {
   id: string
   title: string
+  createdAt: string
+  archivedAt: string | null
   counts: Record<Status, number>
   /**
    * Mean over all its videos, 0–100: ended ones count 100, unknown progress 0. Null without videos.
@@ -49,47 +66,55 @@ export class Reader {
     this.#db = db
   }
 
+  /** The newest state of one. */
   async video(userId: string, id: string): Promise<SceneVideo | null> {
-    const row = await this.#db.sceneVideo.findFirst({ where: { id, userId } })
+    const row = await this.#db.sceneVideo.findFirst({ where: { id, userId, erasedAt: null } })
     return row && toSceneVideo(row)
   }
 
-  /**
-   * Newest first; `before` is the id of the last one already read (ids are UUIDv7: they sort by
-   * creation).
-   */
-  async videos(
-    userId: string,
-    filter: VideoFilter,
-    limit: number,
-    before?: string,
-  ): Promise<SceneVideo[]> {
-    const where = { userId, ...defined(filter), ...(before ? { id: { lt: before } } : {}) }
-    const rows = await this.#db.sceneVideo.findMany({ where, orderBy: { id: 'desc' }, take: limit })
-    return rows.map(toSceneVideo)
+  list(filter: VideoFilter, options: PageOptions) {
+    return listVideos(this.#db, filter, options)
+  }
+
+  counts(filter: VideoFilter) {
+    return countVideos(this.#db, filter)
+  }
+
+  stats(range: { userId: string | null; fromMs: number; toMs: number }, by: StatsBy) {
+    return statsOf(this.#db, range, by)
+  }
+
+  /** Postgres' time, which judges dates. */
+  async now(): Promise<Date> {
+    const [row] = await this.#db.$queryRaw<{ now: Date }[]>`SELECT now() AS now`
+    return row!.now
   }
 
   /**
-   * Open ones, and those changed within the last minutes: what a live stream shows first. By id,
-   * after `after`.
+   * Open ones, and those that ended within the last minutes: what a live stream shows first. By id,
+   * after `after`. Indexes: (userId, status, id) and (userId, completedAt).
    */
   async liveVideos(
     userId: string,
     projectId: string | undefined,
     after: string,
     limit: number,
-    changedWithinMinutes: number,
+    endedWithinMinutes: number,
   ): Promise<SceneVideo[]> {
+    const here = Prisma.sql`v."userId" = ${userId}::uuid AND v.id > ${after}::uuid AND v."erasedAt" IS NULL AND (${projectId ?? null}::uuid IS NULL OR v."projectId" = ${projectId ?? null}::uuid)`
     const rows = await this.#db.$queryRaw<{ row: VideoRow }[]>`
-      SELECT to_jsonb(v) AS row FROM "SceneVideo" v WHERE "userId" = ${userId}::uuid AND (${projectId ?? null}::uuid IS NULL OR "projectId" = ${projectId ?? null}::uuid)
-        AND (status IN ('pending', 'generating') OR "updatedAt" > now() - make_interval(mins => ${changedWithinMinutes}::int)) AND id > ${after}::uuid
-      ORDER BY id LIMIT ${limit}::int`
+      SELECT to_jsonb(v) AS row FROM "SceneVideo" v WHERE v.id IN (
+        SELECT o.id FROM unnest(ARRAY['pending', 'generating']::"Status"[]) AS s(status) CROSS JOIN LATERAL (
+          SELECT v.id FROM "SceneVideo" v WHERE v.status = s.status AND ${here} ORDER BY v.id LIMIT ${limit}::int
+        ) o
+        UNION
+        SELECT v.id FROM "SceneVideo" v WHERE ${here} AND v."completedAt" > now() - make_interval(mins => ${endedWithinMinutes}::int)
+      ) ORDER BY v.id LIMIT ${limit}::int`
     return rows.map(({ row }) => toSceneVideo(row))
   }
 
   async timeline(userId: string, id: string): Promise<TimelineEntry[] | null> {
-    const owned = await this.#db.sceneVideo.count({ where: { id, userId } })
-    if (!owned) return null
+    if (!(await this.#owns(userId, id))) return null
     const rows = await this.#db.timeline.findMany({
       where: { videoId: id },
       orderBy: { id: 'asc' },
@@ -109,13 +134,51 @@ export class Reader {
     }))
   }
 
-  /** The project's title, and whether it is this user's at all. */
+  /** What was sent to the provider for it, in order; the account's key is not among it. */
+  async submissions(userId: string, id: string): Promise<SubmissionEntry[] | null> {
+    if (!(await this.#owns(userId, id))) return null
+    const rows = await this.#db.submission.findMany({
+      where: { videoId: id },
+      orderBy: [{ attempt: 'asc' }, { send: 'asc' }],
+      omit: { keyCipher: true, baseUrl: true, videoId: true },
+    })
+    return rows.map((row) => ({
+      attempt: row.attempt,
+      send: row.send,
+      ownId: ownId(id, row.attempt),
+      provider: row.provider,
+      answer: row.answer as SubmissionEntry['answer'],
+      detail: row.detail,
+      taskId: row.taskId,
+      outcome: row.outcome,
+      sentAt: row.intentAt.toISOString(),
+      answeredAt: row.answeredAt?.toISOString() ?? null,
+      lookedUpAt: row.lookedAt?.toISOString() ?? null,
+      settledAt: row.settledAt?.toISOString() ?? null,
+    }))
+  }
+
+  async #owns(userId: string, id: string): Promise<boolean> {
+    return (await this.#db.sceneVideo.count({ where: { id, userId, erasedAt: null } })) > 0
+  }
+
+  async ownsProject(userId: string, id: string): Promise<boolean> {
+    return (await this.#db.project.count({ where: { id, userId, erasedAt: null } })) > 0
+  }
+
+  /** Whose video it is, for operators. */
+  async ownerOf(id: string): Promise<string | null> {
+    const row = await this.#db.sceneVideo.findUnique({ where: { id }, select: { userId: true } })
+    return row?.userId ?? null
+  }
+
+  /** The project, with how far its videos are; null when it is not this user's. */
   async project(userId: string, id: string): Promise<ProjectAggregate | null> {
-    const project = await this.#db.project.findFirst({ where: { id, userId } })
+    const project = await this.#db.project.findFirst({ where: { id, userId, erasedAt: null } })
     if (!project) return null
     const groups = await this.#db.sceneVideo.groupBy({
       by: ['status'],
-      where: { projectId: id },
+      where: { projectId: id, erasedAt: null },
       _count: true,
       _sum: { progress: true },
     })
@@ -129,18 +192,14 @@ export class Reader {
           : (group._sum.progress ?? 0)
     }
     const total = Object.values(counts).reduce((a, b) => a + b, 0)
-    return { id, title: project.title, counts, progress: total ? Math.floor(sum / total) : null }
-  }
-
-  async failedVideos(
-    userId: string,
-    projectId: string,
-  ): Promise<{ id: string; attempt: number }[]> {
-    return this.#db.sceneVideo.findMany({
-      where: { userId, projectId, status: 'failed' },
-      select: { id: true, attempt: true },
-      orderBy: { id: 'asc' },
-    })
+    return {
+      id,
+      title: project.title,
+      createdAt: project.createdAt.toISOString(),
+      archivedAt: project.archivedAt?.toISOString() ?? null,
+      counts,
+      progress: total ? Math.floor(sum / total) : null,
+    }
   }
 
   /**
@@ -157,10 +216,4 @@ export class Reader {
     })
     return rows.map(toSceneVideo)
   }
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-
-function defined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Defined<T>
 }

@@ -42,6 +42,10 @@ export const grants: Grants = {
   Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read },
   AccountProof: { submit: change },
   Timeline: { gateway: read, submit: change, status: change, reconciler: change },
+  UserLink: { gateway: read },
+  BulkAction: { gateway: change },
+  BulkItem: { gateway: change },
+  UserUsage: { gateway: all },
   IdempotencyKey: { gateway: all, submit: all, reconciler: ['SELECT', 'DELETE'] },
   System: { status: change },
 }

@@ -1,9 +1,10 @@
-import type {
-  ErrorCode,
-  Guarantee,
-  Phase,
-  SceneVideo,
-  Status,
+import {
+  isTerminal,
+  type ErrorCode,
+  type Guarantee,
+  type Phase,
+  type SceneVideo,
+  type Status,
 } from '#libs/scene-video/scene-video.ts'
 import type { OwedEvent, VideoEvent as Event } from '#libs/scene-video/messages.ts'
 
@@ -33,6 +34,7 @@ export interface VideoRow {
   startedAt: Instant | null
   completedAt: Instant | null
   updatedAt: Instant
+  cancelRequested: boolean
   params: unknown
   waitReason: string | null
   waitUntil: Instant | null
@@ -86,7 +88,8 @@ export function toSceneVideo(row: VideoRow): SceneVideo {
     scriptId: row.scriptId,
     projectId: row.projectId,
     status: row.status,
-    phase: row.phase as Phase,
+    // asked for and not carried out yet
+    phase: row.cancelRequested && !isTerminal(row.status) ? 'cancelling' : (row.phase as Phase),
     progress: row.progress,
     provider: row.provider,
     model: row.model,

@@ -78,7 +78,11 @@ export class SubmissionWriter {
     const earlier = idempotencyKey && (await earlierUse(this.#db, userId, idempotencyKey))
     const row =
       earlier && (await this.#db.sceneVideo.findFirst({ where: { id: earlier, sceneId } }))
-    if (!row) throw new Refused('not_found', 'There is no such scene in that script and project.')
+    if (!row)
+      throw new Refused(
+        'not_found',
+        'There is no such scene in that script and project, or it is archived.',
+      )
     return { video: toSceneVideo(row), event: null }
   }
 
@@ -294,7 +298,7 @@ export class SubmissionWriter {
       )
       INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
       SELECT v.id, v.version, ${attempt}::int, 'late', v.status, v.phase, v.progress, 'submit', ${JSON.stringify({ said, ...detail })}::jsonb
-      FROM "SceneVideo" v, settled WHERE v.id = ${id}::uuid`
+      FROM "SceneVideo" v, settled WHERE v.id = ${id}::uuid AND v."erasedAt" IS NULL`
     return noted > 0
   }
 

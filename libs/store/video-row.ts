@@ -13,7 +13,7 @@ export type VideoRecord = Awaited<ReturnType<Database['sceneVideo']['findUniqueO
 /** Locks and reads the row of this user. The lock lasts to the end of the transaction. */
 export async function lockOwn(tx: Tx, userId: string, id: string): Promise<VideoRecord> {
   await tx.$queryRaw`SELECT 1 FROM "SceneVideo" WHERE id = ${id}::uuid FOR UPDATE`
-  const video = await tx.sceneVideo.findFirst({ where: { id, userId } })
+  const video = await tx.sceneVideo.findFirst({ where: { id, userId, erasedAt: null } })
   if (!video) throw new Refused('not_found', 'There is no such video.')
   return video
 }

@@ -2,7 +2,7 @@
  * A demo user with a project, a script and three scenes, made once; the key is replaced when
  * another is given.
  */
-import { parseApiKey, scopes } from '#libs/store/api-key.ts'
+import { parseApiKey, userScopes } from '#libs/store/api-key.ts'
 import { openDatabase } from '#libs/store/connect.ts'
 
 export interface Demo {
@@ -29,8 +29,8 @@ export async function seedDemo(databaseUrl: string, apiKey: string): Promise<Dem
     const secretHash = Uint8Array.from(key.secretHash)
     await db.apiKey.upsert({
       where: { id: key.id },
-      create: { id: key.id, userId: user.id, secretHash, name: 'demo', scopes: [...scopes] },
-      update: { secretHash, scopes: [...scopes] },
+      create: { id: key.id, userId: user.id, secretHash, name: 'demo', scopes: [...userScopes] },
+      update: { secretHash, scopes: [...userScopes] },
     })
     const project =
       (await db.project.findFirst({ where: { userId: user.id }, orderBy: { createdAt: 'asc' } })) ??

@@ -112,6 +112,10 @@ async function start(): Promise<void> {
     TOAPIS_API_KEY: secrets.providerKey,
     TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
     RATE_LIMIT_PER_MINUTE: '1000000',
+    MAX_CREATES_PER_MINUTE: '1000000',
+    MAX_CREATES_PER_DAY: '10000000',
+    MAX_OPEN_VIDEOS: '1000000',
+    MAX_CONNECTIONS_PER_ADDRESS: '20000',
     ...process.env,
     NO_PROXY: ['127.0.0.1', 'localhost', process.env['NO_PROXY'] ?? process.env['no_proxy']]
       .filter(Boolean)

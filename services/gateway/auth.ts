@@ -1,7 +1,8 @@
 /**
  * Who asks, and what they may do: an API key `rk_<id>_<secret>` or a JWT of the configured issuer,
- * as a bearer; on streams and files also `?token=`, an API key or a stream token, which is worth no
- * more than the key it was made with. A key is looked up at most every 5 s: that long it may
+ * as a bearer. Where something is watched, a stream token also does, as a bearer or as `?token=`:
+ * it is worth no more than the key it was made with. An API key in an address is refused, since
+ * addresses are logged. A key is looked up at most every 5 s: that long it may
  * outlive its revocation (for open streams see live/open-streams.ts).
  */
 import { timingSafeEqual } from 'node:crypto'
@@ -14,7 +15,7 @@ import type { JwtVerifier } from './jwt.ts'
 import { Problem } from './problem.ts'
 import type { StreamTokens } from './stream-token.ts'
 
-/** A route's `config.access`. `token`: also by `?token=`; `webSocket`: may be upgraded to one. */
+/** A route's `config.access`. `token`: also by a stream token; `webSocket`: may be upgraded to one. */
 export interface Access {
   scope: Scope
   token?: boolean
@@ -64,13 +65,16 @@ export class Auth {
   async #identity(request: FastifyRequest, byToken: boolean): Promise<Identity> {
     const bearer = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     const asked = (request.query as Record<string, unknown>)['token']
-    const token = byToken && typeof asked === 'string' ? asked : undefined
-    const given = bearer ?? token
+    const given = bearer ?? (byToken && typeof asked === 'string' ? asked : undefined)
     if (!given) throw refused('A key is needed: Authorization: Bearer rk_…')
     const key = parseApiKey(given)
+    if (key && bearer === undefined)
+      throw refused(
+        'An API key does not belong into an address: make a token by /api/stream-tokens.',
+      )
     if (key) return this.#byKey(key)
-    const fromToken = token === given ? await this.#tokens.verify(given) : null
-    const found = fromToken ?? (await this.#jwt?.verify(given))
+    const found =
+      (byToken ? await this.#tokens.verify(given) : null) ?? (await this.#jwt?.verify(given))
     if (!found) throw refused('This key or token is not valid, or has expired.')
     if (found.keyId && !(await this.#lookUp(found.keyId)))
       throw refused('The API key this token was made with is revoked.')
@@ -82,7 +86,7 @@ export class Auth {
     if (!entry || !timingSafeEqual(entry.secretHash, key.secretHash))
       throw refused('This API key is not valid, or it is revoked.')
     const { userId, scopes, name } = entry
-    return { userId, scopes, name, limitKey: `key ${key.id}`, keyId: key.id }
+    return { userId, scopes, name, keyId: key.id }
   }
 
   async #lookUp(id: string) {

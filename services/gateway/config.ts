@@ -20,10 +20,9 @@ export const gatewaySettings = z
     KEY_ENCRYPTION_KEY: keyEncryptionKey,
     /** Secret of toapis' webhooks; without one they are refused. */
     TOAPIS_WEBHOOK_SECRET: z.string().optional(),
-    /** What `source: system` shows; of the key only its last four characters. */
+    /** The operator's own address: users may name it, it is never shown. */
     TOAPIS_BASE_URL: baseUrlSetting.default('https://toapis.com/v1'),
     TOAPIS_MODEL: z.string().default('sora-2'),
-    TOAPIS_API_KEY: z.string().optional(),
     /** Lets users give base URLs of private networks: for development only. */
     ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
     /** With all three, JWTs of that issuer are accepted beside API keys. */
@@ -32,13 +31,33 @@ export const gatewaySettings = z
     JWT_AUDIENCE: z.string().optional(),
     /** Origins that may call from a browser, by commas; `*` is any. */
     CORS_ORIGINS: commaSeparated.default([]),
-    /** Requests a minute of one key, on one gateway. */
+    /** Requests a minute of one user, over all its keys and all gateways. */
     RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(1).default(6_000),
+    /** Videos that one user may ask for within a minute, retries among them. */
+    MAX_CREATES_PER_MINUTE: z.coerce.number().int().min(0).default(600),
+    /** Videos that one user may ask for within a day (UTC), retries among them. */
+    MAX_CREATES_PER_DAY: z.coerce.number().int().min(0).default(20_000),
+    /** Videos of one user that have not ended. */
+    MAX_OPEN_VIDEOS: z.coerce.number().int().min(0).default(10_000),
+    /** API keys of one user that are valid. */
+    MAX_API_KEYS: z.coerce.number().int().min(0).default(100),
     /**
      * Live streams open at once on one gateway; whoever wants one more gets 503. Some 50 KiB of
      * memory each.
      */
     MAX_STREAMS: z.coerce.number().int().min(1).default(6_000),
+    /** Of these, what one user may have open; half of them where it is not set. */
+    MAX_STREAMS_PER_USER: z.coerce.number().int().min(1).optional(),
+    /** Of these, what one stream token may have open. */
+    MAX_STREAMS_PER_TOKEN: z.coerce.number().int().min(1).default(50),
+    /** Connections open at once on one gateway; what comes beyond is closed. */
+    MAX_CONNECTIONS: z.coerce.number().int().min(1).default(20_000),
+    /** Of these, what one address may have open, but for TRUSTED_PROXIES. */
+    MAX_CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(1).default(2_000),
+    /** Addresses or subnets of proxies in front, by commas: of many clients each. */
+    TRUSTED_PROXIES: commaSeparated
+      .default([])
+      .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))),
     /** How often the keys of open streams are looked up. */
     STREAM_CHECK_INTERVAL_MS: milliseconds(60_000),
     /** Above this mean delay of the event loop new requests get 503. */

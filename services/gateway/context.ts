@@ -7,14 +7,22 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Bus } from '#libs/bus/bus.ts'
-import type { EventFeed } from '#libs/bus/event-feed.ts'
+import type { NatsBus } from '#libs/bus/connect.ts'
+import type { ProviderDescription } from '#libs/provider/registry.ts'
+import type { Checks } from '#libs/runtime/health.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import type { AiConfigs } from '#libs/store/ai-configs.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
+import type { BulkActions } from '#libs/store/bulk-actions.ts'
+import type { Eraser } from '#libs/store/erase.ts'
+import type { Library } from '#libs/store/library.ts'
+import type { OperatorReader } from '#libs/store/operator-reader.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
 import type { Reader } from '#libs/store/reader.ts'
+import type { Retries } from '#libs/store/retry-candidates.ts'
 import type { Auth } from './auth.ts'
+import type { Limits } from './limits.ts'
+import type { Hub } from './live/hub.ts'
 import type { OpenStreams } from './live/open-streams.ts'
 import type { StreamTokens } from './stream-token.ts'
 
@@ -27,18 +35,30 @@ export type App = FastifyInstance<
 >
 
 export interface Context {
-  bus: Bus
-  feed: EventFeed
+  bus: NatsBus
+  hub: Hub
   reader: Reader
+  library: Library
   projects: ProjectWriter
+  eraser: Eraser
+  retries: Retries
+  bulkActions: BulkActions
+  operator: OperatorReader
   apiKeys: ApiKeys
   aiConfigs: AiConfigs
   auth: Auth
+  limits: Limits
   streamTokens: StreamTokens
   open: OpenStreams
   keys: Keyring
+  checks: Checks
   /** The operator's own configuration, used where neither project nor user has one. */
-  system: { provider: string; model: string; baseUrl: string; apiKeyLast4: string | null }
+  system: { provider: string; model: string; baseUrl: string }
+  /** Those that are switched on. */
+  providers: ProviderDescription[]
   allowPrivateBaseUrls: boolean
   webhookSecret: string | undefined
 }
+
+/** One operation, in a scope of its own: what it adds to it, others do not have. */
+export type Route = (app: App, context: Context) => void

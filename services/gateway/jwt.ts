@@ -1,12 +1,12 @@
 /**
- * JWTs of one issuer, verified by its JWKS. `sub` is the user: a UUID as it is, anything else as a
- * UUID derived from issuer and sub; the user is made when first seen. `scope` or `scp` may name
- * `read`, `write`, `admin` (also as `reelkeeper:read`); without either claim: read and write.
+ * JWTs of one issuer, verified by its JWKS. `sub` is the issuer's user, whatever it looks like: a
+ * user of its own, made when first seen, with an id derived from issuer and sub; unless the
+ * operator linked that sub to a user there was before. `scope` or `scp` may name `read`, `write`,
+ * `configure`, `admin` (also as `reelkeeper:read`); where they name none of these: read and write.
  */
 import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose'
-import { z } from 'zod'
-import { scopes, type Scope } from '#libs/store/api-key.ts'
+import { userScopes, type Scope } from '#libs/store/api-key.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Identity } from './identity.ts'
 import { Problem } from './problem.ts'
@@ -36,7 +36,18 @@ export function createJwtVerifier(
 ): JwtVerifier {
   const { issuer, audience } = options
   const keys = createRemoteJWKSet(new URL(options.jwksUrl), { timeoutDuration: 3_000 })
-  const known = new Set<string>()
+  const known = new Map<string, { userId: string; until: number }>()
+  /** A link that the operator makes counts within a minute. */
+  const userOf = async (sub: string): Promise<string> => {
+    const found = known.get(sub)
+    if (found && found.until > performance.now()) return found.userId
+    const linked = await users.linkedUser(issuer, sub)
+    const userId = linked ?? userIdOf(issuer, sub)
+    if (!linked && !found) await users.ensureUser(userId, sub.slice(0, 200))
+    if (known.size > 10_000) known.clear()
+    known.set(sub, { userId, until: performance.now() + 60_000 })
+    return userId
+  }
   return {
     async verify(token) {
       const payload = await payloadOf(() =>
@@ -48,16 +59,12 @@ export function createJwtVerifier(
           clockTolerance: 5,
         }),
       )
-      if (!payload?.sub) return null
-      const userId = userIdOf(issuer, payload.sub)
-      if (!known.has(userId)) await users.ensureUser(userId, payload.sub.slice(0, 200))
-      known.add(userId)
-      const name = payload.sub.slice(0, 200)
+      if (!payload) return null
+      const sub = subOf(payload)
       return {
-        userId,
-        name,
+        userId: await userOf(sub),
+        name: sub.slice(0, 200),
         scopes: scopesOf(payload),
-        limitKey: `user ${userId}`,
         until: payload.exp,
       }
     },
@@ -84,9 +91,19 @@ async function payloadOf(
   }
 }
 
+/** @throws Problem 401 for what names nobody */
+function subOf({ sub }: JWTPayload): string {
+  const given: unknown = sub
+  if (typeof given === 'string' && /^[^\p{Cc}]{1,255}$/u.test(given) && given.isWellFormed())
+    return given
+  throw new Problem(
+    401,
+    'unauthorized',
+    'The token’s sub must be text of 1 to 255 characters without control characters.',
+  )
+}
+
 export function userIdOf(issuer: string, sub: string): string {
-  const asIs = z.uuid().safeParse(sub)
-  if (asIs.success) return asIs.data.toLowerCase()
   const bytes = createHash('sha256').update(`${issuer}\n${sub}`).digest().subarray(0, 16)
   bytes[6] = (bytes[6]! & 0x0f) | 0x80
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
@@ -94,10 +111,9 @@ export function userIdOf(issuer: string, sub: string): string {
 }
 
 function scopesOf(payload: JWTPayload): Scope[] {
-  const claim = payload['scope'] ?? payload['scp']
-  if (claim === undefined) return ['read', 'write']
-  const named = (Array.isArray(claim) ? claim.map(String) : String(claim).split(' ')).map((one) =>
-    one.replace(/^reelkeeper:/, ''),
-  )
-  return scopes.filter((scope) => named.includes(scope))
+  const claim = payload['scope'] ?? payload['scp'] ?? ''
+  const words = Array.isArray(claim) ? claim : typeof claim === 'string' ? claim.split(' ') : []
+  const named = words.map((one) => String(one).replace(/^reelkeeper:/, ''))
+  const ours = userScopes.filter((scope) => named.includes(scope))
+  return ours.length ? ours : ['read', 'write']
 }

@@ -12,11 +12,21 @@ import { Refused, type RefusalCode } from '#libs/scene-video/refusals.ts'
 
 export const problemSchema = z
   .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.number().int(),
-    detail: z.string(),
-    code: z.string().meta({ description: 'Stable: programs decide by this.' }),
+    type: z.string().meta({ example: 'about:blank' }),
+    title: z.string().meta({ example: 'Not Found' }),
+    status: z.number().int().meta({ example: 404 }),
+    detail: z.string().meta({ description: 'For people.', example: 'There is no such video.' }),
+    code: z
+      .string()
+      .meta({ description: 'Stable: programs decide by this.', example: 'not_found' }),
+    requestId: z
+      .string()
+      .optional()
+      .meta({ description: 'As in the header x-request-id, and in the gateway’s log.' }),
+    limit: z
+      .object({ name: z.string(), limit: z.number(), used: z.number() })
+      .optional()
+      .meta({ description: 'What is exceeded, where a limit is.' }),
     errors: z
       .array(
         z.object({
@@ -28,6 +38,8 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' })
 
+type Limit = NonNullable<z.infer<typeof problemSchema>['limit']>
+
 export interface FieldError {
   pointer: string
   detail: string
@@ -38,21 +50,36 @@ export class Problem extends Error {
   readonly code: string
   readonly errors: FieldError[] | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly limit: Limit | undefined
+  /** Methods that this path has, where the one asked for is none of them. */
+  readonly allow: string[] | undefined
   constructor(
     status: number,
     code: string,
     detail: string,
-    more: { errors?: FieldError[]; retryAfterSeconds?: number } = {},
+    more: {
+      errors?: FieldError[]
+      retryAfterSeconds?: number
+      limit?: Limit
+      allow?: string[]
+    } = {},
   ) {
     super(detail)
     this.status = status
     this.code = code
     this.errors = more.errors
     this.retryAfterSeconds = more.retryAfterSeconds
+    this.limit = more.limit
+    this.allow = more.allow
   }
 }
 
 export const notFound = (what = 'There is nothing here.') => new Problem(404, 'not_found', what)
+/** A value that is well formed, and yet nothing can be made with it. */
+export const unprocessable = (code: string, pointer: string, detail: string) =>
+  new Problem(422, code, `The request cannot be carried out: ${detail}`, {
+    errors: [{ pointer, detail }],
+  })
 export const invalid = (pointer: string, detail: string) =>
   new Problem(400, 'invalid_request', `The request is not valid: ${detail}`, {
     errors: [{ pointer, detail }],
@@ -70,20 +97,26 @@ export function sendProblem(
   if (problem.status === 503 || problem.retryAfterSeconds !== undefined)
     void reply.header('retry-after', String(problem.retryAfterSeconds ?? 1))
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
+  if (problem.allow) void reply.header('allow', problem.allow.join(', '))
+  // the head of some answer that could not be sent must not describe this one
+  for (const name of ['location', 'content-length', 'content-encoding', 'etag'])
+    reply.removeHeader(name)
   return reply
     .code(problem.status)
     .type('application/problem+json')
     .serializer(JSON.stringify)
-    .send(bodyOf(problem))
+    .send(bodyOf(problem, request.id))
 }
 
-export const bodyOf = ({ status, code, message, errors }: Problem) => ({
+export const bodyOf = ({ status, code, message, errors, limit }: Problem, requestId?: string) => ({
   type: 'about:blank',
   title: STATUS_CODES[status] ?? 'Error',
   status,
   detail: message,
   code,
   ...(errors ? { errors } : {}),
+  ...(limit ? { limit } : {}),
+  ...(requestId ? { requestId } : {}),
 })
 
 const refusalStatus: Record<RefusalCode, number> = {
@@ -95,15 +128,24 @@ const refusalStatus: Record<RefusalCode, number> = {
   idempotency_key_reused: 422,
   api_key_required: 422,
   invalid_request: 400,
+  not_ended: 409,
+  not_archived: 409,
+  archived: 409,
 }
 
 /** A refusal of ours; one whose code this version does not know yet is a conflict. */
 export const refusal = ({ code, detail }: { code: string; detail: string }): Problem =>
-  new Problem(code in refusalStatus ? refusalStatus[code as RefusalCode] : 409, code, detail)
+  new Problem(
+    code in refusalStatus ? refusalStatus[code as RefusalCode] : 409,
+    code,
+    detail,
+    code === 'idempotency_key_in_use' ? { retryAfterSeconds: 1 } : {},
+  )
 
 /** Codes of Fastify's own refusals where the status alone does not tell. */
 const codes: Record<number, string> = {
   404: 'not_found',
+  405: 'method_not_allowed',
   413: 'too_large',
   414: 'not_found',
   415: 'unsupported_media_type',

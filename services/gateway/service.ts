@@ -3,34 +3,43 @@
  * Postgres, live events from stream VIDEO, and whatever changes a video is asked of submit.
  */
 import websocket from '@fastify/websocket'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
+import { describeProviders } from '#libs/provider/registry.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { startService, type Service, type Skeleton } from '#libs/runtime/service.ts'
 import { providerNames } from '#libs/scene-video/ai-config.ts'
 import { AiConfigs } from '#libs/store/ai-configs.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
-import { isReachable, openDatabase, requirePostgresVersion } from '#libs/store/connect.ts'
+import { BulkActions } from '#libs/store/bulk-actions.ts'
+import {
+  isReachable,
+  openDatabase,
+  requirePostgresVersion,
+  type Database,
+} from '#libs/store/connect.ts'
+import { Eraser } from '#libs/store/erase.ts'
 import { isOutage } from '#libs/store/errors.ts'
+import { Library } from '#libs/store/library.ts'
+import { OperatorReader } from '#libs/store/operator-reader.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
 import { Reader } from '#libs/store/reader.ts'
+import { Retries } from '#libs/store/retry-candidates.ts'
+import { UsageStore } from '#libs/store/usage.ts'
 import type { Context } from './context.ts'
 import { Auth } from './auth.ts'
 import type { GatewayConfig } from './config.ts'
 import { createJwtVerifier } from './jwt.ts'
-import { registerOpenApi } from './openapi.ts'
-import { registerProtection } from './protection.ts'
-import { history } from './live/hub.ts'
+import { BulkRunner } from './bulk.ts'
+import { Limits, type LimitValues } from './limits.ts'
+import { history, Hub } from './live/hub.ts'
 import { OpenStreams } from './live/open-streams.ts'
-import { aiConfigRoutes } from './routes/ai-config.ts'
-import { keyRoutes } from './routes/keys.ts'
-import { liveRoutes } from './routes/live.ts'
-import { projectRoutes } from './routes/projects.ts'
-import { serviceRoutes } from './routes/service.ts'
-import { videoRoutes } from './routes/videos.ts'
-import { webhookRoutes } from './routes/webhooks.ts'
+import { registerConnections } from './plugins/connections.ts'
+import { registerOpenApi } from './plugins/openapi.ts'
+import { registerProtection } from './plugins/protection.ts'
+import { registerRoutes } from './routes/index.ts'
 import { createApp } from './server.ts'
 import { StreamTokens } from './stream-token.ts'
 
@@ -42,6 +51,35 @@ export function startGateway(
 }
 
 async function build(config: GatewayConfig, skeleton: Skeleton): Promise<{ url: string }> {
+  const { log, checks, stack } = skeleton
+  const context = await contextOf(config, skeleton)
+  const app = createApp(log, config.TRUSTED_PROXIES)
+  registerConnections(app, {
+    most: config.MAX_CONNECTIONS,
+    mostPerAddress: config.MAX_CONNECTIONS_PER_ADDRESS,
+    trustedProxies: config.TRUSTED_PROXIES,
+  })
+  stack.defer(async () => {
+    // they end first, so that the server need not wait for them
+    await context.open[Symbol.asyncDispose]()
+    await app.close()
+  })
+  // Before what refuses: it ends the connection of an upgrade that was refused.
+  await app.register(websocket, {
+    options: { maxPayload: 1_024 },
+    errorHandler: (_err, socket) => socket.terminate(),
+  })
+  await registerProtection(app, context, config)
+  await registerOpenApi(app)
+  await registerRoutes(app, context)
+  await app.listen({ port: config.PORT, host: config.HOST })
+  const { port } = app.server.address() as AddressInfo
+  log.info({ port, checks: Object.keys(checks) }, 'listening')
+  return { url: `http://127.0.0.1:${port}` }
+}
+
+/** What routes need, each part disposed of with the service. */
+async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Context> {
   const { log, metrics, checks, stack, signal } = skeleton
   const bus = stack.adopt(
     await connectBus({ config, user: 'gateway', name: 'gateway', log, signal }),
@@ -57,64 +95,65 @@ async function build(config: GatewayConfig, skeleton: Skeleton): Promise<{ url: 
   await waitForTopology(bus, log, signal)
   const feed = stack.use(await openEventFeed(bus, log, history))
   checks['feed'] = () => feed.isHealthy()
-  const { JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
   const apiKeys = new ApiKeys(db)
-  const jwt =
-    jwksUrl && issuer && audience ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys) : null
+  const bulkActions = new BulkActions(db)
+  stack.use(new BulkRunner(bulkActions, bus, log))
   const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
   const open = new OpenStreams({
     keys: apiKeys,
     log,
     intervalMs: config.STREAM_CHECK_INTERVAL_MS,
     most: config.MAX_STREAMS,
+    mostPerToken: config.MAX_STREAMS_PER_TOKEN,
     count: metrics.gauge('open_streams', 'Live streams open on this gateway'),
   })
-  const context: Context = {
+  return {
+    ...storesOf(db),
     bus,
     open,
-    feed,
+    checks,
     apiKeys,
+    bulkActions,
     streamTokens,
-    reader: new Reader(db),
-    projects: new ProjectWriter(db),
-    aiConfigs: new AiConfigs(db),
-    auth: new Auth(apiKeys, systemClock, jwt, streamTokens),
+    hub: new Hub(feed),
+    limits: stack.use(
+      new Limits(limitsOf(config), new UsageStore(db), { clock: systemClock, log }),
+    ),
+    auth: new Auth(apiKeys, systemClock, jwtVerifierOf(config, apiKeys), streamTokens),
     keys: config.KEY_ENCRYPTION_KEY,
     system: {
       provider: providerNames[0],
       model: config.TOAPIS_MODEL,
       baseUrl: config.TOAPIS_BASE_URL,
-      apiKeyLast4: config.TOAPIS_API_KEY?.slice(-4) ?? null,
     },
+    providers: describeProviders(providerNames),
     allowPrivateBaseUrls: config.ALLOW_PRIVATE_BASE_URLS,
     webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
   }
-  const app = createApp(log)
-  // Of upgraded connections the server itself knows nothing any more, but it waits for them.
-  const sockets = new Set<Socket>()
-  stack.defer(async () => {
-    await open[Symbol.asyncDispose]()
-    const hurry = setTimeout(() => sockets.forEach((socket) => socket.destroy()), 3_000)
-    await app.close()
-    clearTimeout(hurry)
-  })
-  // Before what refuses: it ends the connection of an upgrade that was refused.
-  await app.register(websocket, {
-    options: { maxPayload: 1_024 },
-    errorHandler: (_err, socket) => socket.terminate(),
-  })
-  await registerProtection(app, context.auth, config)
-  await registerOpenApi(app)
-  serviceRoutes(app, checks)
-  for (const routes of [videoRoutes, projectRoutes, aiConfigRoutes, keyRoutes, webhookRoutes])
-    routes(app, context)
-  liveRoutes(app, context)
-  app.server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  await app.listen({ port: config.PORT, host: config.HOST })
-  const { port } = app.server.address() as AddressInfo
-  log.info({ port }, 'listening')
-  return { url: `http://127.0.0.1:${port}` }
 }
+
+const storesOf = (db: Database) => ({
+  reader: new Reader(db),
+  library: new Library(db),
+  projects: new ProjectWriter(db),
+  eraser: new Eraser(db),
+  retries: new Retries(db),
+  operator: new OperatorReader(db),
+  aiConfigs: new AiConfigs(db),
+})
+
+function jwtVerifierOf(config: GatewayConfig, apiKeys: ApiKeys) {
+  const { JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = config
+  return jwksUrl && issuer && audience
+    ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys)
+    : null
+}
+
+const limitsOf = (config: GatewayConfig): LimitValues => ({
+  requestsPerMinute: config.RATE_LIMIT_PER_MINUTE,
+  createsPerMinute: config.MAX_CREATES_PER_MINUTE,
+  createsPerDay: config.MAX_CREATES_PER_DAY,
+  openVideos: config.MAX_OPEN_VIDEOS,
+  apiKeys: config.MAX_API_KEYS,
+  streams: config.MAX_STREAMS_PER_USER ?? Math.ceil(config.MAX_STREAMS / 2),
+})

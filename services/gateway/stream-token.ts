@@ -1,9 +1,10 @@
 /**
  * Tokens for browsers, which cannot send a header with an EventSource or a video element:
- * short-lived, for reading, good only as `?token=`. Signed with a key derived from the
+ * short-lived, for reading what may be watched, all of it or one project or video. Signed with a key derived from the
  * key-encryption key, so every replica knows them, and a rotation does not end them. One made with
  * an API key names it, and is void once that is revoked.
  */
+import { randomUUID } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
 import { deriveKey, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Identity } from './identity.ts'
@@ -12,6 +13,8 @@ import type { Identity } from './identity.ts'
 interface Claims {
   key?: string
   until?: number
+  project?: string
+  video?: string
 }
 
 const audience = 'reelkeeper:stream'
@@ -26,12 +29,14 @@ export class StreamTokens {
   async issue(
     { userId, keyId, until }: Identity,
     seconds: number,
+    { projectId: project, videoId: video }: NonNullable<Identity['only']> = {},
   ): Promise<{ token: string; expiresAt: string }> {
     const issuedAt = Math.floor((performance.timeOrigin + performance.now()) / 1000)
     const expires = issuedAt + seconds
-    const token = await new SignJWT({ key: keyId, until })
+    const token = await new SignJWT({ key: keyId, until, project, video })
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject(userId)
+      .setJti(randomUUID())
       .setAudience(audience)
       .setIssuedAt(issuedAt)
       .setExpirationTime(expires)
@@ -53,7 +58,8 @@ export class StreamTokens {
         return {
           userId: claims.sub,
           scopes: ['read'],
-          limitKey: `user ${claims.sub}`,
+          tokenId: claims.jti,
+          only: { projectId: claims.project, videoId: claims.video },
           keyId: claims.key,
           until: claims.until,
         }

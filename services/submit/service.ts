@@ -23,6 +23,7 @@ import type { SubmitConfig } from './config.ts'
 import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
 import { FairSlots } from './fair-slots.ts'
+import { serveErase } from './erase-video.ts'
 import { runSubmit } from './submit.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 
@@ -90,6 +91,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
         v7,
       ),
     )
+    stack.adopt(serveErase(bus, db, log), (one) => one.stop())
     checks['work'] = () => submit.isHealthy()
     return {}
   })

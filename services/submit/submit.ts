@@ -26,7 +26,9 @@ import { PendingVideos } from './pending-videos.ts'
 import { testConfig } from './test-config.ts'
 
 /** A refusal becomes its reply; anything else means nobody knows, and the caller hears nothing. */
-async function replyOf(run: () => Promise<CommandReply>): Promise<CommandReply> {
+export async function replyOf<R extends { ok: true }>(
+  run: () => Promise<R>,
+): Promise<R | Extract<CommandReply, { ok: false }>> {
   try {
     return await run()
   } catch (err) {

@@ -72,6 +72,7 @@ export function newVideo(request: NewVideo, at: Date): VideoRecord {
     waitUntil: null,
     guarantee: null,
     usage: null,
+    erasedAt: null,
     ...dueAfter(deadlineSeconds ?? null, at),
     createdAt: at,
     submittedAt: null,

@@ -74,6 +74,8 @@ export class Stack implements AsyncDisposable {
       TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`,
       TOAPIS_WEBHOOK_SECRET: 'whsec',
       RATE_LIMIT_PER_MINUTE: '1000000',
+      MAX_CREATES_PER_MINUTE: '1000000',
+      MAX_CREATES_PER_DAY: '1000000',
       MAX_EVENT_LOOP_DELAY_MS: '10000',
       POLL_INTERVAL_MS: '300',
       ...this.#env,
@@ -165,7 +167,7 @@ export class Stack implements AsyncDisposable {
   }
 
   /** A key of a new user. */
-  async stranger(scopes: Scope[] = ['read', 'write', 'admin']): Promise<string> {
+  async stranger(scopes: Scope[] = ['read', 'write', 'configure', 'admin']): Promise<string> {
     const user = await this.keys.createUser('stranger')
     return (await this.keys.create(user.id, scopes, null)).apiKey
   }

@@ -52,7 +52,8 @@ export interface NewAiConfig {
 export interface AiConfig {
   provider: string
   model: string
-  baseUrl: string
+  /** Null: the provider's, or the operator's own. */
+  baseUrl: string | null
   apiKeyLast4: string | null
   source: 'project' | 'user' | 'system'
 }
@@ -63,7 +64,7 @@ export interface AiConfigTest {
   source: 'project' | 'user' | 'system'
 }
 
-export type Scope = 'read' | 'write' | 'admin'
+export type Scope = 'read' | 'write' | 'configure' | 'admin'
 export interface ApiKey {
   id: string
   name: string | null

@@ -145,6 +145,8 @@ export interface TimelineEntry {
 export interface Project {
   id: string
   title: string
+  createdAt: string
+  archivedAt: string | null
   counts: Record<Status, number>
   /** Mean over all its videos, 0–100; null without videos. */
   progress: number | null

@@ -9,7 +9,8 @@ import type { EventFeed, FeedEvent } from '#libs/bus/event-feed.ts'
 import { Frame } from './frame.ts'
 
 export interface Wanted {
-  userId: string
+  /** Null: of all users, for operators. */
+  userId: string | null
   projectId?: string | undefined
   videoId?: string | undefined
 }
@@ -34,10 +35,12 @@ export const history = 5_000
  */
 const maxConcurrentStarts = 8
 
-const keyOf = ({ userId, projectId, videoId }: Wanted) => videoId ?? projectId ?? userId
+const everybody = 'everybody'
+const keyOf = ({ userId, projectId, videoId }: Wanted) =>
+  videoId ?? projectId ?? userId ?? everybody
 
 export const isWanted = (wanted: Wanted, { userId, frame: { data } }: LiveEvent) =>
-  userId === wanted.userId &&
+  (wanted.userId === null || userId === wanted.userId) &&
   (!wanted.projectId || data.projectId === wanted.projectId) &&
   (!wanted.videoId || data.id === wanted.videoId)
 
@@ -113,7 +116,7 @@ export class Hub {
       this.#floor = this.#kept[this.#kept.length - history - 1]!.sequence
       this.#kept = this.#kept.slice(-history)
     }
-    for (const key of [event.userId, event.frame.data.projectId, event.frame.data.id]) {
+    for (const key of [event.userId, event.frame.data.projectId, event.frame.data.id, everybody]) {
       for (const subscriber of this.#subscribers.get(key) ?? []) subscriber.take(event)
     }
   }

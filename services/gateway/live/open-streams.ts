@@ -2,7 +2,8 @@
  * The open streams of this gateway, each with what it was opened by. A stream ends with the
  * credential behind it: when its API key is revoked or its JWT has expired, at the next check at
  * the latest; the reader is told to come back, and refused then. While Postgres is away nobody is
- * ended: nobody knows. No more are opened than `most`, so that memory stays bounded.
+ * ended: nobody knows. No more are opened than `most`, so that memory stays bounded, and of these
+ * a user, and a token, has a share, so that nobody takes them all.
  */
 import { systemClock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
@@ -15,13 +16,16 @@ interface Parts {
   log: Logger
   intervalMs: number
   most: number
+  mostPerToken: number
   count: { set(streams: number): void }
 }
 
-type Credential = Pick<Identity, 'keyId' | 'until'>
+type Credential = Pick<Identity, 'keyId' | 'until' | 'userId' | 'tokenId'>
 
 export class OpenStreams implements AsyncDisposable {
   readonly #open = new Map<() => void, Credential>()
+  /** How many a user or a token has open. */
+  readonly #held = new Map<string, number>()
   readonly #parts: Parts
   readonly #stop = new AbortController()
   readonly #checking: Promise<void>
@@ -39,18 +43,40 @@ export class OpenStreams implements AsyncDisposable {
   }
 
   /** `end` ends the stream; the returned function says that it is over. */
-  add({ keyId, until }: Identity, end: () => void): () => void {
-    this.#open.set(end, { keyId, until })
+  add({ keyId, until, userId, tokenId }: Identity, end: () => void): () => void {
+    this.#open.set(end, { keyId, until, userId, tokenId })
+    this.#change(userId, tokenId, 1)
     this.#parts.count.set(this.#open.size)
     if (this.#stop.signal.aborted) queueMicrotask(end)
     return () => {
-      this.#open.delete(end)
+      if (!this.#open.delete(end)) return
+      this.#change(userId, tokenId, -1)
       this.#parts.count.set(this.#open.size)
     }
   }
 
-  get isFull(): boolean {
-    return this.#open.size >= this.#parts.most
+  #change(userId: string, tokenId: string | undefined, by: 1 | -1): void {
+    for (const key of [userId, tokenId]) {
+      if (key === undefined) continue
+      const left = (this.#held.get(key) ?? 0) + by
+      if (left > 0) this.#held.set(key, left)
+      else this.#held.delete(key)
+    }
+  }
+
+  openOf(userId: string): number {
+    return this.#held.get(userId) ?? 0
+  }
+
+  /** Why there is no room for one more; null where there is. */
+  noRoomFor(
+    { userId, tokenId }: Identity,
+    mostPerUser: number,
+  ): 'gateway' | 'user' | 'token' | null {
+    const { most, mostPerToken } = this.#parts
+    if (this.#open.size >= most) return 'gateway'
+    if (this.openOf(userId) >= mostPerUser) return 'user'
+    return tokenId !== undefined && this.openOf(tokenId) >= mostPerToken ? 'token' : null
   }
 
   /** Those of one key, now. */

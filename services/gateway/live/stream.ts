@@ -125,9 +125,12 @@ class Stream {
     for (let after = first, more = true; more && !this.#signal.aborted;) {
       const from = after
       const videos = await hub.withStartSlot(async () =>
-        videoId
-          ? [await reader.video(userId, videoId)].filter((video) => video !== null)
-          : reader.liveVideos(userId, projectId, from, page, minutes),
+        // of all users it would have no end: an operator's stream begins with what comes next
+        userId === null
+          ? []
+          : videoId
+            ? [await reader.video(userId, videoId)].filter((video) => video !== null)
+            : reader.liveVideos(userId, projectId, from, page, minutes),
       )
       for (const video of videos) {
         if (last) this.#out.push(new Frame(`${generation}-0`, 'snapshot', last))

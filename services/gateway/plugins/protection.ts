@@ -4,28 +4,34 @@
  */
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
-import rateLimit from '@fastify/rate-limit'
+import rateLimit, {
+  type FastifyRateLimitStore,
+  type FastifyRateLimitStoreCtor,
+} from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import type { FastifyRequest } from 'fastify'
-import type { App } from './context.ts'
-import type { Auth } from './auth.ts'
-import type { GatewayConfig } from './config.ts'
-import { Problem } from './problem.ts'
+import { z } from 'zod'
+import type { App, Context } from '../context.ts'
+import type { GatewayConfig } from '../config.ts'
+import type { Limits } from '../limits.ts'
+import { Problem } from '../problem.ts'
 
-const minute = 60_000
-const tooMany = (ttlMs: number) => {
+const tooMany = (ttlMs: number, limit: number) => {
   const retryAfterSeconds = Math.max(1, Math.ceil(ttlMs / 1000))
   return new Problem(
     429,
     'rate_limited',
-    `Too many requests with this key; go on in ${retryAfterSeconds} s.`,
-    { retryAfterSeconds },
+    `This user made more than ${limit} requests within a minute; go on in ${retryAfterSeconds} s.`,
+    {
+      retryAfterSeconds,
+      limit: { name: 'requestsPerMinute', limit, used: limit },
+    },
   )
 }
 
 export async function registerProtection(
   app: App,
-  auth: Auth,
+  { auth, limits }: Pick<Context, 'auth' | 'limits'>,
   config: GatewayConfig,
 ): Promise<void> {
   await app.register(underPressure, {
@@ -53,11 +59,20 @@ export async function registerProtection(
   const origins = config.CORS_ORIGINS
   await app.register(cors, {
     origin: origins.includes('*') ? '*' : origins,
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type', 'idempotency-key', 'last-event-id'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'last-event-id',
+      'prefer',
+      'x-request-id',
+    ],
     exposedHeaders: [
       'location',
       'retry-after',
+      'x-request-id',
+      'preference-applied',
       'ratelimit-limit',
       'ratelimit-remaining',
       'ratelimit-reset',
@@ -66,20 +81,24 @@ export async function registerProtection(
     strictPreflight: false,
   })
   app.decorateRequest('identity')
-  app.addHook('onRoute', ({ url, config: route, method, schema }) => {
+  app.addHook('onRoute', (options) => {
+    const { url, config: route, method, schema } = options
     if (!url.startsWith('/api') || method === 'OPTIONS') return
     if (!route?.access) throw new Error(`${url} does not say who may use it: give it config.access`)
     if (!schema?.operationId || schema.hide)
       throw new Error(`${url} is not described: give it a schema with an operationId`)
+    // what is not asked for by name is a mistake of the caller's, and told so
+    schema.querystring ??= z.strictObject({})
   })
+  const per = (userId: string) => limits.valuesOf(userId).requestsPerMinute
   await app.register(rateLimit, {
     global: false,
     enableDraftSpec: true,
-    max: config.RATE_LIMIT_PER_MINUTE,
-    timeWindow: minute,
-    cache: 20_000,
-    keyGenerator: (request) => request.identity.limitKey,
-    errorResponseBuilder: (_request, { ttl }) => tooMany(ttl),
+    max: (request: FastifyRequest) => per(request.identity.userId),
+    timeWindow: 60_000,
+    store: countedBy(limits),
+    keyGenerator: (request) => request.identity.userId,
+    errorResponseBuilder: (_request, { ttl, max }) => tooMany(ttl, max),
   })
   const limit = app.rateLimit()
   app.addHook('onRequest', async function (request, reply) {
@@ -90,4 +109,14 @@ export async function registerProtection(
     request.identity = await auth.identify(request, access)
     await limit.call(app, request, reply)
   })
+}
+
+/** Users' requests are counted over all gateways: see limits.ts. */
+function countedBy(limits: Limits): FastifyRateLimitStoreCtor {
+  return class implements FastifyRateLimitStore {
+    incr: FastifyRateLimitStore['incr'] = (key, done) => done(null, limits.countRequest(key))
+    child(): FastifyRateLimitStore {
+      return this
+    }
+  }
 }

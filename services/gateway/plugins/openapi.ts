@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
-import type { App } from './context.ts'
+import type { App } from '../context.ts'
 
 /** Which problems a route answers beyond those that all like it do: `schema['x-problems']`. */
 declare module 'fastify' {
@@ -57,7 +57,10 @@ const tags = {
   live: 'What happens to videos, as it happens',
   projects: 'Projects, their scripts and scenes',
   configuration: 'Which provider account makes the videos',
+  me: 'Who is asking, and how much it may do',
+  bulk: 'The same act on many videos',
   keys: 'API keys, and tokens for browsers',
+  operator: 'What operators see across users: keys of scope operator, made by the CLI',
   webhooks: 'What providers tell',
   service: 'How this gateway is, and what it offers',
 }
@@ -169,7 +172,7 @@ export async function registerOpenApi(app: App): Promise<void> {
         title: 'Reelkeeper',
         version: '0.1.0',
         description,
-        license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' },
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],
       tags: Object.entries(tags).map(([name, about]) => ({ name, description: about })),

@@ -1,0 +1,165 @@
+/**
+ * The same act on many videos, as a durable object: who asks for it may go away, and any gateway
+ * carries it on. An item is taken for `takenMs`, so what a gateway died over is taken again by
+ * another; each names the attempt it means, so done twice it is done once.
+ */
+import type { Actor } from '#libs/scene-video/scene-video.ts'
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
+import { v7 } from '#libs/runtime/uuid.ts'
+import type { Database } from './connect.ts'
+import { claimIdempotencyKey } from './idempotency.ts'
+import type { RetryCost } from './retry-candidates.ts'
+
+export type BulkActionName = 'retry' | 'cancel'
+export interface BulkActionRecord {
+  id: string
+  action: BulkActionName
+  status: 'running' | 'done' | 'aborted'
+  counts: { total: number; todo: number; done: number; refused: number; skipped: number }
+  cost: Record<RetryCost, number>
+  createdAt: string
+  endedAt: string | null
+}
+export interface BulkItemRecord {
+  videoId: string
+  attempt: number
+  state: 'todo' | 'done' | 'refused' | 'skipped'
+  code: string | null
+  detail: string | null
+  doneAt: string | null
+}
+export interface BulkJob {
+  bulkId: string
+  userId: string
+  action: BulkActionName
+  by: unknown
+  videoId: string
+  attempt: number
+}
+
+const takenMs = 30_000
+
+export class BulkActions {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Or the one that an earlier request under the same key made. */
+  async create(
+    request: {
+      userId: string
+      action: BulkActionName
+      by: Actor
+      videos: { id: string; attempt: number }[]
+      cost: Record<RetryCost, number>
+    },
+    idempotencyKey: IdempotencyKey | null,
+  ): Promise<string> {
+    const { userId, action, by, videos, cost } = request
+    return this.#db.$transaction(async (tx) => {
+      const id = v7()
+      const earlier = await claimIdempotencyKey(tx, userId, idempotencyKey, id)
+      if (earlier) return earlier
+      const status = videos.length ? 'running' : 'done'
+      await tx.$executeRaw`
+        INSERT INTO "BulkAction" (id, "userId", action, status, by, cost, "endedAt")
+        VALUES (${id}::uuid, ${userId}::uuid, ${action}, ${status}, ${JSON.stringify(by)}::jsonb, ${JSON.stringify(cost)}::jsonb, CASE WHEN ${status} = 'done' THEN now() END)`
+      await tx.$executeRaw`
+        INSERT INTO "BulkItem" ("bulkId", "videoId", attempt)
+        SELECT ${id}::uuid, i.id, i.attempt FROM unnest(${videos.map((one) => one.id)}::uuid[], ${videos.map((one) => one.attempt)}::int[]) AS i(id, attempt)`
+      return id
+    })
+  }
+
+  async get(userId: string, id: string): Promise<BulkActionRecord | null> {
+    type Row = Omit<BulkActionRecord, 'counts' | 'createdAt' | 'endedAt'> & {
+      createdAt: Date
+      endedAt: Date | null
+      counts: Record<string, number> | null
+    }
+    const [row] = await this.#db.$queryRaw<Row[]>`
+      SELECT b.id, b.action, b.status, b.cost, b."createdAt", b."endedAt", (
+        SELECT jsonb_object_agg(c.state, c.count) FROM (SELECT state, count(*) FROM "BulkItem" WHERE "bulkId" = b.id GROUP BY state) c
+      ) AS counts FROM "BulkAction" b WHERE b.id = ${id}::uuid AND b."userId" = ${userId}::uuid`
+    if (!row) return null
+    const counts = { total: 0, todo: 0, done: 0, refused: 0, skipped: 0 }
+    for (const [state, count] of Object.entries(row.counts ?? {})) {
+      counts[state as keyof typeof counts] = count
+      counts.total += count
+    }
+    const { createdAt, endedAt } = row
+    return {
+      ...row,
+      counts,
+      createdAt: createdAt.toISOString(),
+      endedAt: endedAt?.toISOString() ?? null,
+    }
+  }
+
+  /** By the videos' ids, after `after`; null when there is no such action of this user. */
+  async results(
+    userId: string,
+    id: string,
+    limit: number,
+    after: string | undefined,
+  ): Promise<BulkItemRecord[] | null> {
+    if (!(await this.#db.bulkAction.count({ where: { id, userId } }))) return null
+    const rows = await this.#db.bulkItem.findMany({
+      where: { bulkId: id, ...(after ? { videoId: { gt: after } } : {}) },
+      orderBy: { videoId: 'asc' },
+      take: limit,
+    })
+    return rows.map(({ videoId, attempt, state, code, detail, doneAt }) => ({
+      videoId,
+      attempt,
+      state: state as BulkItemRecord['state'],
+      code,
+      detail,
+      doneAt: doneAt?.toISOString() ?? null,
+    }))
+  }
+
+  /** What is in hand is finished, the rest is skipped. False when there is none of this user. */
+  async abort(userId: string, id: string): Promise<boolean> {
+    return this.#db.$transaction(async (tx) => {
+      const found = await tx.$executeRaw`
+        UPDATE "BulkAction" SET status = CASE WHEN status = 'running' THEN 'aborted' ELSE status END,
+          "endedAt" = coalesce("endedAt", now()) WHERE id = ${id}::uuid AND "userId" = ${userId}::uuid`
+      if (!found) return false
+      await tx.$executeRaw`
+        UPDATE "BulkItem" i SET state = 'skipped', "doneAt" = now() FROM "BulkAction" b
+        WHERE b.id = i."bulkId" AND b.id = ${id}::uuid AND b.status = 'aborted' AND i.state = 'todo' AND i."takenAt" IS NULL`
+      return true
+    })
+  }
+
+  /** The next items of every running action, the same number of each, so that none waits. */
+  async take(perAction: number): Promise<BulkJob[]> {
+    return this.#db.$queryRaw<BulkJob[]>`
+      UPDATE "BulkItem" i SET "takenAt" = now() FROM (
+        SELECT x."bulkId", x."videoId", b."userId", b.action, b.by FROM "BulkAction" b CROSS JOIN LATERAL (
+          SELECT t."bulkId", t."videoId" FROM "BulkItem" t
+          WHERE t."bulkId" = b.id AND t.state = 'todo' AND (t."takenAt" IS NULL OR t."takenAt" < now() - ${takenMs}::int * interval '1 millisecond')
+          ORDER BY t."videoId" LIMIT ${perAction}::int FOR UPDATE SKIP LOCKED
+        ) x WHERE b.status = 'running'
+      ) n WHERE i."bulkId" = n."bulkId" AND i."videoId" = n."videoId"
+      RETURNING i."bulkId", i."videoId", i.attempt, n."userId", n.action, n.by`
+  }
+
+  async finish(
+    { bulkId, videoId }: BulkJob,
+    refusal: { code: string; detail: string } | null,
+  ): Promise<void> {
+    await this.#db.$executeRaw`
+      UPDATE "BulkItem" SET state = ${refusal ? 'refused' : 'done'}, code = ${refusal?.code ?? null}, detail = ${refusal?.detail ?? null}, "doneAt" = now()
+      WHERE "bulkId" = ${bulkId}::uuid AND "videoId" = ${videoId}::uuid AND state = 'todo'`
+  }
+
+  /** Ends the actions that have nothing left to do. */
+  async endFinished(): Promise<void> {
+    await this.#db.$executeRaw`
+      UPDATE "BulkAction" b SET status = 'done', "endedAt" = now() WHERE b.status = 'running'
+        AND NOT EXISTS (SELECT 1 FROM "BulkItem" i WHERE i."bulkId" = b.id AND i.state = 'todo')`
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Failed videos that a retry of many would take, and what it would cost. Left out unless asked for:
+ * what its user cancelled, what a policy refused, and what is superseded: its scene has a newer
+ * video that completed.
+ */
+import type { Database } from './connect.ts'
+import { Prisma } from './generated/client.ts'
+import { filterSql, type VideoFilter } from './video-filter.ts'
+
+/** Reasons to leave a failed video alone. */
+export const leftOut = ['cancelled', 'content_policy', 'superseded'] as const
+export type LeftOut = (typeof leftOut)[number]
+
+/**
+ * What a retry first finds: a result that came too late (`late`), a task that runs (`adopted`),
+ * nothing, so that it pays anew (`creates`), or a send nobody knows the fate of yet (`waiting`).
+ */
+export type RetryCost = 'late' | 'adopted' | 'creates' | 'waiting'
+
+export interface Candidate {
+  id: string
+  attempt: number
+  /** Null where it costs nothing. */
+  cost: RetryCost | null
+}
+
+/** No more than these at once. */
+export const mostAtOnce = 10_000
+
+async function retryCandidates(
+  db: Database,
+  filter: VideoFilter,
+  include: readonly LeftOut[],
+): Promise<Candidate[]> {
+  const { base, fits } = filterSql({ ...filter, status: undefined })
+  const codes = leftOut.filter((one) => one !== 'superseded' && !include.includes(one))
+  const errors = filter.errorCode
+    ? Prisma.sql`v."errorCode" = ANY(${filter.errorCode}::text[])`
+    : Prisma.sql`true`
+  const named = filter.errorCode ?? []
+  const excluded = codes.filter((one) => !named.includes(one))
+  const superseded = include.includes('superseded')
+    ? Prisma.sql`true`
+    : Prisma.sql`NOT EXISTS (SELECT 1 FROM "SceneVideo" n WHERE n."sceneId" = v."sceneId" AND n.id > v.id AND n.status = 'completed')`
+  return db.$queryRaw<Candidate[]>`
+    SELECT v.id, v.attempt, CASE
+      WHEN EXISTS (SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.outcome = 'completed') THEN 'late'
+      WHEN EXISTS (SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s."taskId" IS NOT NULL AND s.outcome IS NULL AND s."settledAt" IS NULL) THEN 'adopted'
+      WHEN EXISTS (SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s."taskId" IS NULL AND (s.answer IS NULL OR s.answer = 'unreadable')) THEN 'waiting'
+      ELSE 'creates' END AS cost
+    FROM "SceneVideo" v
+    WHERE ${base} AND v.status = 'failed' AND ${fits} AND ${errors} AND coalesce(v."errorCode", '') <> ALL(${excluded}::text[]) AND ${superseded}
+    ORDER BY v.id LIMIT ${mostAtOnce + 1}::int`
+}
+
+/** Open videos, for a cancel of many; what it costs is nothing. */
+async function cancelCandidates(db: Database, filter: VideoFilter) {
+  const { base, fits } = filterSql({ ...filter, status: undefined })
+  const status = filter.status ?? ['pending', 'generating']
+  return db.$queryRaw<Candidate[]>`
+    SELECT v.id, v.attempt, NULL AS cost FROM "SceneVideo" v
+    WHERE ${base} AND v.status IN ('pending', 'generating') AND v.status::text = ANY(${status}::text[]) AND ${fits}
+    ORDER BY v.id LIMIT ${mostAtOnce + 1}::int`
+}
+
+export function costsOf(candidates: readonly Candidate[]): Record<RetryCost, number> {
+  const costs = { late: 0, adopted: 0, creates: 0, waiting: 0 }
+  for (const { cost } of candidates) if (cost) costs[cost]++
+  return costs
+}
+
+export class Retries {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Up to `mostAtOnce` and one more, by id. */
+  ofFailed(filter: VideoFilter, include: readonly LeftOut[]): Promise<Candidate[]> {
+    return retryCandidates(this.#db, filter, include)
+  }
+
+  ofOpen(filter: VideoFilter): Promise<Candidate[]> {
+    return cancelCandidates(this.#db, filter)
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Carries bulk actions on, whoever asked for them: every gateway takes the next items of each, so
+ * none waits for another, and asks submit for one after another.
+ */
+import { z } from 'zod'
+import { BusUnavailable } from '#libs/bus/bus.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
+import { eachLimited } from '#libs/runtime/limited.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
+import type { Bus } from '#libs/bus/bus.ts'
+import type { BulkActions, BulkJob } from '#libs/store/bulk-actions.ts'
+
+const count = z.number().int().min(0)
+/** What a retry of many would find and pay; nothing in a cancel. */
+export const costSchema = z
+  .object({
+    late: count.describe('Results that came too late, and are taken: nothing more to pay'),
+    adopted: count.describe('Tasks that still run, and are adopted: nothing more to pay'),
+    creates: count.describe('New creates: these are paid'),
+    waiting: count.describe('What became of an earlier send is not known; it is settled first'),
+  })
+  .meta({ id: 'RetryCost' })
+
+export const bulkActionSchema = z
+  .object({
+    id: z.uuid().nullable().describe('Null in a dry run'),
+    action: z.enum(['retry', 'cancel']),
+    status: z.enum(['running', 'done', 'aborted', 'dry_run']),
+    counts: z
+      .object({ total: count, todo: count, done: count, refused: count, skipped: count })
+      .describe('Videos; refused are those with which it could not be done any more'),
+    cost: costSchema,
+    createdAt: z.iso.datetime().nullable(),
+    endedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'BulkAction' })
+
+const idleMs = 500
+const perAction = 40
+const atOnce = 8
+
+export class BulkRunner implements AsyncDisposable {
+  readonly #stop = new AbortController()
+  readonly #running: Promise<void>
+  readonly #actions: BulkActions
+  readonly #bus: Bus
+
+  constructor(actions: BulkActions, bus: Bus, log: Logger) {
+    this.#actions = actions
+    this.#bus = bus
+    this.#running = every(
+      systemClock,
+      idleMs,
+      this.#stop.signal,
+      () => this.#run(),
+      (err) => log.warn({ err }, 'bulk actions not carried on'),
+    )
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const jobs = this.#stop.signal.aborted ? [] : await this.#actions.take(perAction)
+      if (jobs.length === 0) break
+      await eachLimited(inTurns(jobs), atOnce, (job) => this.#carryOut(job))
+    }
+    await this.#actions.endFinished()
+  }
+
+  /** What gets no answer is left: it is taken again, and means the same attempt. */
+  async #carryOut(job: BulkJob): Promise<void> {
+    const { action, userId, videoId, attempt, bulkId, by } = job
+    const key = { key: `bulk ${bulkId} ${videoId}`, route: 'bulk', bodyHash: '' }
+    const body = { userId, by, id: videoId, attempt, idempotencyKey: key }
+    const answer = await this.#bus.request(commandSubject[action], body, 10_000).catch(noAnswer)
+    if (answer === undefined) return
+    const reply = commandReplySchema.parse(answer)
+    await this.#actions.finish(job, reply.ok ? null : reply)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+}
+
+function noAnswer(err: unknown): undefined {
+  if (!(err instanceof BusUnavailable)) throw err
+}
+
+/** One of each action after another. */
+function inTurns(jobs: BulkJob[]): BulkJob[] {
+  const turns = Map.groupBy(jobs, (job) => job.bulkId)
+  const lists = [...turns.values()]
+  const longest = Math.max(...lists.map((list) => list.length))
+  return Array.from({ length: longest }, (_, i) => lists.map((list) => list[i])).flatMap((some) =>
+    some.filter((job) => job !== undefined),
+  )
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { costsOf, leftOut, mostAtOnce } from '#libs/store/retry-candidates.ts'
+import { bulkActionSchema } from '../bulk.ts'
+import type { Route } from '../context.ts'
+import { waitingForKey } from '../commands.ts'
+import { idempotencyKeyOf } from '../idempotency.ts'
+import { actorOf } from '../identity.ts'
+import { unprocessable } from '../problem.ts'
+import { id, idempotencyHeader, videoFilterQuery } from '../schemas.ts'
+
+const { q, ...listed } = videoFilterQuery
+const body = z
+  .strictObject({
+    action: z.enum(['retry', 'cancel']),
+    ids: z.array(id).min(1).max(1_000).optional().describe('These videos'),
+    filter: z
+      .strictObject({
+        ...listed,
+        q,
+        metadata: z.record(z.string().max(128), z.string()).optional(),
+      })
+      .optional()
+      .describe('As in lists of videos; `{}` is all of them'),
+    include: z
+      .array(z.enum(leftOut))
+      .default([])
+      .describe('For retries: what is left out unless it is asked for'),
+    dryRun: z
+      .boolean()
+      .default(false)
+      .describe('Only say what it would be, and what it would cost'),
+  })
+  .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {
+    message: 'give either ids or filter',
+    path: ['filter'],
+  })
+
+export const createBulkAction: Route = (app, context) => {
+  app.post(
+    '/api/bulk-actions',
+    {
+      config: { access: { scope: 'write' } },
+      schema: {
+        operationId: 'createBulkAction',
+        tags: ['bulk'],
+        summary: 'Retry or cancel many videos',
+        description: `At most ${mostAtOnce} at once. It is carried on whoever asked for it goes away.`,
+        headers: idempotencyHeader,
+        body,
+        response: { 200: bulkActionSchema.describe('The dry run'), 202: bulkActionSchema },
+        'x-problems': [409, 422],
+      },
+    },
+    async (request, reply) => {
+      const { userId } = request.identity
+      const { action, ids, filter, include, dryRun } = request.body
+      const wanted = { ...filter, ids, userId }
+      const { retries, bulkActions, limits } = context
+      const videos =
+        action === 'retry' ? await retries.ofFailed(wanted, include) : await retries.ofOpen(wanted)
+      if (videos.length > mostAtOnce)
+        throw unprocessable('too_many', '/filter', `more than ${mostAtOnce} videos; narrow it down`)
+      const cost = costsOf(videos)
+      const total = videos.length
+      if (dryRun) {
+        const counts = { total, todo: total, done: 0, refused: 0, skipped: 0 }
+        const none = { id: null, createdAt: null, endedAt: null }
+        return reply.code(200).send({ ...none, action, status: 'dry_run', counts, cost })
+      }
+      const key = idempotencyKeyOf(request, 'bulk-actions')
+      if (action === 'retry' && total > 0) await limits.admitCreates(userId, total)
+      const made = await waitingForKey(() =>
+        bulkActions.create({ userId, action, by: actorOf(request.identity), videos, cost }, key),
+      )
+      const found = await bulkActions.get(userId, made)
+      return reply.code(202).header('location', `/api/bulk-actions/${made}`).send(found!)
+    },
+  )
+}

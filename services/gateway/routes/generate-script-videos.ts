@@ -1,0 +1,91 @@
+/** A video for every scene of a script, or for those that have none. */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
+import type { SceneRecord } from '#libs/store/library.ts'
+import { command } from '../commands.ts'
+import type { Context, Route } from '../context.ts'
+import { idempotencyKeyOf } from '../idempotency.ts'
+import { eachInOrder } from '../many.ts'
+import { requireAvailable } from '../models.ts'
+import { notFound, unprocessable } from '../problem.ts'
+import { idempotencyHeader, ids } from '../schemas.ts'
+
+const mostScenes = 500
+
+const body = generateVideoSchema.omit({ prompt: true }).extend({
+  only: z
+    .enum(['missing', 'all'])
+    .default('missing')
+    .describe('`missing`: scenes without a video, or whose newest one failed'),
+  dryRun: z.boolean().default(false).describe('Only say which scenes it would be'),
+})
+const answer = z
+  .object({
+    data: z.array(sceneVideoSchema).describe('In the order of the scenes; empty in a dry run'),
+    sceneIds: z.array(z.uuid()).describe('The scenes that got one, or would'),
+    dryRun: z.boolean(),
+  })
+  .meta({ id: 'GeneratedVideos' })
+
+async function scenesOf(
+  context: Context,
+  userId: string,
+  place: { projectId: string; scriptId: string },
+) {
+  const page = { limit: mostScenes + 1, archived: false }
+  const scenes = await context.library.scenes(userId, place, page)
+  if (!scenes) throw notFound('There is no such script in that project.')
+  if (scenes.length > mostScenes)
+    throw unprocessable('too_many', '', `a script of more than ${mostScenes} scenes is too long`)
+  return scenes
+}
+
+const hasNone = ({ newestVideo }: SceneRecord) =>
+  newestVideo === null || newestVideo.status === 'failed'
+
+export const generateScriptVideos: Route = (app, context) => {
+  app.post(
+    '/api/projects/:projectId/scripts/:scriptId/generate-videos',
+    {
+      config: { access: { scope: 'write' } },
+      schema: {
+        operationId: 'generateScriptVideos',
+        tags: ['videos'],
+        summary: 'Generate a video for every scene of a script',
+        headers: idempotencyHeader,
+        params: ids('projectId', 'scriptId'),
+        body: body.nullish(),
+        response: { 200: answer.describe('The dry run'), 202: answer },
+        'x-problems': [404, 409, 422],
+      },
+    },
+    async (request, reply) => {
+      const { identity, params } = request
+      const { only = 'missing', dryRun = false, ...asked } = request.body ?? {}
+      const place = { userId: identity.userId, projectId: params.projectId }
+      await requireAvailable(context, context.aiConfigs, place, asked)
+      const all = await scenesOf(context, identity.userId, params)
+      const key = idempotencyKeyOf(request, 'generate-videos')
+      const prefix =
+        key && createHash('sha256').update(`${key.key} ${params.scriptId}`).digest('hex')
+      // what an earlier request under this key made is not missing for it
+      const made = prefix
+        ? await context.reader.videosUnderKey(identity.userId, 'generate-videos', prefix)
+        : []
+      const before = new Set(made.map((video) => video.sceneId))
+      const scenes = all.filter((scene) => only === 'all' || before.has(scene.id) || hasNone(scene))
+      const sceneIds = scenes.map((scene) => scene.id)
+      if (dryRun) return reply.code(200).send({ data: [], sceneIds, dryRun })
+      const data = await eachInOrder(sceneIds, (sceneId) =>
+        command(context, identity, 'generate', {
+          ...params,
+          sceneId,
+          idempotencyKey: key && { ...key, key: `${prefix} ${sceneId}` },
+          body: asked,
+        }),
+      )
+      return reply.code(202).send({ data, sceneIds, dryRun })
+    },
+  )
+}

@@ -1,0 +1,51 @@
+import { z } from 'zod'
+import { actorSchema, phases, statuses, word } from '#libs/scene-video/scene-video.ts'
+import type { Route } from '../context.ts'
+import { notFound } from '../problem.ts'
+import { ids } from '../schemas.ts'
+import { noVideo } from './get-video.ts'
+
+const timelineSchema = z
+  .object({
+    data: z.array(
+      z.object({
+        version: z.number().int(),
+        attempt: z.number().int(),
+        at: z.iso.datetime(),
+        kind: z.string().describe('What happened; the name of an event where it is one'),
+        status: z.enum(statuses),
+        phase: word(phases),
+        progress: z.number().int().nullable().describe('Percent'),
+        service: z.string().describe('Which service recorded it'),
+        detail: z.unknown(),
+        by: actorSchema.nullable().describe('Whose API key asked for it; null where nobody did'),
+        epoch: z
+          .string()
+          .nullable()
+          .describe('Fencing token of the owner that reported it; null where none did'),
+      }),
+    ),
+  })
+  .meta({ id: 'Timeline' })
+
+export const getTimeline: Route = (app, { reader }) => {
+  app.get(
+    '/api/scene-videos/:id/timeline',
+    {
+      config: { access: { scope: 'read' } },
+      schema: {
+        operationId: 'getTimeline',
+        tags: ['videos'],
+        summary: 'What happened to a video, oldest first',
+        params: ids('id'),
+        response: { 200: timelineSchema },
+        'x-problems': [404],
+      },
+    },
+    async (request) => {
+      const data = await reader.timeline(request.identity.userId, request.params.id)
+      if (!data) throw notFound(noVideo)
+      return { data }
+    },
+  )
+}

@@ -1,0 +1,37 @@
+/**
+ * A user's or a project's own account. The key is encrypted before it is stored, stays with the
+ * address it was given for, and is never answered.
+ */
+import { encrypt } from '#libs/runtime/secrets.ts'
+import { aiConfigBodySchema, aiConfigSchema } from '#libs/scene-video/ai-config.ts'
+import { projectOf, requirePublic, shown, whose } from '../ai-configs.ts'
+import type { Route } from '../context.ts'
+
+export const putAiConfig: Route = (app, context) => {
+  for (const { name, path, params, problems } of whose)
+    app.put(
+      path,
+      {
+        config: { access: { scope: 'configure' } },
+        schema: {
+          operationId: `put${name}AiConfig`,
+          tags: ['configuration'],
+          summary: `Replace the ${name.toLowerCase()}’s configuration`,
+          params,
+          body: aiConfigBodySchema,
+          response: { 200: aiConfigSchema },
+          'x-problems': [...problems, 422],
+        },
+      },
+      async (request) => {
+        const { userId } = request.identity
+        const { provider, model = null, baseUrl = null, apiKey: given } = request.body
+        const projectId = await projectOf(context, userId, request.params)
+        requirePublic(context, baseUrl)
+        const apiKey =
+          given == null ? given : { cipher: encrypt(given, context.keys), last4: given.slice(-4) }
+        const config = { provider, model, baseUrl, apiKey }
+        return shown(context, await context.aiConfigs.put(userId, projectId, config))
+      },
+    )
+}
