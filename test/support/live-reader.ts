@@ -105,8 +105,12 @@ export class WebSocketReader extends Heard {
       token = stack.apiKey,
     }: { url?: string; projectId?: string; token?: string } = {},
   ): Promise<WebSocketReader> {
+    // a key does not belong into an address
+    const made = token.startsWith('rk_')
+      ? (await stack.ask('POST', '/api/stream-tokens', { key: token, url })).body['token']
+      : token
     const socket = new WebSocket(
-      `${url.replace('http', 'ws')}/api/ws?token=${token}${projectId ? `&projectId=${projectId}` : ''}`,
+      `${url.replace('http', 'ws')}/api/ws?token=${String(made)}${projectId ? `&projectId=${projectId}` : ''}`,
     )
     const reader = new WebSocketReader(socket)
     await new Promise((resolve, reject) => {

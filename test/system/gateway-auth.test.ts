@@ -60,40 +60,50 @@ const sign = (
     .sign(over.key ?? keys.privateKey)
 
 describe('a JWT', () => {
-  it('stands for its sub: a user’s id, or anybody, made when first seen', async () => {
-    const mine = await stack.ask('GET', `/api/projects/${stack.demo.projectId}`, {
-      url,
-      key: await sign({ sub: stack.demo.userId }),
-    })
-    expect(mine.status).toBe(200)
+  it('stands for its issuer’s user, whatever its sub looks like, made when first seen', async () => {
+    const list = (key: string) => stack.ask('GET', '/api/projects', { url, key })
+    // a sub that is the id of a user here is another user all the same
+    const sub = stack.demo.userId
+    const mine = `/api/projects/${stack.demo.projectId}`
+    const victim = await stack.ask('GET', mine, { url, key: await sign({ sub }) })
+    expect(victim.status).toBe(404)
+    expect((await list(await sign({ sub }))).body.data).toEqual([])
     const key = await sign({ sub: 'auth0|somebody' })
     const made = await stack.ask('POST', '/api/projects', { url, key, body: { title: 'theirs' } })
     expect(made.status).toBe(201)
-    expect(
-      (
-        await stack.ask('GET', `/api/projects/${String(made.body['id'])}`, {
-          url,
-          key: await sign({ sub: 'auth0|somebody' }),
-        })
-      ).status,
-    ).toBe(200)
-    expect((await stack.ask('GET', `/api/projects/${String(made.body['id'])}`)).status).toBe(404)
+    const path = `/api/projects/${String(made.body['id'])}`
+    const again = await sign({ sub: 'auth0|somebody' })
+    expect((await stack.ask('GET', path, { url, key: again })).status).toBe(200)
+    expect((await stack.ask('GET', path)).status).toBe(404)
   })
 
-  it('may do what its scope says', async () => {
+  it('stands for a user there was before where the operator linked its sub', async () => {
+    await stack.keys.linkUser(stack.demo.userId, issuer, 'auth0|linked')
+    const key = await sign({ sub: 'auth0|linked' })
+    const mine = await stack.ask('GET', `/api/projects/${stack.demo.projectId}`, { url, key })
+    expect(mine.status).toBe(200)
+  })
+
+  it.each([7, '', 'a\0b', 'x'.repeat(300), ['a'], '\ud800'])(
+    'with the sub %j is refused with a reason',
+    async (sub) => {
+      const key = await sign({ sub } as unknown as JWTPayload)
+      const { status, body } = await stack.ask('GET', '/api/scene-videos', { url, key })
+      expect([status, body['code']]).toEqual([401, 'unauthorized'])
+    },
+  )
+
+  it('may do what its scope says; where that names nothing of ours, read and write', async () => {
     const key = await sign({ sub: 'reader', scope: 'openid reelkeeper:read' })
+    const post = (as: string) =>
+      stack.ask('POST', '/api/projects', { url, key: as, body: { title: 'x' } })
     expect((await stack.ask('GET', '/api/scene-videos', { url, key })).status).toBe(200)
-    expect(
-      (await stack.ask('POST', '/api/projects', { url, key, body: { title: 'x' } })).body['code'],
-    ).toBe('insufficient_scope')
-    expect(
-      (
-        await stack.ask('GET', '/api/scene-videos', {
-          url,
-          key: await sign({ sub: 'none', scope: 'openid' }),
-        })
-      ).status,
-    ).toBe(403)
+    expect((await post(key)).body['code']).toBe('insufficient_scope')
+    const plain = await sign({ sub: 'none', scope: 'openid profile' })
+    expect((await post(plain)).status).toBe(201)
+    expect((await stack.ask('GET', '/api/api-keys', { url, key: plain })).status).toBe(403)
+    const bold = await sign({ sub: 'bold', scope: 'operator' })
+    expect((await stack.ask('GET', '/api/operator/videos', { url, key: bold })).status).toBe(403)
   })
 
   it('is refused when another signed it, for another audience or issuer, expired, without sub, or without a signature', async () => {
@@ -143,11 +153,28 @@ describe('a stream token', () => {
       ])
       await stream.body!.cancel()
     }
-    expect((await stack.ask('GET', `/api/scene-videos?token=${token}`, { key: null })).status).toBe(
+    // what it may watch it may also read, so that a reader without streams can ask
+    for (const path of ['/api/scene-videos', `/api/projects/${stack.demo.projectId}`]) {
+      expect((await stack.ask('GET', `${path}?token=${token}`, { key: null })).status).toBe(200)
+      expect((await stack.ask('GET', path, { key: token })).status).toBe(200)
+    }
+    for (const [method, path] of [
+      ['GET', '/api/me'],
+      ['GET', '/api/projects'],
+      ['POST', '/api/projects'],
+      ['POST', '/api/stream-tokens'],
+      ['GET', `/api/projects/${stack.demo.projectId}/ai-config`],
+    ] as const) {
+      expect((await stack.ask(method, path, { key: token })).status, path).toBe(401)
+      const asked = await stack.ask(method, `${path}?token=${token}`, { key: null })
+      expect(asked.status, path).toBe(401)
+    }
+    // a key does not belong into an address
+    const withKey = await stack.ask('GET', `/api/events?token=${stack.apiKey}`, { key: null })
+    expect([withKey.status, withKey.body['detail']]).toEqual([
       401,
-    )
-    expect((await stack.ask('GET', '/api/scene-videos', { key: token })).status).toBe(401)
-    expect((await stack.ask('GET', '/api/events', { key: token })).status).toBe(401)
+      expect.stringContaining('stream-tokens'),
+    ])
     const tampered = token.replace(
       /\.[^.]+\./,
       `.${Buffer.from(JSON.stringify({ sub: stack.demo.userId, aud: 'reelkeeper:stream', exp: 9e9 })).toString('base64url')}.`,
@@ -254,7 +281,7 @@ describe('an open stream', () => {
 
 describe('limits', () => {
   it('end the streams of one gateway at a number: 503 and Retry-After, until one is closed', async () => {
-    const gateway = await stack.gateway({ MAX_STREAMS: '2' })
+    const gateway = await stack.gateway({ MAX_STREAMS: '2', MAX_STREAMS_PER_USER: '2' })
     const [one, two] = [
       await SseReader.open(stack, '/api/events', { url: gateway.url }),
       await WebSocketReader.open(stack, { url: gateway.url }),
@@ -278,7 +305,7 @@ describe('limits', () => {
     two.close()
   })
 
-  it('count per key, say what is left, and end with 429 and Retry-After', async () => {
+  it('count per user, say what is left, and end with 429 and Retry-After', async () => {
     const key = await stack.stranger()
     const answers = []
     for (let i = 0; i < 21; i++)

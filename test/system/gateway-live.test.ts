@@ -164,7 +164,10 @@ describe('a WebSocket', () => {
           (response) => void response.resume().socket.once('close', () => resolve()),
         ),
       )
-    expect([await status('nonsense'), await status(await stack.stranger())]).toEqual([401, 404])
+    const stranger = await stack.stranger()
+    const theirs = (await stack.ask('POST', '/api/stream-tokens', { key: stranger })).body['token']
+    expect([await status('nonsense'), await status(stranger)]).toEqual([401, 401])
+    expect(await status(String(theirs))).toBe(404)
     await refused('nonsense') // and its connection is ended
     const elsewhere = await new Promise((resolve, reject) =>
       get(

@@ -21,14 +21,21 @@ const nobodys = '0197a000-0000-7000-8000-00000000dead'
 const generate = (body?: unknown, headers: Record<string, string> = {}, key?: string) =>
   stack.ask('POST', `${stack.scenePath}/generate-video`, { body, headers, ...(key ? { key } : {}) })
 const idOf = (answer: { body: Record<string, unknown> }) => String(answer.body['id'])
-/** A video that has failed, without a provider. */
-async function failedVideo(headers: Record<string, string> = {}): Promise<string> {
-  const id = idOf(await generate({ provider: 'nobody', prompt: 'x' }, headers))
-  await until(
+/** What is sent meanwhile, the provider refuses: its key is none. */
+async function withBadKey(act: () => Promise<void>): Promise<void> {
+  const body = { provider: 'toapis', apiKey: 'not-a-key-of-theirs' }
+  await stack.ask('PUT', '/api/me/ai-config', { body })
+  await act().finally(() => stack.ask('DELETE', '/api/me/ai-config'))
+}
+const untilFailed = (id: string) =>
+  until(
     'the video to fail',
     async () =>
       (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'failed' || undefined,
   )
+async function failedVideo(): Promise<string> {
+  const id = idOf(await generate({ prompt: 'x' }))
+  await untilFailed(id)
   return id
 }
 
@@ -131,8 +138,10 @@ describe('scopes', () => {
   it('are needed on every route, and their absence is told: 403 insufficient_scope', async () => {
     const keys = {
       read: await stack.keyWith(['write', 'admin']),
-      write: await stack.keyWith(['read']),
-      admin: await stack.keyWith(['read', 'write']),
+      write: await stack.keyWith(['read', 'configure']),
+      configure: await stack.keyWith(['read', 'write']),
+      admin: await stack.keyWith(['read', 'write', 'configure']),
+      operator: await stack.keyWith(['read', 'write', 'configure', 'admin']),
     }
     const path = (template: string) =>
       template
@@ -144,11 +153,16 @@ describe('scopes', () => {
       ([template]) => template.startsWith('/api'),
     )) {
       for (const method of Object.keys(methods)) {
-        const scope = template.startsWith('/api/api-keys')
-          ? 'admin'
-          : method === 'get' || template === '/api/stream-tokens'
-            ? 'read'
-            : 'write'
+        const isConfig = template.includes('/ai-config') && method !== 'get'
+        const scope = template.startsWith('/api/operator')
+          ? 'operator'
+          : template.startsWith('/api/api-keys')
+            ? 'admin'
+            : isConfig
+              ? 'configure'
+              : method === 'get' || template === '/api/stream-tokens'
+                ? 'read'
+                : 'write'
         const { status, body } = await stack.ask(method.toUpperCase(), path(template), {
           key: keys[scope],
         })
@@ -237,46 +251,43 @@ describe('Idempotency-Key', () => {
     }
   })
 
-  it('retries once, one video and all of a project', async () => {
-    const id = await failedVideo()
-    const headers = { 'idempotency-key': 'r1' }
-    const retried = await stack.ask('POST', `/api/scene-videos/${id}/retry`, {
-      body: { attempt: 1 },
-      headers,
-    })
-    expect([retried.status, retried.body['attempt']]).toEqual([202, 2])
-    expect(
-      (await stack.ask('POST', `/api/scene-videos/${id}/retry`, { body: { attempt: 1 }, headers }))
-        .body['attempt'],
-    ).toBe(2)
-    await until(
-      'it to fail again',
-      async () =>
-        (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'failed' ||
-        undefined,
-    )
-    expect(
-      (await stack.ask('POST', `/api/scene-videos/${id}/retry`, { body: { attempt: 1 } })).body[
-        'code'
-      ],
-    ).toBe('not_current_attempt')
-    const path = `/api/projects/${stack.demo.projectId}/retry-failed`
-    const all = await stack.ask('POST', path, { headers })
-    const ids = ((all.body['data'] as { id: string }[] | undefined) ?? []).map((video) => video.id)
-    expect([all.status, ids]).toEqual([202, expect.arrayContaining([id])])
-    await until(
-      'it to fail once more',
-      async () =>
-        (await stack.ask('GET', `/api/scene-videos/${id}`)).body['status'] === 'failed' ||
-        undefined,
-    )
-    const again = await stack.ask('POST', path, { headers })
-    expect(
-      ((again.body['data'] as { id: string; attempt: number }[] | undefined) ?? []).find(
-        (video) => video.id === id,
-      )?.attempt,
-    ).toBe(3)
-  })
+  it('retries once, one video and all of a project', () =>
+    withBadKey(async () => {
+      const id = await failedVideo()
+      const headers = { 'idempotency-key': 'r1' }
+      const retried = await stack.ask('POST', `/api/scene-videos/${id}/retry`, {
+        body: { attempt: 1 },
+        headers,
+      })
+      expect([retried.status, retried.body['attempt']]).toEqual([202, 2])
+      expect(
+        (
+          await stack.ask('POST', `/api/scene-videos/${id}/retry`, {
+            body: { attempt: 1 },
+            headers,
+          })
+        ).body['attempt'],
+      ).toBe(2)
+      await untilFailed(id)
+      expect(
+        (await stack.ask('POST', `/api/scene-videos/${id}/retry`, { body: { attempt: 1 } })).body[
+          'code'
+        ],
+      ).toBe('not_current_attempt')
+      const path = `/api/projects/${stack.demo.projectId}/retry-failed`
+      const all = await stack.ask('POST', path, { headers })
+      const ids = ((all.body['data'] as { id: string }[] | undefined) ?? []).map(
+        (video) => video.id,
+      )
+      expect([all.status, ids]).toEqual([202, expect.arrayContaining([id])])
+      await untilFailed(id)
+      const again = await stack.ask('POST', path, { headers })
+      expect(
+        ((again.body['data'] as { id: string; attempt: number }[] | undefined) ?? []).find(
+          (video) => video.id === id,
+        )?.attempt,
+      ).toBe(3)
+    }))
 })
 
 describe('lists and the project', () => {
@@ -308,16 +319,19 @@ describe('lists and the project', () => {
       expect((await stack.ask('GET', `/api/scene-videos?${query}`)).status).toBe(400)
   })
 
-  it('cancels what has not ended, and says why it cannot', async () => {
-    const id = await failedVideo()
-    const { status, body } = await stack.ask('POST', `/api/scene-videos/${id}/cancel`)
-    expect([status, body['code']]).toEqual([409, 'already_terminal'])
-    expect((await stack.ask('GET', `/api/scene-videos/${id}/file`)).body['code']).toBe('not_stored')
-    const timeline = (await stack.ask('GET', `/api/scene-videos/${id}/timeline`)).body[
-      'data'
-    ] as unknown as { kind: string }[]
-    expect(timeline.map((one) => one.kind)).toEqual(['requested', 'failed'])
-  })
+  it('cancels what has not ended, and says why it cannot', () =>
+    withBadKey(async () => {
+      const id = await failedVideo()
+      const { status, body } = await stack.ask('POST', `/api/scene-videos/${id}/cancel`)
+      expect([status, body['code']]).toEqual([409, 'already_terminal'])
+      expect((await stack.ask('GET', `/api/scene-videos/${id}/file`)).body['code']).toBe(
+        'not_stored',
+      )
+      const timeline = (await stack.ask('GET', `/api/scene-videos/${id}/timeline`)).body[
+        'data'
+      ] as unknown as { kind: string }[]
+      expect(timeline.map((one) => one.kind)).toEqual(['requested', 'failed'])
+    }))
 })
 
 describe('AI configuration', () => {
@@ -331,8 +345,8 @@ describe('AI configuration', () => {
     expect((await stack.ask('GET', project())).body).toMatchObject({
       provider: 'toapis',
       source: 'system',
-      apiKeyLast4: 'sys4',
-      baseUrl: `${stack.simulatorUrl}/v1`,
+      apiKeyLast4: null,
+      baseUrl: null,
     })
     const mine = await stack.ask('PUT', '/api/me/ai-config', {
       body: { provider: 'toapis', model: 'mine', apiKey: 'sk-user-key-usr4' },
@@ -342,7 +356,7 @@ describe('AI configuration', () => {
       {
         provider: 'toapis',
         model: 'mine',
-        baseUrl: `${stack.simulatorUrl}/v1`,
+        baseUrl: null,
         apiKeyLast4: 'usr4',
         source: 'user',
       },
@@ -386,7 +400,7 @@ describe('AI configuration', () => {
     )
     expect((await put({})).body['code']).toBe('api_key_required')
     expect((await put({ apiKey: null })).body).toMatchObject({
-      apiKeyLast4: 'sys4',
+      apiKeyLast4: null,
       source: 'project',
     })
   })
