@@ -166,7 +166,13 @@ function toProblem(err: unknown): Problem {
   }
   if (err instanceof BusUnavailable || isOutage(err))
     return new Problem(503, 'not_ready', 'A part of the system is away; try again shortly.')
-  const { statusCode, message } = err as FastifyError
+  const { statusCode, message, code } = err as FastifyError
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return new Problem(
+      415,
+      'unsupported_media_type',
+      'Send JSON, as content-type application/json.',
+    )
   if (statusCode && statusCode >= 400 && statusCode < 500)
     return new Problem(
       statusCode === 414 ? 404 : statusCode,
