@@ -24,6 +24,8 @@ export type LimitValues = z.infer<typeof limitsSchema>
 export type LimitName = keyof LimitValues
 
 const flushMs = 1_000
+/** Two readings of one clock differ by the round trip between them. */
+const clockSlackMs = 2_000
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
 const windowMs: Record<UsageKind, number> = {
@@ -190,9 +192,12 @@ export class Limits implements AsyncDisposable {
     }
     if (told.length === 0) return
     const { sums, nowMs } = await this.#store.add(told.map((one) => one.usage))
-    this.#offsetMs = nowMs - this.#clock.now()
+    const offsetMs = nowMs - this.#clock.now()
+    if (Math.abs(offsetMs - this.#offsetMs) > clockSlackMs) this.#offsetMs = offsetMs
     for (const { usage, count } of told) {
       const sum = sums.find((one) => one.userId === usage.userId && one.kind === usage.kind)
+      // the sum is of Postgres' window, which may be another than was thought
+      count.window = this.#windowOf(usage.kind)
       count.mine -= usage.used
       count.known = sum?.used ?? count.known + usage.used
     }

@@ -50,6 +50,8 @@ export async function wantedBy(context: Context, request: FastifyRequest): Promi
     throw notFound('There is no such project.')
   const video = videoId ? await reader.video(userId, videoId) : null
   if (videoId && (!video || !isWithin(identity, video))) throw notFound('There is no such video.')
+  if (video && projectId && video.projectId !== projectId)
+    throw notFound('There is no such project.')
   if (projectId && !(await reader.ownsProject(userId, projectId)))
     throw notFound('There is no such project.')
   if (!bus.isConnected()) throw new BusUnavailable('NATS is not connected')

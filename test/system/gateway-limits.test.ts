@@ -1,0 +1,183 @@
+/** How much a user may do, over its keys and over gateways; and what a narrow token may read. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Stack } from '../support/gateway-kit.ts'
+import { SseReader } from '../support/live-reader.ts'
+import { until } from '../support/system.ts'
+
+const stack = new Stack()
+let stranger = ''
+beforeAll(async () => {
+  await stack.start()
+  stranger = await stack.stranger()
+})
+afterAll(() => stack[Symbol.asyncDispose]())
+
+async function userWithKeys(n: number) {
+  const { id } = await stack.keys.createUser('limited')
+  const keys = []
+  for (let i = 0; i < n; i++)
+    keys.push((await stack.keys.create(id, ['read', 'write', 'admin'], null)).apiKey)
+  return { id, keys }
+}
+const create = (url: string, key: string) =>
+  stack.ask('POST', '/api/videos', { url, key, body: { prompt: 'x' } })
+
+describe('a limit', () => {
+  it('of creates holds over all keys of a user and over gateways, and names itself', async () => {
+    const env = { MAX_CREATES_PER_MINUTE: '6' }
+    const [one, two] = [await stack.gateway(env), await stack.gateway(env)]
+    const { keys } = await userWithKeys(2)
+    const before = Math.floor(Date.now() / 60_000)
+    for (let i = 0; i < 6; i++)
+      expect((await create(one.url, keys[i % 2]!)).status, `create ${i}`).toBe(202)
+    const refused = await create(one.url, keys[1]!)
+    expect([refused.status, refused.body]).toEqual([
+      429,
+      expect.objectContaining({
+        code: 'limit_exceeded',
+        limit: { name: 'createsPerMinute', limit: 6, used: 6 },
+      }),
+    ])
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    // the other one has heard of it within a second or so, unless the minute is over
+    await until('the other gateway to know', async () => {
+      const answer = await create(two.url, keys[0]!)
+      return answer.status === 429 || Math.floor(Date.now() / 60_000) > before || undefined
+    })
+    // nobody else is touched
+    expect((await create(one.url, stranger)).status).toBe(202)
+  })
+
+  it('of open videos and of a day, likewise; what was refused is not counted', async () => {
+    const { url } = await stack.gateway({ MAX_OPEN_VIDEOS: '2', MAX_CREATES_PER_DAY: '3' })
+    const { keys } = await userWithKeys(1)
+    const key = keys[0]!
+    const first = await create(url, key)
+    await create(url, key)
+    const full = await create(url, key)
+    expect([full.status, full.body['limit']]).toEqual([
+      429,
+      { name: 'openVideos', limit: 2, used: 2 },
+    ])
+    await stack.ask('POST', `/api/scene-videos/${String(first.body['id'])}/cancel`, { key })
+    await stack.db.sceneVideo.update({
+      where: { id: String(first.body['id']) },
+      data: { status: 'failed', phase: 'done', errorCode: 'cancelled', errorMessage: '' },
+    })
+    await until('room again', async () => (await create(url, key)).status === 202 || undefined)
+    const day = await create(url, key)
+    expect(day.body['limit']).toMatchObject({ limit: expect.any(Number) })
+    const limits = await stack.ask('GET', '/api/me/limits', { url, key })
+    expect(limits.body).toMatchObject({
+      createsPerDay: { limit: 3, used: 3 },
+      openVideos: { limit: 2, used: 2 },
+      apiKeys: { used: 1 },
+    })
+  })
+
+  it('of keys holds, and is set by the operator for one user', async () => {
+    const { url } = await stack.gateway({ MAX_API_KEYS: '2' })
+    const { id, keys } = await userWithKeys(1)
+    const make = () => stack.ask('POST', '/api/api-keys', { url, key: keys[0]!, body: {} })
+    const second = await make()
+    expect(second.status).toBe(201)
+    expect((await make()).body['limit']).toEqual({ name: 'apiKeys', limit: 2, used: 2 })
+    await stack.keys.setLimits(id, { apiKeys: 3 })
+    await until('the exception to count', async () => (await make()).status === 201 || undefined)
+    const shown = await stack.ask('GET', '/api/me/limits', { url, key: keys[0]! })
+    expect(shown.body).toMatchObject({ apiKeys: { limit: 3, used: 3 } })
+  })
+
+  it('of requests counts a user, not a key', async () => {
+    const { url } = await stack.gateway({ RATE_LIMIT_PER_MINUTE: '20' })
+    const { keys } = await userWithKeys(2)
+    const statuses = []
+    for (let i = 0; i < 30; i++)
+      statuses.push((await stack.ask('GET', '/api/me', { url, key: keys[i % 2]! })).status)
+    expect(statuses.filter((one) => one === 429).length).toBeGreaterThanOrEqual(9)
+  })
+})
+
+describe('streams', () => {
+  it('are shared: a user and a token have a part of them, and leave room for others', async () => {
+    const { url } = await stack.gateway({ MAX_STREAMS: '6', MAX_STREAMS_PER_TOKEN: '2' })
+    const token = async (key = stack.apiKey) =>
+      String((await stack.ask('POST', '/api/stream-tokens', { key, url })).body['token'])
+    const mine = await token()
+    const open = async (as: string) => {
+      const stop = new AbortController()
+      const answer = await fetch(`${url}/api/events?token=${as}`, { signal: stop.signal })
+      if (answer.status === 200) return { status: 200, code: '', stop }
+      return { status: answer.status, code: ((await answer.json()) as { code: string }).code, stop }
+    }
+    const streams = [await open(mine), await open(mine)]
+    const third = await open(mine)
+    expect([third.status, third.code]).toEqual([429, 'too_many_streams'])
+    streams.push(await open(await token()))
+    const fourth = await open(await token())
+    expect([fourth.status, fourth.code]).toEqual([429, 'too_many_streams'])
+    // somebody else's is not touched
+    streams.push(await open(await token(stranger)))
+    expect(streams.map((one) => one.status)).toEqual([200, 200, 200, 200])
+    for (const { stop } of streams) stop.abort()
+  })
+})
+
+describe('a narrow token', () => {
+  it('reads one project or one video, and nothing beside it', async () => {
+    const inDemo = (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']
+    const other = (await stack.ask('POST', '/api/videos', { body: { prompt: 'other' } })).body
+    const { projectId } = stack.demo
+    const token = async (body: object, key = stack.apiKey) =>
+      stack.ask('POST', '/api/stream-tokens', { body, key })
+    const [ofProject, ofVideo] = [
+      String((await token({ projectId })).body['token']),
+      String((await token({ videoId: inDemo })).body['token']),
+    ]
+    const status = async (path: string, as: string) => {
+      const stop = new AbortController()
+      const answer = await fetch(stack.gatewayUrl + path, {
+        headers: { authorization: `Bearer ${as}` },
+        redirect: 'manual',
+        signal: stop.signal,
+      })
+      stop.abort()
+      return answer.status
+    }
+    const otherId = String(other['id'])
+    for (const [path, byProject, byVideo] of [
+      [`/api/scene-videos/${String(inDemo)}`, 200, 200],
+      [`/api/scene-videos/${String(inDemo)}/events`, 200, 200],
+      [`/api/scene-videos/${otherId}`, 404, 404],
+      [`/api/scene-videos/${otherId}/events`, 404, 404],
+      [`/api/scene-videos/${otherId}/file`, 404, 404],
+      [`/api/projects/${projectId}`, 200, 404],
+      [`/api/projects/${String(other['projectId'])}`, 404, 404],
+      [`/api/events?projectId=${projectId}`, 200, 200],
+      [`/api/events?projectId=${String(other['projectId'])}`, 404, 404],
+      ['/api/events', 200, 200],
+    ] as const)
+      expect([await status(path, ofProject), await status(path, ofVideo)], path).toEqual([
+        byProject,
+        byVideo,
+      ])
+    const idsOf = async (as: string, query = '') =>
+      (
+        (await stack.ask('GET', `/api/scene-videos${query}`, { key: as })).body.data as unknown as {
+          id: string
+        }[]
+      ).map((one) => one.id)
+    expect(await idsOf(ofProject)).toEqual([inDemo])
+    expect(await idsOf(ofVideo)).toEqual([inDemo])
+    expect(await idsOf(ofProject, `?projectId=${String(other['projectId'])}`)).toEqual([])
+    expect((await token({ projectId }, stranger)).status).toBe(404)
+    expect((await token({ videoId: inDemo }, stranger)).status).toBe(404)
+    // what it opened tells of that and of nothing else
+    const reader = await SseReader.open(stack, `/api/events?token=${ofProject}`, { key: null })
+    await stack.ask('POST', '/api/videos', { body: { prompt: 'elsewhere' } })
+    const seen = (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']
+    await reader.heard('its own event', ({ data }) => data?.id === seen)
+    expect(reader.messages.filter(({ data }) => data && data.projectId !== projectId)).toEqual([])
+    reader.close()
+  })
+})
