@@ -67,7 +67,7 @@ const importRules: Check = (path, text) =>
 
 /** Until a Clock tells Unix time there too. */
 const wallClocks =
-  /^(libs\/runtime\/uuid|services\/gateway\/(live\/open-streams|routes\/webhooks|stream-token)|services\/provider-simulator\/service)\.ts$/
+  /^(libs\/runtime\/uuid|services\/gateway\/(live\/open-streams|routes\/receive-webhook|stream-token)|services\/provider-simulator\/service)\.ts$/
 const clockHomes = /^(libs\/runtime\/clock|test\/|bench\/|.*\.test\.ts)/
 const wallClock =
   /\bDate\.now\b|new Date(?:\(\)|(?!\w|\())|(?<!new )\bDate\(\)|timeOrigin|Temporal\.Now/

@@ -92,6 +92,10 @@ export class ApiKeys {
     return this.#db.user.create({ data: { name }, select: { id: true, name: true } })
   }
 
+  async users(): Promise<{ id: string; name: string }[]> {
+    return this.#db.user.findMany({ select: { id: true, name: true }, orderBy: { id: 'asc' } })
+  }
+
   /** The user of an identity provider, made when first seen. */
   async ensureUser(id: string, name: string): Promise<void> {
     await this.#db

@@ -38,7 +38,7 @@ export class UsageStore {
     }
   }
 
-  /** Open videos of each of these users, counted no further than `most`. Index: (userId, status). */
+  /** Open videos of each of these users, no further than `most`. Index: (userId, status). */
   async openVideos(userIds: string[], most: number): Promise<Map<string, number>> {
     const rows = await this.#db.$queryRaw<{ userId: string; count: number }[]>`
       SELECT u.id AS "userId", (

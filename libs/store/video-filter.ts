@@ -41,7 +41,7 @@ const isAny = (column: Prisma.Sql, values: string[]) =>
 
 export const escapeLike = (text: string): string => text.replaceAll(/[\\%_]/g, (one) => `\\${one}`)
 
-/** A query string has only text: any of the values that are written so. */
+/** A query string has only text, so every value that is written so is meant. */
 function metadataFits(metadata: Record<string, string>): Prisma.Sql[] {
   return Object.entries(metadata).map(([key, text]) => {
     const values: unknown[] = [text]

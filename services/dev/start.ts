@@ -46,6 +46,15 @@ function pollersAsked(): number {
   return pollers
 }
 
+/** On one's own machine one user is all there are: no share of anything is kept for others. */
+const ofOneUser = {
+  RATE_LIMIT_PER_MINUTE: '1000000',
+  MAX_CREATES_PER_MINUTE: '1000000',
+  MAX_CREATES_PER_DAY: '10000000',
+  MAX_OPEN_VIDEOS: '1000000',
+  MAX_CONNECTIONS_PER_ADDRESS: '20000',
+}
+
 async function gatewayPort(): Promise<number> {
   const asked = process.env['PORT']
   if (asked) {
@@ -111,11 +120,7 @@ async function start(): Promise<void> {
     TOAPIS_BASE_URL: `${simulatorUrl}/v1`,
     TOAPIS_API_KEY: secrets.providerKey,
     TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
-    RATE_LIMIT_PER_MINUTE: '1000000',
-    MAX_CREATES_PER_MINUTE: '1000000',
-    MAX_CREATES_PER_DAY: '10000000',
-    MAX_OPEN_VIDEOS: '1000000',
-    MAX_CONNECTIONS_PER_ADDRESS: '20000',
+    ...ofOneUser,
     ...process.env,
     NO_PROXY: ['127.0.0.1', 'localhost', process.env['NO_PROXY'] ?? process.env['no_proxy']]
       .filter(Boolean)

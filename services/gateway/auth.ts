@@ -15,7 +15,7 @@ import type { JwtVerifier } from './jwt.ts'
 import { Problem } from './problem.ts'
 import type { StreamTokens } from './stream-token.ts'
 
-/** A route's `config.access`. `token`: also by a stream token; `webSocket`: may be upgraded to one. */
+/** A route's `config.access`. `token`: a stream token does, too. `webSocket`: may be upgraded. */
 export interface Access {
   scope: Scope
   token?: boolean

@@ -1,4 +1,4 @@
-/** Projects, scripts and scenes: what they have in common, for the operations that all three have. */
+/** What projects, scripts and scenes have in common, for the operations that all three have. */
 import { z } from 'zod'
 import { sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
 import type { Place } from '#libs/store/library.ts'

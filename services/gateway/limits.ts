@@ -4,24 +4,11 @@
  * once a second what it counted, and hears the sum: so a limit may be passed by what the others
  * took within that second. While Postgres is away each counts alone.
  */
-import { z } from 'zod'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Usage, UsageKind, UsageStore } from '#libs/store/usage.ts'
-import { Problem } from './problem.ts'
-
-/** An operator's exceptions for one user, beside the settings. */
-export const limitsSchema = z.object({
-  requestsPerMinute: z.number().int().min(1),
-  createsPerMinute: z.number().int().min(0),
-  createsPerDay: z.number().int().min(0),
-  openVideos: z.number().int().min(0),
-  apiKeys: z.number().int().min(0),
-  streams: z.number().int().min(0),
-})
-export type LimitValues = z.infer<typeof limitsSchema>
-export type LimitName = keyof LimitValues
+import { exceeded, limitsSchema, type LimitName, type LimitValues } from './limit-values.ts'
 
 const flushMs = 1_000
 /** Two readings of one clock differ by the round trip between them. */
@@ -231,25 +218,3 @@ export class Limits implements AsyncDisposable {
 
 const defined = (given: object = {}) =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-
-const words: Record<LimitName, string> = {
-  requestsPerMinute: 'requests a minute',
-  createsPerMinute: 'videos asked for within a minute',
-  createsPerDay: 'videos asked for within a day (UTC)',
-  openVideos: 'videos that have not ended',
-  apiKeys: 'API keys that are valid',
-  streams: 'live streams open at once',
-}
-
-export const exceeded = (
-  name: LimitName,
-  limit: number,
-  used: number,
-  retryAfterSeconds: number,
-): Problem =>
-  new Problem(
-    429,
-    'limit_exceeded',
-    `This user has ${used} ${words[name]}, of ${limit} it may have.`,
-    { retryAfterSeconds: Math.max(1, retryAfterSeconds), limit: { name, limit, used } },
-  )

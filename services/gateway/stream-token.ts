@@ -1,8 +1,8 @@
 /**
  * Tokens for browsers, which cannot send a header with an EventSource or a video element:
- * short-lived, for reading what may be watched, all of it or one project or video. Signed with a key derived from the
- * key-encryption key, so every replica knows them, and a rotation does not end them. One made with
- * an API key names it, and is void once that is revoked.
+ * short-lived, for reading what may be watched, all of it or one project or video. Signed with a
+ * key derived from the key-encryption key, so every replica knows them, and a rotation does not end
+ * them. One made with an API key names it, and is void once that is revoked.
  */
 import { randomUUID } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'

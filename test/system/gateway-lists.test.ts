@@ -77,102 +77,100 @@ const newest = (fits: (one: Made) => boolean) =>
     .map((one) => one.id)
     .toReversed()
 
-describe('a list', () => {
-  it.each<[string, (one: Made, i: number) => boolean]>([
-    ['status=failed', (one) => one.status === 'failed'],
-    ['status=failed&status=pending', ({ status }) => /failed|pending/.test(status)],
-    ['phase=running', (one) => one.phase === 'running'],
-    ['phase=running&phase=queued', ({ phase }) => /running|queued/.test(phase)],
-    ['errorCode=timed_out', (one) => one.errorCode === 'timed_out'],
-    ['errorCode=timed_out&errorCode=content_policy', (one) => one.errorCode !== null],
-    ['status=failed&errorCode=timed_out', (one) => one.errorCode === 'timed_out'],
-    ['provider=other', (one) => one.provider === 'other'],
-    [
-      'model=sora-2-pro&status=completed',
-      (m) => m.model === 'sora-2-pro' && m.status === 'completed',
-    ],
-    ['q=kite', (one) => one.prompt.includes('kite')],
-    ['q=100%25_', (one) => one.prompt.includes('100%_')],
-    ['q=KITE&status=failed', (one) => one.prompt.includes('kite') && one.status === 'failed'],
-    ['metadata.order=o-1', (one) => one.params.metadata['order'] === 'o-1'],
-    ['metadata.cut=12', (one) => one.params.metadata['cut'] === 12],
-    ['metadata.draft=true', (one) => one.params.metadata['draft'] === true],
-    [
-      'metadata.order=o-1&metadata.draft=false&status=failed',
-      ({ params: { metadata }, status }) =>
-        metadata['order'] === 'o-1' && metadata['draft'] === false && status === 'failed',
-    ],
-    ['metadata.nothing=x', () => false],
-  ])('narrowed by %s has these and no others', async (query, fits) => {
-    const wanted = newest(fits as (one: Made) => boolean)
-    expect(await idsOf(query)).toEqual(wanted)
-    expect(await idsOf(`${query}&order=asc`)).toEqual(wanted.toReversed())
-    const counts = await stack.ask('GET', `/api/scene-videos/counts?${query}`)
-    expect(counts.body).toMatchObject({ total: wanted.length, isPartial: false })
-    const theirs = await ask(query, stranger)
-    expect(theirs.body).toMatchObject({ data: [], hasMore: false })
-  })
+it.each<[string, (one: Made, i: number) => boolean]>([
+  ['status=failed', (one) => one.status === 'failed'],
+  ['status=failed&status=pending', ({ status }) => /failed|pending/.test(status)],
+  ['phase=running', (one) => one.phase === 'running'],
+  ['phase=running&phase=queued', ({ phase }) => /running|queued/.test(phase)],
+  ['errorCode=timed_out', (one) => one.errorCode === 'timed_out'],
+  ['errorCode=timed_out&errorCode=content_policy', (one) => one.errorCode !== null],
+  ['status=failed&errorCode=timed_out', (one) => one.errorCode === 'timed_out'],
+  ['provider=other', (one) => one.provider === 'other'],
+  [
+    'model=sora-2-pro&status=completed',
+    (m) => m.model === 'sora-2-pro' && m.status === 'completed',
+  ],
+  ['q=kite', (one) => one.prompt.includes('kite')],
+  ['q=100%25_', (one) => one.prompt.includes('100%_')],
+  ['q=KITE&status=failed', (one) => one.prompt.includes('kite') && one.status === 'failed'],
+  ['metadata.order=o-1', (one) => one.params.metadata['order'] === 'o-1'],
+  ['metadata.cut=12', (one) => one.params.metadata['cut'] === 12],
+  ['metadata.draft=true', (one) => one.params.metadata['draft'] === true],
+  [
+    'metadata.order=o-1&metadata.draft=false&status=failed',
+    ({ params: { metadata }, status }) =>
+      metadata['order'] === 'o-1' && metadata['draft'] === false && status === 'failed',
+  ],
+  ['metadata.nothing=x', () => false],
+])('a list narrowed by %s has these and no others', async (query, fits) => {
+  const wanted = newest(fits as (one: Made) => boolean)
+  expect(await idsOf(query)).toEqual(wanted)
+  expect(await idsOf(`${query}&order=asc`)).toEqual(wanted.toReversed())
+  const counts = await stack.ask('GET', `/api/scene-videos/counts?${query}`)
+  expect(counts.body).toMatchObject({ total: wanted.length, isPartial: false })
+  const theirs = await ask(query, stranger)
+  expect(theirs.body).toMatchObject({ data: [], hasMore: false })
+})
 
-  it('is narrowed by the time of creation: from including, to excluding', async () => {
-    const at = (hours: number) => new Date(noon + hours * 3_600_000).toISOString()
-    const between = all.slice(10, 20).map((one) => one.id)
-    expect(await idsOf(`createdFrom=${at(10)}&createdTo=${at(20)}`)).toEqual(between.toReversed())
-    expect(await idsOf(`createdFrom=${at(59)}`)).toEqual([all[59]!.id])
-    expect(await idsOf(`createdTo=${at(0)}`)).toEqual([])
-  })
+it('a list is narrowed by the time of creation: from including, to excluding', async () => {
+  const at = (hours: number) => new Date(noon + hours * 3_600_000).toISOString()
+  const between = all.slice(10, 20).map((one) => one.id)
+  expect(await idsOf(`createdFrom=${at(10)}&createdTo=${at(20)}`)).toEqual(between.toReversed())
+  expect(await idsOf(`createdFrom=${at(59)}`)).toEqual([all[59]!.id])
+  expect(await idsOf(`createdTo=${at(0)}`)).toEqual([])
+})
 
-  it('is narrowed by project, script and scene, also together with a status', async () => {
-    const { projectId, scriptId, sceneIds } = stack.demo
-    const everything = newest(() => true)
-    for (const query of [`projectId=${projectId}`, `scriptId=${scriptId}`])
-      expect(await idsOf(query)).toEqual(everything)
-    const [a, b] = [await idsOf(`sceneId=${sceneIds[0]}`), await idsOf(`sceneId=${sceneIds[1]}`)]
-    expect([...a, ...b].toSorted()).toEqual(everything.toSorted())
-    expect(await idsOf(`scriptId=${scriptId}&status=completed`)).toEqual(
-      newest((one) => one.status === 'completed'),
-    )
-  })
+it('a list is narrowed by project, script and scene, also together with a status', async () => {
+  const { projectId, scriptId, sceneIds } = stack.demo
+  const everything = newest(() => true)
+  for (const query of [`projectId=${projectId}`, `scriptId=${scriptId}`])
+    expect(await idsOf(query)).toEqual(everything)
+  const [a, b] = [await idsOf(`sceneId=${sceneIds[0]}`), await idsOf(`sceneId=${sceneIds[1]}`)]
+  expect([...a, ...b].toSorted()).toEqual(everything.toSorted())
+  expect(await idsOf(`scriptId=${scriptId}&status=completed`)).toEqual(
+    newest((one) => one.status === 'completed'),
+  )
+})
 
-  it('finds a video by its id, the beginning of it, and the task’s', async () => {
-    const { id } = all[31]!
-    for (const q of [id, id.toUpperCase(), id.slice(0, 13), `task-${id.slice(-4)}`])
-      expect(await idsOf(`q=${q}`), q).toContain(id)
-  })
+it('a list finds a video by its id, the beginning of it, and the task’s', async () => {
+  const { id } = all[31]!
+  for (const q of [id, id.toUpperCase(), id.slice(0, 13), `task-${id.slice(-4)}`])
+    expect(await idsOf(`q=${q}`), q).toContain(id)
+})
 
-  it.each([
-    'offset=2',
-    'sort=createdAt',
-    'metadata.=x',
-    'metadata=x',
-    'Status=failed',
-    'order=up',
-    'status=done',
-    'createdFrom=yesterday',
-    'createdFrom=2026-03-01',
-    'q=',
-    'limit=0',
-    'after=x',
-    'status=failed&status=done',
-    'metadata.a=x&metadata.a=y',
-    'projectId=1',
-  ])('refuses %s', async (query) => {
-    const { status, body } = await ask(query)
-    expect([status, body['code']]).toEqual([400, 'invalid_request'])
-  })
+it.each([
+  'offset=2',
+  'sort=createdAt',
+  'metadata.=x',
+  'metadata=x',
+  'Status=failed',
+  'order=up',
+  'status=done',
+  'createdFrom=yesterday',
+  'createdFrom=2026-03-01',
+  'q=',
+  'limit=0',
+  'after=x',
+  'status=failed&status=done',
+  'metadata.a=x&metadata.a=y',
+  'projectId=1',
+])('a list refuses %s', async (query) => {
+  const { status, body } = await ask(query)
+  expect([status, body['code']]).toEqual([400, 'invalid_request'])
+})
 
-  it('loses nothing and repeats nothing while videos are made', async () => {
-    const first = await ask('limit=20')
-    const { body } = await stack.ask('POST', '/api/videos', { body: { prompt: 'meanwhile' } })
-    const second = await ask(`limit=100&after=${String(first.body['next'])}`)
-    const ids = [first, second].flatMap((one) =>
-      (one.body.data as unknown as Made[]).map(({ id }) => id),
-    )
-    expect(ids).toEqual(newest(() => true))
-    expect(await idsOf('')).toEqual([String(body['id']), ...ids])
-    await stack.db.timeline.deleteMany({ where: { videoId: String(body['id']) } })
-    await stack.db.submission.deleteMany({ where: { videoId: String(body['id']) } })
-    await stack.db.sceneVideo.delete({ where: { id: String(body['id']) } })
-  })
+it('a list loses nothing and repeats nothing while videos are made', async () => {
+  const first = await ask('limit=20')
+  const { body } = await stack.ask('POST', '/api/videos', { body: { prompt: 'meanwhile' } })
+  const second = await ask(`limit=100&after=${String(first.body['next'])}`)
+  const ids = [first, second].flatMap((one) =>
+    (one.body.data as unknown as Made[]).map(({ id }) => id),
+  )
+  expect(ids).toEqual(newest(() => true))
+  expect(await idsOf('')).toEqual([String(body['id']), ...ids])
+  await stack.db.timeline.deleteMany({ where: { videoId: String(body['id']) } })
+  await stack.db.submission.deleteMany({ where: { videoId: String(body['id']) } })
+  await stack.db.sceneVideo.delete({ where: { id: String(body['id']) } })
 })
 
 describe('statistics', () => {

@@ -1,4 +1,4 @@
-/** What the three routes of live streams share: who wants what, and whether there is room for it. */
+/** What the routes of live streams share: who wants what, and whether there is room for it. */
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'

@@ -3,7 +3,7 @@ import { storable } from '#libs/scene-video/scene-video.ts'
 import { userScopes } from '#libs/store/api-key.ts'
 import { newKeySchema } from '../api-key-schemas.ts'
 import type { Route } from '../context.ts'
-import { exceeded } from '../limits.ts'
+import { exceeded } from '../limit-values.ts'
 
 const body = z
   .strictObject({

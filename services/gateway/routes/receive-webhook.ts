@@ -1,7 +1,7 @@
 /**
  * A provider's webhook: verified, then only a hint to poll now, never the truth. Which video it
- * means is told by what is signed; the path tells it only where the body has no id of ours. One that
- * was caught and is sent again says nothing.
+ * means is told by what is signed; the path tells it only where the body has no id of ours. One
+ * that was caught and is sent again says nothing.
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
