@@ -7,7 +7,10 @@ export type Send = { answer: string | null; taskId?: string; outcome?: string; s
 /** A failed video, with what is known of its sends. */
 export async function failedVideo(
   stack: Stack,
-  errorCode: string, sends: Send[] = [], scene = 0): Promise<string> {
+  errorCode: string,
+  sends: Send[] = [],
+  scene = 0,
+): Promise<string> {
   const { userId, projectId, scriptId, sceneIds } = stack.demo
   const { id } = await stack.db.sceneVideo.create({
     data: {

@@ -8,7 +8,8 @@ const stack = new Stack()
 beforeAll(() => stack.start())
 afterAll(() => stack[Symbol.asyncDispose]())
 
-const generate = (body?: unknown) => stack.ask('POST', `${stack.scenePath}/generate-video`, { body })
+const generate = (body?: unknown) =>
+  stack.ask('POST', `${stack.scenePath}/generate-video`, { body })
 const idOf = (answer: { body: Record<string, unknown> }) => String(answer.body['id'])
 
 const project = () => `/api/projects/${stack.demo.projectId}/ai-config`
@@ -64,16 +65,14 @@ it('a configuration keeps a key only for the address it was given for', async ()
   const put = (body: object) =>
     stack.ask('PUT', project(), { body: { provider: 'toapis', ...body } })
   expect((await put({ baseUrl: 'https://example.com/v1' })).body['code']).toBe('api_key_required')
-  expect(
-    (await put({ baseUrl: 'https://example.com/v1', apiKey: 'sk-example-1234' })).status,
-  ).toBe(200)
+  expect((await put({ baseUrl: 'https://example.com/v1', apiKey: 'sk-example-1234' })).status).toBe(
+    200,
+  )
   expect((await put({ baseUrl: 'https://example.com/v1/', model: 'm2' })).body).toMatchObject({
     apiKeyLast4: '1234',
     model: 'm2',
   })
-  expect((await put({ baseUrl: 'https://evil.example/v1' })).body['code']).toBe(
-    'api_key_required',
-  )
+  expect((await put({ baseUrl: 'https://evil.example/v1' })).body['code']).toBe('api_key_required')
   expect((await put({})).body['code']).toBe('api_key_required')
   expect((await put({ apiKey: null })).body).toMatchObject({
     apiKeyLast4: null,

@@ -8,7 +8,8 @@ beforeAll(() => stack.start())
 afterAll(() => stack[Symbol.asyncDispose]())
 beforeEach(() => forgetVideos(stack))
 
-const failed = (code: string, sends: Send[] = [], scene = 0) => failedVideo(stack, code, sends, scene)
+const failed = (code: string, sends: Send[] = [], scene = 0) =>
+  failedVideo(stack, code, sends, scene)
 const post = (
   path: string,
   body?: unknown,
@@ -53,9 +54,7 @@ it('retry-failed leaves out what was cancelled, refused by policy, or superseded
 
 it('retry-failed says what it would cost', async () => {
   const settledAt = new Date()
-  await failed('timed_out', [
-    { answer: 'accepted', taskId: 'a', outcome: 'completed', settledAt },
-  ])
+  await failed('timed_out', [{ answer: 'accepted', taskId: 'a', outcome: 'completed', settledAt }])
   await failed('timed_out', [{ answer: 'accepted', taskId: 'b' }])
   await failed('submission_unknown', [{ answer: 'unreadable' }])
   await failed('submission_unknown', [{ answer: null }])

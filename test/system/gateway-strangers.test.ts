@@ -46,9 +46,9 @@ const table: Record<string, (answer: Answer) => unknown> = {
       `sceneId=${stack.demo.sceneIds[0]}`,
       'status=pending',
     ])
-      expect(
-        (await stack.ask('GET', `/api/scene-videos?${filter}`, { key })).body['data'],
-      ).toEqual([])
+      expect((await stack.ask('GET', `/api/scene-videos?${filter}`, { key })).body['data']).toEqual(
+        [],
+      )
   },
   async createProject({ status, body }) {
     expect(status).toBe(201)
@@ -189,4 +189,3 @@ it('a stranger gets their own where nobody is named', async () => {
   expect(asked).toHaveLength(Object.keys(table).length)
   for (const operation of asked) await table[operation.operationId]!(await ask(operation))
 })
-
