@@ -49,37 +49,7 @@ export async function registerProtection(
       )
     },
   })
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-    crossOriginResourcePolicy: { policy: 'cross-origin' },
-  })
-  const origins = config.CORS_ORIGINS
-  await app.register(cors, {
-    origin: origins.includes('*') ? '*' : origins,
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: [
-      'authorization',
-      'content-type',
-      'idempotency-key',
-      'last-event-id',
-      'prefer',
-      'x-request-id',
-    ],
-    exposedHeaders: [
-      'location',
-      'retry-after',
-      'x-request-id',
-      'preference-applied',
-      'ratelimit-limit',
-      'ratelimit-remaining',
-      'ratelimit-reset',
-    ],
-    maxAge: 600,
-    strictPreflight: false,
-  })
+  await registerHeaders(app, config.CORS_ORIGINS)
   app.decorateRequest('identity')
   app.addHook('onRoute', (options) => {
     const { url, config: route, method, schema } = options
@@ -108,6 +78,39 @@ export async function registerProtection(
     if (!access) return
     request.identity = await auth.identify(request, access)
     await limit.call(app, request, reply)
+  })
+}
+
+async function registerHeaders(app: App, origins: string[]): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+  })
+  await app.register(cors, {
+    origin: origins.includes('*') ? '*' : origins,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: [
+      'authorization',
+      'content-type',
+      'idempotency-key',
+      'last-event-id',
+      'prefer',
+      'x-request-id',
+    ],
+    exposedHeaders: [
+      'location',
+      'retry-after',
+      'x-request-id',
+      'preference-applied',
+      'ratelimit-limit',
+      'ratelimit-remaining',
+      'ratelimit-reset',
+    ],
+    maxAge: 600,
+    strictPreflight: false,
   })
 }
 
