@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config'
 const shared = { pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 } as const
 
 /**
- * `unit` starts no server; `system` starts real ones, and processes; `chaos` a short form of chaos.
+ * `unit` starts no server; `system` starts real ones, and processes; `chaos` a short form of chaos;
+ * `images` builds the image and runs it, where a container engine is there.
  */
 export default defineConfig({
   test: {
@@ -29,6 +30,7 @@ export default defineConfig({
           include: ['test/{system,security}/**/*.test.ts', 'test/simulation/conformance.test.ts'],
         },
       },
+      { test: { ...shared, name: 'images', include: ['test/images/*.test.ts'] } },
       { test: { ...shared, name: 'chaos', include: ['test/chaos/**/*.test.ts'] } },
     ],
   },
