@@ -1,6 +1,6 @@
 /**
- * The port to a provider. A Submitter spends money: a create is sent once per intent. A TaskReader
- * only asks, and everything it does may be repeated. An adapter never guesses: what it does not
+ * The port to a provider. A Submitter spends money: a create is sent once per intent. Everybody
+ * else only asks, and what they do may be repeated. An adapter never guesses: what it does not
  * recognise is `unknown`, with the body. Every text in an answer has passed `redact`.
  */
 import type { VideoError } from '#libs/scene-video/scene-video.ts'
@@ -24,6 +24,8 @@ export interface CreateRequest {
   resolution?: string | undefined
   imageUrls?: string[] | undefined
   metadata?: Record<string, unknown> | undefined
+  /** Where the provider may tell what became of it; it names the own id in its path. */
+  callbackUrl?: string | undefined
 }
 
 /** What a caller may do to a request under way. */
@@ -36,6 +38,32 @@ export interface Control {
    */
   mayWrite?: (() => boolean) | undefined
 }
+
+/** A create whose answer is lost. Instants are Unix milliseconds. */
+export interface Lost {
+  request: CreateRequest
+  /** Sent no earlier and no later than these. */
+  from: number
+  until: number
+  /** Tasks that are known to be of other creates. */
+  known: ReadonlySet<string>
+}
+
+export type Searched =
+  | { kind: 'found'; taskId: string }
+  /** The list was read to its end, and nothing in it can be it. */
+  | { kind: 'absent' }
+  /** More than one task fits, or nothing confirms the one that does. */
+  | { kind: 'doubtful'; reason: string }
+  | { kind: 'later'; retryAfterMs: number | null }
+  | { kind: 'none'; reason: string }
+
+export type CancelAnswer =
+  | { kind: 'cancelled' }
+  /** It runs to its end, or has ended. */
+  | { kind: 'too_late'; reason: string }
+  | { kind: 'later'; retryAfterMs: number | null }
+  | { kind: 'none'; reason: string }
 
 /** What the provider said of its rate limit on this answer, if anything. */
 export interface RateLimit {
@@ -105,9 +133,26 @@ export interface TaskReader {
   ): Promise<{ answers: (TaskAnswer | null)[]; rateLimit: RateLimit | null }>
 }
 
+/** Finds what became of a create in the provider's list; only where `can.listMs`. */
+export interface Searcher {
+  search(account: Account, lost: Lost, control?: Control): Promise<Searched>
+}
+
+/** Asks the provider to stop a task; only where `can.cancel`. May be asked again. */
+export interface Canceller {
+  cancel(account: Account, taskId: string, control?: Control): Promise<CancelAnswer>
+}
+
 export interface Declared {
   readonly name: string
-  readonly can: { findByOwnId: boolean; cancel: boolean }
+  readonly can: {
+    findByOwnId: boolean
+    /** A second create under the same own id makes no second task, for so long. */
+    repeatMs?: number | undefined
+    /** How far back its list reaches. */
+    listMs?: number | undefined
+    cancel: 'any' | 'queued' | false
+  }
   /**
    * Milliseconds after which a task is called overdue, and after which it can no longer deliver.
    */
@@ -115,4 +160,5 @@ export interface Declared {
   readonly resultLifeMs: number
 }
 
-export interface Provider extends Declared, Submitter, TaskReader, AsyncDisposable {}
+export interface Provider
+  extends Declared, Submitter, TaskReader, Searcher, Canceller, AsyncDisposable {}

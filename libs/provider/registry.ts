@@ -5,7 +5,9 @@
 import { ark } from './adapters/ark.ts'
 import { kling } from './adapters/kling.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
-import type { Declaration, Model, Recovery, WebhookVerifier } from './edge/dialect.ts'
+import { oneKey, type CredentialPart } from './credentials.ts'
+import type { Declaration, Model, WebhookVerifier } from './declaration.ts'
+import type { Dialect } from './edge/dialect.ts'
 import type { Provider } from './provider.ts'
 import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisDeclaration } from './toapis.ts'
@@ -15,16 +17,26 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
 )
 export const providerNames: readonly string[] = [...declarations.keys()]
 
+/** How a lost create is recovered: what may be promised about paying once. */
+export type Recovery = 'own_id' | 'repeat' | 'list' | 'none'
+const guaranteeOf = { own_id: 'proven', repeat: 'by_key', list: 'by_match', none: 'none' } as const
+export const recoveryOf = (dialect: Dialect): Recovery =>
+  dialect.find ? 'own_id' : dialect.repeat ? 'repeat' : dialect.list ? 'list' : 'none'
+
 export interface ProviderDescription {
   name: string
   baseUrl: string
+  regions: Readonly<Record<string, string>>
+  credentials: readonly CredentialPart[]
   /** The model used where nobody names one. */
   model: string
   models: readonly Model[]
   recovery: Recovery
   /** What may be promised of a create whose answer is lost. */
-  guarantee: 'proven' | 'none'
+  guarantee: (typeof guaranteeOf)[Recovery]
+  cancel: 'any' | 'queued' | false
   hasWebhook: boolean
+  linkNeedsKey: boolean
 }
 
 /** What each provider can; all of them, or those named. Names nobody knows are left out. */
@@ -32,16 +44,20 @@ export function describeProviders(names: readonly string[] = providerNames): Pro
   return names.flatMap((name) => {
     const one = declarations.get(name)
     if (!one) return []
-    const findsByOwnId = one.dialect.find !== undefined
+    const recovery = recoveryOf(one.dialect)
     return [
       {
         name,
         baseUrl: one.baseUrl,
+        regions: one.regions ?? {},
+        credentials: one.credentials ?? oneKey,
         model: one.model,
         models: one.models,
-        recovery: findsByOwnId ? 'own_id' : 'none',
-        guarantee: findsByOwnId ? 'proven' : 'none',
+        recovery,
+        guarantee: guaranteeOf[recovery],
+        cancel: one.dialect.cancel?.when ?? false,
         hasWebhook: one.webhook !== undefined,
+        linkNeedsKey: one.linkNeedsKey === true,
       },
     ]
   })
@@ -50,7 +66,7 @@ export function describeProviders(names: readonly string[] = providerNames): Pro
 /** Null where nobody is called so. */
 export function createProvider(name: string, options: RestOptions): Provider | null {
   const one = declarations.get(name)
-  return one ? createRestProvider(one.dialect, options) : null
+  return one ? createRestProvider(one.dialect, { credentials: one.credentials, ...options }) : null
 }
 
 /** Null where it has none, or nobody is called so. */

@@ -4,11 +4,16 @@
  */
 import { redact } from '#libs/net/redact.ts'
 import { blockedCode } from '#libs/net/guard.ts'
+import { oneKey, type CredentialPart } from './credentials.ts'
+import { readCancel } from './edge/cancel.ts'
 import type { Dialect, Request } from './edge/dialect.ts'
 import { dateOf, rateLimitOf } from './edge/headers.ts'
 import { at, idsOf, parseJson } from './edge/fields.ts'
-import { readCreate, readTask, readTaskBody, type Answer, type Asked } from './edge/meaning.ts'
+import { readCreate, readResult, readTask, readTaskBody, type Asked } from './edge/meaning.ts'
 import type { Sent } from './edge/exchange.ts'
+import { OpenAccounts } from './edge/open-accounts.ts'
+import type { Answer } from './edge/refusal.ts'
+import { searchList } from './edge/search.ts'
 import { Edge, type EdgeOptions } from './edge/send.ts'
 import type { Account, Control, CreateAnswer, Found, Provider, TaskAnswer } from './provider.ts'
 
@@ -16,64 +21,108 @@ export interface RestOptions extends EdgeOptions {
   /** Of a whole request, in milliseconds. */
   createTimeoutMs: number
   getTimeoutMs: number
+  /** Unix time, for those who sign with it. */
+  nowSeconds?: (() => number) | undefined
+  /** What an account is opened with; one key where it is not given. */
+  credentials?: readonly CredentialPart[] | undefined
 }
 
 /** Refused once, a query of many is not tried again there for as long as this process lives. */
 const mostWithoutMany = 1_000
 
-export function createRestProvider(dialect: Dialect, options: RestOptions): Provider {
-  const edge = new Edge(options)
-  const withoutMany = new Set<string>()
+type Send = (
+  account: Account,
+  request: Request,
+  timeoutMs: number,
+  control?: Control,
+) => Promise<Sent>
 
-  const send = (account: Account, request: Request, timeoutMs: number, control?: Control) => {
-    const { headers, secrets } = dialect.authenticate(account)
+function sender(dialect: Dialect, edge: Edge, options: RestOptions): Send {
+  const { nowSeconds = () => 0, credentials = oneKey } = options
+  const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
+  return async (account, request, timeoutMs, control) => {
+    const opened = await accounts.open(account, timeoutMs)
+    if ('failed' in opened) return opened.failed
+    const { path } = request
+    const method = request.method ?? (request.body === undefined ? 'GET' : 'POST')
+    const body =
+      request.body === undefined || typeof request.body === 'string'
+        ? (request.body ?? null)
+        : JSON.stringify(request.body)
+    const { baseUrl } = account
+    const { headers, secrets } = dialect.authenticate(opened.account, {
+      method,
+      baseUrl,
+      path,
+      body,
+      nowSeconds: nowSeconds(),
+    })
     return edge.send({
-      method: request.method ?? (request.body === undefined ? 'GET' : 'POST'),
-      baseUrl: account.baseUrl,
-      path: request.path,
-      body: request.body === undefined ? null : JSON.stringify(request.body),
+      method,
+      baseUrl,
+      path,
+      body,
       timeoutMs,
-      secrets,
+      secrets: [...new Set([...secrets, ...opened.secrets])],
       headers: { ...headers, ...request.headers },
       ...control,
     })
   }
+}
 
-  const ask = async (
-    account: Account,
-    request: Request,
-    asked: Asked,
-    control?: Control,
-  ): Promise<Found> => {
-    const sent = await send(account, request, options.getTimeoutMs, control)
-    if (sent.kind !== 'answered')
-      return { answer: withoutAnswer(sent), taskId: null, rateLimit: null }
-    return {
-      ...readTask(dialect, sent, asked, account.baseUrl),
-      rateLimit: rateLimitOf(sent.headers),
-    }
+export function createRestProvider(dialect: Dialect, options: RestOptions): Provider {
+  const edge = new Edge(options)
+  const send = sender(dialect, edge, options)
+  const withoutMany = new Set<string>()
+  const query = (account: Account, request: Request, control?: Control) =>
+    send(account, request, options.getTimeoutMs, control)
+  const ask = async (account: Account, request: Request, asked: Asked, control?: Control) => {
+    const sent = await query(account, request, control)
+    const found = foundIn(dialect, sent, asked, account.baseUrl)
+    const isLinkless = found.answer.kind === 'unusable' && sent.kind === 'answered'
+    const result = isLinkless && dialect.result?.ask(parseJson(sent.text), found.taskId ?? '')
+    if (!result) return found
+    const second = await query(account, result, control)
+    const answer =
+      second.kind === 'answered'
+        ? readResult(dialect, second, account.baseUrl)
+        : withoutAnswer(second)
+    return { ...found, answer }
   }
-  const { many, find } = dialect
+  const { many, find, list, cancel } = dialect
 
   return {
     name: dialect.name,
-    can: { findByOwnId: find !== undefined, cancel: false },
+    can: {
+      findByOwnId: find !== undefined,
+      repeatMs: dialect.repeat?.withinMs,
+      listMs: list?.reachMs,
+      cancel: cancel?.when ?? false,
+    },
     expectedMs: dialect.expectedMs,
     resultLifeMs: dialect.resultLifeMs,
     async create(account, input, control) {
       const sent = await send(account, dialect.create(input), options.createTimeoutMs, control)
-      return sent.kind === 'answered' ? readCreate(dialect, sent) : createWithoutAnswer(sent)
+      return sent.kind === 'answered' ? readCreate(dialect, sent, input) : createWithoutAnswer(sent)
     },
     get: (account, taskId, control) => ask(account, dialect.get(taskId), { taskId }, control),
     find: (account, ownId, control) => {
       if (!find) throw new Error(`${dialect.name} cannot look up by own id`)
       return ask(account, find(ownId), { ownId }, control)
     },
+    search: (account, lost, control) => {
+      if (!list) throw new Error(`${dialect.name} has no list`)
+      return searchList(dialect, lost, (request) => query(account, request, control))
+    },
+    async cancel(account, taskId, control) {
+      if (!cancel) throw new Error(`${dialect.name} cannot cancel`)
+      return readCancel(dialect, await query(account, cancel.ask(taskId), control))
+    },
     mostAtOnce: ({ baseUrl }) => (many && !withoutMany.has(baseUrl) ? many.most : 1),
     async getMany(account, taskIds, control) {
       if (!many || withoutMany.has(account.baseUrl))
         return { answers: taskIds.map(() => null), rateLimit: null }
-      const sent = await send(account, many.ask(taskIds), options.getTimeoutMs, control)
+      const sent = await query(account, many.ask(taskIds), control)
       if (sent.kind !== 'answered')
         return { answers: taskIds.map(() => withoutAnswer(sent)), rateLimit: null }
       const answers = readMany(dialect, sent, taskIds, account.baseUrl)
@@ -86,6 +135,12 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   }
 }
 
+function foundIn(dialect: Dialect, sent: Sent, asked: Asked, baseUrl: string): Found {
+  if (sent.kind !== 'answered')
+    return { answer: withoutAnswer(sent), taskId: null, rateLimit: null }
+  return { ...readTask(dialect, sent, asked, baseUrl), rateLimit: rateLimitOf(sent.headers) }
+}
+
 /** By task id; null for what is left out. One refusal is the answer for all. */
 function readMany(
   dialect: Dialect,
@@ -93,9 +148,10 @@ function readMany(
   taskIds: string[],
   baseUrl: string,
 ): (TaskAnswer | null)[] {
+  const { status } = sent
   const json = parseJson(sent.text)
-  const tasks = sent.status >= 200 && sent.status < 300 ? at(json, dialect.many!.tasks) : []
-  if (tasks.length === 0 && (sent.status === 401 || sent.status === 429 || sent.status >= 500)) {
+  const tasks = status >= 200 && status < 300 ? at(json, dialect.many!.tasks) : []
+  if (tasks.length === 0 && (status === 401 || status === 429 || status >= 500)) {
     const { answer } = readTask(dialect, sent, { taskId: '' }, baseUrl)
     return taskIds.map(() => answer)
   }
@@ -103,13 +159,14 @@ function readMany(
   const byId = new Map<string, TaskAnswer>()
   for (const task of tasks) {
     const text = JSON.stringify(task)
-    for (const taskId of idsOf(task, dialect.task.id))
-      byId.set(
-        taskId,
-        readTaskBody(dialect, task, { text, asked: { taskId }, baseUrl, date }).answer,
-      )
+    for (const taskId of idsOf(task, dialect.task.id)) {
+      const about = { text, asked: { taskId }, baseUrl, status, date }
+      const { answer } = readTaskBody(dialect, task, about)
+      // a list may tell words without links
+      if (answer.kind !== 'unusable') byId.set(taskId, answer)
+    }
   }
-  return taskIds.map((id) => byId.get(id) ?? null)
+  return taskIds.map((id) => byId.get(dialect.idOf?.(id) ?? id) ?? null)
 }
 
 type NoAnswer = Exclude<Sent, { kind: 'answered' }>

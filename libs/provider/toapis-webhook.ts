@@ -4,12 +4,12 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { firstText } from './edge/fields.ts'
-import type { WebhookVerifier } from './edge/dialect.ts'
+import type { WebhookVerifier } from './declaration.ts'
 
 const toleranceSeconds = 300
 
 export const toapisWebhook: WebhookVerifier = {
-  isSigned(secret, header, body, nowSeconds) {
+  isSigned(secret, { header, body }, nowSeconds) {
     const timestamp = header('x-toapis-webhook-timestamp')
     const isFresh = Math.abs(nowSeconds - Number(timestamp)) <= toleranceSeconds
     if (!/^\d+$/.test(timestamp) || !isFresh) return false

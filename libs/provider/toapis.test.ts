@@ -86,7 +86,11 @@ describe('what an answer to a create means', () => {
     [500, error('internal_error'), { kind: 'unknown' }],
   ])('%i %s', (status, body, meaning) => {
     expect(
-      readCreate(toapis, { status, headers: { 'retry-after': '7' }, text: body }),
+      readCreate(
+        toapis,
+        { status, headers: { 'retry-after': '7' }, text: body },
+        { ownId: 'o', model: 'm', prompt: 'p' },
+      ),
     ).toMatchObject(meaning)
   })
 })

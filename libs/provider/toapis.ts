@@ -3,7 +3,8 @@
  * by own id and cannot cancel. Wire format: its public documentation. That says that up to 100
  * tasks may be asked for at once, but not under which path: whoever has been told sets it.
  */
-import { bearer, commonCodes, type Declaration, type Dialect } from './edge/dialect.ts'
+import type { Declaration } from './declaration.ts'
+import { bearer, commonCodes, type Dialect } from './edge/dialect.ts'
 import type { Provider } from './provider.ts'
 import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisWebhook } from './toapis-webhook.ts'

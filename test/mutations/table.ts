@@ -62,6 +62,18 @@ export const mutations: Mutation[] = [
     by: 'providers',
   },
   {
+    rule: 'a list proves an absence only when it was read to its end',
+    find: 'if (cursor === null) return choose',
+    replace: 'return choose',
+    by: 'providers',
+  },
+  {
+    rule: 'a task is taken from a list only when it alone fits',
+    find: 'left.length === 1 && only',
+    replace: 'only',
+    by: 'providers',
+  },
+  {
     rule: 'an answer is about what was asked',
     find: 'if (isOther)',
     replace: 'if (isOther && ids.length > 9)',

@@ -129,6 +129,8 @@ export class MemoryProvider {
           )
           .catch(none)
       },
+      search: async () => ({ kind: 'none', reason: 'it has no list' }),
+      cancel: async () => ({ kind: 'none', reason: 'it cannot cancel' }),
       [Symbol.asyncDispose]: async () => {},
     }
   }

@@ -2,7 +2,8 @@
  * Volcengine Ark and BytePlus ModelArk (Seedance): two sites of one format; keys and models of one
  * are unknown at the other. No look-up by own id. Not yet run against the real service.
  */
-import { bearer, type Declaration } from '../edge/dialect.ts'
+import type { Declaration } from '../declaration.ts'
+import { bearer } from '../edge/dialect.ts'
 
 const path = '/contents/generations/tasks'
 const policy = [

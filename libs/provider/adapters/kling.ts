@@ -3,7 +3,8 @@
  * which has to be unique there; cannot cancel. Task ids are regional: a task is asked for at the
  * address it was made at. Not yet run against the real service.
  */
-import { bearer, type Declaration } from '../edge/dialect.ts'
+import type { Declaration } from '../declaration.ts'
+import { bearer } from '../edge/dialect.ts'
 
 const byIds = (name: string, ids: string[]) => ({
   path: `/tasks?${name}=${ids.map(encodeURIComponent).join(',')}`,

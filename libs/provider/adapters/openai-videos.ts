@@ -3,7 +3,8 @@
  * and the several places of a result are part of it. No look-up by own id, no webhook. Not yet run
  * against a real relay.
  */
-import { bearer, commonCodes, type Declaration } from '../edge/dialect.ts'
+import type { Declaration } from '../declaration.ts'
+import { bearer, commonCodes } from '../edge/dialect.ts'
 
 const sizes: Record<string, string> = {
   '9:16': '720x1280',

@@ -6,48 +6,67 @@ export interface Request {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Beneath the base URL, with its query. */
   path: string
+  /** Sent as JSON; a text as it is, under the `content-type` given in `headers`. */
   body?: unknown
   headers?: Record<string, string>
 }
 
-/** How a lost create is recovered: what may be promised about paying once. */
-export type Recovery = 'own_id' | 'none'
-
-/** A model as far as it is known; absent is unknown, and then nothing is refused for it. */
-export interface Model {
-  name: string
-  /** Seconds. */
-  durations?: readonly number[]
-  aspectRatios?: readonly string[]
-  resolutions?: readonly string[]
-  inputs: readonly ('text' | 'image')[]
+/** An account as its dialect sees it. */
+export interface OpenAccount extends Account {
+  /** By the names that the declaration gives them. */
+  credentials: Readonly<Record<string, string>>
+  /** What `login` was answered with; null where there is none. */
+  token: string | null
 }
 
-/** Whether a webhook is the provider's own; it then is a hint to poll, never the truth. */
-export interface WebhookVerifier {
-  /** `nowSeconds` is Unix time. */
-  isSigned(secret: string, headers: WebhookHeaders, body: string, nowSeconds: number): boolean
-  /** Our own id in the body, where it has one; null where the callback's path has to tell. */
-  ownIdIn(body: unknown): string | null
-}
-export type WebhookHeaders = (name: string) => string
-
-/** A provider: its wire format, and what is told of it to users and operators. */
-export interface Declaration {
-  dialect: Dialect
-  /** The provider's own address; settable as `<NAME>_BASE_URL`. */
+/** A request as it will be sent, for those who sign it. `nowSeconds` is Unix time. */
+export interface ToSign {
+  method: string
   baseUrl: string
-  /** Used where nobody names one; settable as `<NAME>_MODEL`. */
-  model: string
-  models: readonly Model[]
-  webhook?: WebhookVerifier
+  path: string
+  body: string | null
+  nowSeconds: number
 }
 
-/** What a status word means. `removed`: done, and its result is gone. */
-export type Meaning = 'queued' | 'running' | 'done' | 'failed' | 'cancelled' | 'expired' | 'removed'
+/**
+ * What a status word means. `removed`: done, and its result is gone. `blocked`: its policy held the
+ * result back.
+ */
+export type Meaning =
+  'queued' | 'running' | 'done' | 'failed' | 'blocked' | 'cancelled' | 'expired' | 'removed'
 
 /** Where something lies in an answer, see `at`; the first that is there counts. */
 export type Paths = readonly string[]
+
+/** Instants are Unix milliseconds. `cursor` is null for the first page. */
+export interface ListPage {
+  from: number
+  until: number
+  model: string
+  cursor: string | null
+}
+
+export interface Listing {
+  /** How far back it reaches, in milliseconds. */
+  reachMs: number
+  ask(page: ListPage): Request
+  items: string
+  /** The next page; null after the last. */
+  next(answer: unknown, cursor: string | null): string | null
+  /** The task's handle, where that is more than `id`. */
+  handle?: (item: unknown) => string | null
+  /** The task's id in an item; the first of `task.id` where it is not given. */
+  id?: Paths
+  /** Where an item repeats our own id, alone or within a longer text such as a callback's URL. */
+  mark?: Paths
+  /** What the mark is, where it is not the own id itself. */
+  markOf?: (ownId: string) => string
+  createdAt?: Paths
+  model?: Paths
+  prompt?: Paths
+  /** False: it was made with other parameters. */
+  fits?: (item: unknown, request: CreateRequest) => boolean
+}
 
 export interface Dialect {
   name: string
@@ -55,14 +74,50 @@ export interface Dialect {
   expectedMs: number
   resultLifeMs: number
   /** The headers that authenticate, and every secret in the account, to be blanked. */
-  authenticate(account: Account): { headers: Record<string, string>; secrets: readonly string[] }
+  authenticate(
+    account: OpenAccount,
+    request: ToSign,
+  ): { headers: Record<string, string>; secrets: readonly string[] }
+  /**
+   * Where requests carry a token that is had for the credentials: asked for before the first one,
+   * and again a minute before it ends.
+   */
+  login?: {
+    /** `baseUrl` where that is another place than the account's. */
+    ask(account: OpenAccount, nowSeconds: number): Request & { baseUrl?: string }
+    token: Paths
+    lifeSeconds: Paths
+  }
 
   create(request: CreateRequest): Request
   /** Where an answer to a create has the task's id. */
   createdId: Paths
+  /**
+   * Where a task is asked for by more than its id: the one text (≤ 4 KiB) that `get`, `cancel` and
+   * `result` are given, from the answer to its create. Null: it cannot be read.
+   */
+  handle?: (answer: unknown, request: CreateRequest) => string | null
+  /** The id that answers name, of such a text. */
+  idOf?: (handle: string) => string
   get(taskId: string): Request
+
   /** A look-up by own id, where there is one. */
   find?: (ownId: string) => Request
+  /**
+   * The provider takes a second create with the same own id for the first, and answers with its
+   * task, for so many milliseconds.
+   */
+  repeat?: { withinMs: number }
+  /** A list in which a lost create can be found. */
+  list?: Listing
+
+  /** `queued`: a task that runs is never asked to stop. */
+  cancel?: {
+    when: 'any' | 'queued'
+    ask(taskId: string): Request
+    /** Codes that say it is too late, beside 400, 404, 409 and 410. */
+    tooLateCodes?: readonly string[]
+  }
 
   task: {
     /** Where an answer has the task's own id: it must be the one asked for. */
@@ -70,13 +125,24 @@ export interface Dialect {
     /** Where an answer has our own id: at a look-up it must be ours. */
     ownId?: Paths
     status: Paths
+    /** Instead of `status`, where the word follows from more than one field; null: no task. */
+    word?: (answer: unknown, httpStatus: number) => string | null
     progress?: Paths
     links: Paths
+    /** A link that is no http(s) link, as one that can be fetched. */
+    toLink?: (text: string) => string
     /** Seconds, milliseconds or a date. */
     expiresAt?: Paths
     completedAt?: Paths
     reason: Paths
     reasonCode?: Paths
+    /** Where it repeats the prompt: confirms what `list` found. */
+    prompt?: Paths
+  }
+  /** Where the link of a task that is done needs a second query. Null: it needs none. */
+  result?: {
+    ask(answer: unknown, taskId: string): Request | null
+    links: Paths
   }
   progressIn: 'percent' | 'fraction'
   /** Status words, in lower case. */
@@ -86,16 +152,22 @@ export interface Dialect {
   error: { code: Paths; message: Paths }
   /** The provider's codes, in lower case, that mean one of ours. */
   codes: Readonly<Record<string, ErrorCode>>
+  /** Of a code that is not in `codes`, and the text beside it; undefined: the status decides. */
+  codeOf?: (code: string, text: string) => ErrorCode | undefined
   /** HTTP statuses of a refusal that has a code of its own, where the code says nothing. */
   statuses: Readonly<Record<number, ErrorCode>>
   /** Codes that say "not accepted, try again", beside any 429. */
   laterCodes: readonly string[]
+  /** Where such an answer tells the seconds in its text only; its first group. */
+  laterSeconds?: RegExp
   /** Codes by which it says that there is no such task. */
   missingCodes: readonly string[]
+  /** The status that says so where there is no code; only with a body of the provider's own. */
+  missingStatus?: number
   /** Codes by which it says that it has a task of this own id already. */
   duplicateCodes?: readonly string[]
 
-  /** A query of many; answers are told apart by `task.id`. */
+  /** A query of many; answers are told apart by `task.id`. What it leaves out is asked alone. */
   many?: { most: number; ask(taskIds: string[]): Request; tasks: string }
 }
 
@@ -112,7 +184,9 @@ export const commonCodes: Readonly<Record<string, ErrorCode>> = {
   invalid_api_key: 'bad_key',
 }
 
-export const bearer: Dialect['authenticate'] = ({ apiKey }) => ({
-  headers: { authorization: `Bearer ${apiKey}` },
-  secrets: [apiKey],
-})
+/** `<scheme> <key>` in `authorization`. */
+export const keyAs =
+  (scheme: string): Dialect['authenticate'] =>
+  ({ apiKey }) => ({ headers: { authorization: `${scheme} ${apiKey}` }, secrets: [apiKey] })
+
+export const bearer = keyAs('Bearer')

@@ -55,20 +55,18 @@ export function firstText(json: unknown, paths: readonly string[]): string | nul
   return null
 }
 
-const longestId = 1_024
+/** A handle may be more than an id. */
+const longestId = 4_096
 
 /** Every id told, exactly; what cannot be kept (control characters, too long) is none. */
 export const idsOf = (json: unknown, paths: readonly string[]): string[] =>
   each(json, paths)
     .filter((value) => typeof value === 'string' || typeof value === 'number')
     .map(String)
-    .filter(
-      (id) =>
-        id !== '' &&
-        id.length <= longestId &&
-        /^[^\p{Cc}\p{Cs}]+$/u.test(id) &&
-        !id.includes(blank),
-    )
+    .filter(isKeepable)
+
+export const isKeepable = (id: string): boolean =>
+  id.length <= longestId && /^[^\p{Cc}\p{Cs}]+$/u.test(id) && !id.includes(blank)
 
 /**
  * Percent, 0–100, or null. As text (`"40%"`) or number; a fraction only where that is the unit.
@@ -100,10 +98,15 @@ export function instantOf(json: unknown, paths: readonly string[]): number | nul
 const longestLink = 8_192
 
 /** The first http(s) link of several, absolute by the provider's address, percent-encoded. */
-export function linkOf(json: unknown, paths: readonly string[], baseUrl: string): string | null {
+export function linkOf(
+  json: unknown,
+  paths: readonly string[],
+  baseUrl: string,
+  toLink: (text: string) => string = String,
+): string | null {
   for (const value of each(json, paths)) {
     if (typeof value !== 'string' || value.length > longestLink) continue
-    const text = value.trim()
+    const text = toLink(value.trim())
     if (text === '' || /[\p{Cc}\p{Cs}]/u.test(text) || text.includes(blank)) continue
     if (!/^(https?:\/\/|\/)/i.test(text)) continue
     const url = URL.parse(text, baseUrl)

@@ -2,94 +2,57 @@
  * What an answer means, by its dialect. The table of creates is here, once for all providers: what
  * is not accepted for sure is never called so, what may have been accepted is never called refused.
  */
-import type { ErrorCode, VideoError } from '#libs/scene-video/scene-video.ts'
+import type { ErrorCode } from '#libs/scene-video/scene-video.ts'
 import { redact } from '#libs/net/redact.ts'
-import type { CreateAnswer, TaskAnswer } from '../provider.ts'
+import type { CreateAnswer, CreateRequest, TaskAnswer } from '../provider.ts'
 import type { Dialect } from './dialect.ts'
 import {
   at,
   firstText,
   idsOf,
   instantOf,
+  isKeepable,
   linkOf,
   parseJson,
   progressOf,
   reasonOf,
 } from './fields.ts'
-import { dateOf, header, retryAfterMs } from './headers.ts'
-import type { Headers } from './exchange.ts'
+import { dateOf, header } from './headers.ts'
+import {
+  codeOf,
+  excerpt,
+  isLater,
+  isMissing,
+  plain,
+  refusal,
+  saidBy,
+  waitOf,
+  type Answer,
+} from './refusal.ts'
 
-export interface Answer {
-  status: number
-  headers: Headers
-  text: string
-}
-
-/** A body that is told of something unknown, as it is kept. */
-export const excerpt = (text: string): string => redact(text, [], 1_000)
-
-interface Said {
-  /** In lower case; empty where there is none. */
-  code: string
-  message: string | null
-}
-
-/** Codes in an envelope that say that all is well. */
-const wellCode = /^(0|2\d\d|success|ok)$/
-
-function saidBy(dialect: Dialect, json: unknown): Said {
-  const code = (firstText(json, dialect.error.code) ?? '').toLowerCase()
-  return {
-    code: wellCode.test(code) ? '' : code,
-    message: reasonOf(json, dialect.error.message),
-  }
-}
-
-const isLater = (dialect: Dialect, status: number, code: string) =>
-  dialect.laterCodes.includes(code) || (status === 429 && dialect.codes[code] === undefined)
-
-/** What of an answer without words of its own can be told: of HTML its text. */
-const plain = (text: string) =>
-  text
-    .slice(0, 4_000)
-    .replace(/<(script|style)[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, 300)
-
-/** Never accepted: what the provider says of it, and the code that fits. */
-function refusal(dialect: Dialect, { status, headers, text }: Answer, said: Said): VideoError {
-  const byStatus = said.code || said.message ? dialect.statuses[status] : undefined
-  const code: ErrorCode =
-    dialect.codes[said.code] ?? byStatus ?? (status === 401 ? 'bad_key' : 'invalid_request')
-  const location = header(headers, 'location')
-  if (status >= 300 && status < 400)
-    return {
-      code: 'invalid_request',
-      message: redact(
-        `The provider’s address redirects (HTTP ${status}) to ${location ?? 'nowhere'}; nothing was accepted. Give the address it points to.`,
-      ),
-    }
-  const message = said.message ?? said.code
-  return { code, message: redact(message || `HTTP ${status}. ${plain(text)}`.trim()) }
+/** The task's handle in an answer to a create. */
+function handleOf(dialect: Dialect, json: unknown, request: CreateRequest): string | undefined {
+  const ids = idsOf(json, dialect.createdId)
+  if (!dialect.handle) return ids[0]
+  const handle = dialect.handle(json, request) ?? ''
+  return isKeepable(handle) ? handle : undefined
 }
 
 /** An answer to a create. */
-export function readCreate(dialect: Dialect, answer: Answer): CreateAnswer {
-  const { status, headers, text } = answer
+export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequest): CreateAnswer {
+  const { status, text } = answer
   const json = parseJson(text)
   const said = saidBy(dialect, json)
   if (status >= 200 && status < 300) {
-    const taskId = idsOf(json, dialect.createdId)[0]
+    const taskId = handleOf(dialect, json, request)
     if (taskId !== undefined) return { kind: 'accepted', taskId }
     if (said.code === '' && at(json, 'error').length === 0)
       return { kind: 'unreadable', reason: redact(`HTTP ${status}: ${plain(text)}`, [], 300) }
   }
-  if (isLater(dialect, status, said.code))
+  if (isLater(dialect, status, said))
     return {
       kind: 'later',
-      retryAfterMs: retryAfterMs(headers),
+      retryAfterMs: waitOf(dialect, answer, said),
       reason: redact(said.code || said.message || `HTTP ${status}`),
     }
   const isDoubtful = status >= 500 || status === 408 || status < 200
@@ -110,15 +73,14 @@ export function readTask(
 ): { answer: TaskAnswer; taskId: string | null } {
   const { status, headers, text } = answer
   const json = parseJson(text)
-  const isTask = firstText(json, dialect.task.status) !== null
+  const isTask = wordOf(dialect, json, status) !== null
   if (status >= 200 && status < 300 && isTask)
-    return readTaskBody(dialect, json, { text, asked, baseUrl, date: dateOf(headers) })
+    return readTaskBody(dialect, json, { text, asked, baseUrl, status, date: dateOf(headers) })
   const said = saidBy(dialect, json)
   const of = (one: TaskAnswer) => ({ answer: one, taskId: null })
-  // rule: absence is the provider’s own word
-  if (dialect.missingCodes.includes(said.code)) return of({ kind: 'missing' })
-  if (isLater(dialect, status, said.code))
-    return of({ kind: 'later', retryAfterMs: retryAfterMs(headers) })
+  if (isMissing(dialect, status, said)) return of({ kind: 'missing' })
+  if (isLater(dialect, status, said))
+    return of({ kind: 'later', retryAfterMs: waitOf(dialect, answer, said) })
   if (status >= 200 && status < 300)
     return of(
       json === undefined
@@ -134,9 +96,13 @@ interface Circumstances {
   text: string
   asked: Asked
   baseUrl: string
+  status: number
   /** The provider's clock, Unix milliseconds; null where it tells none. */
   date: number | null
 }
+
+const wordOf = ({ task }: Dialect, json: unknown, status: number): string | null =>
+  task.word ? task.word(json, status) : firstText(json, task.status)
 
 /** One task as JSON. */
 export function readTaskBody(
@@ -151,7 +117,7 @@ export function readTaskBody(
   // where a look-up told no id, the own id serves as the task's
   const isOther =
     'taskId' in asked
-      ? ids.length > 0 && ![...ids, ...ownIds].includes(asked.taskId)
+      ? ids.length > 0 && ![...ids, ...ownIds].includes(idIn(dialect, asked.taskId))
       : ownIds.some((own) => own !== asked.ownId)
   // rule: an answer is about what was asked
   if (isOther) return { answer: { kind: 'unknown', body: excerpt(about.text) }, taskId: null }
@@ -159,9 +125,12 @@ export function readTaskBody(
   return { answer: meaningOf(dialect, json, about), taskId }
 }
 
+/** The id in a handle. */
+const idIn = ({ idOf }: Dialect, handle: string) => (idOf ? idOf(handle) : handle)
+
 function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskAnswer {
   const { task } = dialect
-  const word = (firstText(json, task.status) ?? '').toLowerCase()
+  const word = (wordOf(dialect, json, about.status) ?? '').trim().toLowerCase()
   const meaning = Object.hasOwn(dialect.words, word) ? dialect.words[word] : undefined
   const failed = (code: ErrorCode, otherwise: string): TaskAnswer => {
     const said = (firstText(json, task.reasonCode ?? []) ?? '').toLowerCase()
@@ -170,7 +139,7 @@ function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskA
     return {
       kind: 'failed',
       error: {
-        code: dialect.codes[said] ?? code,
+        code: codeOf(dialect, { code: said, message: reason }) ?? code,
         message: redact(reason ?? `${otherwise}${named}`),
       },
     }
@@ -187,6 +156,8 @@ function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskA
       return done(dialect, json, about)
     case 'failed':
       return failed('provider_failed', 'The provider failed it and gave no reason')
+    case 'blocked':
+      return failed('content_policy', 'The provider’s policy held the result back')
     case 'cancelled':
       return failed('cancelled', 'It was cancelled at the provider')
     case 'expired':
@@ -198,18 +169,40 @@ function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskA
   }
 }
 
+/** Done, and nothing to fetch. */
+const withoutLink = (text: string): TaskAnswer => ({
+  kind: 'unusable',
+  error: {
+    code: 'no_result',
+    message: 'The provider calls it done, and gave no link to a file that could be fetched.',
+  },
+  body: excerpt(text),
+})
+
+/**
+ * The answer to the second query for a result. What the provider refuses for good is the failure of
+ * the task; trouble is no answer.
+ */
+export function readResult(dialect: Dialect, answer: Answer, baseUrl: string): TaskAnswer {
+  const { status, text } = answer
+  const json = parseJson(text)
+  const said = saidBy(dialect, json)
+  if (status >= 200 && status < 300) {
+    const videoUrl = linkOf(json, dialect.result!.links, baseUrl, dialect.task.toLink)
+    return videoUrl === null ? withoutLink(text) : { kind: 'done', videoUrl, expiresAt: null }
+  }
+  if (isLater(dialect, status, said))
+    return { kind: 'later', retryAfterMs: waitOf(dialect, answer, said) }
+  const isTrouble = status >= 500 || status < 400 || [401, 403, 404, 408].includes(status)
+  if (isTrouble)
+    return { kind: 'none', reason: redact(`${status} ${said.code}: its result`, [], 300) }
+  return { kind: 'failed', error: refusal(dialect, answer, said) }
+}
+
 function done(dialect: Dialect, json: unknown, { text, baseUrl, date }: Circumstances): TaskAnswer {
   const { task } = dialect
-  const videoUrl = linkOf(json, task.links, baseUrl)
-  if (videoUrl === null)
-    return {
-      kind: 'unusable',
-      error: {
-        code: 'no_result',
-        message: 'The provider calls it done, and gave no link to a file that could be fetched.',
-      },
-      body: excerpt(text),
-    }
+  const videoUrl = linkOf(json, task.links, baseUrl, task.toLink)
+  if (videoUrl === null) return withoutLink(text)
   const expires = instantOf(json, task.expiresAt ?? [])
   const completed = instantOf(json, task.completedAt ?? [])
   // not later than its completion: no expiry at all

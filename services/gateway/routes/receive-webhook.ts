@@ -49,8 +49,9 @@ export const receiveWebhook: Route = (app, { bus, webhookSecret }) => {
       if (!webhook) throw notFound('There is no such provider.')
       const header = (name: string) => request.headers[name]?.toString() ?? ''
       const body = typeof request.body === 'string' ? request.body : ''
+      const delivery = { method: request.method, path: request.url, header, body }
       const nowSeconds = (performance.timeOrigin + performance.now()) / 1000
-      if (!webhookSecret || !webhook.isSigned(webhookSecret, header, body, nowSeconds))
+      if (!webhookSecret || !webhook.isSigned(webhookSecret, delivery, nowSeconds))
         throw new Problem(401, 'bad_signature', 'The signature is not valid.')
       const video = z.uuid().safeParse(webhook.ownIdIn(parse(body))?.slice(0, 36) ?? id)
       if (video.success && isNew(provider, body))

@@ -1,0 +1,71 @@
+/** What is declared of a provider beside its wire format: told to users, operators and services. */
+import type { z } from 'zod'
+import type { CredentialPart } from './credentials.ts'
+import type { Dialect } from './edge/dialect.ts'
+
+/** A model as far as it is known; absent is unknown, and then nothing is refused for it. */
+export interface Model {
+  name: string
+  /** Seconds. */
+  durations?: readonly number[]
+  aspectRatios?: readonly string[]
+  resolutions?: readonly string[]
+  inputs: readonly ('text' | 'image')[]
+}
+
+/** A webhook as it came. `header` is empty where there is none; `path` has its query. */
+export interface Delivery {
+  method: string
+  path: string
+  header(name: string): string
+  body: string
+}
+
+/** Whether a webhook is the provider's own; it then is a hint to poll, never the truth. */
+export interface WebhookVerifier {
+  /** `nowSeconds` is Unix time. */
+  isSigned(secret: string, delivery: Delivery, nowSeconds: number): boolean
+  /** Our own id in the body, where it has one; null where the callback's path has to tell. */
+  ownIdIn(body: unknown): string | null
+}
+
+/** Settings of a provider's own, `<NAME>_<KEY>`, and what they change in its dialect. */
+export interface ExtraSettings {
+  shape: Readonly<Record<string, z.ZodType>>
+  apply(dialect: Dialect, values: Readonly<Record<string, unknown>>): Dialect
+}
+
+/** `meta({ description })` of each setting is what the page of settings says of it. */
+export const extraSettings = <S extends Record<string, z.ZodType>>(
+  shape: S,
+  apply: (dialect: Dialect, values: { [K in keyof S]: z.output<S[K]> }) => Dialect,
+): ExtraSettings => ({ shape, apply: apply as ExtraSettings['apply'] })
+
+/** What an account of the usual class may do; settable as `<NAME>_QUERY_PER_SECOND` and so on. */
+export interface Budget {
+  queryPerSecond?: number
+  queryBurst?: number
+  createPerMinute?: number
+  /** Tasks at work at once; more are refused or queued there. */
+  parallelTasks?: number
+}
+
+export interface Declaration {
+  dialect: Dialect
+  /** The provider's own address; settable as `<NAME>_BASE_URL`. */
+  baseUrl: string
+  /** Names that may be given instead of an address, and what they stand for. */
+  regions?: Readonly<Record<string, string>>
+  /** One key where it is not given. Encrypted as one; settable as `<NAME>_<PART>`. */
+  credentials?: readonly CredentialPart[]
+  /** Used where nobody names one; settable as `<NAME>_MODEL`. */
+  model: string
+  models: readonly Model[]
+  /** Asked no more often than this for one video, in milliseconds. */
+  leastIntervalMs?: number
+  budget?: Budget
+  settings?: ExtraSettings
+  webhook?: WebhookVerifier
+  /** A link is fetched with the account's credentials. */
+  linkNeedsKey?: true
+}
