@@ -67,10 +67,10 @@ afterAll(async () => {
 it('answers as the gateway does, refusals too, and keeps the key to itself', async () => {
   const { projectId, scriptId, sceneIds, apiKey } = system.dev
   const path = `${url}/api/projects/${projectId}/scripts/${scriptId}/scenes`
-  const post = async (scene: string, body: unknown) =>
+  const post = async (scene: string, body: unknown, key = 'k') =>
     fetch(`${path}/${scene}/generate-video`, {
       method: 'POST',
-      headers: { 'idempotency-key': 'k' },
+      headers: { 'idempotency-key': key },
       body: JSON.stringify(body),
     })
   const first = await post(sceneIds[0]!, { prompt: '[policy]' })
@@ -78,7 +78,7 @@ it('answers as the gateway does, refusals too, and keeps the key to itself', asy
   expect([first.status, again.status]).toEqual([202, 202])
   const { id } = (await first.json()) as { id: string }
   expect(await again.json()).toMatchObject({ id })
-  const refused = await post('00000000-0000-7000-8000-000000000000', {})
+  const refused = await post('00000000-0000-7000-8000-000000000000', {}, 'other')
   expect([refused.status, refused.headers.get('content-type')]).toEqual([
     404,
     'application/problem+json',

@@ -337,6 +337,7 @@ export class MemorySubmissions extends MemoryOutbox {
     else {
       video.cancelRequested = true
       video.dueAt = video.taskId === null ? new Date(this.date().getTime() + 1_000) : null
+      this.note(video, 'cancel_requested')
     }
     return { video: toSceneVideo(video), ownerActs: !atOnce }
   }
