@@ -43,7 +43,7 @@ interface Asked {
 }
 
 type Behaviour = Said | 'reset' | 'hang' | 'cut'
-const timeoutMs = 400
+const timeoutMs = 1_500
 const apiKey = 'sk-secret-of-the-test'
 const request = { ownId: '0192-1', model: 'm', prompt: 'p' }
 
