@@ -264,9 +264,9 @@ it('gives a silent stream up, and asks instead', async () => {
     line.endsWith('/events')
       ? (_, answer) => answer.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
       : json(video(4, { status: 'failed' }))
-  expect(await all(new Reelkeeper({ baseUrl: url, openMs: 1_000 }).watch({ videoId: 'v' }))).toEqual([
-    'v 4 failed',
-  ])
+  expect(
+    await all(new Reelkeeper({ baseUrl: url, openMs: 1_000 }).watch({ videoId: 'v' })),
+  ).toEqual(['v 4 failed'])
   expect(asked.filter((line) => line.endsWith('/events'))).toHaveLength(1)
 })
 
