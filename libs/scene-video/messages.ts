@@ -74,7 +74,12 @@ export const eraseReplySchema = z.discriminatedUnion('ok', [
  * Reply to every command. A refusal's `code` is stable and becomes the problem's `code` over HTTP.
  */
 export const commandReplySchema = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), video: sceneVideoSchema }),
+  z.object({
+    ok: z.literal(true),
+    video: sceneVideoSchema,
+    /** An earlier request under the same Idempotency-Key had done it; nothing was done now. */
+    repeated: z.boolean().default(false),
+  }),
   z.object({
     ok: z.literal(false),
     code: z.string(),

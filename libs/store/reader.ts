@@ -10,8 +10,10 @@ import {
   type SceneVideo,
   type Status,
 } from '#libs/scene-video/scene-video.ts'
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { Prisma } from './generated/client.ts'
+import { earlierUse } from './idempotency.ts'
 import { listVideos, type PageOptions } from './list-videos.ts'
 import { toSceneVideo, type VideoRow } from './rows.ts'
 import type { VideoFilter } from './video-filter.ts'
@@ -29,6 +31,8 @@ export interface TimelineEntry {
   detail: unknown
   by: Actor | null
   epoch: string | null
+  /** The video as recorded then, where it was asked for; null where the entry changed nothing. */
+  snapshot?: SceneVideo | null
 }
 
 /** One send of a create, and what is known of it. */
@@ -59,6 +63,10 @@ export interface ProjectAggregate {
    */
   progress: number | null
 }
+
+/** Written by our own statements as a whole row, or not at all. */
+const snapshotOf = (snapshot: unknown): SceneVideo | null =>
+  snapshot ? toSceneVideo(snapshot as VideoRow) : null
 
 export class Reader {
   readonly #db: Database
@@ -113,11 +121,16 @@ export class Reader {
     return rows.map(({ row }) => toSceneVideo(row))
   }
 
-  async timeline(userId: string, id: string): Promise<TimelineEntry[] | null> {
+  async timeline(
+    userId: string,
+    id: string,
+    { snapshots = false } = {},
+  ): Promise<TimelineEntry[] | null> {
     if (!(await this.#owns(userId, id))) return null
     const rows = await this.#db.timeline.findMany({
       where: { videoId: id },
       orderBy: { id: 'asc' },
+      omit: { snapshot: !snapshots },
     })
     return rows.map((row) => ({
       version: row.version,
@@ -131,6 +144,7 @@ export class Reader {
       detail: row.detail,
       by: actorSchema.nullable().catch(null).parse(row.by),
       epoch: row.epoch === null ? null : String(row.epoch),
+      ...(snapshots ? { snapshot: snapshotOf(row.snapshot) } : {}),
     }))
   }
 
@@ -200,6 +214,11 @@ export class Reader {
       counts,
       progress: total ? Math.floor(sum / total) : null,
     }
+  }
+
+  /** What an earlier request under this key made; null without one. @throws Refused */
+  madeUnder(userId: string, key: IdempotencyKey): Promise<string | null> {
+    return earlierUse(this.#db, userId, key)
   }
 
   /**

@@ -89,6 +89,9 @@ export async function statsOf(
   return joined(counted, times)
 }
 
+/** Seconds, no finer than they were recorded. */
+const toMs = (seconds: number) => Math.round(seconds * 1_000) / 1_000
+
 function joined(
   counted: { provider: string | null; model: string | null; status: Status; count: number }[],
   times: {
@@ -116,7 +119,7 @@ function joined(
     const group = groups.get(JSON.stringify([provider, model]))
     if (!group) continue
     group.errors = errors ?? {}
-    if (p) group.seconds = { p50: p[0]!, p95: p[1]!, p99: p[2]!, of }
+    if (p) group.seconds = { p50: toMs(p[0]!), p95: toMs(p[1]!), p99: toMs(p[2]!), of }
   }
   const total = (group: StatsGroup) => statuses.reduce((sum, one) => sum + group.counts[one], 0)
   return [...groups.values()].toSorted((a, b) => total(b) - total(a))

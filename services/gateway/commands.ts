@@ -3,7 +3,12 @@
  * that got no answer may have been carried out; sent again under its key, it is carried out once.
  */
 import { sleep } from '#libs/runtime/clock.ts'
-import { commandReplySchema, commandSubject, eraseReplySchema } from '#libs/scene-video/messages.ts'
+import {
+  commandReplySchema,
+  commandSubject,
+  eraseReplySchema,
+  type IdempotencyKey,
+} from '#libs/scene-video/messages.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import type { Context } from './context.ts'
@@ -31,27 +36,53 @@ export async function waitingForKey<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Takes back so much of what was counted. */
+type TakeBack = (n: number) => void
+
 /**
- * Sends a command of this user; what it may create is counted against the user's limits. @throws
- * Problem when it is refused, BusUnavailable when submit is away
+ * Counts what may be paid for against the user's limits. What an earlier request under the same key
+ * made is made already: it is answered however full the limits are. @throws Problem 429
+ */
+export async function admit(
+  { limits, reader }: Context,
+  userId: string,
+  n: number,
+  key?: IdempotencyKey | null,
+): Promise<TakeBack> {
+  try {
+    return await limits.admitCreates(userId, n)
+  } catch (err) {
+    if (!key || !(await reader.madeUnder(userId, key))) throw err
+    return () => {}
+  }
+}
+
+/**
+ * Sends a command of this user; what it may create is counted against the user's limits, unless
+ * that was done before (`admitted`). @throws Problem when it is refused, BusUnavailable when submit
+ * is away
  */
 export async function command(
-  { bus, limits }: Context,
+  context: Context,
   identity: Identity,
   verb: 'generate' | 'retry' | 'cancel',
-  body: object,
+  body: { idempotencyKey?: IdempotencyKey | null } & Record<string, unknown>,
+  admitted?: TakeBack,
 ): Promise<SceneVideo> {
   const { userId } = identity
-  const takeBack = verb === 'cancel' ? () => {} : await limits.admitCreates(userId)
+  const takeBack =
+    admitted ??
+    (verb === 'cancel' ? () => {} : await admit(context, userId, 1, body.idempotencyKey))
   return waitingForKey(async () => {
     const whole = { userId, by: actorOf(identity), ...body }
     const reply = commandReplySchema.parse(
-      await bus.request(commandSubject[verb], whole, timeoutMs),
+      await context.bus.request(commandSubject[verb], whole, timeoutMs),
     )
-    if (reply.ok) return reply.video
-    throw refusal(reply)
+    if (!reply.ok) throw refusal(reply)
+    if (reply.repeated) takeBack(1)
+    return reply.video
   }).catch((err: unknown) => {
-    if (err instanceof Problem) takeBack()
+    if (err instanceof Problem) takeBack(1)
     throw err
   })
 }

@@ -76,10 +76,10 @@ export class Limits implements AsyncDisposable {
   }
 
   /**
-   * Counts what will be paid for. The returned function takes it back, for what was not made.
+   * Counts what will be paid for. The returned function takes so much of it back, as was not made.
    * @throws Problem 429 that names what is exceeded
    */
-  async admitCreates(userId: string, n = 1): Promise<() => void> {
+  async admitCreates(userId: string, n = 1): Promise<(back: number) => void> {
     const user = this.#user(userId)
     if (user.openSince === 0 && user.open === 0) await this.#readOpen([userId]).catch(() => {})
     const { values } = user
@@ -95,10 +95,10 @@ export class Limits implements AsyncDisposable {
     day.mine += n
     user.openSince += n
     user.wantsOpen = true
-    return () => {
-      minute.mine -= n
-      day.mine -= n
-      user.openSince = Math.max(0, user.openSince - n)
+    return (back) => {
+      minute.mine -= back
+      day.mine -= back
+      user.openSince = Math.max(0, user.openSince - back)
     }
   }
 

@@ -111,6 +111,13 @@ export const videoFilterQuery = {
     .optional()
     .describe('Part of the prompt, a task’s id, or the beginning of a video’s id'),
 }
+/** For `refine`: false for times of creation that nothing can have. */
+export const isRange = ({ createdFrom, createdTo }: Record<string, unknown>): boolean =>
+  typeof createdFrom !== 'string' ||
+  typeof createdTo !== 'string' ||
+  Date.parse(createdFrom) < Date.parse(createdTo)
+export const notARange = { message: 'must be before createdTo', path: ['createdFrom'] }
+
 const metadataPrefix = 'metadata.'
 
 /** Strict but for `metadata.<key>`, which comes out as `metadata`. */
@@ -124,6 +131,7 @@ export const withMetadata = <S extends z.ZodRawShape>(shape: S) =>
         if (!(key in shape) && (!key.startsWith(metadataPrefix) || key === metadataPrefix))
           context.addIssue({ code: 'unrecognized_keys', keys: [key], input: query })
     })
+    .refine(isRange, notARange)
 
 /** What was given as `metadata.<key>`; undefined where nothing was. */
 export function metadataOf(query: Record<string, unknown>): Record<string, string> | undefined {

@@ -87,34 +87,34 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
   const answer = <T>(
     subject: string,
     schema: z.ZodType<T>,
-    act: (body: T) => Promise<SceneVideo>,
+    act: (body: T) => Promise<{ video: SceneVideo; repeated?: boolean }>,
   ) =>
     serve(bus, { subject, queue: 'submit', schema, log }, (body) =>
-      replyOf(async () => ({ ok: true, video: await act(body) })),
+      replyOf(async () => ({ ok: true, ...(await act(body)) })),
     )
   return [
     answer(commandSubject.generate, generateCommandSchema, async (command) => {
       const system = { provider: provider.name, model: config.TOAPIS_MODEL }
       const { video, event } = await store.accept({ ...command, id: newId(), system })
-      if (event === null) return video
+      if (event === null) return { video, repeated: true }
       crashPoint('request-accepted')
       publish(event)
       pending.take(video.id)
-      return video
+      return { video }
     }),
     answer(commandSubject.cancel, videoCommandSchema, async (command) => {
       const { userId, id, attempt, idempotencyKey, by } = command
       const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey, by)
       if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
       else void publishOwed(video.id)
-      return video
+      return { video }
     }),
     answer(commandSubject.retry, videoCommandSchema, async (command) => {
       const { userId, id, attempt, idempotencyKey, by } = command
       const video = await store.retry(userId, id, attempt, idempotencyKey, by)
       void publishOwed(video.id)
       pending.take(video.id)
-      return video
+      return { video }
     }),
     serve(
       bus,

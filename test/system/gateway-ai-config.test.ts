@@ -111,9 +111,10 @@ it('a configuration is tested at the provider without a charge', async () => {
     ok: true,
     code: 'ok',
   })
-  await stack.ask('PUT', '/api/me/ai-config', {
-    body: { provider: 'toapis', apiKey: 'not-a-key-of-theirs' },
-  })
+  const config = { provider: 'toapis', apiKey: 'not-a-key-of-theirs' }
+  // a body would seem to be what is tested
+  expect((await stack.ask('POST', '/api/me/ai-config/test', { body: config })).status).toBe(400)
+  await stack.ask('PUT', '/api/me/ai-config', { body: config })
   expect((await stack.ask('POST', '/api/me/ai-config/test')).body).toMatchObject({
     ok: false,
     code: 'no_answer',

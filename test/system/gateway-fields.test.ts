@@ -61,6 +61,21 @@ it('takes metadata that an event can carry, and no more', async () => {
   expect((await generate({ imageUrls: [longUrl] })).params.imageUrls).toEqual([longUrl])
 })
 
+it('shows on request how the video was recorded at each entry of the timeline', async () => {
+  const { id } = await generate({ prompt: 'a kite', metadata: { shot: 7 } })
+  const path = `/api/scene-videos/${id}/timeline`
+  const plain = (await stack.ask('GET', path)).body.data as unknown as object[]
+  expect(plain[0]).not.toHaveProperty('snapshot')
+  const [first] = (await stack.ask('GET', `${path}?snapshots=true`)).body.data as unknown as {
+    snapshot: object
+  }[]
+  expect(first).toMatchObject({
+    kind: 'requested',
+    snapshot: { id, version: 1, status: 'pending', prompt: 'a kite', metadata: { shot: 7 } },
+  })
+  expect((await stack.ask('GET', `${path}?snapshots=1`)).status).toBe(400)
+})
+
 it('records whose key asked for it', async () => {
   const other = await stack.keys.create(stack.demo.userId, ['read', 'write'], 'night shift')
   const { id } = await generate({ prompt: '[slow]' })

@@ -98,6 +98,50 @@ describe('a limit', () => {
   })
 })
 
+describe('a request sent again under its key', () => {
+  const under = (url: string, key: string, name: string, path = '/api/videos') =>
+    stack.ask('POST', path, {
+      url,
+      key,
+      body: path === '/api/videos' ? { prompt: 'x' } : {},
+      headers: { 'idempotency-key': name },
+    })
+  const usedOf = async (url: string, key: string) => {
+    const { body } = await stack.ask('GET', '/api/me/limits', { url, key })
+    return (body as unknown as Record<string, { used: number }>)['createsPerDay']?.used
+  }
+
+  it('is counted once, and answered however full the limits are', async () => {
+    const { url } = await stack.gateway({ MAX_CREATES_PER_DAY: '2' })
+    const { keys } = await userWithKeys(1)
+    const key = keys[0]!
+    const first = await under(url, key, 'a')
+    for (let i = 0; i < 3; i++)
+      expect((await under(url, key, 'a')).body['id']).toBe(first.body['id'])
+    expect(await usedOf(url, key)).toBe(1)
+    expect((await under(url, key, 'b')).status).toBe(202)
+    expect((await under(url, key, 'c')).status).toBe(429)
+    expect((await under(url, key, 'a')).body['id']).toBe(first.body['id'])
+    expect(await usedOf(url, key)).toBe(2)
+  })
+
+  it('for a whole script is refused whole, and leaves nothing behind', async () => {
+    const { url } = await stack.gateway({ MAX_CREATES_PER_DAY: '1' })
+    const { keys } = await userWithKeys(1)
+    const ask = async (method: string, path: string, body?: unknown) =>
+      (await stack.ask(method, path, { url, key: keys[0]!, body })).body
+    const project = `/api/projects/${String((await ask('POST', '/api/projects', { title: 'x' }))['id'])}`
+    const script = `${project}/scripts/${String((await ask('POST', `${project}/scripts`, { title: 'x' }))['id'])}`
+    for (const prompt of ['one', 'two']) await ask('POST', `${script}/scenes`, { prompt })
+    expect((await under(url, keys[0]!, 'all', `${script}/generate-videos`)).status).toBe(429)
+    expect((await ask('GET', '/api/scene-videos')).data).toEqual([])
+    expect((await create(url, keys[0]!)).status).toBe(202)
+    const scenes = await stack.db.scene.count({ where: { prompt: 'x' } })
+    expect((await create(url, keys[0]!)).status).toBe(429)
+    expect(await stack.db.scene.count({ where: { prompt: 'x' } })).toBe(scenes)
+  })
+})
+
 describe('streams', () => {
   it('are shared: a user and a token have a part of them, and leave room for others', async () => {
     const { url } = await stack.gateway({ MAX_STREAMS: '6', MAX_STREAMS_PER_TOKEN: '2' })

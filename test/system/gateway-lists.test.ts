@@ -173,6 +173,18 @@ it('a list loses nothing and repeats nothing while videos are made', async () =>
   await stack.db.sceneVideo.delete({ where: { id: String(body['id']) } })
 })
 
+it.each(['/api/scene-videos', '/api/scene-videos/counts'])(
+  '%s refuses a time of creation that ends before it begins',
+  async (path) => {
+    const query = 'createdFrom=2026-02-01T00:00:00Z&createdTo=2026-01-01T00:00:00Z'
+    const { status, body } = await stack.ask('GET', `${path}?${query}`)
+    expect([status, body['errors']]).toEqual([
+      400,
+      [{ pointer: '/createdFrom', detail: 'must be before createdTo' }],
+    ])
+  },
+)
+
 describe('statistics', () => {
   const stats = (query: string, key = stack.apiKey) =>
     stack.ask('GET', `/api/stats?${query}`, { key })

@@ -114,18 +114,13 @@ export class Reelkeeper {
     } while (after !== undefined)
   }
 
-  /** What happened to a video, oldest first. */
-  async timeline(id: string, { signal }: CallOptions = {}): Promise<TimelineEntry[]> {
-    return (
-      await this.#http.send<{ data: TimelineEntry[] }>(
-        'GET',
-        pathOf('scene-videos', id, 'timeline'),
-        {
-          signal,
-          repeatable: true,
-        },
-      )
-    ).data
+  /** What happened to a video, oldest first; with `snapshots`, how it was recorded each time. */
+  async timeline(
+    id: string,
+    { signal, snapshots }: CallOptions & { snapshots?: boolean } = {},
+  ): Promise<TimelineEntry[]> {
+    const path = pathOf('scene-videos', id, 'timeline') + queryOf({ snapshots })
+    return (await this.#read<{ data: TimelineEntry[] }>(path, { signal })).data
   }
 
   async cancel(video: VideoRef, { signal }: CallOptions = {}): Promise<SceneVideo> {

@@ -140,6 +140,8 @@ export interface TimelineEntry {
   by: { keyId: string | null; name: string | null } | null
   /** Fencing token of the owner that reported it; null where none did. */
   epoch: string | null
+  /** The video as recorded then, where it was asked for; null where the entry changed nothing. */
+  snapshot?: SceneVideo | null
 }
 
 export interface Project {

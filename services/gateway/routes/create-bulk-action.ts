@@ -6,7 +6,7 @@ import { waitingForKey } from '../commands.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { actorOf } from '../identity.ts'
 import { unprocessable } from '../problem.ts'
-import { id, idempotencyHeader, videoFilterQuery } from '../schemas.ts'
+import { id, idempotencyHeader, isRange, notARange, videoFilterQuery } from '../schemas.ts'
 
 const { q, ...listed } = videoFilterQuery
 const body = z
@@ -19,6 +19,7 @@ const body = z
         q,
         metadata: z.record(z.string().max(128), z.string()).optional(),
       })
+      .refine(isRange, notARange)
       .optional()
       .describe('As in lists of videos; `{}` is all of them'),
     include: z
@@ -68,7 +69,8 @@ export const createBulkAction: Route = (app, context) => {
         return reply.code(200).send({ ...none, action, status: 'dry_run', counts, cost })
       }
       const key = idempotencyKeyOf(request, 'bulk-actions')
-      if (action === 'retry' && total > 0) await limits.admitCreates(userId, total)
+      const earlier = key && (await context.reader.madeUnder(userId, key))
+      if (action === 'retry' && total > 0 && !earlier) await limits.admitCreates(userId, total)
       const made = await waitingForKey(() =>
         bulkActions.create({ userId, action, by: actorOf(request.identity), videos, cost }, key),
       )

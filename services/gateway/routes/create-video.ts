@@ -3,14 +3,32 @@
  * own in the user's own project, which is made once. Sent again under one key, nothing is made
  * twice.
  */
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
-import { command, waitingForKey } from '../commands.ts'
-import type { Route } from '../context.ts'
+import { admit, command, waitingForKey } from '../commands.ts'
+import type { Context, Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { requireAvailable } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
 import { notFound } from '../problem.ts'
 import { idempotencyHeader, preferHeader, prompt } from '../schemas.ts'
+
+/** Made once under one key. @throws Problem 404 where the own project went meanwhile */
+async function newScene(
+  { projects }: Context,
+  userId: string,
+  { projectId, scriptId }: { projectId: string; scriptId: string },
+  text: string,
+  key: IdempotencyKey | null,
+) {
+  const one = { title: null, prompt: text }
+  const sceneKey = key && { ...key, route: 'videos-scene' }
+  const scene = await waitingForKey(() =>
+    projects.createScene(userId, projectId, scriptId, one, sceneKey),
+  )
+  if (!scene) throw notFound('The user’s own project is gone; ask again.')
+  return scene
+}
 
 export const createVideo: Route = (app, context) => {
   app.post(
@@ -34,24 +52,23 @@ export const createVideo: Route = (app, context) => {
       const place = await context.projects.ownPlace(userId)
       const { projectId, scriptId } = place
       await requireAvailable(context, context.aiConfigs, { userId, projectId }, body)
-      const scene = await waitingForKey(() =>
-        context.projects.createScene(
-          userId,
-          projectId,
-          scriptId,
-          { title: null, prompt: body.prompt },
-          idempotencyKey && { ...idempotencyKey, route: 'videos-scene' },
-        ),
+      // before the scene is made: what is refused leaves nothing behind
+      const takeBack = await admit(context, userId, 1, idempotencyKey)
+      const scene = await newScene(context, userId, place, body.prompt, idempotencyKey).catch(
+        (err: unknown) => {
+          takeBack(1)
+          throw err
+        },
       )
-      if (!scene) throw notFound('The user’s own project is gone; ask again.')
-      const video = await command(context, identity, 'generate', {
-        projectId,
-        // under an earlier key it may be in a script that was the user's own then
-        scriptId: scene.scriptId,
-        sceneId: scene.id,
-        idempotencyKey,
-        body,
-      })
+      // under an earlier key it may be in a script that was the user's own then
+      const at = { projectId, scriptId: scene.scriptId, sceneId: scene.id }
+      const video = await command(
+        context,
+        identity,
+        'generate',
+        { ...at, idempotencyKey, body },
+        takeBack,
+      )
       void reply.code(202).header('location', `/api/scene-videos/${video.id}`)
       return reply.send(await preferWait(context, request, reply, video))
     },

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
 import type { SceneRecord } from '#libs/store/library.ts'
-import { command } from '../commands.ts'
+import { admit, command } from '../commands.ts'
 import type { Context, Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { eachInOrder } from '../many.ts'
@@ -77,14 +77,20 @@ export const generateScriptVideos: Route = (app, context) => {
       const scenes = all.filter((scene) => only === 'all' || before.has(scene.id) || hasNone(scene))
       const sceneIds = scenes.map((scene) => scene.id)
       if (dryRun) return reply.code(200).send({ data: [], sceneIds, dryRun })
-      const data = await eachInOrder(sceneIds, (sceneId) =>
-        command(context, identity, 'generate', {
-          ...params,
-          sceneId,
-          idempotencyKey: key && { ...key, key: `${prefix} ${sceneId}` },
-          body: asked,
-        }),
-      )
+      // all of them or none; what an earlier request under this key made is counted already
+      const missing = sceneIds.filter((sceneId) => !before.has(sceneId))
+      const takeBack = await admit(context, identity.userId, missing.length)
+      const data = await eachInOrder(sceneIds, (sceneId) => {
+        const idempotencyKey = key && { ...key, key: `${prefix} ${sceneId}` }
+        const one = { ...params, sceneId, idempotencyKey, body: asked }
+        return command(
+          context,
+          identity,
+          'generate',
+          one,
+          before.has(sceneId) ? () => {} : takeBack,
+        )
+      })
       return reply.code(202).send({ data, sceneIds, dryRun })
     },
   )

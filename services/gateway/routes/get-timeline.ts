@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { actorSchema, phases, statuses, word } from '#libs/scene-video/scene-video.ts'
+import {
+  actorSchema,
+  phases,
+  sceneVideoSchema,
+  statuses,
+  word,
+} from '#libs/scene-video/scene-video.ts'
 import type { Route } from '../context.ts'
 import { notFound } from '../problem.ts'
 import { ids } from '../schemas.ts'
@@ -23,6 +29,12 @@ const timelineSchema = z
           .string()
           .nullable()
           .describe('Fencing token of the owner that reported it; null where none did'),
+        snapshot: sceneVideoSchema
+          .nullable()
+          .optional()
+          .describe(
+            'With `snapshots=true`: the video as recorded then; null where the entry changed nothing',
+          ),
       }),
     ),
   })
@@ -38,12 +50,19 @@ export const getTimeline: Route = (app, { reader }) => {
         tags: ['videos'],
         summary: 'What happened to a video, oldest first',
         params: ids('id'),
+        querystring: z.strictObject({
+          snapshots: z
+            .enum(['true', 'false'])
+            .default('false')
+            .describe('Whether each has its snapshot'),
+        }),
         response: { 200: timelineSchema },
         'x-problems': [404],
       },
     },
-    async (request) => {
-      const data = await reader.timeline(request.identity.userId, request.params.id)
+    async ({ identity, params, query }) => {
+      const snapshots = query.snapshots === 'true'
+      const data = await reader.timeline(identity.userId, params.id, { snapshots })
       if (!data) throw notFound(noVideo)
       return { data }
     },

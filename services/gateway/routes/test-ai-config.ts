@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { aiConfigTestSchema } from '#libs/scene-video/ai-config.ts'
 import { commandSubject } from '#libs/scene-video/messages.ts'
 import { projectOf, whose } from '../ai-configs.ts'
@@ -14,6 +15,8 @@ export const testAiConfig: Route = (app, context) => {
           tags: ['configuration'],
           summary: 'Do address and key of the effective configuration work? Costs nothing',
           params,
+          // what is to be tested is put first: a body that is not looked at would seem to work
+          body: z.strictObject({}).nullish(),
           response: { 200: aiConfigTestSchema },
           'x-problems': problems,
         },
