@@ -34,7 +34,10 @@ export class ApiKeys {
     this.#db = db
   }
 
-  /** Whose key it is and what it may do; null when there is none or it is revoked. */
+  /**
+   * Whose key it is and what it may do; null when there is none, it is revoked, or its user is
+   * disabled.
+   */
   async find(id: string): Promise<{
     userId: string
     secretHash: Uint8Array
@@ -42,7 +45,7 @@ export class ApiKeys {
     name: string | null
   } | null> {
     const row = await this.#db.apiKey.findFirst({
-      where: { id, revokedAt: null },
+      where: { id, revokedAt: null, user: { disabledAt: null } },
       select: { userId: true, secretHash: true, scopes: true, name: true },
     })
     return row && { ...row, scopes: row.scopes as Scope[] }
@@ -53,6 +56,14 @@ export class ApiKeys {
     const rows = await this.#db.$queryRaw<
       { id: string }[]
     >`SELECT id FROM "ApiKey" WHERE id = ANY(${ids}::text[]) AND "revokedAt" IS NULL`
+    return new Set(rows.map((row) => row.id))
+  }
+
+  /** Those of these users that the operator has disabled. */
+  async disabledOf(userIds: string[]): Promise<Set<string>> {
+    const rows = await this.#db.$queryRaw<
+      { id: string }[]
+    >`SELECT id FROM "User" WHERE id = ANY(${userIds}::uuid[]) AND "disabledAt" IS NOT NULL`
     return new Set(rows.map((row) => row.id))
   }
 
@@ -92,8 +103,21 @@ export class ApiKeys {
     return this.#db.user.create({ data: { name }, select: { id: true, name: true } })
   }
 
-  async users(): Promise<{ id: string; name: string }[]> {
-    return this.#db.user.findMany({ select: { id: true, name: true }, orderBy: { id: 'asc' } })
+  async users(): Promise<{ id: string; name: string; disabledAt: Date | null }[]> {
+    const select = { id: true, name: true, disabledAt: true }
+    return this.#db.user.findMany({ select, orderBy: { id: 'asc' } })
+  }
+
+  /** False where there is no such user. */
+  async renameUser(id: string, name: string): Promise<boolean> {
+    return (await this.#db.user.updateMany({ where: { id }, data: { name } })).count === 1
+  }
+
+  /** Turns a user away, or lets it in again; false where there is no such user. */
+  async setDisabled(id: string, isDisabled: boolean): Promise<boolean> {
+    const changed = await this.#db
+      .$executeRaw`UPDATE "User" SET "disabledAt" = CASE WHEN ${isDisabled} THEN coalesce("disabledAt", now()) END WHERE id = ${id}::uuid`
+    return changed === 1
   }
 
   /** The user of an identity provider, made when first seen. */

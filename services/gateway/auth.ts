@@ -3,7 +3,7 @@
  * as a bearer. Where something is watched, a stream token also does, as a bearer or as `?token=`:
  * it is worth no more than the key it was made with. An API key in an address is refused, since
  * addresses are logged. A key is looked up at most every 5 s: that long it may
- * outlive its revocation (for open streams see live/open-streams.ts).
+ * outlive its revocation, or its user’s being disabled (for open streams see live/open-streams.ts).
  */
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
@@ -17,7 +17,8 @@ import type { StreamTokens } from './stream-token.ts'
 
 /** A route's `config.access`. `token`: a stream token does, too. `webSocket`: may be upgraded. */
 export interface Access {
-  scope: Scope
+  /** `any`: whatever the key may do otherwise. */
+  scope: Scope | 'any'
   token?: boolean
   webSocket?: boolean
 }
@@ -43,6 +44,7 @@ export class Auth {
     string,
     { until: number; found: Awaited<ReturnType<ApiKeys['find']>> }
   >()
+  readonly #disabled = new Map<string, { until: number; found: boolean }>()
 
   constructor(keys: ApiKeys, clock: Clock, jwt: JwtVerifier | null, tokens: StreamTokens) {
     this.#keys = keys
@@ -54,11 +56,12 @@ export class Auth {
   /** @throws Problem 401, or 403 when the scope is missing */
   async identify(request: FastifyRequest, access: Access): Promise<Identity> {
     const identity = await this.#identity(request, access.token ?? false)
-    if (identity.scopes.includes(access.scope)) return identity
+    const { scope } = access
+    if (scope === 'any' || identity.scopes.includes(scope)) return identity
     throw new Problem(
       403,
       'insufficient_scope',
-      `This key may not do that: it needs the scope ${access.scope}.`,
+      `This key may not do that: it needs the scope ${scope}.`,
     )
   }
 
@@ -76,8 +79,10 @@ export class Auth {
     const found =
       (byToken ? await this.#tokens.verify(given) : null) ?? (await this.#jwt?.verify(given))
     if (!found) throw refused('This key or token is not valid, or has expired.')
-    if (found.keyId && !(await this.#lookUp(found.keyId)))
-      throw refused('The API key this token was made with is revoked.')
+    if (found.keyId) {
+      if (!(await this.#lookUp(found.keyId)))
+        throw refused('The API key this token was made with is revoked.')
+    } else if (await this.#isDisabled(found.userId)) throw refused('This user is disabled.')
     return found
   }
 
@@ -89,13 +94,28 @@ export class Auth {
     return { userId, scopes, name, keyId: key.id }
   }
 
-  async #lookUp(id: string) {
+  #lookUp(id: string) {
+    return this.#remembered(this.#cache, id, () => this.#keys.find(id))
+  }
+
+  /** Of a JWT's user; a key of a disabled user is not found at all. */
+  #isDisabled(userId: string): Promise<boolean> {
+    return this.#remembered(this.#disabled, userId, async () =>
+      (await this.#keys.disabledOf([userId])).has(userId),
+    )
+  }
+
+  async #remembered<T>(
+    cache: Map<string, { until: number; found: T }>,
+    id: string,
+    ask: () => Promise<T>,
+  ): Promise<T> {
     const now = this.#clock.now()
-    const cached = this.#cache.get(id)
+    const cached = cache.get(id)
     if (cached && cached.until > now) return cached.found
-    const found = await this.#keys.find(id)
-    if (this.#cache.size > 10_000) this.#cache.clear()
-    this.#cache.set(id, { until: now + cacheMs, found })
+    const found = await ask()
+    if (cache.size > 10_000) cache.clear()
+    cache.set(id, { until: now + cacheMs, found })
     return found
   }
 

@@ -64,6 +64,27 @@ describe('keys', () => {
     expect(await new ApiKeys(db).find(id)).toBeNull()
   })
 
+  it('of a user that is disabled are refused, and let in again; users are listed and renamed', async () => {
+    const user = reelkeeper(['users', 'create', ' of a studio ']).stdout
+    const { id } = parseApiKey(reelkeeper(['keys', 'create', '--user', user]).stdout)!
+    const keys = new ApiKeys(db)
+    const listed = () =>
+      reelkeeper(['users', 'list'])
+        .stdout.split('\n')
+        .find((line) => line.startsWith(user))
+    expect(listed()).toBe(`${user}\tof a studio`)
+    expect(reelkeeper(['users', 'rename', user, 'of two']).stdout).toBe('renamed')
+    expect(listed()).toBe(`${user}\tof two`)
+    expect(reelkeeper(['users', 'disable', user]).stdout).toBe('disabled')
+    expect(listed()).toMatch(/\tof two\tdisabled \d{4}-/)
+    expect([await keys.find(id), await keys.disabledOf([user, demo.userId])]).toEqual([
+      null,
+      new Set([user]),
+    ])
+    expect(reelkeeper(['users', 'enable', user]).stdout).toBe('enabled')
+    expect([listed(), (await keys.find(id))?.userId]).toEqual([`${user}\tof two`, user])
+  })
+
   it('say what was asked wrongly', () => {
     const wrong: [string[], number, string][] = [
       [['nonsense'], 2, 'no command'],
@@ -72,6 +93,10 @@ describe('keys', () => {
       [['keys', 'create', '--user', demo.userId, '--scopes', 'all'], 2, '--scopes'],
       [['keys', 'create', '--user', '00000000-0000-7000-8000-000000000000'], 1, 'no user'],
       [['keys', 'revoke', 'nobody'], 1, 'no key'],
+      [['users', 'rename', demo.userId], 2, 'users needs one of'],
+      [['users', 'rename', demo.userId, 'a\nb'], 2, 'control characters'],
+      [['users', 'disable', 'somebody'], 2, 'users needs one of'],
+      [['users', 'disable', '00000000-0000-7000-8000-000000000000'], 1, 'no user'],
       [['keys', '--what'], 2, 'what'],
       [['constructor'], 2, 'no command'],
     ]

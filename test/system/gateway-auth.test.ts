@@ -1,135 +1,24 @@
-/** Who may come in: JWTs by a real JWKS, stream tokens, and streams that outlive their key. */
-import { createServer, type Server } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+/** Stream tokens, and streams that outlive their key. */
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { Stack } from '../support/gateway-kit.ts'
+import { Issuer } from '../support/issuer.ts'
 import { SseReader, WebSocketReader } from '../support/live-reader.ts'
 import { until } from '../support/system.ts'
 
-const issuer = 'https://issuer.example'
 const stack = new Stack()
-let issuerServer: Server
-let keys: Awaited<ReturnType<typeof generateKeyPair>>
+const issuer = new Issuer()
 let url = ''
-const jwksUrl = () => `http://127.0.0.1:${(issuerServer.address() as AddressInfo).port}/jwks`
+const sign = issuer.sign.bind(issuer)
 beforeAll(async () => {
-  keys = await generateKeyPair('ES256', { extractable: true })
-  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' }
-  issuerServer = createServer((_request, response) =>
-    response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ keys: [jwk] })),
-  )
-  await new Promise<void>((resolve) => issuerServer.listen(0, '127.0.0.1', resolve))
+  await issuer.start()
   await stack.start()
-  url = (
-    await stack.gateway({
-      JWKS_URL: jwksUrl(),
-      JWT_ISSUER: issuer,
-      JWT_AUDIENCE: 'reelkeeper',
-    })
-  ).url
+  url = (await stack.gateway(issuer.settings)).url
 })
 afterAll(async () => {
-  issuerServer?.close()
   await stack[Symbol.asyncDispose]()
-})
-
-const sign = (
-  claims: JWTPayload,
-  over: {
-    iss?: string
-    aud?: string
-    exp?: string
-    key?: Awaited<ReturnType<typeof generateKeyPair>>['privateKey']
-  } = {},
-) =>
-  new SignJWT(claims)
-    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-    .setIssuer(over.iss ?? issuer)
-    .setAudience(over.aud ?? 'reelkeeper')
-    .setIssuedAt()
-    .setExpirationTime(over.exp ?? '5m')
-    .sign(over.key ?? keys.privateKey)
-
-describe('a JWT', () => {
-  it('stands for its issuer’s user, whatever its sub looks like, made when first seen', async () => {
-    const list = (key: string) => stack.ask('GET', '/api/projects', { url, key })
-    // a sub that is the id of a user here is another user all the same
-    const sub = stack.demo.userId
-    const mine = `/api/projects/${stack.demo.projectId}`
-    const victim = await stack.ask('GET', mine, { url, key: await sign({ sub }) })
-    expect(victim.status).toBe(404)
-    expect((await list(await sign({ sub }))).body.data).toEqual([])
-    const key = await sign({ sub: 'auth0|somebody' })
-    const made = await stack.ask('POST', '/api/projects', { url, key, body: { title: 'theirs' } })
-    expect(made.status).toBe(201)
-    const path = `/api/projects/${String(made.body['id'])}`
-    const again = await sign({ sub: 'auth0|somebody' })
-    expect((await stack.ask('GET', path, { url, key: again })).status).toBe(200)
-    expect((await stack.ask('GET', path)).status).toBe(404)
-  })
-
-  it('stands for a user there was before where the operator linked its sub', async () => {
-    await stack.keys.linkUser(stack.demo.userId, issuer, 'auth0|linked')
-    const key = await sign({ sub: 'auth0|linked' })
-    const mine = await stack.ask('GET', `/api/projects/${stack.demo.projectId}`, { url, key })
-    expect(mine.status).toBe(200)
-  })
-
-  it.each([7, '', 'a\0b', 'x'.repeat(300), ['a'], '\ud800'])(
-    'with the sub %j is refused with a reason',
-    async (sub) => {
-      const key = await sign({ sub } as unknown as JWTPayload)
-      const { status, body } = await stack.ask('GET', '/api/scene-videos', { url, key })
-      expect([status, body['code']]).toEqual([401, 'unauthorized'])
-    },
-  )
-
-  it('may do what its scope says; where that names nothing of ours, read and write', async () => {
-    const key = await sign({ sub: 'reader', scope: 'openid reelkeeper:read' })
-    const post = (as: string) =>
-      stack.ask('POST', '/api/projects', { url, key: as, body: { title: 'x' } })
-    expect((await stack.ask('GET', '/api/scene-videos', { url, key })).status).toBe(200)
-    expect((await post(key)).body['code']).toBe('insufficient_scope')
-    const plain = await sign({ sub: 'none', scope: 'openid profile' })
-    expect((await post(plain)).status).toBe(201)
-    expect((await stack.ask('GET', '/api/api-keys', { url, key: plain })).status).toBe(403)
-    const bold = await sign({ sub: 'bold', scope: 'operator' })
-    expect((await stack.ask('GET', '/api/operator/videos', { url, key: bold })).status).toBe(403)
-  })
-
-  it('is refused when another signed it, for another audience or issuer, expired, without sub, or without a signature', async () => {
-    const other = await generateKeyPair('ES256')
-    const bad = [
-      await sign({ sub: 'x' }, { key: other.privateKey }),
-      await sign({ sub: 'x' }, { aud: 'other' }),
-      await sign({ sub: 'x' }, { iss: 'https://evil.example' }),
-      await sign({ sub: 'x' }, { exp: '-1m' }),
-      await sign({}),
-      `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ sub: 'x', iss: issuer, aud: 'reelkeeper', exp: 9e9 })).toString('base64url')}.`,
-    ]
-    for (const key of bad)
-      expect((await stack.ask('GET', '/api/scene-videos', { url, key })).status).toBe(401)
-    expect(
-      (await stack.ask('GET', '/api/scene-videos', { key: await sign({ sub: 'x' }) })).status,
-    ).toBe(401)
-  })
-
-  it('gets 503 while the issuer’s keys cannot be had', async () => {
-    const lone = await stack.gateway({
-      JWKS_URL: 'http://127.0.0.1:1/jwks',
-      JWT_ISSUER: issuer,
-      JWT_AUDIENCE: 'reelkeeper',
-    })
-    const { status, headers } = await stack.ask('GET', '/api/scene-videos', {
-      url: lone.url,
-      key: await sign({ sub: 'x' }),
-    })
-    expect([status, headers.get('retry-after')]).toEqual([503, '1'])
-  })
+  await issuer[Symbol.asyncDispose]()
 })
 
 describe('a stream token', () => {
@@ -228,12 +117,7 @@ describe('an open stream', () => {
   })
 
   it('ends when its JWT has expired, however it was shown', async () => {
-    const gateway = await stack.gateway({
-      JWKS_URL: jwksUrl(),
-      JWT_ISSUER: issuer,
-      JWT_AUDIENCE: 'reelkeeper',
-      STREAM_CHECK_INTERVAL_MS: '200',
-    })
+    const gateway = await stack.gateway({ ...issuer.settings, STREAM_CHECK_INTERVAL_MS: '200' })
     const key = await sign({ sub: stack.demo.userId }, { exp: '2s' })
     const token = String(
       (await stack.ask('POST', '/api/stream-tokens', { key, url: gateway.url })).body['token'],

@@ -171,4 +171,9 @@ it('says who one is, and with which key', async () => {
     version: expect.stringMatching(/^\d+\.\d+/),
     features: expect.arrayContaining(['prefer-wait']),
   })
+  // whatever a key may do, it may ask that
+  for (const scopes of [['write'], ['operator']] as const) {
+    const key = await stack.keyWith([...scopes])
+    expect((await stack.ask('GET', '/api/me', { key })).body).toMatchObject({ scopes })
+  }
 })

@@ -1,7 +1,7 @@
 /**
  * The open streams of this gateway, each with what it was opened by. A stream ends with the
- * credential behind it: when its API key is revoked or its JWT has expired, at the next check at
- * the latest; the reader is told to come back, and refused then. While Postgres is away nobody is
+ * credential behind it: when its API key is revoked, its JWT has expired or its user is disabled,
+ * at the next check at the latest; the reader is told to come back, and refused then. While Postgres is away nobody is
  * ended: nobody knows. No more are opened than `most`, so that memory stays bounded, and of these
  * a user, and a token, has a share, so that nobody takes them all.
  */
@@ -12,7 +12,7 @@ import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Identity } from '../identity.ts'
 
 interface Parts {
-  keys: Pick<ApiKeys, 'validOf'>
+  keys: Pick<ApiKeys, 'validOf' | 'disabledOf'>
   log: Logger
   intervalMs: number
   most: number
@@ -90,6 +90,10 @@ export class OpenStreams implements AsyncDisposable {
     const asked = new Set(
       [...this.#open.values()].map((one) => one.keyId).filter((id) => id !== undefined),
     )
+    const users = new Set([...this.#open.values()].map((one) => one.userId))
+    if (users.size === 0) return
+    const disabled = await this.#parts.keys.disabledOf([...users])
+    this.#end(({ userId }) => disabled.has(userId))
     if (asked.size === 0) return
     const valid = await this.#parts.keys.validOf([...asked])
     this.#end(({ keyId }) => keyId !== undefined && asked.has(keyId) && !valid.has(keyId))

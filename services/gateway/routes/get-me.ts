@@ -27,7 +27,7 @@ export const getMe: Route = (app, { limits }) => {
   app.get(
     '/api/me',
     {
-      config: { access: { scope: 'read' } },
+      config: { access: { scope: 'any' } },
       schema: {
         operationId: 'getMe',
         tags: ['me'],
