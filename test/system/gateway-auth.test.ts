@@ -79,24 +79,24 @@ describe('a stream token', () => {
   })
 })
 
-describe('an open stream', () => {
-  /** A key, and every kind of stream opened by it or by a token made with it. */
-  const opened = async (gateway: string) => {
-    const { id, apiKey: key } = await stack.keys.create(stack.demo.userId, ['read'], null)
-    const token = String(
-      (await stack.ask('POST', '/api/stream-tokens', { key, url: gateway })).body['token'],
-    )
-    const streams = [
-      await SseReader.open(stack, '/api/events', { key, url: gateway }),
-      await SseReader.open(stack, `/api/events?token=${token}`, { key: null, url: gateway }),
-      await WebSocketReader.open(stack, { token: key, url: gateway }),
-      await WebSocketReader.open(stack, { token, url: gateway }),
-    ]
-    return { id, token, streams }
-  }
-  const areEnded = (streams: { ended: boolean }[]) =>
-    until('all of them to end', () => streams.every((one) => one.ended) || undefined)
+/** A key, and every kind of stream opened by it or by a token made with it. */
+const opened = async (gateway: string) => {
+  const { id, apiKey: key } = await stack.keys.create(stack.demo.userId, ['read'], null)
+  const token = String(
+    (await stack.ask('POST', '/api/stream-tokens', { key, url: gateway })).body['token'],
+  )
+  const streams = [
+    await SseReader.open(stack, '/api/events', { key, url: gateway }),
+    await SseReader.open(stack, `/api/events?token=${token}`, { key: null, url: gateway }),
+    await WebSocketReader.open(stack, { token: key, url: gateway }),
+    await WebSocketReader.open(stack, { token, url: gateway }),
+  ]
+  return { id, token, streams }
+}
+const areEnded = (streams: { ended: boolean }[]) =>
+  until('all of them to end', () => streams.every((one) => one.ended) || undefined)
 
+describe('an open stream', () => {
   it('ends when its key is revoked: at once on the gateway that is asked to, on others when they look', async () => {
     const other = await stack.gateway({ STREAM_CHECK_INTERVAL_MS: '200' })
     const kept = await opened(other.url)

@@ -1,9 +1,9 @@
 /**
  * The open streams of this gateway, each with what it was opened by. A stream ends with the
  * credential behind it: when its API key is revoked, its JWT has expired or its user is disabled,
- * at the next check at the latest; the reader is told to come back, and refused then. While Postgres is away nobody is
- * ended: nobody knows. No more are opened than `most`, so that memory stays bounded, and of these
- * a user, and a token, has a share, so that nobody takes them all.
+ * at the next check at the latest; the reader is told to come back, and refused then. While
+ * Postgres is away nobody is ended: nobody knows. No more are opened than `most`, so that memory
+ * stays bounded, and of these a user, and a token, has a share, so that nobody takes them all.
  */
 import { systemClock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'

@@ -50,7 +50,7 @@ export const createVideo: Route = (app, context) => {
       const { userId } = identity
       const idempotencyKey = idempotencyKeyOf(request, 'videos')
       const place = await context.projects.ownPlace(userId)
-      const { projectId, scriptId } = place
+      const { projectId } = place
       await requireAvailable(context, context.aiConfigs, { userId, projectId }, body)
       // before the scene is made: what is refused leaves nothing behind
       const takeBack = await admit(context, userId, 1, idempotencyKey)
