@@ -43,13 +43,13 @@ function sender(dialect: Dialect, edge: Edge, options: RestOptions): Send {
   return async (account, request, timeoutMs, control) => {
     const opened = await accounts.open(account, timeoutMs)
     if ('failed' in opened) return opened.failed
-    const { path } = request
+    const { path, baseUrl = account.baseUrl } = request
     const method = request.method ?? (request.body === undefined ? 'GET' : 'POST')
     const body =
       request.body === undefined || typeof request.body === 'string'
         ? (request.body ?? null)
         : JSON.stringify(request.body)
-    const { baseUrl } = account
+
     const { headers, secrets } = dialect.authenticate(opened.account, {
       method,
       baseUrl,
@@ -112,7 +112,9 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     },
     search: (account, lost, control) => {
       if (!list) throw new Error(`${dialect.name} has no list`)
-      return searchList(dialect, lost, (request) => query(account, request, control))
+      return searchList(dialect, account.baseUrl, lost, (request) =>
+        query(account, request, control),
+      )
     },
     async cancel(account, taskId, control) {
       if (!cancel) throw new Error(`${dialect.name} cannot cancel`)

@@ -3,6 +3,8 @@ import type { ErrorCode } from '#libs/scene-video/scene-video.ts'
 import type { Account, CreateRequest } from '../provider.ts'
 
 export interface Request {
+  /** Where that is another place than the account's. */
+  baseUrl?: string
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Beneath the base URL, with its query. */
   path: string
@@ -44,6 +46,8 @@ export interface ListPage {
   until: number
   model: string
   cursor: string | null
+  /** The account's. */
+  baseUrl: string
 }
 
 export interface Listing {
@@ -53,12 +57,16 @@ export interface Listing {
   items: string
   /** The next page; null after the last. */
   next(answer: unknown, cursor: string | null): string | null
+  /** False: it may leave out a task, so that only what is found in it counts. */
+  provesAbsence?: false
   /** The task's handle, where that is more than `id`. */
   handle?: (item: unknown) => string | null
   /** The task's id in an item; the first of `task.id` where it is not given. */
   id?: Paths
   /** Where an item repeats our own id, alone or within a longer text such as a callback's URL. */
   mark?: Paths
+  /** Whether a create carried the mark; always, where it is not given. */
+  isMarked?: (request: CreateRequest) => boolean
   /** What the mark is, where it is not the own id itself. */
   markOf?: (ownId: string) => string
   createdAt?: Paths
@@ -83,8 +91,7 @@ export interface Dialect {
    * and again a minute before it ends.
    */
   login?: {
-    /** `baseUrl` where that is another place than the account's. */
-    ask(account: OpenAccount, nowSeconds: number): Request & { baseUrl?: string }
+    ask(account: OpenAccount, nowSeconds: number): Request
     token: Paths
     lifeSeconds: Paths
   }

@@ -24,20 +24,25 @@ export function parseJson(text: string): unknown {
   }
 }
 
+const stepOf = /^([^[]*)(\[(?:(\w+)=(\w+))?\])?$/
+
 /**
- * What lies at a path like `result.data[].url`: `[]` is every element, so there may be several.
+ * What lies at a path like `result.data[].url`: `[]` is every element, so there may be several;
+ * `output[type=video]` is every one whose `type` is that.
  * What a path meets as text of JSON (as relays send `metadata`) is read as JSON.
  */
 export function at(json: unknown, path: string): unknown[] {
   let found: unknown[] = [json]
   for (const step of path === '' ? [] : path.split('.')) {
-    const [name, isList] = step.endsWith('[]') ? [step.slice(0, -2), true] : [step, false]
+    const [, name = '', list, key, wanted] = stepOf.exec(step) ?? []
     found = found.flatMap((value) => {
       const object = typeof value === 'string' && value.startsWith('{') ? parseJson(value) : value
       if (typeof object !== 'object' || object === null) return []
       const next = name === '' ? object : (object as Record<string, unknown>)[name]
       if (next === undefined || next === null) return []
-      return isList ? (Array.isArray(next) ? next : []) : [next]
+      if (list === undefined) return [next]
+      if (!Array.isArray(next)) return []
+      return key === undefined ? next : next.filter((one) => at(one, key)[0] === wanted)
     })
   }
   return found

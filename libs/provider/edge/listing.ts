@@ -26,7 +26,7 @@ export const pageNumbers =
 const names = (text: string, mark: string) => text === mark || text.split(/[^\w-]+/).includes(mark)
 
 /** Clocks differ; a create may be noted a moment before it was sent by ours. */
-const slackMs = 120_000
+export const slackMs = 120_000
 
 /** @throws where an item is no object, or tells no id: the list is then not understood */
 export function candidatesOn(
@@ -41,7 +41,7 @@ export function candidatesOn(
       ? listing.handle(item)
       : (idsOf(item, listing.id ?? id)[0] ?? null)
     if (taskId === null) throw new Error('an item of the list tells no id')
-    if (listing.mark) {
+    if (listing.mark && listing.isMarked?.(request) !== false) {
       const isOurs = listing.mark
         .flatMap((path) => at(item, path))
         .some((told) => typeof told === 'string' && names(told, mark))

@@ -4,7 +4,7 @@ import type { Lost, Searched } from '../provider.ts'
 import type { Dialect, Request } from './dialect.ts'
 import type { Sent } from './exchange.ts'
 import { firstText, parseJson } from './fields.ts'
-import { candidatesOn, type Candidate } from './listing.ts'
+import { candidatesOn, slackMs, type Candidate } from './listing.ts'
 import { isLater, saidBy, waitOf } from './refusal.ts'
 
 /** Beyond this a list is not read to its end, and proves nothing. */
@@ -15,7 +15,12 @@ const mostAsked = 20
 type Ask = (request: Request) => Promise<Sent>
 type Answered = { json: unknown } | { end: Searched }
 
-export async function searchList(dialect: Dialect, lost: Lost, ask: Ask): Promise<Searched> {
+export async function searchList(
+  dialect: Dialect,
+  baseUrl: string,
+  lost: Lost,
+  ask: Ask,
+): Promise<Searched> {
   const listing = dialect.list!
   const candidates = new Map<string, Candidate>()
   let cursor: string | null = null
@@ -24,7 +29,13 @@ export async function searchList(dialect: Dialect, lost: Lost, ask: Ask): Promis
     const answered = await read(
       dialect,
       ask,
-      listing.ask({ from, until, model: request.model, cursor }),
+      listing.ask({
+        from: from - slackMs,
+        until: until + slackMs,
+        model: request.model,
+        cursor,
+        baseUrl,
+      }),
     )
     if ('end' in answered) return answered.end
     try {
@@ -73,6 +84,8 @@ async function choose(
     const isSamePrompt = prompt === null ? null : prompt === lost.request.prompt.trim()
     if (isSamePrompt !== false) left.push({ ...one, isSamePrompt })
   }
+  if (left.length === 0 && dialect.list?.provesAbsence === false)
+    return { kind: 'doubtful', reason: 'it is not in its list, which may leave out a task' }
   if (left.length === 0) return { kind: 'absent' }
   const [only] = left
   // rule: a task is taken from a list only when it alone fits
