@@ -112,6 +112,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['ark', 'none'],
     ['kling', 'proven'],
     ['openai-videos', 'none'],
+    ['xai', 'none'],
   ])
   expect(describeProviders(['nobody'])).toEqual([])
 })
