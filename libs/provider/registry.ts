@@ -5,6 +5,7 @@
 import { ark } from './adapters/ark.ts'
 import { kling } from './adapters/kling.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
+import { runway } from './adapters/runway.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
 import type { Declaration, Model, WebhookVerifier } from './declaration.ts'
@@ -14,7 +15,7 @@ import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisDeclaration } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
-  [toapisDeclaration, ark, kling, openaiVideos, xai].map((one) => [one.dialect.name, one]),
+  [toapisDeclaration, ark, kling, openaiVideos, xai, runway].map((one) => [one.dialect.name, one]),
 )
 export const providerNames: readonly string[] = [...declarations.keys()]
 

@@ -113,6 +113,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['kling', 'proven'],
     ['openai-videos', 'none'],
     ['xai', 'none'],
+    ['runway', 'none'],
   ])
   expect(describeProviders(['nobody'])).toEqual([])
 })
