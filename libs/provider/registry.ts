@@ -5,6 +5,7 @@
 import { ark } from './adapters/ark.ts'
 import { kling } from './adapters/kling.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
+import { openrouter } from './adapters/openrouter.ts'
 import { runway } from './adapters/runway.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
@@ -15,7 +16,10 @@ import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisDeclaration } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
-  [toapisDeclaration, ark, kling, openaiVideos, xai, runway].map((one) => [one.dialect.name, one]),
+  [toapisDeclaration, ark, kling, openaiVideos, xai, runway, openrouter].map((one) => [
+    one.dialect.name,
+    one,
+  ]),
 )
 export const providerNames: readonly string[] = [...declarations.keys()]
 

@@ -114,6 +114,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['openai-videos', 'none'],
     ['xai', 'none'],
     ['runway', 'none'],
+    ['openrouter', 'none'],
   ])
   expect(describeProviders(['nobody'])).toEqual([])
 })
