@@ -6,6 +6,7 @@ import { ark } from './adapters/ark.ts'
 import { kling } from './adapters/kling.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
 import { openrouter } from './adapters/openrouter.ts'
+import { replicate } from './adapters/replicate.ts'
 import { runway } from './adapters/runway.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
@@ -16,7 +17,7 @@ import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisDeclaration } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
-  [toapisDeclaration, ark, kling, openaiVideos, xai, runway, openrouter].map((one) => [
+  [toapisDeclaration, ark, kling, openaiVideos, xai, runway, openrouter, replicate].map((one) => [
     one.dialect.name,
     one,
   ]),

@@ -115,6 +115,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['xai', 'none'],
     ['runway', 'none'],
     ['openrouter', 'none'],
+    ['replicate', 'by_match'],
   ])
   expect(describeProviders(['nobody'])).toEqual([])
 })
