@@ -8,6 +8,7 @@ import { openaiVideos } from './adapters/openai-videos.ts'
 import { openrouter } from './adapters/openrouter.ts'
 import { replicate } from './adapters/replicate.ts'
 import { runway } from './adapters/runway.ts'
+import { vercel } from './adapters/vercel.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
 import type { Declaration, Model, WebhookVerifier } from './declaration.ts'
@@ -17,10 +18,9 @@ import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisDeclaration } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
-  [toapisDeclaration, ark, kling, openaiVideos, xai, runway, openrouter, replicate].map((one) => [
-    one.dialect.name,
-    one,
-  ]),
+  [toapisDeclaration, ark, kling, openaiVideos, xai, runway, openrouter, replicate, vercel].map(
+    (one) => [one.dialect.name, one],
+  ),
 )
 export const providerNames: readonly string[] = [...declarations.keys()]
 

@@ -116,6 +116,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['runway', 'none'],
     ['openrouter', 'none'],
     ['replicate', 'by_match'],
+    ['vercel', 'by_key'],
   ])
   expect(describeProviders(['nobody'])).toEqual([])
 })
