@@ -4,6 +4,7 @@
  */
 import { ark } from './adapters/ark.ts'
 import { kling } from './adapters/kling.ts'
+import { luma, lumaDreamMachine } from './adapters/luma.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
 import { openrouter } from './adapters/openrouter.ts'
 import { replicate } from './adapters/replicate.ts'
@@ -18,9 +19,19 @@ import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisDeclaration } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
-  [toapisDeclaration, ark, kling, openaiVideos, xai, runway, openrouter, replicate, vercel].map(
-    (one) => [one.dialect.name, one],
-  ),
+  [
+    toapisDeclaration,
+    ark,
+    kling,
+    openaiVideos,
+    xai,
+    runway,
+    openrouter,
+    replicate,
+    vercel,
+    luma,
+    lumaDreamMachine,
+  ].map((one) => [one.dialect.name, one]),
 )
 export const providerNames: readonly string[] = [...declarations.keys()]
 

@@ -117,6 +117,8 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['openrouter', 'none'],
     ['replicate', 'by_match'],
     ['vercel', 'by_key'],
+    ['luma', 'none'],
+    ['luma-dream-machine', 'by_match'],
   ])
   expect(describeProviders(['nobody'])).toEqual([])
 })
