@@ -3,6 +3,7 @@
  * switched on is the operator's: `PROVIDERS`.
  */
 import { ark } from './adapters/ark.ts'
+import { fal } from './adapters/fal.ts'
 import { kling } from './adapters/kling.ts'
 import { luma, lumaDreamMachine } from './adapters/luma.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
@@ -21,6 +22,7 @@ import { toapisDeclaration } from './toapis.ts'
 const declarations: ReadonlyMap<string, Declaration> = new Map(
   [
     toapisDeclaration,
+    fal,
     ark,
     kling,
     openaiVideos,

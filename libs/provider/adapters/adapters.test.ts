@@ -109,6 +109,7 @@ for (const [declaration, words] of [
 it('describes every provider, with what may be promised of a lost create', () => {
   expect(describeProviders().map(({ name, guarantee }) => [name, guarantee])).toEqual([
     ['toapis', 'proven'],
+    ['fal', 'by_match'],
     ['ark', 'none'],
     ['kling', 'proven'],
     ['openai-videos', 'none'],
