@@ -68,6 +68,7 @@ function hostIn(
     clock,
     provider,
     concurrency,
+    queryTimeoutMs: 600_000,
     log: createLogger('test', 'silent'),
     budget: new Budget(clock, { perSecond, burst: perSecond }, () => 1),
     intervalMs: 5_000,

@@ -1,122 +1,60 @@
 /**
- * Hosts the machine of every owned video (libs/scene-video/machine.ts): polls each in its time,
- * sends what it saw as events, keeps the state that comes back, records the changes, executes the
- * actions. What an event means is the machine's to say.
+ * Hosts the machine of every owned video (libs/scene-video/machine.ts): sends it what polls and
+ * time bring as events, keeps the state that comes back, records the changes, executes the actions.
+ * What an event means is the machine's to say.
  *
- * It acts only while its session is trusted: before a poll, and again before reporting what the
- * poll said. Every report carries attempt, epoch and number. An answer that changes nothing does
- * not wake the statechart and reports nothing. Cancel, deadline, the end of a result's life,
- * lateness and signs of life come by a timer of their own: no open query and no budget of queries
- * delays them. Where the provider can be asked for many tasks at once, those of one account that
- * are due together are one query. A report that cannot be stored is kept and sent again. Queries
- * under way are bounded, and so are polls whose reports are not stored: where that takes long,
- * polling slows down.
+ * It acts only while its session is trusted. Every report carries attempt, epoch and number. An
+ * answer that changes nothing does not wake the statechart and reports nothing. Cancel, deadline,
+ * the end of a result's life, lateness and signs of life come by a timer of their own: no open
+ * query and no budget of queries delays them. A report that cannot be stored is kept and sent
+ * again.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
-import { sleep, type Clock } from '#libs/runtime/clock.ts'
+import type { TaskAnswer } from '#libs/provider/provider.ts'
+import { sleep } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
-import { advance, isNoop, phaseOf, stateOfRow, type VideoState } from '#libs/scene-video/advance.ts'
-import type { VideoAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
+import { advance, isNoop, phaseOf } from '#libs/scene-video/advance.ts'
 import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from './schedule.ts'
-import { Accounts, type PolledAccount } from './accounts.ts'
-import type { Budget, Slot } from './budget.ts'
-import { Batcher, query } from './queries.ts'
+import type { VideoAction, VideoSignal } from '#libs/scene-video/signals.ts'
+import { Accounts } from './accounts.ts'
+import { hostedFrom, nextWatchAt, owesSignOfLife, signalOfTime, type Hosted } from './hosted.ts'
+import { lookAgainMs, Polls, type PollsOptions } from './polls.ts'
 import { Reporter } from './reporter.ts'
+import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from './schedule.ts'
 import { signalOf } from './signal-of.ts'
 import { TimerQueue } from './timer-queue.ts'
 
-const signOfLifeMs = 45_000
 const reportAgainMs = 500
-/**
- * For each query that may be under way, so many polls may wait until their reports are stored:
- * bounded memory.
- */
-const unstoredPerQuery = 25
-/** While the session is not trusted, it looks again so soon. */
-const untrustedMs = 250
 
-/** All that is kept of a video between two polls. */
-export interface Hosted {
-  readonly id: string
-  readonly attempt: number
-  readonly epoch: string
-  readonly taskId: string
-  readonly account: PolledAccount
-  state: VideoState
-  no: number
-  nextPollAt: number
-  /**
-   * The slot of the account's budget that is reserved for the next poll; videos that are asked for
-   * together share one.
-   */
-  slot: Slot | null
-  reportedAt: number
-  /** Left out by a query of many: asked alone the next time. */
-  isAlone: boolean
-  polling: boolean
-  /** Somebody asked to cancel it, and the machine was not told yet. */
-  cancelRequested: boolean
-  /** When its timer looks for what time alone brings. */
-  watchAt: number
-  /** The provider was last heard to work on it: the life of its result begins no earlier. */
-  workingAt: number
-  readonly overdueAt: number
-  readonly deadlineAt: number
-}
-
-export interface HostOptions {
+export interface HostOptions extends PollsOptions {
   bus: Bus
-  clock: Clock
-  log: Logger
-  provider: Provider
-  budget: Budget
-  intervalMs: number
   /** Ask less often while queued and far from the end, more often near it. */
   adaptive?: boolean
-  /** Queries under way at once. */
-  concurrency: number
   keyEncryptionKey: Keyring
-  isTrusted(): boolean
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void
   polls: CounterLike<'answer'>
-  /** Told by how many seconds each poll was late. */
-  lateness?: { observe(seconds: number): void }
 }
 
 export class Host {
   readonly videos = new Map<string, Hosted>()
-  readonly #o: HostOptions
-  readonly #queue: TimerQueue<Hosted>
+  readonly #options: HostOptions
+  readonly #polls: Polls
   readonly #watches: TimerQueue<Hosted>
   readonly #accounts: Accounts
   readonly #reporter: Reporter
-  readonly #gathering = new Batcher<Hosted>((videos) => this.#ask(videos))
-  /** Queries under way; and polls until their reports are stored. */
-  #asked = 0
-  #inHand = 0
-  #whenIdle: (() => void) | undefined
 
   constructor(options: HostOptions) {
-    this.#o = options
+    this.#options = options
     this.#accounts = new Accounts(options.keyEncryptionKey)
     this.#reporter = new Reporter(options.bus, options.clock)
-    const due = (video: Hosted, at: number) => {
-      if (video.nextPollAt === at && this.#isHosted(video) && !video.polling) this.#turn(video)
-    }
-    this.#queue = new TimerQueue(
-      options.clock,
-      due,
-      () =>
-        this.#asked < options.concurrency &&
-        this.#inHand < options.concurrency * (1 + unstoredPerQuery),
-    )
+    this.#polls = new Polls(options, {
+      isHosted: (video) => this.#isHosted(video),
+      answered: (video, answer) => this.#answered(video, answer),
+    })
     this.#watches = new TimerQueue(options.clock, (video, at) => {
       if (video.watchAt === at && this.#isHosted(video)) this.#watch(video)
     })
@@ -124,30 +62,14 @@ export class Host {
 
   /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
   adopt(grant: Grant, dueInMs?: number): void {
-    const { clock, provider, intervalMs, log } = this.#o
+    const { clock, provider, intervalMs, log } = this.#options
     if (this.videos.has(grant.id)) return
     const now = clock.now()
-    const video: Hosted = {
-      id: grant.id,
-      attempt: grant.attempt,
-      epoch: grant.epoch,
-      taskId: grant.taskId,
-      account: this.#accounts.of(grant.baseUrl, grant.keyCipher),
-      state: stateOfRow(grant, grant.sinceSubmittedMs >= provider.expectedMs),
-      no: grant.reportNo,
-      nextPollAt: 0,
-      slot: null,
-      reportedAt: now,
-      isAlone: false,
-      polling: false,
-      cancelRequested: grant.cancelRequested,
-      watchAt: 0,
-      workingAt: now,
-      overdueAt: now + provider.expectedMs - grant.sinceSubmittedMs,
-      deadlineAt: grant.untilDeadlineMs === null ? Infinity : now + grant.untilDeadlineMs,
-    }
+    const account = this.#accounts.of(grant.baseUrl, grant.keyCipher)
+    const video = hostedFrom(grant, { account, lives: provider, now })
     this.videos.set(grant.id, video)
-    this.#schedule(video, dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random()))
+    const firstMs = dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random())
+    this.#polls.schedule(video, firstMs)
     this.#watchFrom(video, now)
     log.info(
       { video: grant.id, taskId: grant.taskId, epoch: grant.epoch },
@@ -163,7 +85,7 @@ export class Host {
     if (reason === 'cancel') {
       video.cancelRequested = true
       this.#watch(video)
-    } else if (!video.polling) this.#schedule(video, 0)
+    } else if (!video.polling) this.#polls.schedule(video, 0)
   }
 
   /** Forgets everything without a word: it is ours no more. */
@@ -177,7 +99,7 @@ export class Host {
 
   /** Gives up to `count` videos away, those due last first; none that is being polled. */
   releaseForHandoff(count: number): { id: string; epoch: string; dueInMs: number }[] {
-    const now = this.#o.clock.now()
+    const now = this.#options.clock.now()
     const idle = [...this.videos.values()]
       .filter((video) => !video.polling)
       .toSorted((a, b) => b.nextPollAt - a.nextPollAt)
@@ -193,12 +115,8 @@ export class Host {
    * listed.
    */
   async drain(ms: number): Promise<void> {
-    this.#queue.stop()
     this.#watches.stop()
-    if (this.#inHand === 0) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#whenIdle = resolve
-    await Promise.race([promise, sleep(ms, undefined, this.#o.clock)])
+    await Promise.race([this.#polls.stop(), sleep(ms, undefined, this.#options.clock)])
   }
 
   #isHosted(video: Hosted): boolean {
@@ -207,116 +125,31 @@ export class Host {
 
   /** What time alone brings, and what somebody asked for: whether or not a query is open. */
   #watch(video: Hosted): void {
-    const { clock, isTrusted } = this.#o
+    const { clock, isTrusted, provider } = this.#options
     const now = clock.now()
-    if (!isTrusted()) return this.#watchFrom(video, now + untrustedMs)
-    const signal = this.#signalOfTime(video, now)
+    if (!isTrusted()) return this.#watchFrom(video, now + lookAgainMs)
+    const signal = signalOfTime(video, now, provider)
     if (signal) void this.#send(video, signal)
     // rule: an owner gives signs of life by its own timer
-    else if (now >= video.reportedAt + signOfLifeMs) void this.#report(video, null)
+    else if (owesSignOfLife(video, now)) void this.#report(video, null)
     this.#watchFrom(video, now + 1)
   }
 
-  #signalOfTime(video: Hosted, now: number): VideoSignal | null {
-    if (video.cancelRequested) {
-      video.cancelRequested = false
-      return { type: 'CANCEL' }
-    }
-    if (now >= video.deadlineAt) return { type: 'DEADLINE' }
-    if (now >= video.workingAt + this.#o.provider.resultLifeMs) return { type: 'EXPIRED' }
-    return now >= video.overdueAt && !video.state.slow ? { type: 'SLOW' } : null
-  }
-
-  /** The next instant at which time alone brings something, not before `earliest`. */
+  /** At the next instant at which time alone brings something, not before `earliest`. */
   #watchFrom(video: Hosted, earliest: number): void {
     if (isTerminal(video.state.status)) return
-    const next = video.cancelRequested
-      ? earliest
-      : Math.min(
-          video.deadlineAt,
-          video.workingAt + this.#o.provider.resultLifeMs,
-          video.state.slow ? Infinity : video.overdueAt,
-          video.reportedAt + signOfLifeMs,
-        )
-    video.watchAt = Math.max(earliest, next)
+    video.watchAt = Math.max(earliest, nextWatchAt(video, this.#options.provider))
     this.#watches.add(video, video.watchAt)
-  }
-
-  #schedule(video: Hosted, delay: number): void {
-    video.nextPollAt = this.#o.clock.now() + delay
-    this.#queue.add(video, video.nextPollAt)
-  }
-
-  #turn(video: Hosted): void {
-    if (!this.#o.isTrusted()) return this.#schedule(video, untrustedMs)
-    video.polling = true
-    const most = this.#o.provider.mostAtOnce(video.account)
-    if (most === 1 || video.isAlone) return this.#ask([video])
-    this.#gathering.add(video, most)
-  }
-
-  /** One query for videos of one account: now, or when its budget allows. */
-  #ask(videos: Hosted[]): void {
-    const { clock, lateness, budget } = this.#o
-    const slot = budget.reserve(
-      videos[0]!.account.id,
-      videos.map((video) => video.slot),
-    )
-    const wait = Math.max(0, slot.at - clock.now())
-    if (wait > 0) {
-      for (const video of videos) {
-        video.slot = slot
-        video.polling = false
-        this.#schedule(video, wait)
-      }
-      return
-    }
-    for (const video of videos) {
-      video.slot = null
-      lateness?.observe(Math.max(0, clock.now() - video.nextPollAt) / 1000)
-    }
-    this.#asked++
-    this.#inHand++
-    void this.#poll(videos).finally(() => this.#done())
-  }
-
-  #done(): void {
-    this.#inHand--
-    if (this.#inHand === 0) this.#whenIdle?.()
-    this.#queue.wake()
-  }
-
-  async #poll(videos: Hosted[]): Promise<void> {
-    const { budget, intervalMs } = this.#o
-    const account = videos[0]!.account
-    const { answers, rateLimit } = await query(this.#o.provider, videos, this.#o.log)
-    this.#asked--
-    this.#queue.wake()
-    crashPoint('poll-answered')
-    if (rateLimit) budget.learn(account.id, rateLimit)
-    const refused = answers.find((answer) => answer?.kind === 'later')
-    if (refused?.kind === 'later') budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
-    await Promise.all(
-      videos.map(async (video, i) => {
-        try {
-          await this.#answered(video, answers[i] ?? null)
-        } catch (err) {
-          this.#o.log.error({ err, video: video.id }, 'poll failed unexpectedly')
-          this.#schedule(video, intervalMs)
-        }
-        video.polling = false
-      }),
-    )
   }
 
   async #answered(video: Hosted, answer: TaskAnswer | null): Promise<void> {
     video.isAlone = answer === null
-    if (answer === null) return this.#schedule(video, 0)
-    this.#o.polls.inc({ answer: answer.kind })
+    if (answer === null) return this.#polls.schedule(video, 0)
+    this.#options.polls.inc({ answer: answer.kind })
     if (!this.#isHosted(video)) return
-    if (!this.#o.isTrusted()) return this.#schedule(video, untrustedMs)
+    if (!this.#options.isTrusted()) return this.#polls.schedule(video, lookAgainMs)
     // rule: the life of a result begins when the provider last worked on it
-    if (answer.kind === 'working') video.workingAt = this.#o.clock.now()
+    if (answer.kind === 'working') video.workingAt = this.#options.clock.now()
     const signal = signalOf(answer)
     if (isNoop(video.state, signal)) return this.#execute(video, { type: 'askAgain' }, answer)
     await this.#send(video, signal, answer)
@@ -331,16 +164,19 @@ export class Host {
   }
 
   #execute(video: Hosted, action: VideoAction, answer?: TaskAnswer): void {
-    const { intervalMs, clock, log } = this.#o
+    const { intervalMs, clock, log } = this.#options
     switch (action.type) {
       case 'askAgain':
-        return this.#schedule(video, afterAnswer(this.#interval(video), clock.random()))
+        return this.#polls.schedule(video, afterAnswer(this.#interval(video), clock.random()))
       case 'askAgainAfterThrottle':
-        return this.#schedule(video, afterThrottle(intervalMs, action.retryAfterMs, clock.random()))
+        return this.#polls.schedule(
+          video,
+          afterThrottle(intervalMs, action.retryAfterMs, clock.random()),
+        )
       case 'askAgainAfterMiss': {
         const reason = answer?.kind === 'none' ? answer.reason : answer?.kind
         log.warn({ video: video.id, misses: action.misses, reason }, 'No answer to a poll')
-        return this.#schedule(video, afterMiss(intervalMs, action.misses, clock.random()))
+        return this.#polls.schedule(video, afterMiss(intervalMs, action.misses, clock.random()))
       }
       case 'tellUnknown':
         return log.error(
@@ -356,7 +192,7 @@ export class Host {
   }
 
   #release(video: Hosted): void {
-    const { log, onEnded } = this.#o
+    const { log, onEnded } = this.#options
     const { id, epoch } = video
     crashPoint('end-reported')
     this.drop(id)
@@ -368,7 +204,7 @@ export class Host {
   }
 
   #interval({ state, overdueAt }: Hosted): number {
-    const { adaptive, intervalMs, provider, clock } = this.#o
+    const { adaptive, intervalMs, provider, clock } = this.#options
     return adaptive
       ? adaptiveInterval(intervalMs, {
           phase: phaseOf(state),
@@ -383,7 +219,7 @@ export class Host {
    * not any more: nobody waits for our word.
    */
   async #report(video: Hosted, change: Change | null): Promise<boolean> {
-    const { clock, log } = this.#o
+    const { clock, log } = this.#options
     const { id, attempt, epoch } = video
     const report: Report = { id, attempt, epoch, no: ++video.no, change }
     video.reportedAt = clock.now()

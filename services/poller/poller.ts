@@ -3,7 +3,6 @@
  * owned, gives away what is above its share, and tells the host when to poll at once. Everything it
  * waits for comes through `bus` and `clock`.
  */
-import type { Bus } from '#libs/bus/bus.ts'
 import { Ownership } from '#libs/ownership/lease.ts'
 import { ownerRecords } from '#libs/ownership/records.ts'
 import { listen, serve } from '#libs/bus/rpc.ts'
@@ -13,7 +12,6 @@ import { consumeWork, Snooze, type DeadLetterCounter } from '#libs/bus/work.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { every } from '#libs/runtime/every.ts'
-import type { Logger } from '#libs/runtime/logger.ts'
 import {
   handoffReplySchema,
   handoffSchema,
@@ -29,13 +27,7 @@ import { Budget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Host, type HostOptions } from './host.ts'
 
-export interface PollerParts extends Pick<
-  HostOptions,
-  'provider' | 'intervalMs' | 'concurrency' | 'keyEncryptionKey' | 'polls' | 'lateness' | 'adaptive'
-> {
-  bus: Bus
-  clock: Clock
-  log: Logger
+export interface PollerParts extends Omit<HostOptions, 'budget' | 'isTrusted' | 'onEnded'> {
   name: string
   dead?: DeadLetterCounter
   ttlMs: number

@@ -2,7 +2,7 @@
  * One query for many videos: those of one account that are due in the same tick, as many as the
  * provider answers for at once.
  */
-import type { Provider, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
+import type { Control, Provider, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { PolledAccount } from './accounts.ts'
 
@@ -12,7 +12,7 @@ interface Polled {
 }
 
 /** Calls `ask` with what was added in one turn of the event loop, by account, `most` at a time. */
-export class Batcher<T extends Polled> {
+export class AccountBatcher<T extends Polled> {
   readonly #together = new Map<PolledAccount, T[]>()
   readonly #ask: (videos: T[]) => void
 
@@ -37,31 +37,36 @@ export class Batcher<T extends Polled> {
   }
 }
 
-/**
- * Answers in the order of the videos, all of one account; null for what the provider left out.
- * Never throws.
- */
+export interface Answers {
+  /** In the order of the videos; null for what the provider left out. */
+  answers: (TaskAnswer | null)[]
+  rateLimit: RateLimit | null
+}
+
+/** The same answer for all of them. */
+export const noneFor = (videos: readonly Polled[], reason: string): Answers => ({
+  answers: videos.map(() => ({ kind: 'none', reason })),
+  rateLimit: null,
+})
+
+/** Asks for videos of one account by one query. Never throws. */
 export async function query(
   provider: Provider,
-  videos: Polled[],
+  videos: readonly Polled[],
+  control: Control,
   log: Logger,
-): Promise<{ answers: (TaskAnswer | null)[]; rateLimit: RateLimit | null }> {
+): Promise<Answers> {
   const { account, taskId } = videos[0]!
-  if (!account.isReadable)
-    return {
-      answers: videos.map(() => ({ kind: 'none', reason: 'the stored key cannot be read' })),
-      rateLimit: null,
-    }
+  if (!account.isReadable) return noneFor(videos, 'the stored key cannot be read')
   try {
-    if (videos.length > 1)
-      return await provider.getMany(
-        account,
-        videos.map((video) => video.taskId),
-      )
-    const { answer, rateLimit } = await provider.get(account, taskId)
+    if (videos.length > 1) {
+      const taskIds = videos.map((video) => video.taskId)
+      return await provider.getMany(account, taskIds, control)
+    }
+    const { answer, rateLimit } = await provider.get(account, taskId, control)
     return { answers: [answer], rateLimit }
   } catch (err) {
     log.error({ err }, 'a query failed unexpectedly')
-    return { answers: videos.map(() => ({ kind: 'none', reason: 'unexpected' })), rateLimit: null }
+    return noneFor(videos, 'unexpected')
   }
 }

@@ -17,6 +17,9 @@ import { runPoller } from './poller.ts'
 
 const latenessBuckets = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.175, 0.25, 0.5, 1, 2.5, 10]
 
+/** The adapter's own bound comes first: it can tell what became of the request. */
+const adapterGraceMs = 1_000
+
 export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise<Service> {
   const name = config.POLLER_NAME
   return startService({ name, config, signal }, async (skeleton) => {
@@ -47,6 +50,7 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
         intervalMs: config.POLL_INTERVAL_MS,
         adaptive: config.POLL_ADAPTIVE,
         concurrency: config.POLL_CONCURRENCY,
+        queryTimeoutMs: config.POLL_TIMEOUT_MS + adapterGraceMs,
         queryBudget: { perSecond: config.QUERY_PER_SECOND, burst: config.QUERY_BURST },
         keyEncryptionKey: config.KEY_ENCRYPTION_KEY,
         dead: deadLetters(metrics),

@@ -3,6 +3,7 @@ import type { Bus } from '#libs/bus/bus.ts'
 import type { DeadLetterCounter } from '#libs/bus/work.ts'
 import type { Provider } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
+import type { FairSlots } from '#libs/runtime/fair-slots.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import { encrypt } from '#libs/runtime/secrets.ts'
@@ -12,7 +13,6 @@ import type { Pins, SubmissionWriter } from '#libs/store/submissions.ts'
 import type { Absences } from './absences.ts'
 import type { SendingAccounts } from './accounts.ts'
 import type { SubmitConfig } from './config.ts'
-import type { FairSlots } from './fair-slots.ts'
 
 export interface SubmitContext {
   config: Pick<

@@ -13,6 +13,7 @@ import { edgeOptions } from '#libs/provider/settings.ts'
 import { createToapis } from '#libs/provider/toapis.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
+import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
@@ -22,7 +23,6 @@ import { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
 import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
-import { FairSlots } from './fair-slots.ts'
 import { serveErase } from './erase-video.ts'
 import { runSubmit } from './submit.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
@@ -85,7 +85,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           ),
           dead: deadLetters(metrics),
           accounts: new SendingAccounts(config.KEY_ENCRYPTION_KEY),
-          slots: new FairSlots(config.CREATE_CONCURRENCY, shareOf(config.CREATE_CONCURRENCY)),
+          slots: new FairSlots(sharedByHalf(config.CREATE_CONCURRENCY, systemClock)),
           absences: new Absences(),
         },
         v7,
@@ -96,9 +96,6 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     return {}
   })
 }
-
-/** One account has at most half of the slots. */
-const shareOf = (slots: number) => Math.max(1, Math.floor(slots / 2))
 
 const inOrder = (events: OwedEvent[]) =>
   events.toSorted((a, b) => (a.timelineId < b.timelineId ? -1 : 1))

@@ -1,12 +1,13 @@
 /** Rules of submit that only a rare coincidence would show in a whole world, each by itself. */
 import { expect, it, vi } from 'vitest'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import { Process, World } from '../../test/simulation/world.ts'
 import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
 import type { SubmitContext } from './context.ts'
-import { FairSlots } from './fair-slots.ts'
 import { PendingVideos } from './pending-videos.ts'
 import { submitVideo } from './submit-video.ts'
 
@@ -56,7 +57,7 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
     log,
     clock: { now: () => 0, random: () => 0.5 },
     accounts: new SendingAccounts(key),
-    slots: new FairSlots(10, 5),
+    slots: new FairSlots(sharedByHalf(10, systemClock)),
     absences: new Absences(),
     lookups: { inc: () => {} },
     bus: { store: async () => 1 },
@@ -120,7 +121,7 @@ function aboutToSend(intend: () => boolean, now = () => 0) {
     log,
     clock: { now, random: () => 0.5 },
     accounts: new SendingAccounts(key),
-    slots: new FairSlots(10, 5),
+    slots: new FairSlots(sharedByHalf(10, systemClock)),
     provider: { name: 'toapis', create },
     store: {
       load: async () => ({
@@ -246,16 +247,4 @@ it('ends a pending video whose cancel was asked for, or whose time is over, whil
     ['old', 'timed_out'],
   ])
   expect(JSON.stringify(failPending.mock.calls)).toContain('It waited: ENOTFOUND.')
-})
-
-it('lets one account whose requests do not end keep no other from its turn', async () => {
-  const slots = new FairSlots(4, 2)
-  const ran: string[] = []
-  for (let i = 0; i < 10; i++) void slots.run('dripping', () => new Promise(() => {}))
-  await Promise.all(
-    Array.from({ length: 20 }, (_, i) =>
-      slots.run(`other-${i % 3}`, async () => void ran.push('x')),
-    ),
-  )
-  expect(ran).toHaveLength(20)
 })

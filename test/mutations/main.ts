@@ -45,7 +45,7 @@ const finders: Record<Finder, string[]> = {
     'as nats-server does',
   ),
   providers: vitest('libs/provider', ''),
-  'the host by itself': vitest('services/poller/host.test.ts', ''),
+  'the host by itself': vitest('services/poller', ''),
   outbox: vitest('test/system/outbox.test.ts', ''),
   'submit by itself': vitest('services/submit/submit-video.test.ts', ''),
   decisions: vitest('libs/scene-video/decisions.test.ts', ''),

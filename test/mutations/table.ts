@@ -105,8 +105,20 @@ export const mutations: Mutation[] = [
   },
   {
     rule: 'the life of a result begins when the provider last worked on it',
-    find: 'video.workingAt = this.#o.clock.now()',
+    find: 'video.workingAt = this.#options.clock.now()',
     replace: 'video.workingAt -= 86_400_000',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'a query without an end is given up',
+    find: 'open.giveUp()',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'a run that takes long counts against its own key only',
+    find: 'this.#counting.delete(slot)',
+    replace: '',
     by: 'the host by itself',
   },
   {

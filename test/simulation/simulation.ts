@@ -4,6 +4,7 @@
  */
 import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/streams.ts'
+import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
@@ -13,7 +14,6 @@ import { runReconciler } from '#services/reconciler/reconciler.ts'
 import { runStatus } from '#services/status/status.ts'
 import { Absences } from '#services/submit/absences.ts'
 import { SendingAccounts } from '#services/submit/accounts.ts'
-import { FairSlots } from '#services/submit/fair-slots.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import { Lateness } from './lateness.ts'
 import { Laws } from './laws.ts'
@@ -204,6 +204,7 @@ export class Simulation {
       ttlMs,
       intervalMs: 5_000,
       concurrency: 100,
+      queryTimeoutMs: 11_000,
       slack: { share: 1, videos: 0 },
       queryBudget: { perSecond: 1_000, burst: 1_000 },
       keyEncryptionKey: key,
@@ -248,7 +249,7 @@ export class Simulation {
         log,
         store,
         accounts: new SendingAccounts(key),
-        slots: new FairSlots(20, 10),
+        slots: new FairSlots(sharedByHalf(20, process.clock)),
         absences: new Absences(),
         creates: counter,
         lookups: counter,

@@ -1,0 +1,154 @@
+/**
+ * Slots for what may run at once, shared by key. No key has more than its share, and keys that wait
+ * take turns. A run that takes longer than `patienceMs` still counts against its key, but no longer
+ * against the total: however many keys have runs that do not end, the others wait for no longer
+ * than that.
+ */
+import type { Clock } from './clock.ts'
+
+export interface FairSlotsOptions {
+  clock: Clock
+  /** Runs at once of all keys together, those that took longer than `patienceMs` apart. */
+  total: number
+  /** Runs at once of one key, however long they take. */
+  share: number
+  /** Milliseconds. */
+  patienceMs: number
+}
+
+/** One run under way; given back by `leave`. */
+export interface Slot {
+  readonly key: string
+  readonly since: number
+}
+
+interface Waiting {
+  begin(slot: Slot): void
+  refuse(err: Error): void
+}
+
+const ignore = () => {}
+
+export class FairSlots {
+  readonly #o: FairSlotsOptions
+  /** Those that count, the oldest first. */
+  readonly #counting = new Set<Slot>()
+  readonly #running = new Map<string, number>()
+  /** Keys in the order of their turns. */
+  readonly #waiting = new Map<string, Waiting[]>()
+  #isHandingOut = false
+  #cancelLook: (() => void) | undefined
+
+  constructor(options: FairSlotsOptions) {
+    this.#o = options
+  }
+
+  /** Waits for its turn, however long, and runs. Rejects when the slots are closed before that. */
+  async run<T>(key: string, act: () => Promise<T>): Promise<T> {
+    const slot = await new Promise<Slot>((begin, refuse) => this.#enter(key, { begin, refuse }))
+    try {
+      return await act()
+    } finally {
+      this.leave(slot)
+    }
+  }
+
+  /** Calls `begin` now or at its turn; whoever began gives the slot back by `leave`, once. */
+  enter(key: string, begin: (slot: Slot) => void): void {
+    this.#enter(key, { begin, refuse: ignore })
+  }
+
+  leave(slot: Slot): void {
+    this.#counting.delete(slot)
+    const left = this.#running.get(slot.key)! - 1
+    if (left) this.#running.set(slot.key, left)
+    else this.#running.delete(slot.key)
+    this.#handOut()
+  }
+
+  /** Whoever still waits for a turn is refused. */
+  close(): void {
+    this.#cancelLook?.()
+    const queues = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const queue of queues) for (const { refuse } of queue) refuse(new Error('stopping'))
+  }
+
+  #enter(key: string, waiting: Waiting): void {
+    if (this.#hasTotal() && this.#hasShare(key)) return waiting.begin(this.#take(key))
+    const queue = this.#waiting.get(key)
+    if (queue) queue.push(waiting)
+    else this.#waiting.set(key, [waiting])
+    this.#lookAgain()
+  }
+
+  #hasTotal(): boolean {
+    return this.#counting.size < this.#o.total
+  }
+
+  #hasShare(key: string): boolean {
+    return (this.#running.get(key) ?? 0) < this.#o.share
+  }
+
+  #take(key: string): Slot {
+    const slot: Slot = { key, since: this.#o.clock.now() }
+    this.#counting.add(slot)
+    this.#running.set(key, (this.#running.get(key) ?? 0) + 1)
+    return slot
+  }
+
+  /** What is given back meanwhile is handed out by the same loop, so no run nests in another. */
+  #handOut(): void {
+    if (this.#isHandingOut) return
+    this.#isHandingOut = true
+    try {
+      while (this.#hasTotal() && this.#handOutOne());
+    } finally {
+      this.#isHandingOut = false
+    }
+    this.#lookAgain()
+  }
+
+  /** To the first key in turn that may run, which then goes to the end. */
+  #handOutOne(): boolean {
+    for (const [key, queue] of this.#waiting) {
+      if (!this.#hasShare(key)) continue
+      const { begin } = queue.shift()!
+      this.#waiting.delete(key)
+      if (queue.length) this.#waiting.set(key, queue)
+      begin(this.#take(key))
+      return true
+    }
+    return false
+  }
+
+  /** While somebody waits for the total: when the oldest run has had its time. */
+  #lookAgain(): void {
+    if (this.#cancelLook || this.#waiting.size === 0 || this.#hasTotal()) return
+    const { clock, patienceMs } = this.#o
+    const [oldest] = this.#counting
+    if (!oldest) return
+    this.#cancelLook = clock.after(Math.max(0, oldest.since + patienceMs - clock.now()), () => {
+      this.#cancelLook = undefined
+      this.#stopCounting()
+      this.#handOut()
+    })
+  }
+
+  #stopCounting(): void {
+    const since = this.#o.clock.now() - this.#o.patienceMs
+    for (const slot of this.#counting) {
+      if (slot.since > since) return
+      // rule: a run that takes long counts against its own key only
+      this.#counting.delete(slot)
+    }
+  }
+}
+
+/** One key has at most half of the slots, and no run holds up another key for a second. */
+export const sharedByHalf = (total: number, clock: Clock): FairSlotsOptions => ({
+  clock,
+  total,
+  share: Math.max(1, Math.floor(total / 2)),
+  patienceMs: 1_000,
+})

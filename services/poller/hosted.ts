@@ -1,0 +1,93 @@
+/** What a poller keeps of a video that it owns, and what time alone brings to it. Pure. */
+import { stateOfRow, type VideoState } from '#libs/scene-video/advance.ts'
+import type { Grant } from '#libs/scene-video/messages.ts'
+import type { VideoSignal } from '#libs/scene-video/signals.ts'
+import type { PolledAccount } from './accounts.ts'
+import type { Slot } from './budget.ts'
+
+/** All that is kept of a video between two polls. Instants are the clock's, in milliseconds. */
+export interface Hosted {
+  readonly id: string
+  readonly attempt: number
+  readonly epoch: string
+  readonly taskId: string
+  readonly account: PolledAccount
+  state: VideoState
+  /** Of its last report under this epoch. */
+  no: number
+  nextPollAt: number
+  /**
+   * The slot of the account's budget that is reserved for the next poll; videos that are asked for
+   * together share one.
+   */
+  slot: Slot | null
+  reportedAt: number
+  /** Left out by a query of many: asked alone the next time. */
+  isAlone: boolean
+  /** A query about it is open, or waits for its turn. */
+  polling: boolean
+  /** Somebody asked to cancel it, and the machine was not told yet. */
+  cancelRequested: boolean
+  /** When its timer looks for what time alone brings. */
+  watchAt: number
+  /** The provider was last heard to work on it: the life of its result begins no earlier. */
+  workingAt: number
+  readonly overdueAt: number
+  readonly deadlineAt: number
+}
+
+/** How long the provider takes for a task, and keeps its result, in milliseconds. */
+export interface Lives {
+  readonly expectedMs: number
+  readonly resultLifeMs: number
+}
+
+const signOfLifeMs = 45_000
+
+export const hostedFrom = (
+  grant: Grant,
+  { account, lives, now }: { account: PolledAccount; lives: Lives; now: number },
+): Hosted => ({
+  id: grant.id,
+  attempt: grant.attempt,
+  epoch: grant.epoch,
+  taskId: grant.taskId,
+  account,
+  state: stateOfRow(grant, grant.sinceSubmittedMs >= lives.expectedMs),
+  no: grant.reportNo,
+  nextPollAt: 0,
+  slot: null,
+  reportedAt: now,
+  isAlone: false,
+  polling: false,
+  cancelRequested: grant.cancelRequested,
+  watchAt: 0,
+  workingAt: now,
+  overdueAt: now + lives.expectedMs - grant.sinceSubmittedMs,
+  deadlineAt: grant.untilDeadlineMs === null ? Infinity : now + grant.untilDeadlineMs,
+})
+
+/** What its machine is to be told now; null when nothing is due. */
+export function signalOfTime(video: Hosted, now: number, lives: Lives): VideoSignal | null {
+  if (video.cancelRequested) {
+    video.cancelRequested = false
+    return { type: 'CANCEL' }
+  }
+  if (now >= video.deadlineAt) return { type: 'DEADLINE' }
+  if (now >= video.workingAt + lives.resultLifeMs) return { type: 'EXPIRED' }
+  return now >= video.overdueAt && !video.state.slow ? { type: 'SLOW' } : null
+}
+
+export const owesSignOfLife = (video: Hosted, now: number): boolean =>
+  now >= video.reportedAt + signOfLifeMs
+
+/** When time alone brings it something next. */
+export const nextWatchAt = (video: Hosted, lives: Lives): number =>
+  video.cancelRequested
+    ? -Infinity
+    : Math.min(
+        video.deadlineAt,
+        video.workingAt + lives.resultLifeMs,
+        video.state.slow ? Infinity : video.overdueAt,
+        video.reportedAt + signOfLifeMs,
+      )
