@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { Logger } from 'pino'
+import type { Logger, LoggerOptions } from 'pino'
 
 export type { Logger } from 'pino'
 
@@ -15,15 +15,20 @@ const secretPaths = [
 ]
 
 /**
- * A JSON logger on stdout, one line an entry; `service` names who speaks. Known secret fields are
- * censored.
+ * A JSON logger, one line an entry, on stdout or to `out`; `service` names who speaks. Known secret
+ * fields are censored.
  */
-export function createLogger(service: string, level = 'info'): Logger {
-  return pino({
+export function createLogger(
+  service: string,
+  level = 'info',
+  out?: { write(line: string): void },
+): Logger {
+  const options: LoggerOptions = {
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: secretPaths, censor: '[secret]' },
-  })
+  }
+  return out ? pino(options, out) : pino(options)
 }

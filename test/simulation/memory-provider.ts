@@ -26,6 +26,8 @@ export interface ProviderFaults {
   refuse: number
   /** Share of polls without a usable answer. */
   miss: number
+  /** Share of tasks that fail. */
+  fail: number
 }
 
 const createTimeoutMs = 2_000
@@ -48,6 +50,8 @@ export class MemoryProvider {
   /** Told before a create is accepted. */
   /** Asked of every create that leaves: whether it takes its time. */
   isSlowNow: () => boolean = () => false
+  /** How long each task takes; by chance, where not set. */
+  lastsMs: number | undefined
   /** How many tasks one query may ask for. */
   atOnce = 1
   /** How the account at `badBaseUrl` is answered. */
@@ -146,13 +150,13 @@ export class MemoryProvider {
       ownId,
       this.tasks.filter((task) => task.ownId.slice(0, 36) === ownId.slice(0, 36)),
     )
-    const endsAt = world.now + world.between(1_000, 40_000)
+    const endsAt = world.now + (this.lastsMs ?? world.between(1_000, 40_000))
     this.tasks.push({
       taskId: `task-${this.tasks.length + 1}`,
       ownId,
       startsAt: world.now + 500,
       endsAt,
-      fails: world.chance(0.2),
+      fails: world.chance(this.faults.fail),
     })
     return { kind: 'accepted', taskId: this.tasks.at(-1)!.taskId }
   }

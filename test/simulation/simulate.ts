@@ -6,6 +6,8 @@ import { streams } from '#libs/bus/streams.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Bounds } from './lateness.ts'
 import { Simulation } from './simulation.ts'
+import { demand } from './tenants.ts'
+import { Trouble } from './trouble.ts'
 
 export interface Outcome {
   seed: number
@@ -39,8 +41,8 @@ export async function simulate(options: {
 }): Promise<Outcome> {
   const simulation = new Simulation(options.seed, options.keepLog ?? false, options)
   const { world, laws } = simulation
-  simulation.demand()
-  simulation.trouble()
+  demand(simulation, simulation.userBus)
+  new Trouble(simulation).begin()
   while (world.steps < options.steps && !laws.broken) await world.step()
   simulation.heal()
   const healedAt = world.now

@@ -2,52 +2,26 @@
  * One run of the whole system in a world of its own: the real lease, poller, submit, status and
  * reconciler over memory, faults by chance.
  */
-import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
-import { streams } from '#libs/bus/streams.ts'
-import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
-import { createLogger } from '#libs/runtime/logger.ts'
-import type { Keyring } from '#libs/runtime/secrets.ts'
-import type { VideoEvent } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
-import { runPoller, type Poller } from '#services/poller/poller.ts'
-import { runReconciler } from '#services/reconciler/reconciler.ts'
-import { runStatus } from '#services/status/status.ts'
-import { Absences } from '#services/submit/absences.ts'
-import { SendingAccounts } from '#services/submit/accounts.ts'
-import { runSubmit } from '#services/submit/submit.ts'
+import type { Poller } from '#services/poller/poller.ts'
+import {
+  composePoller,
+  composeReconciler,
+  composeStatus,
+  composeSubmit,
+  key,
+  kinds,
+  logOf,
+  type Parts,
+} from './compose.ts'
 import { Lateness } from './lateness.ts'
 import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
 import { badWays, MemoryProvider } from './memory-provider.ts'
-import { MemoryStore, reconcilerSettings } from './memory-store.ts'
-import type { StoreCopy } from './rows.ts'
-import { badConfig, badUserId, demand } from './tenants.ts'
+import { MemoryStore } from './memory-store.ts'
+import { badConfig, badUserId } from './tenants.ts'
 import { call, Process, World, type Weather } from './world.ts'
-
-const log = createLogger('simulation', 'silent')
-const ttlMs = 6_000
-const counter = { inc: () => {} }
-const lookUpWindowMs = 12_000
-/** As runService has it. */
-const stopWithinMs = 20_000
-const key: Keyring = [Buffer.alloc(32)]
-
-/** Statements after which a process is struck down or frozen. */
-const strikePoints = [
-  'accept',
-  'intend',
-  'intend',
-  'accepted',
-  'failPending',
-  'wait',
-  'takeDue',
-  'retry',
-  'commitClaims',
-  'apply',
-  'owed',
-  'markPublished',
-]
 
 interface Running {
   process: Process
@@ -56,20 +30,11 @@ interface Running {
   part?: AsyncDisposable
 }
 
-const kinds = [
-  'poller-1',
-  'poller-2',
-  'poller-3',
-  'submit-1',
-  'submit-2',
-  'status-1',
-  'status-2',
-  'reconciler',
-] as const
-
 export interface SimulationOptions {
   /** Some pauses are those of a whole machine, whose monotonic clock stands still meanwhile. */
   clocksStand?: boolean
+  /** Nothing goes wrong by chance. */
+  fair?: boolean
 }
 
 export class Simulation {
@@ -84,15 +49,16 @@ export class Simulation {
   readonly accepted: string[] = []
   readonly faults: Record<string, number> = {}
   readonly #user: Process
-  readonly #userBus: MemoryBus
-  #strikeAt: string | undefined
+  readonly userBus: MemoryBus
+  /** The statement after which its caller is struck. */
+  strikeAt: string | undefined
   /** By how much the clock of Postgres has run ahead; it leaps while a create is on its way. */
   #leaptMs = 0
   #leapsAtCreate = false
-  #copy: StoreCopy | undefined
   readonly #clocksStand: boolean
-  #isRestoring = false
-  storeUp = true
+  storeDown = false
+  /** Everything is stopped while the store goes back to a copy. */
+  isRestoring = false
   calm = false
 
   constructor(seed: number, keepLog: boolean, options: SimulationOptions = {}) {
@@ -114,6 +80,7 @@ export class Simulation {
         later: world.between(0, 0.2),
         refuse: 0.05,
         miss: world.between(0, 0.2),
+        fail: 0.2,
       },
       seed % 8 !== 0,
     )
@@ -128,9 +95,10 @@ export class Simulation {
     this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
     this.lateness = new Lateness(this, badUserId)
+    if (options.fair) this.#beFair()
     this.lateness.watch(this)
     this.#user = new Process(world, 'user')
-    this.#userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
+    this.userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
     for (const name of kinds) this.start(name)
   }
 
@@ -149,7 +117,7 @@ export class Simulation {
         return (...args: unknown[]) =>
           call(process, options, () => {
             const result = method.apply(object, structuredClone(args)) as Promise<unknown>
-            if (this.#strikeAt === name) this.#strike(process)
+            if (this.strikeAt === name) this.#strike(process)
             return result
           })
       },
@@ -158,13 +126,13 @@ export class Simulation {
 
   /** Just after a statement has been carried out, before its caller hears of it. */
   #strike(process: Process): void {
-    this.#strikeAt = undefined
+    this.strikeAt = undefined
     this.world.note(`struck ${process.name}`)
     if (this.world.chance(0.5)) this.kill(process.name, this.world.between(100, 15_000))
-    else this.#pause(process)
+    else this.pause(process)
   }
 
-  #pause(process: Process): void {
+  pause(process: Process): void {
     process.pause(this.#clocksStand && this.world.chance(0.5))
     this.world.schedule(
       this.world.between(100, this.world.chance(0.3) ? 100_000 : 20_000),
@@ -173,44 +141,46 @@ export class Simulation {
     )
   }
 
+  get storeUp(): boolean {
+    return !this.storeDown && !this.isRestoring
+  }
+
   start(name: string): void {
+    if (this.isRestoring) return void this.world.schedule(1_000, null, () => this.start(name))
     const process = new Process(this.world, name)
     const bus = memoryBus(process, this.broker, this.weather)
     const running: Running = { process, bus }
     this.running.set(name, running)
     const begin = async () => {
-      if (name.startsWith('poller'))
-        running.part = running.poller = await this.#poller(process, bus)
-      else if (name.startsWith('submit')) running.part = await this.#submit(process, bus)
-      else if (name.startsWith('status')) running.part = await this.#status(process, bus)
-      else running.part = this.#reconciler(process, bus)
+      const parts = this.#parts(process, bus)
+      if (name.startsWith('poller')) running.part = running.poller = await composePoller(parts)
+      else if (name.startsWith('submit')) running.part = await composeSubmit(parts)
+      else if (name.startsWith('status')) running.part = await composeStatus(parts)
+      else running.part = composeReconciler(parts)
     }
     begin().catch(() => process.alive && this.kill(name, 1_000))
   }
 
+  #parts(process: Process, bus: MemoryBus): Parts {
+    const onPoll = (taskId: string) => {
+      if (process.name.startsWith('poller')) this.#onPoll(taskId)
+    }
+    return {
+      process,
+      bus,
+      log: logOf(process),
+      store: this.#remote(process, this.store),
+      provider: this.provider.port(process, this.weather, onPoll),
+      world: this,
+    }
+  }
+
   kill(name: string, restartMs: number): void {
     const { process, bus } = this.running.get(name)!
+    if (!process.alive) return // its start is on its way
     process.kill()
     bus.cut()
     this.world.schedule(restartMs, null, () => this.start(name))
-  }
-
-  #poller(process: Process, bus: MemoryBus): Promise<Poller> {
-    return runPoller({
-      bus,
-      clock: process.clock,
-      log,
-      name: process.name,
-      ttlMs,
-      intervalMs: 5_000,
-      concurrency: 100,
-      queryTimeoutMs: 11_000,
-      slack: { share: 1, videos: 0 },
-      queryBudget: { perSecond: 1_000, burst: 1_000 },
-      keyEncryptionKey: key,
-      polls: counter,
-      provider: this.provider.port(process, this.weather, (taskId) => this.#onPoll(taskId)),
-    })
   }
 
   #onPoll(taskId: string): void {
@@ -230,206 +200,30 @@ export class Simulation {
     )
   }
 
-  #submit(process: Process, bus: MemoryBus) {
-    const store = this.#remote(process, this.store)
-    const newest = new LastPublishedCache(bus)
-    const keyText = key[0].toString('base64')
-    return runSubmit(
-      {
-        config: {
-          TOAPIS_BASE_URL: 'https://example.com',
-          TOAPIS_API_KEY: keyText,
-          TOAPIS_MODEL: 'm',
-          KEY_ENCRYPTION_KEY: key,
-          SEND_WINDOW_MS: 2_000,
-          LOOKUP_WINDOW_MS: lookUpWindowMs,
-        },
-        bus,
-        clock: process.clock,
-        log,
-        store,
-        accounts: new SendingAccounts(key),
-        slots: new FairSlots(sharedByHalf(20, process.clock)),
-        absences: new Absences(),
-        creates: counter,
-        lookups: counter,
-        late: counter,
-        duplicates: counter,
-        dead: counter,
-        provider: this.provider.port(process, this.weather, () => {}),
-        publish: (event) => void publishEvents(bus, store, [event], newest).catch(() => {}),
-        publishOwed: (id) => publishOwed(bus, store, [id]).catch(() => {}),
-      },
-      () => this.world.uuid(),
-    )
+  /** The next create takes its time, and meanwhile the clock of Postgres leaps. */
+  leapAtCreate(): void {
+    this.#leapsAtCreate = true
   }
 
-  #status(process: Process, bus: MemoryBus) {
-    const store = this.#remote(process, this.store)
-    const administer = <T>(act: () => T) =>
-      call(
-        process,
-        {
-          weather: this.weather,
-          timeoutMs: 5_000,
-          isUp: () => this.broker.isUp,
-          fail: () => new Error('no answer'),
-        },
-        act,
-      )
-    const raise = () => {
-      void this.store.raiseGeneration()
-      return this.store.generation
-    }
-    return runStatus({
-      bus,
-      clock: process.clock,
-      log,
-      writer: store,
-      outbox: store,
-      recovery: store,
-      fates: counter,
-      batchMs: 20,
-      batchMax: 50,
-      ensureStreams: () => administer(() => this.broker.ensure(raise)),
-      applySettings: async () => {},
-      remakeOwnership: () => administer(() => this.broker.remake(streams.ownership, raise())),
-    })
-  }
-
-  #reconciler(process: Process, bus: MemoryBus) {
-    const store = this.#remote(process, this.store)
-    return runReconciler({
-      bus,
-      clock: process.clock,
-      log,
-      recovery: store,
-      outbox: store,
-      ...reconcilerSettings,
-      intervalMs: 120_000,
-      count: () => {},
-    })
-  }
-
-  demand(): void {
-    demand(this, this.#userBus)
-  }
-
-  /** What goes wrong. */
-  trouble(): void {
-    const { world } = this
-    const hit = (kind: string) => {
-      this.faults[kind] = (this.faults[kind] ?? 0) + 1
-      world.note(`fault ${kind}`)
-    }
-    const faults: Record<string, () => void> = {
-      kill: () => this.kill(world.pick(kinds), world.between(100, 15_000)),
-      pause: () => this.#pause(this.running.get(world.pick(kinds))!.process),
-      strike: () => (this.#strikeAt = world.pick(strikePoints)),
-      isolate: () => {
-        const { process } = this.running.get(world.pick(kinds))!
-        process.isolated = true
-        world.schedule(world.between(100, 15_000), null, () => (process.isolated = false))
-      },
-      stop: () => {
-        const name = world.pick(kinds)
-        const { process, part } = this.running.get(name)!
-        if (!part) return
-        const end = () => void (process.alive && this.kill(name, 500))
-        part[Symbol.asyncDispose]().then(end, end)
-        world.schedule(stopWithinMs, null, end)
-      },
-      brokerDown: () => {
-        this.broker.isUp = false
-        world.schedule(world.between(100, 20_000), null, () => this.#brokerBack())
-      },
-      storeDown: () => {
-        this.storeUp = false
-        world.schedule(world.between(100, 20_000), null, () => (this.storeUp = true))
-      },
-      leap: () => (this.#leapsAtCreate = true),
-      restore: () => this.#restore(),
-      rewind: () => {
-        this.broker.isUp = false
-        this.broker.rewind(
-          world.chance(0.5) ? world.between(50, 1_500) : world.between(1_500, 30_000),
-        )
-        this.laws.rewound(this.broker.contentOf(streams.outbox))
-        world.schedule(world.between(100, 5_000), null, () => this.#brokerBack())
-      },
-      wipe: () => {
-        this.broker.wipe()
-        this.laws.streamLost()
-      },
-    }
-    const next = () => {
-      if (this.calm) return
-      const rare = ['wipe', 'restore']
-      const kind = world.chance(0.04)
-        ? world.pick(rare)
-        : world.pick(Object.keys(faults).filter((one) => !rare.includes(one)))
-      hit(kind)
-      faults[kind]!()
-      world.schedule(world.between(500, 20_000), null, next)
-    }
-    world.schedule(3_000, null, next)
-    this.#takeCopies()
-  }
-
-  /**
-   * Everything is stopped, Postgres goes back to the copy, the operator's command is run,
-   * everything is started.
-   */
-  #restore(): void {
-    const { world, store, laws } = this
-    const copy = this.#copy
-    if (!copy || this.#isRestoring) return
-    this.#isRestoring = true
-    this.storeUp = false
-    for (const name of kinds) this.kill(name, world.between(6_000, 10_000))
-    world.schedule(5_000, null, () => {
-      const published = new Map<string, number>()
-      for (const message of this.broker.contentOf(streams.outbox)) {
-        const { id, version } = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
-        published.set(id, Math.max(published.get(id) ?? 0, version))
-      }
-      store.restore(
-        copy,
-        published,
-        this.broker.contentOf(streams.outbox).length
-          ? this.broker.stream(streams.ownership).generation
-          : 0,
-      )
-      laws.restored()
-      this.accepted.splice(0, Infinity, ...this.accepted.filter((id) => store.videos.has(id)))
-      this.storeUp = true
-      this.#copy = undefined
-      this.#isRestoring = false
-    })
-  }
-
-  #takeCopies(): void {
-    this.world.schedule(this.world.between(10_000, 40_000), null, () => {
-      if (this.storeUp && !this.#isRestoring) this.#copy = this.store.copy()
-      if (!this.calm) this.#takeCopies()
-    })
-  }
-
-  #brokerBack(): void {
+  brokerBack(): void {
     this.broker.isUp = true
     this.broker.life++
     for (const { bus } of this.running.values()) bus.reconnected()
-    this.#userBus.reconnected()
+    this.userBus.reconnected()
+  }
+
+  #beFair(): void {
+    Object.assign(this.weather, { loss: 0, slow: 0, nudgesLost: 0 })
+    this.provider.faults = { error: 0, later: 0, refuse: 0, miss: 0, fail: 0 }
+    this.provider.bad = 'none'
   }
 
   /** Nothing goes wrong from now on. */
   heal(): void {
     this.calm = true
-    Object.assign(this.weather, { loss: 0, slow: 0 })
-    this.provider.faults = { error: 0, later: 0, refuse: 0, miss: 0 }
-    this.provider.bad = 'none'
-    this.storeUp = true
-    this.#brokerBack()
+    this.#beFair()
+    this.storeDown = false
+    this.brokerBack()
     for (const { process } of this.running.values()) {
       process.isolated = false
       if (process.paused) process.resume()

@@ -19,7 +19,10 @@ interface Asked {
 }
 
 /** Each has one project, with the user's id. */
-const userIds = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002']
+export const userIds = [
+  '00000000-0000-4000-8000-000000000001',
+  '00000000-0000-4000-8000-000000000002',
+]
 export const badUserId = userIds[1]!
 export const badConfig = (key: Keyring): EffectiveConfig => ({
   provider: 'toapis',

@@ -49,6 +49,15 @@ export class World {
     this.#log?.push(line)
   }
 
+  get keepsLog(): boolean {
+    return this.#log !== null
+  }
+
+  /** Only in a kept trace, and no part of its hash. */
+  remark(text: string): void {
+    this.#log?.push(`${this.now.toFixed(3)}   ${text}`)
+  }
+
   between(low: number, high: number): number {
     return low + (high - low) * this.random()
   }

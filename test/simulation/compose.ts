@@ -1,0 +1,148 @@
+/** Each service of the simulation, composed of the real parts over a world's memory. */
+import { streams } from '#libs/bus/streams.ts'
+import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
+import type { Provider } from '#libs/provider/provider.ts'
+import { createLogger, type Logger } from '#libs/runtime/logger.ts'
+import type { Keyring } from '#libs/runtime/secrets.ts'
+import { runPoller, type Poller } from '#services/poller/poller.ts'
+import { runReconciler } from '#services/reconciler/reconciler.ts'
+import { runStatus } from '#services/status/status.ts'
+import { Absences } from '#services/submit/absences.ts'
+import { SendingAccounts } from '#services/submit/accounts.ts'
+import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
+import { runSubmit } from '#services/submit/submit.ts'
+import type { Broker } from './memory-broker.ts'
+import type { MemoryBus } from './memory-bus.ts'
+import { reconcilerSettings, type MemoryStore } from './memory-store.ts'
+import { call, type Process, type Weather } from './world.ts'
+
+export const key: Keyring = [Buffer.alloc(32)]
+export const kinds = [
+  'poller-1',
+  'poller-2',
+  'poller-3',
+  'submit-1',
+  'submit-2',
+  'status-1',
+  'status-2',
+  'reconciler',
+] as const
+
+const silent = createLogger('simulation', 'silent')
+const counter = { inc: () => {} }
+
+/** What one process has in hand. */
+export interface Parts {
+  process: Process
+  log: Logger
+  bus: MemoryBus
+  /** Each method is a call over the network. */
+  store: MemoryStore
+  provider: Provider
+  /** Of the world itself, for what an administrator does. */
+  world: { broker: Broker; store: MemoryStore; weather: Weather }
+}
+
+/** What it says is part of a kept trace. */
+export function logOf({ name, world }: Process): Logger {
+  if (!world.keepsLog) return silent
+  return createLogger(name, 'info', {
+    write: (line) => {
+      const { msg, err } = JSON.parse(line) as { msg: string; err?: { message: string } }
+      world.remark(`${name}: ${msg}${err ? `: ${err.message}` : ''}`)
+    },
+  })
+}
+
+export const composePoller = ({ process, log, bus, provider }: Parts): Promise<Poller> =>
+  runPoller({
+    bus,
+    clock: process.clock,
+    log,
+    name: process.name,
+    ttlMs: 6_000,
+    intervalMs: 5_000,
+    concurrency: 100,
+    queryTimeoutMs: 11_000,
+    slack: { share: 1, videos: 0 },
+    queryBudget: { perSecond: 1_000, burst: 1_000 },
+    keyEncryptionKey: key,
+    polls: counter,
+    provider,
+  })
+
+export function composeSubmit({ process, log, bus, store, provider }: Parts) {
+  const newest = new LastPublishedCache(bus)
+  return runSubmit(
+    {
+      config: {
+        TOAPIS_BASE_URL: 'https://example.com',
+        TOAPIS_API_KEY: key[0].toString('base64'),
+        TOAPIS_MODEL: 'm',
+        KEY_ENCRYPTION_KEY: key,
+        SEND_WINDOW_MS: 2_000,
+        LOOKUP_WINDOW_MS: 12_000,
+      },
+      bus,
+      clock: process.clock,
+      log,
+      store,
+      accounts: new SendingAccounts(key),
+      slots: new FairSlots(sharedByHalf(20, process.clock)),
+      absences: new Absences(),
+      creates: counter,
+      lookups: counter,
+      late: counter,
+      duplicates: counter,
+      dead: counter,
+      provider,
+      publish: (event) => void publishEvents(bus, store, [event], newest).catch(() => {}),
+      publishOwed: (id) => publishOwed(bus, store, [id]).catch(() => {}),
+    },
+    () => process.world.uuid(),
+  )
+}
+
+export function composeStatus({ process, log, bus, store, world }: Parts) {
+  const administer = <T>(act: () => T) =>
+    call(
+      process,
+      {
+        weather: world.weather,
+        timeoutMs: 5_000,
+        isUp: () => world.broker.isUp,
+        fail: () => new Error('no answer'),
+      },
+      act,
+    )
+  const raise = () => {
+    void world.store.raiseGeneration()
+    return world.store.generation
+  }
+  return runStatus({
+    bus,
+    clock: process.clock,
+    log,
+    writer: store,
+    outbox: store,
+    recovery: store,
+    fates: counter,
+    batchMs: 20,
+    batchMax: 50,
+    ensureStreams: () => administer(() => world.broker.ensure(raise)),
+    applySettings: async () => {},
+    remakeOwnership: () => administer(() => world.broker.remake(streams.ownership, raise())),
+  })
+}
+
+export const composeReconciler = ({ process, log, bus, store }: Parts) =>
+  runReconciler({
+    bus,
+    clock: process.clock,
+    log,
+    recovery: store,
+    outbox: store,
+    ...reconcilerSettings,
+    intervalMs: 120_000,
+    count: () => {},
+  })
