@@ -11,23 +11,22 @@ import {
   rmSync,
   type WriteStream,
 } from 'node:fs'
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import pg from 'pg'
-import { credentials } from '#services/dev/credentials.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
+import { seedDemo } from '#services/dev/seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { startService, Supervisor } from '#services/dev/supervisor.ts'
 import { until } from '../support/system.ts'
-import { Proxy } from './proxy.ts'
-
-export type Server = 'postgres' | 'nats'
+import { Proxies, type Proxy, type Server } from './proxy.ts'
+import { send } from './processes.ts'
+import { Servers } from './servers.ts'
+import { settingsOf } from './config.ts'
+import { asker, makeTenant, type Tenant } from './tenant.ts'
 
 export interface ClusterOptions {
   pollers?: number
@@ -43,44 +42,12 @@ export interface ClusterOptions {
   natsDir?: string
 }
 
-export interface Answer {
-  status: number
-  body: Record<string, unknown>
-}
-
 const main = (directory: string) =>
   fileURLToPath(new URL(`../../services/${directory}/main.ts`, import.meta.url))
-const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const skew = fileURLToPath(new URL('skew.mjs', import.meta.url))
-const secrets = {
-  natsSecret: randomBytes(24).toString('base64url'),
-  postgresSecret: randomBytes(24).toString('base64url'),
-}
 const apiKey = `rk_chaos_${randomBytes(24).toString('base64url')}`
 
-/** Quick enough for a provider whose videos take seconds. */
-const quick = {
-  POLL_INTERVAL_MS: '1000',
-  RECONCILE_INTERVAL_MS: '5000',
-  STALE_AFTER_MS: '15000',
-  CREATE_TIMEOUT_MS: '1500',
-  SEND_WINDOW_MS: '1000',
-  LOOKUP_WINDOW_MS: '6000',
-  QUERY_PER_SECOND: '100000',
-  QUERY_BURST: '100000',
-  LOG_LEVEL: 'info',
-}
-
-/** False when there is no such process. */
-export function send(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return pid > 0 && process.kill(pid, signal)
-  } catch {
-    return false
-  }
-}
-
-export class Cluster implements AsyncDisposable {
+export class Cluster extends Servers implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), 'reelkeeper-chaos-'))
   readonly crashPoints = join(this.dir, 'crash-points')
   readonly #options: ClusterOptions
@@ -88,18 +55,18 @@ export class Cluster implements AsyncDisposable {
   readonly #supervisor: Supervisor
   readonly #stopped = new Set<number>()
   readonly #gates = new Map<string, Promise<void>>()
-  readonly #proxies = new Map<string, Proxy>()
-  readonly #ports = { postgres: 0, nats: 0, simulator: 0 }
-  readonly #gateways: string[] = []
+  readonly #proxies: Proxies
+  readonly gateways: string[] = []
   readonly services: string[] = []
-  databaseUrl = ''
-  demo!: Demo
+  /** The first one's videos go to the provider account of the settings. */
+  readonly tenants: Tenant[] = []
   pollers = 0
   #run!: (name: string, directory: string, more?: Record<string, string>) => Promise<void>
-  #turn = 0
 
   private constructor(options: ClusterOptions) {
+    super()
     this.#options = options
+    this.#proxies = new Proxies(options.proxied ? this.ports : {})
     chmodSync(this.dir, 0o755)
     mkdirSync(this.crashPoints)
     this.#log = createWriteStream(join(this.dir, 'log.txt'))
@@ -133,41 +100,30 @@ export class Cluster implements AsyncDisposable {
   async #start(): Promise<void> {
     const { pollers = 3, others = 2, env = {} } = this.#options
     for (const name of ['postgres', 'nats', 'simulator'] as const)
-      this.#ports[name] = await freePort()
-    const ports = this.#ports
+      this.ports[name] = await freePort()
+    const ports = this.ports
     await this.#supervisor.run('postgres', async () => {
       await this.#gates.get('postgres')
       const server = await startPostgres({
         dir: this.postgresDir,
         port: ports.postgres,
-        secret: secrets.postgresSecret,
+        secret: this.secrets.postgresSecret,
       })
       this.databaseUrl = server.url
       return server
     })
     await this.#supervisor.run('nats', async () => {
       await this.#gates.get('nats')
-      return startNats({ dir: this.natsDir, port: ports.nats, secret: secrets.natsSecret })
+      return startNats({ dir: this.natsDir, port: ports.nats, secret: this.secrets.natsSecret })
     })
-    await migrate(credentials(ports, secrets).owner)
-    this.demo = await seedDemo(this.databaseUrl, apiKey)
-    const common = {
-      ...process.env,
-      TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`,
-      TOAPIS_API_KEY: `sk-${randomBytes(12).toString('hex')}`,
-      TOAPIS_WEBHOOK_SECRET: 'webhook-secret',
-      KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
-      HEALTH_PORT: '0',
-      HEALTH_HOST: '127.0.0.1',
-      CRASH_POINTS: this.crashPoints,
-      ...quick,
-      ...env,
-    }
+    await migrate(this.credentials.owner)
+    const demo = await seedDemo(this.databaseUrl, apiKey)
+    const common = settingsOf(this, env)
     this.#run = async (name, directory, more = {}) => {
       const skewMs = Math.round((this.#options.random() * 2 - 1) * (this.#options.skewMs ?? 0))
       const own = {
         ...common,
-        ...(await this.#servers(name, directory)),
+        ...(await this.#proxies.before(name, this.credentials.service(directory))),
         CLOCK_SKEW_MS: String(skewMs),
         ...more,
       }
@@ -195,10 +151,18 @@ export class Cluster implements AsyncDisposable {
     for (let n = 1; n <= pollers; n++) await this.addPoller()
     for (let n = 1; n <= others; n++) {
       const port = await freePort()
-      this.#gateways.push(`http://127.0.0.1:${port}`)
+      this.gateways.push(`http://127.0.0.1:${port}`)
       await run(`gateway-${n}`, 'gateway', { PORT: String(port), HOST: '127.0.0.1' })
     }
     await this.ready()
+    this.tenants.push({ name: 'demo', demo, api: asker(this.gateways, apiKey) })
+  }
+
+  /** Another user, with a provider account of its own at `baseUrl`. */
+  async addTenant(name: string, baseUrl: string): Promise<Tenant> {
+    const tenant = await makeTenant(this, name, baseUrl)
+    this.tenants.push(tenant)
+    return tenant
   }
 
   async addPoller(): Promise<void> {
@@ -214,42 +178,17 @@ export class Cluster implements AsyncDisposable {
     return this.#options.natsDir ?? join(this.dir, 'nats')
   }
 
-  get natsUrl(): string {
-    return credentials(this.#ports, secrets).tool.natsUrl
-  }
-
-  get simulatorUrl(): string {
-    return `http://127.0.0.1:${this.#ports.simulator}`
-  }
-
   get logFile(): string {
     return join(this.dir, 'log.txt')
   }
 
-  /** How this service reaches its servers, as a user and a role of its own. */
-  async #servers(name: string, directory: string): Promise<NodeJS.ProcessEnv> {
-    const { NATS_URL, DATABASE_URL, ...rest } = credentials(this.#ports, secrets).service(directory)
-    return {
-      ...rest,
-      NATS_URL: NATS_URL && (await this.#through(name, 'nats', NATS_URL)),
-      DATABASE_URL: DATABASE_URL && (await this.#through(name, 'postgres', DATABASE_URL)),
-    }
-  }
-
-  async #through(name: string, server: Server, direct: string): Promise<string> {
-    if (!this.#options.proxied) return direct
-    const proxy = await Proxy.to(this.#ports[server])
-    this.#proxies.set(`${name} ${server}`, proxy)
-    return direct.replace(`:${this.#ports[server]}`, `:${proxy.port}`)
-  }
-
   proxy(name: string, server: Server): Proxy | undefined {
-    return this.#proxies.get(`${name} ${server}`)
+    return this.#proxies.of(name, server)
   }
 
   /** Every gateway is ready. */
   async ready(timeoutMs = 60_000): Promise<void> {
-    for (const url of this.#gateways)
+    for (const url of this.gateways)
       await until(
         `${url} to be ready`,
         async () => ((await fetch(`${url}/readyz`)).ok ? true : undefined),
@@ -293,78 +232,16 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  /** One gateway after another, as a load balancer would. Status 0: nobody answered. */
-  async api(
-    method: string,
-    path: string,
-    body?: unknown,
-    headers: Record<string, string> = {},
-  ): Promise<Answer> {
-    const url = this.#gateways[this.#turn++ % this.#gateways.length]!
-    try {
-      const response = await fetch(url + path, {
-        method,
-        signal: AbortSignal.timeout(15_000),
-        headers: {
-          authorization: `Bearer ${apiKey}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      })
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
-    } catch {
-      return { status: 0, body: {} }
-    }
-  }
-
-  async simulator<T>(path: string, body?: unknown): Promise<T> {
-    const response = await fetch(
-      this.simulatorUrl + path,
-      body === undefined ? {} : { method: 'PUT', body: JSON.stringify(body) },
-    )
-    if (!response.ok) throw new Error(await response.text())
-    return (await response.json()) as T
-  }
-
-  /** The operator's command, past every proxy; what it printed. @throws when it fails */
-  async operate(...args: string[]): Promise<string> {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
-      env: { ...process.env, ...credentials(this.#ports, secrets).operator },
-    })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
-    if (code !== 0) throw new Error(`${args.join(' ')}: ${output}`)
-    return output
-  }
-
-  /** Asks Postgres itself, past every proxy. */
-  async query<T extends object>(sql: string, values: unknown[] = []): Promise<T[]> {
-    const client = new pg.Client({
-      connectionString: this.databaseUrl,
-      connectionTimeoutMillis: 2_000,
-    })
-    client.on('error', () => {})
-    try {
-      await client.connect()
-      return (await client.query<T>(sql, values)).rows
-    } finally {
-      await client.end().catch(() => {})
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     for (const pid of this.#stopped) send(pid, 'SIGCONT')
     for (const { pid, name } of this.#supervisor.processes())
       if (pid > 0) this.signal(name, 'SIGCONT')
-    for (const proxy of this.#proxies.values()) proxy.heal(true)
+    this.#proxies.heal()
     const servers = new Set(['postgres', 'nats', 'simulator'])
     await this.#supervisor.stop((name) => !servers.has(name))
     await this.#supervisor.stop((name) => name !== 'postgres' && servers.has(name))
     await this.#supervisor.stop((name) => name === 'postgres')
-    await Promise.all([...this.#proxies.values()].map((proxy) => proxy[Symbol.asyncDispose]()))
+    await this.#proxies[Symbol.asyncDispose]()
     await new Promise((resolve) => this.#log.end(resolve))
     process.off('exit', this.#endAtOnce)
     if (!process.env['KEEP']) rmSync(this.dir, { recursive: true, force: true })

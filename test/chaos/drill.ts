@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { generator } from '../simulation/world.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
+import { gather } from './evidence.ts'
 import { judge, type Promises, type Verdict } from './judge.ts'
 import { atRest } from './rest.ts'
 import { Users } from './users.ts'
@@ -59,7 +60,7 @@ export class Drilling {
     await atRest(this.cluster, restWithinMs).catch((err: unknown) =>
       this.breaches.push((err as Error).message),
     )
-    const verdict = await judge(this.cluster, {
+    const verdict = judge(await gather(this.cluster), {
       accepted: this.users.accepted.keys(),
       historyLost: false,
       ...this.promises,
@@ -104,7 +105,7 @@ export async function runDrill(
   const drilling = new Drilling({
     ...options,
     cluster,
-    users: new Users(cluster, random),
+    users: new Users(cluster.tenants[0]!, random),
     witness,
     random,
   })

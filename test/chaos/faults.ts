@@ -6,8 +6,9 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
 import { pause, until } from '../support/system.ts'
-import { send, type Cluster, type Server } from './cluster.ts'
-import type { Proxy } from './proxy.ts'
+import type { Cluster } from './cluster.ts'
+import { send } from './processes.ts'
+import type { Proxy, Server } from './proxy.ts'
 
 export interface Dice {
   between(low: number, high: number): number

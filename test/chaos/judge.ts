@@ -2,47 +2,7 @@
  * Holds what was recorded, published and charged against the laws. Every breach is a line that
  * names the video.
  */
-import { connectNats } from '../support/nats.ts'
-import type { Cluster } from './cluster.ts'
-
-interface Audit {
-  no: string
-  id: string
-  version: number
-  attempt: number
-  status: string
-  epoch: string
-  reportNo: number
-}
-interface Entry {
-  videoId: string
-  version: number
-  attempt: number
-  event: string | null
-  epoch: string | null
-  owed: boolean
-}
-interface Row {
-  id: string
-  status: string
-  phase: string
-  attempt: number
-  version: number
-  taskId: string | null
-  errorCode: string | null
-}
-interface Charge {
-  client_business_id: string
-  task_id: string
-  status: string
-  created_at: string
-  finished_at: string | null
-}
-interface StoredEvent {
-  id: string
-  version: number
-  event: string
-}
+import type { Audit, Charge, Entry, Evidence, Row, StoredEvent } from './evidence.ts'
 
 export interface Verdict {
   videos: number
@@ -65,46 +25,16 @@ export interface Promises {
   historyLost: boolean
 }
 
-/** Everything in stream VIDEO, in order. */
-async function storedEvents(natsUrl: string): Promise<StoredEvent[]> {
-  const nc = await connectNats(natsUrl)
-  try {
-    const consumer = await nc.jetstream().consumers.get('VIDEO')
-    const total = (await consumer.info()).num_pending
-    const seen: StoredEvent[] = []
-    if (total === 0) return seen
-    const messages = await consumer.consume({ max_messages: 2_000 })
-    for await (const message of messages) {
-      const [id = '', version = ''] = message.headers!.get('ce-id').split(':')
-      seen.push({ id, version: Number(version), event: message.subject.split('.')[1]! })
-      if (seen.length >= total) break
-    }
-    return seen
-  } finally {
-    await nc.close()
-  }
-}
-
-export async function judge(cluster: Cluster, promises: Promises): Promise<Verdict> {
-  const rows = await cluster.query<Row>(
-    'SELECT id, status::text, phase, attempt, version, "taskId", "errorCode" FROM "SceneVideo"',
-  )
-  const audits = await cluster.query<Audit>(
-    'SELECT no, id, version, attempt, status, epoch, "reportNo" FROM chaos_audit ORDER BY no',
-  )
-  const entries = await cluster.query<Entry>(
-    'SELECT "videoId", version, attempt, event, epoch, owed FROM "Timeline" ORDER BY id',
-  )
-  const { tasks } = await cluster.simulator<{ tasks: Charge[] }>('/ledger')
-  const events = await storedEvents(cluster.natsUrl)
-  const byId = new Map(rows.map((row) => [row.id, row]))
+export function judge(evidence: Evidence, promises: Promises): Verdict {
+  const { rows, audits, entries, tasks, events } = evidence
+  const known = new Set(rows.map((row) => row.id))
   const accepted = [...promises.accepted]
   return {
     videos: accepted.length,
     ended: rows.filter(isEnded).length,
     creates: tasks.length,
     secondCreates: secondCreates(tasks),
-    lost: accepted.filter((id) => !byId.has(id)),
+    lost: accepted.filter((id) => !known.has(id)),
     stuck: rows
       .filter((row) => !isEnded(row))
       .map(
@@ -149,9 +79,14 @@ function secondCreates(tasks: Charge[]): string[] {
 function wrongOutcomes(rows: Row[], tasks: Charge[]): string[] {
   const byTask = new Map(tasks.map((task) => [task.task_id, task]))
   return rows.flatMap((row) => {
-    const said = row.taskId === null ? undefined : byTask.get(row.taskId)?.status
+    const task = row.taskId === null ? undefined : byTask.get(row.taskId)
+    const said = task?.status
+    if (task && task.client_business_id.slice(0, 36) !== row.id)
+      return [`${row.id} has task ${row.taskId}, which is ${task.client_business_id}'s`]
     if (row.status === 'completed' && said !== 'completed')
       return [`${row.id} completed, its task ${row.taskId} is ${said}`]
+    if (row.status === 'completed' && !row.videoUrl?.includes(`/${row.taskId}.mp4`))
+      return [`${row.id} has the result ${row.videoUrl}, its task is ${row.taskId}`]
     if (row.status === 'failed' && row.errorCode === 'provider_failed' && said !== 'failed')
       return [`${row.id} failed as the provider's, its task ${row.taskId} is ${said}`]
     return []

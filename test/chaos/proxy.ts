@@ -2,16 +2,24 @@
  * A TCP proxy on loopback that can go bad: half open (nothing passes, nothing closes), cut, or
  * slow.
  */
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import {
+  connect,
+  createServer,
+  type AddressInfo,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net'
+
+export type Server = 'postgres' | 'nats'
 
 export class Proxy implements AsyncDisposable {
-  readonly #server: Server
+  readonly #server: TcpServer
   readonly #pairs = new Set<[Socket, Socket]>()
   #halfOpen = false
   /** Each chunk waits this long, in ms. */
   delayMs = 0
 
-  private constructor(server: Server) {
+  private constructor(server: TcpServer) {
     this.#server = server
   }
 
@@ -79,5 +87,44 @@ export class Proxy implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut()
     await new Promise((resolve) => this.#server.close(resolve))
+  }
+}
+
+/** Every service's own proxies to its servers; none to a server without a port here. */
+export class Proxies implements AsyncDisposable {
+  readonly #ports: Partial<Record<Server, number>>
+  readonly #all = new Map<string, Proxy>()
+
+  constructor(ports: Partial<Record<Server, number>>) {
+    this.#ports = ports
+  }
+
+  of(name: string, server: Server): Proxy | undefined {
+    return this.#all.get(`${name} ${server}`)
+  }
+
+  /** A service's settings, with its proxies in the place of the servers. */
+  async before(name: string, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+    return {
+      ...env,
+      NATS_URL: await this.#through(name, 'nats', env['NATS_URL']),
+      DATABASE_URL: await this.#through(name, 'postgres', env['DATABASE_URL']),
+    }
+  }
+
+  async #through(name: string, server: Server, direct: string | undefined) {
+    const port = this.#ports[server]
+    if (!direct || !port) return direct
+    const proxy = await Proxy.to(port)
+    this.#all.set(`${name} ${server}`, proxy)
+    return direct.replace(`:${port}`, `:${proxy.port}`)
+  }
+
+  heal(): void {
+    for (const proxy of this.#all.values()) proxy.heal(true)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#all.values()].map((proxy) => proxy[Symbol.asyncDispose]()))
   }
 }

@@ -1,9 +1,9 @@
 /**
- * What users do all the while: submit (again, under the same key, until accepted), cancel, retry.
- * Remembers what was promised to them.
+ * What a tenant does all the while: submit (again, under the same key, until accepted), cancel,
+ * retry. Remembers what was promised.
  */
 import { pause } from '../support/system.ts'
-import type { Cluster } from './cluster.ts'
+import type { Tenant } from './tenant.ts'
 
 export interface Wishes {
   /** Submissions a second. */
@@ -18,19 +18,23 @@ export interface Wishes {
 export class Users {
   /** Accepted videos, and when (Unix ms). */
   readonly accepted = new Map<string, number>()
+  /** How long each answer 202 to a submission took, in ms. */
+  readonly acceptMs: number[] = []
+  /** Videos whose cancel was answered 202, and when first (Unix ms); the attempt it was of. */
+  readonly cancelled = new Map<string, { at: number; attempt: number }>()
   /** Answers to submissions, by HTTP status; 0: nobody answered. */
   readonly answers = new Map<number, number>()
   /** Answers that are neither what was asked for nor a clear "not now". */
   readonly unclear: string[] = []
-  readonly #cluster: Cluster
+  readonly tenant: Tenant
   readonly #random: () => number
   readonly #inHand = new Set<Promise<void>>()
   #keys = 0
   #stopped = false
   #running: Promise<void> = Promise.resolve()
 
-  constructor(cluster: Cluster, random: () => number) {
-    this.#cluster = cluster
+  constructor(tenant: Tenant, random: () => number) {
+    this.tenant = tenant
     this.#random = random
   }
 
@@ -80,14 +84,17 @@ export class Users {
   }
 
   async #submit(body: object): Promise<void> {
-    const { projectId, scriptId, sceneIds } = this.#cluster.demo
+    const { projectId, scriptId, sceneIds } = this.tenant.demo
     const path = `/api/projects/${projectId}/scripts/${scriptId}/scenes/${sceneIds[this.#keys % sceneIds.length]}/generate-video`
     const key = `key-${this.#keys++}`
     for (let tries = 0; tries < 1_200; tries++) {
-      const answer = await this.#cluster.api('POST', path, body, { 'idempotency-key': key })
+      const begun = performance.now()
+      const answer = await this.tenant.api('POST', path, body, { 'idempotency-key': key })
       this.answers.set(answer.status, (this.answers.get(answer.status) ?? 0) + 1)
-      if (answer.status === 202)
+      if (answer.status === 202) {
+        this.acceptMs.push(performance.now() - begun)
         return void this.accepted.set(String(answer.body['id']), Date.now())
+      }
       if (![0, 503, 409, 429].includes(answer.status))
         this.unclear.push(`submit answered ${answer.status}: ${JSON.stringify(answer.body)}`)
       await pause(300 + 700 * this.#random())
@@ -100,8 +107,11 @@ export class Users {
     const recent = ids.slice(-200)
     const id = recent[Math.floor(this.#random() * recent.length)]
     if (!id) return
-    const { status, body } = await this.#cluster.api('POST', `/api/scene-videos/${id}/${verb}`, {})
+    const { status, body } = await this.tenant.api('POST', `/api/scene-videos/${id}/${verb}`, {})
     if (![0, 202, 404, 409, 429, 503].includes(status))
       this.unclear.push(`${verb} answered ${status}: ${JSON.stringify(body)}`)
+    const isNew = verb === 'cancel' && status === 202 && body['attempt'] !== undefined
+    if (isNew && this.cancelled.get(id)?.attempt !== body['attempt'])
+      this.cancelled.set(id, { at: Date.now(), attempt: Number(body['attempt']) })
   }
 }

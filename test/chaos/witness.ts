@@ -60,8 +60,16 @@ export class Witness implements AsyncDisposable {
     this.#asking.add(ask)
   }
 
-  async #isBehind({ id, version }: VideoEvent): Promise<void> {
-    const { status, body } = await this.#cluster.api('GET', `/api/scene-videos/${id}`)
+  async #isBehind({ id, version, userId }: VideoEvent): Promise<void> {
+    const path = `/api/scene-videos/${id}`
+    for (const { demo, name, api } of this.#cluster.tenants) {
+      if (demo.userId === userId) continue
+      const { status } = await api('GET', path)
+      if (status === 200) this.breaches.push(`${name} reads ${id}, which is somebody else's`)
+    }
+    const owner = this.#cluster.tenants.find((tenant) => tenant.demo.userId === userId)
+    if (!owner) return void this.breaches.push(`event ${id}:${version} is of nobody's video`)
+    const { status, body } = await owner.api('GET', path)
     if (status !== 200) return
     this.asked++
     if (Number(body['version']) < version)

@@ -1,5 +1,5 @@
 import { pause, until } from '../../support/system.ts'
-import type { Server } from '../cluster.ts'
+import type { Server } from '../proxy.ts'
 import type { Drill, Drilling } from '../drill.ts'
 import { away } from '../faults.ts'
 import { secondsUntilPolled } from '../polling.ts'

@@ -1,7 +1,8 @@
 import { pause, until } from '../../support/system.ts'
-import { send, type Cluster } from '../cluster.ts'
+import type { Cluster } from '../cluster.ts'
 import type { Drill, Drilling } from '../drill.ts'
 import { percentile, pollsSeen } from '../polling.ts'
+import { send } from '../processes.ts'
 
 const intervalMs = 5_000
 

@@ -1,0 +1,35 @@
+/** The settings of a cluster's services. */
+import { randomBytes } from 'node:crypto'
+
+/** What every process is started with. */
+export const inherited = process.env
+
+/** Quick enough for a provider whose videos take seconds. */
+const quick = {
+  POLL_INTERVAL_MS: '1000',
+  RECONCILE_INTERVAL_MS: '5000',
+  STALE_AFTER_MS: '15000',
+  CREATE_TIMEOUT_MS: '1500',
+  SEND_WINDOW_MS: '1000',
+  LOOKUP_WINDOW_MS: '6000',
+  QUERY_PER_SECOND: '100000',
+  QUERY_BURST: '100000',
+  LOG_LEVEL: 'info',
+}
+
+export const settingsOf = (
+  { simulatorUrl, crashPoints }: { simulatorUrl: string; crashPoints: string },
+  env: Record<string, string>,
+): NodeJS.ProcessEnv => ({
+  ...inherited,
+  TOAPIS_BASE_URL: `${simulatorUrl}/v1`,
+  TOAPIS_API_KEY: `sk-${randomBytes(12).toString('hex')}`,
+  TOAPIS_WEBHOOK_SECRET: 'webhook-secret',
+  KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+  HEALTH_PORT: '0',
+  HEALTH_HOST: '127.0.0.1',
+  CRASH_POINTS: crashPoints,
+  ALLOW_PRIVATE_BASE_URLS: 'true',
+  ...quick,
+  ...env,
+})
