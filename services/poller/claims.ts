@@ -103,11 +103,6 @@ export class Claims {
     return 'granted'
   }
 
-  /** What a former session left unknown is of no concern to a new one. */
-  forget(): void {
-    this.#undecided.clear()
-  }
-
   /** These may name us without an actor: find out. */
   recheck(ids: string[]): void {
     for (const id of ids) this.#undecided.add(id)

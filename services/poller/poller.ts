@@ -66,8 +66,9 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
       const owned = [...host.videos.keys()]
       // rule: a session found lost drops everything
       host.dropAll()
-      claims.forget()
-      // work for them that came before we knew was answered with: they are ours
+      // Work for them that came before we knew was answered with: they are ours. What an earlier
+      // loss left undecided stays so: nobody else may know of it.
+      // rule: what an owner lost it looks for, until it is known whose it is
       claims.recheck(owned)
     },
     onPeerDead: (session) => void takeOver(session),

@@ -139,6 +139,7 @@ async function recoverStale(
     log.warn({ video: id, taskId }, `Restarting polling for stuck task ${id} (taskId: ${taskId})`)
     const owner = owners.get(id)
     // rule: a video that its owner does not host is taken from it
+    // rule: nothing is taken from an owner at the first look
     if (owner && suspects.get(id) === epoch) {
       const revoked = owner.revision.toString()
       bus.publishCore(nudgeSubject(id), { id, reason: 'revoked', epoch: revoked })

@@ -1,6 +1,7 @@
 /**
- * What the reconciler does with its parts: a pass at start, one every interval, and one at once
- * when the streams were made anew.
+ * What the reconciler does with its parts: a pass at start, one every interval, one at once when
+ * the streams were made anew, and one soon after a reconnect, since a server that lost its power
+ * may have lost the newest work.
  */
 import { streams } from '#libs/bus/streams.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
@@ -18,6 +19,8 @@ export interface ReconcilerParts extends Omit<
 }
 
 const lookMs = 2_000
+/** After a reconnect, so that the other services have theirs, too. */
+const settleMs = 5_000
 /** A cancel or a deadline whose message was lost is carried out about this much later. */
 const tellMs = 3_000
 
@@ -30,6 +33,8 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   let first = true
   let dueAt = -Infinity
 
+  // rule: after a reconnect the reconciler looks for lost work
+  bus.onReconnect(() => (dueAt = Math.min(dueAt, clock.now() + settleMs)))
   const streamsAreNew = async () => {
     const now = (await bus.stateOf(streams.work)).generation
     const changed = generation !== undefined && now !== generation
@@ -43,11 +48,18 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
       dueAt = -Infinity
     }
     if (clock.now() < dueAt) return
-    const found = await reconcile({ ...parts, first, suspects, forgotten })
-    parts.count(found)
-    log.info(found, first ? 'Reconciled at start' : 'Reconciled')
-    first = false
-    dueAt = clock.now() + intervalMs
+    dueAt = Infinity
+    try {
+      const found = await reconcile({ ...parts, first, suspects, forgotten })
+      parts.count(found)
+      log.info(found, first ? 'Reconciled at start' : 'Reconciled')
+      first = false
+      // sooner, after a reconnect meanwhile
+      dueAt = Math.min(dueAt, clock.now() + intervalMs)
+    } catch (err) {
+      dueAt = -Infinity
+      throw err
+    }
   }
   const running = every(
     clock,

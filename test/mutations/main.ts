@@ -19,7 +19,8 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMarked, mutate } from './mutate.ts'
-import { mutations, type Finder, type Mutation } from './table.ts'
+import type { Finder, Mutation } from './mutation.ts'
+import { mutations } from './table.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const node = process.execPath
@@ -49,6 +50,7 @@ const finders: Record<Finder, string[]> = {
   outbox: vitest('test/system/outbox.test.ts', ''),
   'submit by itself': vitest('services/submit/submit-video.test.ts', ''),
   decisions: vitest('libs/scene-video/decisions.test.ts', ''),
+  schedules: vitest('test/simulation/schedules.test.ts', ''),
   'lists by themselves': vitest('libs/bus/newest-of-each.test.ts', ''),
   'sessions by themselves': vitest('libs/store/connect.test.ts', ''),
   'the reconciler by itself': vitest('test/simulation/reconciler.test.ts', ''),

@@ -1,0 +1,32 @@
+/**
+ * Every rule that keeps a law, and how to switch it off. The source carries the mark `// rule:
+ * <rule>` above the statement; `find` is a piece of what follows the mark (white space and trailing
+ * commas do not count), `replace` stands there instead. `by` finds the broken law.
+ */
+export type Finder =
+  | 'providers'
+  | 'the host by itself'
+  | 'simulation'
+  | 'store against Postgres'
+  | 'broker against nats-server'
+  | 'outbox'
+  | 'rules of the store'
+  | 'rules by themselves'
+  | 'decisions'
+  | 'submit by itself'
+  | 'status by itself'
+  | 'the reconciler by itself'
+  | 'sessions by themselves'
+  | 'lists by themselves'
+  | 'schedules'
+
+export interface Mutation {
+  rule: string
+  find: string
+  replace: string
+  /**
+   * Where two measures stand in for each other, both go: the second has the mark `<rule>, second`.
+   */
+  also?: { find: string; replace: string }
+  by: Finder
+}

@@ -1,0 +1,113 @@
+/** One owner at a time. */
+import type { Mutation } from '../mutation.ts'
+
+export const ownership: Mutation[] = [
+  {
+    rule: 'trust ends before a peer may declare death',
+    find: 'renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6',
+    replace: 'renewalStartedAt + this.#o.ttlMs * 1.5',
+    by: 'simulation',
+  },
+  {
+    rule: 'a session found lost drops everything',
+    find: 'host.dropAll()',
+    replace: '',
+    by: 'simulation',
+  },
+  {
+    rule: 'death needs the beat to stand still',
+    find: 'if (value.beat !== this.#live.get(id)?.beat) {',
+    replace: 'if (value.beat < 0) {',
+    by: 'simulation',
+  },
+  {
+    rule: 'death needs the whole TTL',
+    find: 'if (silentMs < ttlMs || !bus.isConnected()) continue',
+    replace: 'if (silentMs < 0) continue',
+    by: 'simulation',
+  },
+  {
+    rule: 'no claim of a live peer’s video',
+    find: 'if (!isFree) return null',
+    replace: '',
+    by: 'simulation',
+  },
+  {
+    rule: 'claims are compare-and-set',
+    find: 'const expect = { sequence: Number(expected) }',
+    replace: "const expect = key.startsWith('owner') ? undefined! : { sequence: Number(expected) }",
+    by: 'simulation',
+  },
+  {
+    rule: 'nobody claims in a new bucket for one TTL',
+    find: 'generation > 1 ? ttlMs - ageMs : 0',
+    replace: '0',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'no claim by a session of a lost bucket',
+    find: 'generationIn(epoch) !== generationIn(this.#revision)',
+    replace: 'epoch < 0n',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'one bid per video at a time',
+    find: 'if (running) return running',
+    replace: '',
+    by: 'simulation',
+  },
+  {
+    rule: 'consent ends with the epoch it was given for',
+    find: '(value.session === from?.session && revision === from.epoch)',
+    replace: 'value.session === from?.session',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'a claim written before a reconnect is made again',
+    find: ' || connection !== ownership.connection',
+    replace: '',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'nobody claims for one TTL after its start',
+    find: ': isVeryFirst ? ttlMs : 0',
+    replace: ': ttlMs',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'after a reconnect an owner audits its records',
+    find: 'if (this.#isAudited) return true',
+    replace: 'if (Number.isFinite(1)) return true',
+    by: 'simulation',
+  },
+  {
+    rule: 'nobody claims for one TTL after a reconnect',
+    find: 'this.#claimsFrom = Math.max(this.#claimsFrom, clock.now() + this.#o.ttlMs)',
+    replace: '',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'trust that had lapsed waits for one TTL after a reconnect',
+    find: ' && !this.#mayBeTakenOver()',
+    replace: '',
+    by: 'rules by themselves',
+  },
+  {
+    rule: 'revisions of a new bucket start above every epoch',
+    find: 'first_seq: firstSequence(generation),',
+    replace: '',
+    by: 'broker against nats-server',
+  },
+  {
+    rule: 'one message per video in a work queue',
+    find: '      discard_new_per_subject: true,\n',
+    replace: '',
+    by: 'broker against nats-server',
+  },
+  {
+    rule: 'what an owner lost it looks for, until it is known whose it is',
+    find: 'claims.recheck(owned)',
+    replace: '',
+    by: 'schedules',
+  },
+]

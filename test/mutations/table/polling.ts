@@ -1,0 +1,41 @@
+/** What an owner does with what it hosts. */
+import type { Mutation } from '../mutation.ts'
+
+export const polling: Mutation[] = [
+  {
+    rule: 'done without a result is unknown first, then the end',
+    find: 'context.unusable + 1 >= unusableToEnd',
+    replace: 'context.unusable < 0',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'an owner acts on a cancel',
+    find: "reason === 'cancel'",
+    replace: 'false',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'an owner gives signs of life by its own timer',
+    find: 'void this.#report(video, null)',
+    replace: 'void 0',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'the life of a result begins when the provider last worked on it',
+    find: 'video.workingAt = this.#options.clock.now()',
+    replace: 'video.workingAt -= 86_400_000',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'an owner acts only while its session is trusted',
+    find: 'return this.#o.clock.now() < this.#trustedUntil',
+    replace: 'return true',
+    by: 'simulation',
+  },
+  {
+    rule: 'what is given away is not polled any more',
+    find: '      this.drop(id)\n      return { id, epoch',
+    replace: '      return { id, epoch',
+    by: 'simulation',
+  },
+]

@@ -1,0 +1,59 @@
+/** What is asked of providers, and what their answers mean. */
+import type { Mutation } from '../mutation.ts'
+
+export const providers: Mutation[] = [
+  {
+    rule: 'no key is told',
+    find: 'told = told.replace(patternOf(secret), blank)',
+    replace: 'patternOf(secret)',
+    by: 'providers',
+  },
+  {
+    rule: 'one bound on the whole request',
+    find: 'outgoing.timeoutMs)',
+    replace: '2 ** 30)',
+    by: 'providers',
+  },
+  {
+    rule: 'the last check is at the socket',
+    find: 'this.#outgoing.mayWrite?.() === false',
+    replace: 'false',
+    by: 'providers',
+  },
+  {
+    rule: 'what was not written was not accepted',
+    find: "{ kind: 'later', retryAfterMs: null, reason: sent.reason }",
+    replace: "{ kind: 'unknown', reason: sent.reason }",
+    by: 'providers',
+  },
+  {
+    rule: 'absence is the provider’s own word',
+    find: 'dialect.missingCodes.includes(said.code)',
+    replace: 'status === 404',
+    by: 'providers',
+  },
+  {
+    rule: 'a list proves an absence only when it was read to its end',
+    find: 'if (cursor === null) return choose',
+    replace: 'return choose',
+    by: 'providers',
+  },
+  {
+    rule: 'a task is taken from a list only when it alone fits',
+    find: 'left.length === 1 && only',
+    replace: 'only',
+    by: 'providers',
+  },
+  {
+    rule: 'an answer is about what was asked',
+    find: 'if (isOther)',
+    replace: 'if (isOther && ids.length > 9)',
+    by: 'providers',
+  },
+  {
+    rule: 'a useless query of many is not repeated',
+    find: 'withoutMany.add(account.baseUrl)',
+    replace: 'withoutMany.has(account.baseUrl)',
+    by: 'providers',
+  },
+]

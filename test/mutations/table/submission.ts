@@ -1,0 +1,135 @@
+/** One attempt is paid once, and ends. */
+import type { Mutation } from '../mutation.ts'
+
+export const submission: Mutation[] = [
+  {
+    rule: 'a query without an end is given up',
+    find: 'open.giveUp()',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'a run that takes long counts against its own key only',
+    find: 'this.#counting.delete(slot)',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'one winner for an intent',
+    find: 'if ((last?.send ?? 0) !== send - 1) return null',
+    replace: '',
+    by: 'decisions',
+  },
+  {
+    rule: 'a retry serialises on its attempt',
+    find: 'if (attempt !== null && attempt !== video.attempt) throw',
+    replace: 'if (attempt === -1) throw',
+    by: 'decisions',
+  },
+  {
+    rule: 'only the winner of the intent sends',
+    find: 'if (intended === null) return 1_000',
+    replace: 'if (intended === undefined) return 1_000',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'nothing is sent after the send window',
+    find: 'if (!mayWrite()) {',
+    replace: 'if (!mayWrite() && send < 0) {',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'what may have been accepted is looked up',
+    find: 'const finding = await lookUpSends(context, loaded)',
+    replace: "const finding = { kind: 'clear' } as Awaited<ReturnType<typeof lookUpSends>>",
+    by: 'simulation',
+  },
+  {
+    rule: 'absence counts only after the whole window',
+    find: "answer.kind === 'missing' && absences.counts(",
+    replace: "answer.kind === 'missing' || absences.counts(",
+    by: 'simulation',
+  },
+  {
+    rule: 'the look-up window is the looking process’s own',
+    find: 'if (isAbsent(context, submission, answer)) return',
+    replace:
+      "if (taskId === null && answer.kind === 'missing' && ageMs >= context.config.LOOKUP_WINDOW_MS) return",
+    by: 'simulation',
+  },
+  {
+    rule: 'a send that may have been accepted makes room for no other',
+    find: 'if (last && !isNotAccepted(last.answer)) return null',
+    replace: '',
+    by: 'decisions',
+  },
+  {
+    rule: 'an attempt has at most three sends that may be accepted',
+    find: "own.length >= maxSends && own.at(-1)?.answer !== 'later'",
+    replace: 'own.length < 0',
+    by: 'decisions',
+  },
+  {
+    rule: 'an id once seen is not overwritten',
+    find: "sent.taskId === null ? 'on_send' : 'beside'",
+    replace: "'on_send'",
+    by: 'decisions',
+  },
+  {
+    rule: 'a send nobody can tell of is not repeated',
+    find: 'return isEarlier ? clear : unknown(reason)',
+    replace: 'return clear',
+    also: { find: "answer === 'absent' || answer === 'refused'", replace: "answer !== 'accepted'" },
+    by: 'simulation',
+  },
+  {
+    rule: 'a retry takes what earlier attempts became',
+    find: 'if (taskId !== null && mayDeliver(answer)) {',
+    replace:
+      'if (taskId !== null && mayDeliver(answer) && isEarlier) return clear\n  if (taskId !== null && mayDeliver(answer)) {',
+    by: 'simulation',
+  },
+  {
+    rule: 'a lost answer is not taken for a refusal',
+    find: "    case 'unknown':\n",
+    replace:
+      "    case 'unknown':\n      await store.answered(id, attempt, send, 'later', answer.reason)\n",
+    by: 'simulation',
+  },
+  {
+    rule: 'deadlines and cancels of pending videos wait for nothing',
+    find: 'await eachLimited(due, endedAtOnce, (one) => this.#onDue(one))',
+    replace: 'for (const one of due) this.take(one.id)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a further send keeps the first one’s pins',
+    find: 'pinsOf(context, loaded.config, last)',
+    replace: 'pinsOf(context, loaded.config)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'absence counts only where recovery was seen to work',
+    find: 'if (!isEarlier && !(account && (await accounts.isProven(store, account.id, provider)))) return',
+    replace: 'if (!isEarlier && !account) return',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a decision is written only to the row it was taken from',
+    find: ' AND v.xmin = ${revision}::text::xid`',
+    replace: ' AND ${revision}::text IS NOT NULL`',
+    by: 'rules of the store',
+  },
+  {
+    rule: 'after a restore a video is looked up before a send',
+    find: 'if (intentMayBeLost(loaded)) return',
+    replace: 'if (intentMayBeLost(loaded) && clock.now() < 0) return',
+    by: 'simulation',
+  },
+  {
+    rule: 'after a restore earlier attempts are looked up, too',
+    find: 'if (video.restoredAt !== null && (await',
+    replace: 'if (video.restoredAt !== null && video.attempt < 0 && (await',
+    by: 'submit by itself',
+  },
+]
