@@ -1,17 +1,18 @@
 /**
- * One event of a video's machine: from the state kept to the next one, with what to record and what
- * to do. Pure. An event that the chart has no word for changes nothing.
+ * One event of the machine of a video that has a task: from the state kept to the next one, with
+ * what to record and what to do. Pure. An event that the chart has no word for changes nothing. For
+ * a video that waits for its acceptance see pending.ts.
  */
 import { transition, type SnapshotFrom } from 'xstate'
 import { videoMachine } from './machine.ts'
 import type { Change } from './messages.ts'
 import { isTerminal, type Phase, type Status } from './scene-video.ts'
-import type { VideoAction, VideoSignal } from './signals.ts'
+import type { PendingFacts, VideoAction, VideoSignal } from './signals.ts'
 
 type VideoSnapshot = SnapshotFrom<typeof videoMachine>
 
-/** A leaf of the chart: a phase of the record, or one of the two that the record calls queued. */
-type Leaf = Phase | 'inDoubt' | 'recovering'
+/** A leaf of the chart: a phase of the record, or one that the record shows as another. */
+export type Leaf = Phase | 'sending' | 'inDoubt' | 'recovering'
 
 /** Where a video's machine stands: all that is kept of it between two events. */
 export interface VideoState {
@@ -37,18 +38,28 @@ export const stateOfRow = (
   unusable: 0,
 })
 
-/** The phase that the record shows for where the machine stands. */
+/** The phase that the record shows for where the machine stands, once it has a task. */
 export const phaseOf = ({ phase }: Pick<VideoState, 'phase'>): Phase =>
-  phase === 'inDoubt' || phase === 'recovering' ? 'queued' : phase
+  phase === 'sending' || phase === 'inDoubt' || phase === 'recovering' ? 'queued' : phase
 
-function resolve({ status, phase, ...kept }: VideoState): VideoSnapshot {
+const noFacts: PendingFacts = {
+  shown: 'queued',
+  isToLookUp: false,
+  hadAllSends: false,
+  waitReason: null,
+}
+
+export function resolve(
+  { status, phase, ...kept }: VideoState,
+  pending: PendingFacts = noFacts,
+): VideoSnapshot {
   return videoMachine.resolveState({
     value: isTerminal(status) ? status : { [status]: phase },
-    context: { ...kept, videoUrl: null, videoUrlExpiresAt: null, error: null },
+    context: { ...kept, pending, videoUrl: null, videoUrlExpiresAt: null, error: null },
   })
 }
 
-function leafOf({ value }: VideoSnapshot): { status: Status; phase: Leaf } {
+export function leafOf({ value }: VideoSnapshot): { status: Status; phase: Leaf } {
   if (typeof value === 'string') return { status: value as Status, phase: 'done' }
   const [status, phase] = Object.entries(value)[0]!
   return { status: status as Status, phase: phase as Leaf }

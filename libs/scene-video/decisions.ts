@@ -35,13 +35,15 @@ export type AcceptedHow = 'answer' | 'lookup' | 'adopted'
 
 /** Sends of one attempt that may have been accepted; after that many it fails. */
 export const maxSends = 3
-/** A video that was not accepted within this time fails; its caller may have asked for less. */
-export const maxPendingMs = 24 * 3_600_000
 
 /** Whether a send with this answer certainly left no task behind. */
 // rule: a send nobody can tell of is not repeated, second
 export const isNotAccepted = (answer: string | null): boolean =>
   answer === 'later' || answer === 'absent' || answer === 'refused'
+
+/** Whether a send may have left a task behind, as far as anybody knows yet. */
+export const mayBeAccepted = ({ answer }: SendFacts): boolean =>
+  !isNotAccepted(answer) && answer !== 'lost'
 
 /** @throws Refused when a command means another attempt than the current one */
 export function requireAttempt(video: VideoFacts, attempt: number | null): void {
@@ -63,9 +65,7 @@ export function decideCancel(
   requireAttempt(video, attempt)
   if (isTerminal(video.status))
     throw new Refused('already_terminal', `The video has ${video.status} already.`)
-  const isOpen = sends.some(
-    (one) => one.attempt === video.attempt && !isNotAccepted(one.answer) && one.answer !== 'lost',
-  )
+  const isOpen = sends.some((one) => one.attempt === video.attempt && mayBeAccepted(one))
   return isOpen || video.taskId !== null ? 'flag' : 'at_once'
 }
 
@@ -163,21 +163,4 @@ export interface PendingTimes {
   /** Since the attempt was asked for. */
   requestedMs: number
   waitReason: string | null
-}
-
-const inDoubt = 'If a send of it was accepted after all, that is watched, and a retry takes it.'
-
-/** Why a pending video ends now, whatever is under way for it; undefined when it goes on. */
-export function decidePendingEnd(times: PendingTimes): VideoError | undefined {
-  if (times.cancelRequested)
-    return {
-      code: 'cancelled',
-      message: `Cancelled before the provider’s acceptance was known. ${inDoubt}`,
-    }
-  if ((times.untilDeadlineMs ?? 1) > 0 && times.requestedMs < maxPendingMs) return undefined
-  const waited = times.waitReason === null ? '' : ` It waited: ${times.waitReason}.`
-  return {
-    code: 'timed_out',
-    message: `Its time was over before the provider’s acceptance was known.${waited} ${inDoubt}`,
-  }
 }

@@ -1,8 +1,12 @@
 /**
  * The life of one attempt of a SceneVideo, as a statechart. It decides everything that happens to
- * a video once it is asked for: what a poll's answer means, when misses show, what a cancel, a
- * deadline and slowness lead to. Its host sends what it saw as events (`advance`), keeps the
- * `VideoState` that comes back, records `changes` in their order, and executes `actions`.
+ * a video once it is asked for: what the answer to a create and to a poll means, when something is
+ * looked up and when it is sent, when misses show, what a cancel, a deadline and slowness lead to.
+ * Its host (submit while it is pending, then a poller) sends what it saw as events (`advance`),
+ * keeps where it then stands, records what changed, and executes the actions.
+ *
+ * `sending` and `recovering` last only while a process is at it. The row of one that died there
+ * reads `inDoubt`, or `queued` where only earlier attempts were looked up.
  *
  * Pure: it performs nothing and waits for nothing. Instants are the host's, since XState does not
  * restore `after` timers (statelyai/xstate#5331); what they lead to is an event of the machine.
@@ -12,6 +16,14 @@
  * most polls change nothing.
  */
 import { assign, setup } from 'xstate'
+import { cancelledBeforeSubmission } from './decisions.ts'
+import {
+  cancelledInDoubt,
+  pendingStates,
+  pendingTimedOut,
+  sendsLost,
+  settling,
+} from './pending-chart.ts'
 import type { VideoError } from './scene-video.ts'
 import type { VideoContext, VideoSignal } from './signals.ts'
 
@@ -68,6 +80,8 @@ export const videoMachine = setup({
     input: {} as Partial<VideoContext>,
   },
   guards: {
+    isToLookUp: ({ context }) => context.pending.isToLookUp,
+    hadAllSends: ({ context }) => context.pending.hadAllSends,
     isSlow: ({ context }) => context.slow,
     isMissing: ({ context }) => context.misses + 1 >= missesToShow,
     // rule: done without a result is unknown first, then the end
@@ -89,7 +103,15 @@ export const videoMachine = setup({
         : {},
     ),
     setError: assign(({ event }) => ({ error: errorOf(event) })),
-    // executed by the host
+    setCancelledInDoubt: assign({ error: cancelledInDoubt }),
+    setPendingTimedOut: assign(({ context }) => ({ error: pendingTimedOut(context.pending) })),
+    // executed by submit
+    lookUp: () => {},
+    intend: () => {},
+    create: () => {},
+    handOver: () => {},
+    tryAgain: () => {},
+    // executed by the poller
     askAgain: () => {},
     askAgainAfterMiss: () => {},
     askAgainAfterThrottle: () => {},
@@ -107,29 +129,23 @@ export const videoMachine = setup({
     slow: false,
     misses: 0,
     unusable: 0,
+    pending: { shown: 'queued', isToLookUp: false, hadAllSends: false, waitReason: null },
     ...input,
   }),
   initial: 'pending',
   states: {
     pending: {
       initial: 'queued',
-      on: ending,
+      on: settling,
       states: {
-        queued: {
-          on: {
-            WAITING: 'throttled',
-            IN_DOUBT: 'inDoubt',
-            ACCEPTED: 'submitted',
-            CANCEL: end(),
-          },
-        },
-        throttled: { on: { IN_DOUBT: 'inDoubt', ACCEPTED: 'submitted', CANCEL: end() } },
-        inDoubt: { on: { RECOVERING: 'recovering', ACCEPTED: 'submitted', WAITING: 'throttled' } },
-        recovering: { on: { ACCEPTED: 'submitted', WAITING: 'throttled', IN_DOUBT: 'inDoubt' } },
+        ...pendingStates,
         submitted: {
           on: {
             ...working,
             ...vague,
+            ...ending,
+            TURN: { actions: 'handOver' },
+            ACCEPTED: { actions: 'handOver' },
             MISSED: missed,
             THROTTLED: throttled,
             SLOW: { actions: 'setSlow' },
@@ -182,7 +198,8 @@ function errorOf(event: VideoSignal): VideoError | null {
   if (event.type === 'DEADLINE') return deadlinePassed
   if (event.type === 'EXPIRED') return resultGone
   if (event.type === 'CANCELLED') return cancelled
-  if (event.type === 'CANCEL')
-    return { code: 'cancelled', message: 'Cancelled before it was sent.' }
+  if (event.type === 'CANCEL') return cancelledBeforeSubmission
+  if (event.type === 'LOST') return { code: 'submission_unknown', message: event.reason }
+  if (event.type === 'TURN' || event.type === 'ABSENT') return sendsLost
   return 'error' in event ? event.error : null
 }

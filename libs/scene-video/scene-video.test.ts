@@ -26,10 +26,10 @@ const signal: fc.Arbitrary<VideoSignal> = fc.oneof(
     { type: 'DEADLINE' },
     { type: 'EXPIRED' },
     { type: 'CANCELLED' },
-    { type: 'IN_DOUBT' },
-    { type: 'RECOVERING' },
+    { type: 'IN_DOUBT', reason: 'lost', ms: 500 },
     { type: 'CANCEL' },
-    { type: 'WAITING' },
+    { type: 'TURN' },
+    { type: 'WAITING', reason: '429', ms: 500 },
     { type: 'ACCEPTED' },
   ),
   fc.constant<VideoSignal>({

@@ -12,13 +12,38 @@ export interface VideoContext {
   misses: number
   /** How often in a row it was called done without a usable result. */
   unusable: number
+  /** Of a video that waits for its acceptance. */
+  pending: PendingFacts
+}
+
+/** What the machine goes by while a video waits for its acceptance; read from its row and sends. */
+export interface PendingFacts {
+  /** What the record shows meanwhile: throttled, once the provider had it wait. */
+  shown: 'queued' | 'throttled'
+  /** Sends of this attempt, or of earlier ones, may have been accepted. */
+  isToLookUp: boolean
+  hadAllSends: boolean
+  /** Why it waited last. */
+  waitReason: string | null
 }
 
 export type VideoSignal =
-  // while it is submitted
-  | { type: 'WAITING' }
-  | { type: 'IN_DOUBT' }
-  | { type: 'RECOVERING' }
+  // while it waits for its acceptance
+  /** Its time has come, and nothing is under way for it. */
+  | { type: 'TURN' }
+  /** The provider, its circuit or its account's budget has it wait. */
+  | { type: 'WAITING'; reason: string; ms: number }
+  /** Something else is in the way; null where there is nothing to say of it. */
+  | { type: 'HELD'; reason: string | null; ms: number }
+  /** The intent to send is committed. */
+  | { type: 'INTENT' }
+  /** What was sent may or may not have been accepted; looked up after `ms`. */
+  | { type: 'IN_DOUBT'; reason: string; ms: number }
+  /** Nothing of what was sent was accepted. */
+  | { type: 'ABSENT' }
+  /** Nobody can tell whether it was accepted, and nobody ever will. */
+  | { type: 'LOST'; reason: string }
+  /** Its acceptance is recorded. */
   | { type: 'ACCEPTED' }
   | { type: 'REFUSED'; error: VideoError }
   // what a poll was answered with
@@ -42,7 +67,20 @@ export type VideoSignal =
   /** The provider was asked to stop it, or cannot be. */
   | { type: 'CANCELLED' }
 
-/** What the host does after an event, in the order given. */
+/** What submit does after an event of a pending video. */
+export type PendingAction =
+  /** Asks the provider what its sends became. */
+  | { type: 'lookUp' }
+  /** Commits the intent to send; then sends INTENT. */
+  | { type: 'intend' }
+  /** Sends the create that was intended. */
+  | { type: 'create' }
+  /** Queues it for the pollers. */
+  | { type: 'handOver' }
+  /** Sends TURN when so many milliseconds have passed. */
+  | { type: 'tryAgain'; ms: number }
+
+/** What a poller does after an event, in the order given. */
 export type VideoAction =
   /** Asks the provider again after its usual interval. */
   | { type: 'askAgain' }

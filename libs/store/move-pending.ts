@@ -4,7 +4,7 @@
  */
 import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
-import type { VideoError } from '#libs/scene-video/scene-video.ts'
+import type { Phase, VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import { Prisma } from './generated/client.ts'
 import type { Loaded } from './pending-video.ts'
@@ -117,26 +117,28 @@ export async function writeFailure(
 export interface Wait {
   reason: string
   ms: number
-  /** The provider asked for it: phase throttled, recorded once however long the wait. */
-  throttled: boolean
+  /** The phase that the record then shows, where that is another one. */
+  phase: Phase | null
 }
 
 /** How long after its time somebody else tries a video that waits. */
 const graceMs = 15_000
 
-/** The event where the phase changed. Nothing where the video does not wait for its acceptance. */
+/**
+ * The event where the phase changed. A cancel that was asked for stays due. Nothing where the video
+ * does not wait for its acceptance.
+ */
 export async function writeWait(
   db: Database,
   id: string,
   attempt: number,
-  { reason, ms, throttled }: Wait,
+  { reason, ms, phase }: Wait,
 ): Promise<OwedEvent | null> {
   const [row] = await db.$queryRaw<Recorded[]>`
     WITH waits AS (
       UPDATE "SceneVideo" v SET "waitReason" = ${reason}, "waitUntil" = now() + ${Math.round(ms)}::int * interval '1 millisecond', "updatedAt" = now(),
-        "dueAt" = least(now() + ${Math.round(ms) + graceMs}::int * interval '1 millisecond', v."deadlineAt"),
-        phase = CASE WHEN ${throttled} AND v.phase = 'queued' THEN 'throttled' ELSE v.phase END,
-        version = v.version + CASE WHEN ${throttled} AND v.phase = 'queued' THEN 1 ELSE 0 END
+        "dueAt" = CASE WHEN v."cancelRequested" THEN v."dueAt" ELSE least(now() + ${Math.round(ms) + graceMs}::int * interval '1 millisecond', v."deadlineAt") END,
+        phase = coalesce(${phase}, v.phase), version = v.version + CASE WHEN coalesce(${phase}, v.phase) <> v.phase THEN 1 ELSE 0 END
       WHERE v.id = ${id}::uuid AND v.attempt = ${attempt}::int AND v.status = 'pending' AND v."taskId" IS NULL
       RETURNING new.*, old.version AS was
     ), moved AS (SELECT * FROM waits WHERE version > was)

@@ -16,6 +16,7 @@ export interface PendingVideo extends VideoFacts {
   /** As accepted: see `createParamsSchema`. */
   params: unknown
   restoredAt: Date | null
+  version: number
 }
 
 export interface SendRecord extends SendFacts {

@@ -7,27 +7,20 @@
  * rare, take the row's lock in a transaction instead.
  */
 import {
-  cancelledBeforeSubmission,
   decideAcceptance,
-  decideCancel,
   decideIntent,
   isWaitingAt,
-  requireRetry,
   type NoTask,
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
-import {
-  isTerminal,
-  type Actor,
-  type SceneVideo,
-  type VideoError,
-} from '#libs/scene-video/scene-video.ts'
+import type { Actor, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { insertVideo, type NewVideo } from './accept-video.ts'
+import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
 import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
 import { isLockFault } from './errors.ts'
-import { claimIdempotencyKey, earlierUse, keyInUse } from './idempotency.ts'
+import { earlierUse, keyInUse } from './idempotency.ts'
 import {
   writeAcceptance,
   writeFailure,
@@ -44,7 +37,8 @@ import {
   type SendRecord,
 } from './pending-video.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, lockOwn, noteAsked, record, type Tx, type VideoRecord } from './video-row.ts'
+import { addDoubtfulIntents, writeAnswer, writeLateResult, writeLooked } from './sends.ts'
+import type { VideoRecord } from './video-row.ts'
 
 export type { DueVideo, EffectiveConfig, Loaded, NewVideo, Pins, SendRecord, VideoRecord, Wait }
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
@@ -151,20 +145,9 @@ export class SubmissionWriter {
     })
   }
 
-  /**
-   * After a restore: earlier attempts of a pending video of which the copy may not know the last
-   * send get one in doubt, to be looked up. How many.
-   */
-  async addDoubtfulIntentsAfterRestore(
-    id: string,
-    { provider, baseUrl, keyCipher }: Pins,
-  ): Promise<number> {
-    return this.#db.$executeRaw`
-      INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
-      SELECT v.id, a, (SELECT coalesce(max(send), 0) + 1 FROM "Submission" WHERE "videoId" = v.id AND attempt = a), ${provider}, ${baseUrl}, ${keyCipher}
-      FROM "SceneVideo" v CROSS JOIN LATERAL generate_series(1, v.attempt - 1) a
-      WHERE v.id = ${id}::uuid AND v.status = 'pending' AND v."restoredAt" IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.attempt = a AND (s.answer IS NULL OR s.answer IN ('accepted', 'unreadable', 'refused', 'lost') OR s."intentAt" > v."restoredAt"))`
+  /** See sends.ts. */
+  addDoubtfulIntentsAfterRestore(id: string, pins: Pins): Promise<number> {
+    return addDoubtfulIntents(this.#db, id, pins)
   }
 
   /**
@@ -179,23 +162,12 @@ export class SubmissionWriter {
     })
   }
 
-  /** What is known of a send without a task. */
-  async answered(
-    id: string,
-    attempt: number,
-    send: number,
-    answer: NoTask,
-    detail: string,
-  ): Promise<void> {
-    await this.#db.$executeRaw`
-      UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = CASE WHEN ${answer} <> 'unreadable' THEN now() END
-      WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
+  answered(id: string, attempt: number, send: number, answer: NoTask, detail: string) {
+    return writeAnswer(this.#db, { id, attempt, send }, answer, detail)
   }
 
-  /** Somebody asked the provider what became of this send. */
-  async looked(id: string, attempt: number, send: number): Promise<void> {
-    await this.#db
-      .$executeRaw`UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+  looked(id: string, attempt: number, send: number): Promise<void> {
+    return writeLooked(this.#db, { id, attempt, send })
   }
 
   /** Why and for how long a pending video waits. */
@@ -228,78 +200,35 @@ export class SubmissionWriter {
     return handBackVideos(this.#db)
   }
 
-  /** @throws Refused. True when the owner has to act on it; false when it is done already. */
-  async cancel(
+  /** See cancel-retry.ts. */
+  cancel(
     userId: string,
     id: string,
     attempt: number | null,
     idempotencyKey: IdempotencyKey | null = null,
     by: Actor | null = null,
   ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lockOwn(tx, userId, id)
-      if (await claimIdempotencyKey(tx, userId, idempotencyKey, id))
-        return {
-          video: toSceneVideo(video),
-          ownerActs: video.cancelRequested && !isTerminal(video.status),
-        }
-      const atOnce = decideCancel(video, await sendsOf(tx, id), attempt) === 'at_once'
-      if (atOnce) await failRow(tx, id, cancelledBeforeSubmission, by)
-      // found again by a repeated look: see due-videos.ts
-      else {
-        await tx.$executeRaw`
-          UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' END WHERE id = ${id}::uuid`
-        await noteAsked(tx, id, 'cancel_requested', by)
-      }
-      return {
-        video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
-        ownerActs: !atOnce,
-      }
-    })
+    return cancelVideo(this.#db, { userId, id, attempt, idempotencyKey, by })
   }
 
-  /** Opens the next attempt of a failed video. @throws Refused */
-  async retry(
+  retry(
     userId: string,
     id: string,
     attempt: number | null,
     idempotencyKey: IdempotencyKey | null = null,
     by: Actor | null = null,
   ): Promise<SceneVideo> {
-    return this.#db.$transaction(async (tx) => {
-      const video = await lockOwn(tx, userId, id)
-      if (await claimIdempotencyKey(tx, userId, idempotencyKey, id)) return toSceneVideo(video)
-      requireRetry(video, attempt)
-      await tx.$executeRaw`
-        UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
-          "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
-          "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
-          "dueAt" = now() + least("deadlineSeconds", 45) * interval '1 second'
-        WHERE id = ${id}::uuid`
-      await record(tx, id, 'requested', null, by)
-      return toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } }))
-    })
+    return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by })
   }
 
-  /**
-   * What an earlier task became, seen after its attempt had ended: onto the timeline, with its
-   * link.
-   */
-  async noteLate(
+  noteLate(
     id: string,
     attempt: number,
     send: number,
     said: 'completed' | 'failed',
     detail: Record<string, string | null>,
   ): Promise<boolean> {
-    const noted = await this.#db.$executeRaw`
-      WITH settled AS (
-        UPDATE "Submission" SET "settledAt" = now(), outcome = ${said} WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND outcome IS NULL RETURNING 1
-      )
-      INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
-      SELECT v.id, v.version, ${attempt}::int, 'late', v.status, v.phase, v.progress, 'submit', ${JSON.stringify({ said, ...detail })}::jsonb
-      FROM "SceneVideo" v, settled WHERE v.id = ${id}::uuid AND v."erasedAt" IS NULL`
-    return noted > 0
+    return writeLateResult(this.#db, { id, attempt, send }, said, detail)
   }
 
   /** Whether a task of this account was ever seen to be found by our own id. */
@@ -312,6 +241,3 @@ export class SubmissionWriter {
       .$executeRaw`INSERT INTO "AccountProof" ("accountId", provider) VALUES (${accountId}, ${provider}) ON CONFLICT DO NOTHING`
   }
 }
-
-const sendsOf = (tx: Tx, videoId: string): Promise<SubmissionRecord[]> =>
-  tx.submission.findMany({ where: { videoId }, orderBy: [{ attempt: 'asc' }, { send: 'asc' }] })

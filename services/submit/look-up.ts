@@ -6,87 +6,80 @@
 import type { TaskAnswer } from '#libs/provider/provider.ts'
 import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
+import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SendingAccount } from './accounts.ts'
 import type { SubmitContext } from './context.ts'
 
-export type Finding =
-  /** A task that the video takes. */
-  | { kind: 'taken' }
-  /** Nothing that could still deliver. */
-  | { kind: 'clear' }
-  | { kind: 'wait'; ms: number; reason: string }
-  /** Nobody can tell, and nobody ever will. */
-  | { kind: 'unknown'; reason: string }
-
-const clear = { kind: 'clear' } as const
-const taken = { kind: 'taken' } as const
+const accepted: VideoSignal = { type: 'ACCEPTED' }
 
 /**
  * Settles every send that may have been accepted, of this attempt and of earlier ones, oldest
  * first.
  */
-export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promise<Finding> {
+export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promise<VideoSignal> {
   for (const [index, submission] of loaded.submissions.entries()) {
     const finding = await lookUpSend(context, submission, {
       ageMs: loaded.ageMs[index]!,
       isEarlier: submission.attempt !== loaded.video.attempt,
     })
-    if (finding.kind !== 'clear') return finding
+    if (finding) return finding
   }
-  return clear
+  return { type: 'ABSENT' }
 }
 
+/** Null where nothing of it could still deliver. */
 async function lookUpSend(
   context: SubmitContext,
   submission: SendRecord,
   { ageMs, isEarlier }: { ageMs: number; isEarlier: boolean },
-): Promise<Finding> {
+): Promise<VideoSignal | null> {
   const { answer: known, outcome } = submission
-  if (known === 'lost') return isEarlier ? clear : unknown(cannotBeAsked)
+  if (known === 'lost') return isEarlier ? null : { type: 'LOST', reason: cannotBeAsked }
   if (known === 'later' || known === 'refused' || known === 'absent' || outcome === 'failed')
-    return clear
+    return null
   const { provider, log } = context
   const { videoId: id, attempt, send } = submission
   if (!isAskable(context, submission))
     return ageMs >= context.config.LOOKUP_WINDOW_MS
       ? giveUp(context, submission, isEarlier, cannotBeAsked)
-      : { kind: 'wait', ms: context.config.LOOKUP_WINDOW_MS - ageMs, reason: lost }
+      : inDoubt(isEarlier, context.config.LOOKUP_WINDOW_MS - ageMs)
 
   const { answer, taskId } = await ask(context, submission)
   if (taskId !== null && !isEarlier) {
     await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
     log.info({ video: id, taskId }, 'Lost answer found by own id')
     await proveAccount(context, submission)
-    return taken
+    return accepted
   }
   // rule: a retry takes what earlier attempts became
   if (taskId !== null && mayDeliver(answer)) {
     await recordTask(context, { id, attempt, send, taskId, how: 'adopted' })
     log.info({ video: id, taskId }, 'Earlier task adopted')
-    return taken
+    return accepted
   }
   if (taskId !== null && answer.kind === 'failed') {
     await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
     await context.store.noteLate(id, attempt, send, 'failed', { code: answer.error.code })
-    return clear
+    return null
   }
   // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
   if (ageMs >= provider.resultLifeMs) return giveUp(context, submission, isEarlier, cannotBeAsked)
-  return {
-    kind: 'wait',
-    reason: lost,
-    ms:
-      answer.kind === 'later'
-        ? (answer.retryAfterMs ?? 5_000)
-        : jitter(context, Math.min(30_000, Math.max(500, ageMs / 3))),
-  }
+  const ms =
+    answer.kind === 'later'
+      ? (answer.retryAfterMs ?? 5_000)
+      : jitter(context, Math.min(30_000, Math.max(500, ageMs / 3)))
+  return inDoubt(isEarlier, ms)
 }
 
-const lost = 'the answer to its create was lost, and is looked up'
+export const lostAnswer = 'the answer to its create was lost, and is looked up'
+const inDoubt = (isEarlier: boolean, ms: number): VideoSignal => ({
+  type: isEarlier ? 'HELD' : 'IN_DOUBT',
+  reason: lostAnswer,
+  ms: Math.max(50, Math.min(ms, 60_000)),
+})
 const cannotBeAsked = 'The provider may or may not have accepted it, and cannot be asked any more.'
-const unknown = (reason: string): Finding => ({ kind: 'unknown', reason })
 
 /**
  * Absent for the whole window. That counts where a task was ever found by own id at this account,
@@ -97,7 +90,7 @@ async function onAbsent(
   context: SubmitContext,
   submission: SendRecord,
   isEarlier: boolean,
-): Promise<Finding> {
+): Promise<VideoSignal | null> {
   const { store, accounts } = context
   const { videoId, attempt, send, answer, provider } = submission
   if (answer === 'unreadable')
@@ -117,7 +110,7 @@ async function onAbsent(
       'No task is found by our own id, and none ever was at this account: it may have been accepted.',
     )
   await store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
-  return clear
+  return null
 }
 
 async function giveUp(
@@ -125,10 +118,10 @@ async function giveUp(
   { videoId, attempt, send }: SendRecord,
   isEarlier: boolean,
   reason: string,
-): Promise<Finding> {
+): Promise<VideoSignal | null> {
   await store.answered(videoId, attempt, send, 'lost', reason)
   // rule: a send nobody can tell of is not repeated
-  return isEarlier ? clear : unknown(reason)
+  return isEarlier ? null : { type: 'LOST', reason }
 }
 
 async function proveAccount({ accounts, store }: SubmitContext, send: SendRecord): Promise<void> {
@@ -207,16 +200,18 @@ export async function ask(
 
 /**
  * A task id once seen is recorded. A second task of one attempt was paid for twice: never by two
- * sends of ours, so somebody is told. `seen`: the video as it was just written, if known.
+ * sends of ours, so somebody is told. `seen`: the video as it was just written, if known. Whether
+ * the video has this task.
  */
 export async function recordTask(
   { store, log, duplicates, publish }: SubmitContext,
   { id, ...task }: { id: string; attempt: number; send: number; taskId: string; how: AcceptedHow },
   seen?: Loaded,
-): Promise<void> {
+): Promise<boolean> {
   const { fate, event } = await store.accepted(id, task, seen)
   if (event) publish(event)
-  if (fate !== 'duplicate') return
+  if (fate !== 'duplicate') return fate === 'taken'
   duplicates.inc()
   log.error({ video: id, ...task }, 'The provider has a second task of one attempt')
+  return false
 }

@@ -7,10 +7,10 @@
 import { eachLimited } from '#libs/runtime/limited.ts'
 import { every } from '#libs/runtime/every.ts'
 import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
-import { decidePendingEnd } from '#libs/scene-video/decisions.ts'
+import { advancePending, signalOfTimes, stateOfPending } from '#libs/scene-video/pending.ts'
 import type { DueVideo } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { submitVideo } from './submit-video.ts'
+import { failVideo, submitVideo } from './submit-video.ts'
 
 const lookMs = 1_000
 const keepMs = 20_000
@@ -97,13 +97,10 @@ export class PendingVideos implements AsyncDisposable {
   }
 
   async #onDue(due: DueVideo): Promise<void> {
-    const error = decidePendingEnd(due)
-    if (!error) return this.take(due.id)
-    const { store, log, publish } = this.#context
-    const event = await store.failPending(due.id, due.attempt, error)
-    if (!event) return
-    log.info({ video: due.id, code: error.code }, `Video failed: ${error.message}`)
-    publish(event)
+    const signal = signalOfTimes(due)
+    if (signal.type === 'TURN') return this.take(due.id)
+    const { record } = advancePending(stateOfPending(due, [], due.waitReason), signal)
+    if (record?.kind === 'failed') await failVideo(this.#context, due, record)
   }
 
   /** What takes longer than a look is told to be in hand. */

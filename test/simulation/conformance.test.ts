@@ -265,7 +265,7 @@ describe(`the store in memory, seed ${seed}`, () => {
         }
     const session = world.pick(['s1', 's2'])
     const known = world.pick(['later', 'later', 'absent', 'refused', 'unreadable', 'lost'] as const)
-    const throttled = world.chance(0.5)
+    const waitPhase = world.pick(['throttled', null] as const)
     const how = world.pick(['answer', 'lookup', 'adopted'] as const)
     const taskId = `task-${id}-${attempt}-${world.chance(0.8) ? 1 : 2}`
     const accept = (store: Store) =>
@@ -300,7 +300,7 @@ describe(`the store in memory, seed ${seed}`, () => {
       },
       (store) => store.answered(id, attempt, send, known, 'x'),
       async (store) =>
-        (await store.wait(id, attempt, { reason: 'x', ms: 5_000, throttled }))?.body.version,
+        (await store.wait(id, attempt, { reason: 'x', ms: 5_000, phase: waitPhase }))?.body.version,
       async (store) => (await store.failPending(id, attempt, error))?.body.version,
       async (store) => {
         const { video, ownerActs } = await store.cancel(

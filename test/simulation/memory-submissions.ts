@@ -261,7 +261,7 @@ export class MemorySubmissions extends MemoryOutbox {
     this.#submission(id, attempt, send)!.lookedAt = this.date()
   }
 
-  async wait(id: string, attempt: number, { reason, ms, throttled }: Wait) {
+  async wait(id: string, attempt: number, { reason, ms, phase }: Wait) {
     const video = this.video(id)
     if (!isWaitingAt(video, attempt)) return null
     const at = this.date()
@@ -269,11 +269,11 @@ export class MemorySubmissions extends MemoryOutbox {
     Object.assign(video, {
       waitReason: reason,
       waitUntil: new Date(at.getTime() + Math.round(ms)),
-      dueAt: earlier(isDue, video.deadlineAt),
+      dueAt: video.cancelRequested ? video.dueAt : earlier(isDue, video.deadlineAt),
       updatedAt: at,
     })
-    if (!throttled || video.phase !== 'queued') return null
-    Object.assign(video, { phase: 'throttled', version: video.version + 1 })
+    if (phase === null || video.phase === phase) return null
+    Object.assign(video, { phase, version: video.version + 1 })
     this.record(video, 'progress')
     return this.#newest()
   }
@@ -288,10 +288,10 @@ export class MemorySubmissions extends MemoryOutbox {
       const isPending = video.status === 'pending' && video.taskId === null
       video.dueAt = isPending ? new Date(now.getTime() + 60_000) : null
       if (!isPending) return []
-      const { id, attempt, cancelRequested, waitReason, deadlineAt } = video
+      const { deadlineAt } = video
       const untilDeadlineMs = deadlineAt && deadlineAt.getTime() - now.getTime()
       const requestedMs = now.getTime() - video.requestedAt.getTime()
-      return [{ id, attempt, cancelRequested, waitReason, untilDeadlineMs, requestedMs }]
+      return [{ ...video, untilDeadlineMs, requestedMs }]
     })
   }
 

@@ -28,21 +28,21 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'only the winner of the intent sends',
-    find: 'if (intended === null) return 1_000',
-    replace: 'if (intended === undefined) return 1_000',
+    find: 'if (intended === null) return held(',
+    replace: 'if (intended === undefined) return held(',
     by: 'submit by itself',
   },
   {
     rule: 'nothing is sent after the send window',
-    find: 'if (!mayWrite()) {',
-    replace: 'if (!mayWrite() && send < 0) {',
+    find: 'if (!this.#mayWrite()) {',
+    replace: 'if (!this.#mayWrite() && video.attempt < 0) {',
     by: 'submit by itself',
   },
   {
     rule: 'what may have been accepted is looked up',
-    find: 'const finding = await lookUpSends(context, loaded)',
-    replace: "const finding = { kind: 'clear' } as Awaited<ReturnType<typeof lookUpSends>>",
-    by: 'simulation',
+    find: "{ guard: 'isToLookUp', target:",
+    replace: "{ guard: 'hadAllSends', target:",
+    by: 'decisions',
   },
   {
     rule: 'absence counts only after the whole window',
@@ -77,8 +77,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a send nobody can tell of is not repeated',
-    find: 'return isEarlier ? clear : unknown(reason)',
-    replace: 'return clear',
+    find: "return isEarlier ? null : { type: 'LOST', reason }",
+    replace: 'return null',
     also: { find: "answer === 'absent' || answer === 'refused'", replace: "answer !== 'accepted'" },
     by: 'simulation',
   },
@@ -86,7 +86,7 @@ export const submission: Mutation[] = [
     rule: 'a retry takes what earlier attempts became',
     find: 'if (taskId !== null && mayDeliver(answer)) {',
     replace:
-      'if (taskId !== null && mayDeliver(answer) && isEarlier) return clear\n  if (taskId !== null && mayDeliver(answer)) {',
+      'if (taskId !== null && mayDeliver(answer) && isEarlier) return null\n  if (taskId !== null && mayDeliver(answer)) {',
     by: 'simulation',
   },
   {
@@ -122,8 +122,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'after a restore a video is looked up before a send',
-    find: 'if (intentMayBeLost(loaded)) return',
-    replace: 'if (intentMayBeLost(loaded) && clock.now() < 0) return',
+    find: 'if (intentMayBeLost(this.#loaded)) return',
+    replace: 'if (intentMayBeLost(this.#loaded) && this.#begun < 0) return',
     by: 'simulation',
   },
   {

@@ -1,0 +1,77 @@
+/**
+ * A person's cancel and retry. Both are rare, and take the row's lock in a transaction: what may be
+ * done is decided from the locked row and its sends.
+ */
+import {
+  cancelledBeforeSubmission,
+  decideCancel,
+  requireRetry,
+} from '#libs/scene-video/decisions.ts'
+import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
+import { isTerminal, type Actor, type SceneVideo } from '#libs/scene-video/scene-video.ts'
+import type { Database } from './connect.ts'
+import { claimIdempotencyKey } from './idempotency.ts'
+import { toSceneVideo } from './rows.ts'
+import { failRow, lockOwn, noteAsked, record, type Tx } from './video-row.ts'
+
+export interface VideoOrder {
+  userId: string
+  id: string
+  /** Null means the current one. */
+  attempt: number | null
+  idempotencyKey: IdempotencyKey | null
+  by: Actor | null
+}
+
+/** True when the owner has to act on it; false when it is done already. @throws Refused */
+export function cancelVideo(
+  db: Database,
+  { userId, id, attempt, idempotencyKey, by }: VideoOrder,
+): Promise<{ video: SceneVideo; ownerActs: boolean }> {
+  return db.$transaction(async (tx) => {
+    const video = await lockOwn(tx, userId, id)
+    if (await claimIdempotencyKey(tx, userId, idempotencyKey, id))
+      return {
+        video: toSceneVideo(video),
+        ownerActs: video.cancelRequested && !isTerminal(video.status),
+      }
+    const sends = await tx.submission.findMany({
+      where: { videoId: id },
+      orderBy: [{ attempt: 'asc' }, { send: 'asc' }],
+    })
+    const atOnce = decideCancel(video, sends, attempt) === 'at_once'
+    if (atOnce) await failRow(tx, id, cancelledBeforeSubmission, by)
+    else await flag(tx, id, by)
+    return {
+      video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
+      ownerActs: !atOnce,
+    }
+  })
+}
+
+/** Found again by a repeated look: see due-videos.ts. */
+async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
+  await tx.$executeRaw`
+    UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' END WHERE id = ${id}::uuid`
+  await noteAsked(tx, id, 'cancel_requested', by)
+}
+
+/** Opens the next attempt of a failed video. @throws Refused */
+export function retryVideo(
+  db: Database,
+  { userId, id, attempt, idempotencyKey, by }: VideoOrder,
+): Promise<SceneVideo> {
+  return db.$transaction(async (tx) => {
+    const video = await lockOwn(tx, userId, id)
+    if (await claimIdempotencyKey(tx, userId, idempotencyKey, id)) return toSceneVideo(video)
+    requireRetry(video, attempt)
+    await tx.$executeRaw`
+      UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
+        "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
+        "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
+        "dueAt" = now() + least("deadlineSeconds", 45) * interval '1 second'
+      WHERE id = ${id}::uuid`
+    await record(tx, id, 'requested', null, by)
+    return toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } }))
+  })
+}

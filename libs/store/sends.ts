@@ -1,0 +1,65 @@
+/** What becomes of sends without moving their video, each by one statement. */
+import type { NoTask } from '#libs/scene-video/decisions.ts'
+import type { Database } from './connect.ts'
+import type { Pins } from './move-pending.ts'
+
+interface SendKey {
+  id: string
+  attempt: number
+  send: number
+}
+
+/** What is known of a send without a task. */
+export async function writeAnswer(
+  db: Database,
+  { id, attempt, send }: SendKey,
+  answer: NoTask,
+  detail: string,
+): Promise<void> {
+  await db.$executeRaw`
+    UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = CASE WHEN ${answer} <> 'unreadable' THEN now() END
+    WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
+}
+
+/** Somebody asked the provider what became of this send. */
+export async function writeLooked(db: Database, { id, attempt, send }: SendKey): Promise<void> {
+  await db.$executeRaw`
+    UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+}
+
+/**
+ * After a restore: earlier attempts of a pending video of which the copy may not know the last send
+ * get one in doubt, to be looked up. How many.
+ */
+export async function addDoubtfulIntents(
+  db: Database,
+  id: string,
+  { provider, baseUrl, keyCipher }: Pins,
+): Promise<number> {
+  return db.$executeRaw`
+    INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
+    SELECT v.id, a, (SELECT coalesce(max(send), 0) + 1 FROM "Submission" WHERE "videoId" = v.id AND attempt = a), ${provider}, ${baseUrl}, ${keyCipher}
+    FROM "SceneVideo" v CROSS JOIN LATERAL generate_series(1, v.attempt - 1) a
+    WHERE v.id = ${id}::uuid AND v.status = 'pending' AND v."restoredAt" IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.attempt = a AND (s.answer IS NULL OR s.answer IN ('accepted', 'unreadable', 'refused', 'lost') OR s."intentAt" > v."restoredAt"))`
+}
+
+/**
+ * What an earlier task became, seen after its attempt had ended: onto the timeline, with its link.
+ * False where that is known.
+ */
+export async function writeLateResult(
+  db: Database,
+  { id, attempt, send }: SendKey,
+  said: 'completed' | 'failed',
+  detail: Record<string, string | null>,
+): Promise<boolean> {
+  const noted = await db.$executeRaw`
+    WITH settled AS (
+      UPDATE "Submission" SET "settledAt" = now(), outcome = ${said} WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND outcome IS NULL RETURNING 1
+    )
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
+    SELECT v.id, v.version, ${attempt}::int, 'late', v.status, v.phase, v.progress, 'submit', ${JSON.stringify({ said, ...detail })}::jsonb
+    FROM "SceneVideo" v, settled WHERE v.id = ${id}::uuid AND v."erasedAt" IS NULL`
+  return noted > 0
+}

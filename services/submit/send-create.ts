@@ -1,0 +1,188 @@
+/**
+ * A send of a create: planned from the row, intended, sent within its window. What comes back is
+ * what the machine is told of it.
+ */
+import type { CreateAnswer } from '#libs/provider/provider.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
+import { isNotAccepted } from '#libs/scene-video/decisions.ts'
+import { createParamsSchema, ownId, type GenerateVideo } from '#libs/scene-video/scene-video.ts'
+import type { VideoSignal } from '#libs/scene-video/signals.ts'
+import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
+import type { SendingAccount } from './accounts.ts'
+import { addressAndKey, type SubmitContext } from './context.ts'
+import { lostAnswer, proveByLookUp, recordTask } from './look-up.ts'
+
+/** However long the wait: tried this often, so that a changed answer is noticed. */
+const longestWaitMs = 60_000
+export const leastWaitMs = 50
+/** After a lost answer the provider is asked what became of the send. */
+const lookUpAfterMs = 500
+
+export interface PlannedSend {
+  account: SendingAccount
+  intend(): Promise<VideoSignal>
+  create(): Promise<VideoSignal | null>
+}
+
+/** The next send of this attempt, or why there is none. */
+export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | VideoSignal {
+  const { video, submissions } = loaded
+  const last = submissions.findLast((one) => one.attempt === video.attempt)
+  // rule: a further send keeps the first one’s pins
+  const pins = pinsOf(context, loaded.config, last)
+  const account = context.accounts.open(pins)
+  if (!account) return { type: 'HELD', reason: 'the stored key cannot be read', ms: longestWaitMs }
+  const params = createParamsSchema.safeParse(video.params)
+  if (!params.success) {
+    const message = 'Its stored parameters cannot be read.'
+    return { type: 'REFUSED', error: { code: 'invalid_request', message } }
+  }
+  const plan = { send: (last?.send ?? 0) + 1, pins, account, params: params.data }
+  return new Send(context, loaded, plan)
+}
+
+interface Plan {
+  send: number
+  pins: Pins
+  account: SendingAccount
+  params: Omit<GenerateVideo, 'prompt'>
+}
+
+class Send implements PlannedSend {
+  readonly #context: SubmitContext
+  readonly #loaded: Loaded
+  readonly #plan: Plan
+  #begun = 0
+  /** The video as its intent left it. */
+  #intended: Loaded | undefined
+
+  constructor(context: SubmitContext, loaded: Loaded, plan: Plan) {
+    this.#context = context
+    this.#loaded = loaded
+    this.#plan = plan
+  }
+
+  get account(): SendingAccount {
+    return this.#plan.account
+  }
+
+  readonly #mayWrite = (): boolean =>
+    this.#context.clock.now() - this.#begun <= this.#context.config.SEND_WINDOW_MS
+
+  async intend(): Promise<VideoSignal> {
+    const { store, clock, accounts } = this.#context
+    const { id, attempt } = this.#loaded.video
+    const { send, pins } = this.#plan
+    const throttledMs = accounts.throttledMs(this.account.id, clock.now())
+    if (throttledMs > 0)
+      return this.#waiting(throttledMs, this.#loaded.waitReason ?? 'the provider’s rate limit')
+    this.#begun = clock.now()
+    // a look-up has changed what was read of the sends
+    const isAsRead = this.#loaded.submissions.every(
+      (one) => one.attempt !== attempt || isNotAccepted(one.answer),
+    )
+    const intended = await store.intend(
+      id,
+      attempt,
+      send,
+      pins,
+      isAsRead ? this.#loaded : undefined,
+    )
+    // rule: only the winner of the intent sends
+    if (intended === null) return held(1_000 * (0.75 + clock.random() / 2))
+    crashPoint('intent-committed')
+    this.#intended = intended
+    return { type: 'INTENT' }
+  }
+
+  async create(): Promise<VideoSignal | null> {
+    const { store, provider, creates } = this.#context
+    const { video } = this.#loaded
+    // rule: after a restore a video is looked up before a send
+    // Postgres was restored: looked up, as a send in doubt, before anything is sent
+    if (intentMayBeLost(this.#loaded))
+      return { type: 'IN_DOUBT', reason: lostAnswer, ms: leastWaitMs }
+    // rule: nothing is sent after the send window
+    if (!this.#mayWrite()) {
+      const { send } = this.#plan
+      await store.answered(video.id, video.attempt, send, 'later', 'send window passed, not sent')
+      return held(leastWaitMs)
+    }
+    const request = {
+      ...this.#plan.params,
+      ownId: ownId(video.id, video.attempt),
+      model: video.model,
+      prompt: video.prompt,
+    }
+    const answer = await provider.create(this.account, request, { mayWrite: this.#mayWrite })
+    crashPoint('create-answered')
+    creates.inc({ answer: answer.kind })
+    return this.#answered(answer)
+  }
+
+  async #answered(answer: CreateAnswer): Promise<VideoSignal | null> {
+    const { store, log, accounts, clock } = this.#context
+    const { id, attempt } = this.#loaded.video
+    const { send } = this.#plan
+    switch (answer.kind) {
+      case 'accepted':
+        return this.#accepted(answer.taskId)
+      case 'refused':
+        await store.answered(id, attempt, send, 'refused', answer.error.message)
+        return { type: 'REFUSED', error: answer.error }
+      case 'later': {
+        await store.answered(id, attempt, send, 'later', answer.reason)
+        const ms = answer.retryAfterMs ?? Math.min(30_000, 500 * 2 ** Math.min(send, 7))
+        accounts.throttle(this.account.id, clock.now() + ms)
+        return this.#waiting(ms, answer.reason)
+      }
+      case 'unreadable':
+        await store.answered(id, attempt, send, 'unreadable', answer.reason)
+        log.error(
+          { video: id, attempt, reason: answer.reason },
+          'The provider accepted in words unknown to us',
+        )
+        return { type: 'IN_DOUBT', reason: lostAnswer, ms: lookUpAfterMs }
+      // rule: a lost answer is not taken for a refusal
+      case 'unknown':
+        log.warn(
+          { video: id, attempt, reason: answer.reason },
+          'Answer to the create is lost; looking it up',
+        )
+        return { type: 'IN_DOUBT', reason: lostAnswer, ms: lookUpAfterMs }
+    }
+  }
+
+  async #accepted(taskId: string): Promise<VideoSignal | null> {
+    const { log, accounts } = this.#context
+    const { id, attempt } = this.#loaded.video
+    const task = { id, attempt, send: this.#plan.send, taskId, how: 'answer' } as const
+    const isTaken = await recordTask(this.#context, task, this.#intended)
+    crashPoint('acceptance-recorded')
+    log.debug({ video: id, taskId, attempt }, 'Submitted')
+    if (!accounts.isKnownProven(this.account.id))
+      void proveByLookUp(this.#context, this.account, ownId(id, attempt), taskId)
+    return isTaken ? { type: 'ACCEPTED' } : null
+  }
+
+  /** Longer with its age, so that what waits for long is quiet, and never all at once. */
+  #waiting(ms: number, reason: string): VideoSignal {
+    const leastMs = Math.min(longestWaitMs * 0.75, Math.max(ms, this.#loaded.requestedMs / 2))
+    const spreadMs = Math.max(1_000, Math.min(longestWaitMs / 4, leastMs))
+    return { type: 'WAITING', reason, ms: leastMs + this.#context.clock.random() * spreadMs }
+  }
+}
+
+const held = (ms: number): VideoSignal => ({ type: 'HELD', reason: null, ms })
+
+/** Whether Postgres went back to an older copy since this attempt last intended a send. */
+const intentMayBeLost = ({ video, submissions }: Loaded): boolean =>
+  video.restoredAt !== null &&
+  !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
+
+/** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
+export function pinsOf(context: SubmitContext, own: Loaded['config'], earlier?: SendRecord): Pins {
+  if (earlier)
+    return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
+  return { provider: context.provider.name, ...addressAndKey(context, own) }
+}

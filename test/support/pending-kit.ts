@@ -1,0 +1,95 @@
+/** submit's parts around one pending video, for rules that only a rare coincidence would show. */
+import { vi } from 'vitest'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
+import { Absences } from '#services/submit/absences.ts'
+import { SendingAccounts } from '#services/submit/accounts.ts'
+import type { SubmitContext } from '#services/submit/context.ts'
+
+export const key: Keyring = [Buffer.alloc(32, 1)]
+const baseUrl = 'https://example.com/v1'
+
+/** A send as it was read, without an answer. */
+export const sendOf = (more: object) => ({
+  provider: 'toapis',
+  baseUrl,
+  keyCipher: encrypt('sk-x', key),
+  videoId: 'v',
+  attempt: 1,
+  send: 1,
+  answer: null as string | null,
+  taskId: null,
+  outcome: null,
+  settledAt: null,
+  ...more,
+})
+
+interface Kit {
+  video?: object
+  submissions?: object[]
+  now?: () => number
+  store?: object
+  provider?: object
+}
+
+/** A video that waits for its first send, but for what is said otherwise. */
+export function pendingKit({ video, submissions = [], now = () => 0, store, provider }: Kit = {}) {
+  const create = vi.fn(async () => ({ kind: 'accepted', taskId: 't' }))
+  const answered = vi.fn(async () => {})
+  const failPending = vi.fn<SubmitContext['store']['failPending']>(async () => null)
+  const row = {
+    id: 'v',
+    status: 'pending',
+    phase: 'queued',
+    attempt: 1,
+    provider: 'toapis',
+    taskId: null,
+    restoredAt: null,
+    cancelRequested: false,
+    params: {},
+    model: 'm',
+    prompt: 'p',
+    ...video,
+  }
+  const context = {
+    config: {
+      SEND_WINDOW_MS: 1_000,
+      LOOKUP_WINDOW_MS: 6_000,
+      KEY_ENCRYPTION_KEY: key,
+      TOAPIS_BASE_URL: baseUrl,
+      TOAPIS_API_KEY: 'sk-x',
+    },
+    log: createLogger('test', 'silent'),
+    clock: { now, random: () => 0.5 },
+    accounts: new SendingAccounts(key),
+    slots: new FairSlots(sharedByHalf(10, systemClock)),
+    absences: new Absences(),
+    lookups: { inc: () => {} },
+    creates: { inc: () => {} },
+    bus: { store: async () => 1 },
+    publish: () => {},
+    provider: { name: 'toapis', can: { findByOwnId: true }, create, ...provider },
+    store: {
+      load: async () => ({
+        video: row,
+        submissions: [...submissions],
+        config: { baseUrl, keyCipher: encrypt('sk-x', key) },
+        ageMs: submissions.map(() => 60_000),
+        untilDeadlineMs: null,
+        requestedMs: 0,
+        untilTryMs: null,
+        waitReason: null,
+      }),
+      intend: async () => ({ video: row }),
+      accepted: async () => ({ fate: 'taken', event: null }),
+      isProven: async () => true,
+      prove: async () => {},
+      answered,
+      failPending,
+      ...store,
+    },
+  } as unknown as SubmitContext
+  return { context, create, answered, failPending }
+}
