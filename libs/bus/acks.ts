@@ -5,6 +5,7 @@
  * takes 5–10.
  */
 import { createInbox, type MsgHdrs, type NatsConnection } from 'nats'
+import { bootMs } from '#libs/runtime/clock.ts'
 import { BusUnavailable } from './bus.ts'
 
 /** The server's refusal, by JetStream's number for it. */
@@ -87,7 +88,7 @@ export class Acks {
       )
       this.#pending.set(token, {
         subject,
-        deadline: performance.now() + timeoutMs,
+        deadline: bootMs() + timeoutMs,
         resolve,
         reject,
       })
@@ -96,7 +97,7 @@ export class Acks {
   }
 
   #sweep(): void {
-    const now = performance.now()
+    const now = bootMs()
     const closed = this.#nc.isClosed()
     for (const [token, { subject, deadline, reject }] of this.#pending) {
       if (now < deadline && !closed) continue

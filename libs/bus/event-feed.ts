@@ -9,7 +9,7 @@
  * whoever listens is told to begin anew.
  */
 import { DeliverPolicy, NatsError, type ConsumerMessages, type JsMsg } from 'nats'
-import { sleep, systemClock } from '#libs/runtime/clock.ts'
+import { bootMs, sleep, systemClock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { videoEventSchema, type VideoEvent } from '#libs/scene-video/messages.ts'
@@ -53,7 +53,7 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
   let generation = await generationOf(bus, streams.video)
   let last = await startSequence(bus, history)
   let newest: JsMsg | undefined
-  let deafSince = performance.now()
+  let deafSince = bootMs()
   let healthy = true
   let current: { stop(): void } | undefined
   // What comes after a reconnect may be of a stream that has gone back: it is looked at first.
@@ -66,7 +66,7 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
       return
     ;[generation, last] = [now, now === generation ? lastSequence : 0]
     newest = undefined
-    for (const listener of resets) listener(performance.now() - deafSince)
+    for (const listener of resets) listener(bootMs() - deafSince)
   }
   const follow = async () => {
     await findPlace()
@@ -90,7 +90,7 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
       if (!event) log.error({ sequence: last, subject: message.subject }, 'event does not fit')
       else for (const listener of listeners) listener(event)
     }
-    deafSince = performance.now()
+    deafSince = bootMs()
   }
   const lost = (err: unknown) => {
     if (healthy) log.warn({ err }, 'event feed lost, opening it again')

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { unixMs } from './clock.ts'
 
 /**
  * A UUIDv7: sorts by creation to the millisecond. Its time is for sorting only; nothing is decided
@@ -6,7 +7,7 @@ import { randomBytes } from 'node:crypto'
  */
 export function v7(): string {
   const bytes = randomBytes(16)
-  bytes.writeUIntBE(Math.floor(performance.timeOrigin + performance.now()), 0, 6)
+  bytes.writeUIntBE(unixMs(), 0, 6)
   bytes[6] = (bytes[6]! & 0x0f) | 0x70
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')

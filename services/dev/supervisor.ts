@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { sleep } from '#libs/runtime/clock.ts'
+import { bootMs, sleep } from '#libs/runtime/clock.ts'
 import { readable, say } from './output.ts'
 
 /** A started process, however it was started. */
@@ -44,12 +44,12 @@ export class Supervisor {
   async #keep(name: string, start: () => Promise<Running>): Promise<void> {
     let pause = firstPause
     for (;;) {
-      const since = performance.now()
+      const since = bootMs()
       const how = await this.#running.get(name)!.exited
       if (this.#stopping) return
       if (how === badSettings)
         return this.#say(`${name} cannot run with these settings; not started again`)
-      if (performance.now() - since > steadyAfter) pause = firstPause
+      if (bootMs() - since > steadyAfter) pause = firstPause
       this.#say(`${name} died (${how}), starting it again`)
       await sleep(pause)
       pause = Math.min(longestPause, pause * 2)

@@ -2,7 +2,7 @@
  * Commands to the submit service, and what waits for an Idempotency-Key that is in use. A command
  * that got no answer may have been carried out; sent again under its key, it is carried out once.
  */
-import { sleep } from '#libs/runtime/clock.ts'
+import { bootMs, sleep } from '#libs/runtime/clock.ts'
 import {
   commandReplySchema,
   commandSubject,
@@ -25,12 +25,12 @@ const isInUse = (err: unknown) =>
 
 /** Tries again while the first request under the same key is running, for up to 2 s. */
 export async function waitingForKey<T>(act: () => Promise<T>): Promise<T> {
-  const began = performance.now()
+  const began = bootMs()
   for (;;) {
     try {
       return await act()
     } catch (err) {
-      if (!isInUse(err) || performance.now() - began > waitForKeyMs - lookMs) throw err
+      if (!isInUse(err) || bootMs() - began > waitForKeyMs - lookMs) throw err
       await sleep(lookMs)
     }
   }

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from 'jose'
+import { bootMs } from '#libs/runtime/clock.ts'
 import { userScopes, type Scope } from '#libs/store/api-key.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Identity } from './identity.ts'
@@ -40,12 +41,12 @@ export function createJwtVerifier(
   /** A link that the operator makes counts within a minute. */
   const userOf = async (sub: string): Promise<string> => {
     const found = known.get(sub)
-    if (found && found.until > performance.now()) return found.userId
+    if (found && found.until > bootMs()) return found.userId
     const linked = await users.linkedUser(issuer, sub)
     const userId = linked ?? userIdOf(issuer, sub)
     if (!linked && !found) await users.ensureUser(userId, sub.slice(0, 200))
     if (known.size > 10_000) known.clear()
-    known.set(sub, { userId, until: performance.now() + 60_000 })
+    known.set(sub, { userId, until: bootMs() + 60_000 })
     return userId
   }
   return {

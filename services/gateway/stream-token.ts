@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
+import { unixMs } from '#libs/runtime/clock.ts'
 import { deriveKey, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Identity } from './identity.ts'
 
@@ -31,7 +32,7 @@ export class StreamTokens {
     seconds: number,
     { projectId: project, videoId: video }: NonNullable<Identity['only']> = {},
   ): Promise<{ token: string; expiresAt: string }> {
-    const issuedAt = Math.floor((performance.timeOrigin + performance.now()) / 1000)
+    const issuedAt = Math.floor(unixMs() / 1000)
     const expires = issuedAt + seconds
     const token = await new SignJWT({ key: keyId, until, project, video })
       .setProtectedHeader({ alg: 'HS256' })

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { z } from 'zod'
-import { sleep } from '#libs/runtime/clock.ts'
+import { sleep, unixMs } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { createService, type Service } from '#libs/runtime/service.ts'
 import { clip } from './clip.ts'
@@ -27,7 +27,7 @@ const base = '/v1/videos/generations'
 
 export async function startSimulator(config: SimulatorConfig): Promise<Service & { url: string }> {
   const log = createLogger('simulator', config.LOG_LEVEL)
-  const now = () => Math.floor(performance.timeOrigin + performance.now())
+  const now = unixMs
   const ledger = new Ledger(config.SIMULATOR_DATA)
   const limits = new Limits()
   const polls = new Polls()

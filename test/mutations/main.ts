@@ -53,6 +53,7 @@ const finders: Record<Finder, string[]> = {
   schedules: vitest('test/simulation/schedules.test.ts', ''),
   'lists by themselves': vitest('libs/bus/newest-of-each.test.ts', ''),
   'sessions by themselves': vitest('libs/store/connect.test.ts', ''),
+  'the clock by itself': vitest('libs/runtime/clock.test.ts', ''),
   'the reconciler by itself': vitest('test/simulation/reconciler.test.ts', ''),
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),

@@ -19,6 +19,7 @@ export type Finder =
   | 'sessions by themselves'
   | 'lists by themselves'
   | 'schedules'
+  | 'the clock by itself'
 
 export interface Mutation {
   rule: string

@@ -37,9 +37,8 @@ export async function simulate(options: {
   seed: number
   steps: number
   keepLog?: boolean
-  clocksStand?: boolean
 }): Promise<Outcome> {
-  const simulation = new Simulation(options.seed, options.keepLog ?? false, options)
+  const simulation = new Simulation(options.seed, options.keepLog ?? false)
   const { world, laws } = simulation
   demand(simulation, simulation.userBus)
   new Trouble(simulation).begin()

@@ -31,8 +31,6 @@ interface Running {
 }
 
 export interface SimulationOptions {
-  /** Some pauses are those of a whole machine, whose monotonic clock stands still meanwhile. */
-  clocksStand?: boolean
   /** Nothing goes wrong by chance. */
   fair?: boolean
 }
@@ -55,7 +53,6 @@ export class Simulation {
   /** By how much the clock of Postgres has run ahead; it leaps while a create is on its way. */
   #leaptMs = 0
   #leapsAtCreate = false
-  readonly #clocksStand: boolean
   storeDown = false
   /** Everything is stopped while the store goes back to a copy. */
   isRestoring = false
@@ -70,7 +67,6 @@ export class Simulation {
       longest: world.between(50, 4_000),
       nudgesLost: world.between(0, 0.5),
     }
-    this.#clocksStand = options.clocksStand ?? false
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now + this.#leaptMs)
     this.provider = new MemoryProvider(
@@ -133,7 +129,8 @@ export class Simulation {
   }
 
   pause(process: Process): void {
-    process.pause(this.#clocksStand && this.world.chance(0.5))
+    // half of them are suspends of the whole machine
+    process.pause(this.world.chance(0.5))
     this.world.schedule(
       this.world.between(100, this.world.chance(0.3) ? 100_000 : 20_000),
       null,

@@ -153,30 +153,43 @@ export class Process {
   isolated = false
   backlog: Event[] = []
   #pausedAt = 0
-  #clockStands = false
-  /** For how long its clock has stood still. */
-  #stoodMs = 0
+  #isSuspended = false
+  /** For how long its machine was suspended. */
+  #suspendedMs = 0
 
   constructor(world: World, name: string) {
     this.world = world
     this.name = name
     this.clock = {
-      now: () => world.now - this.#stoodMs,
-      after: (ms, act) => world.schedule(ms, this, act),
+      now: () => world.now,
+      after: (ms, act) => this.#after(ms, act),
       random: world.random,
       uuid: () => world.uuid(),
     }
   }
 
-  /** With `clockStands` its machine is paused, and its clock does not count the pause. */
-  pause(clockStands = false): void {
+  /** As a real one's: its clock goes on while its machine is suspended, its timers do not. */
+  #after(ms: number, act: () => void): () => void {
+    let before = this.#suspendedMs
+    const fire = () => {
+      const missedMs = this.#suspendedMs - before
+      before = this.#suspendedMs
+      if (missedMs === 0) return act()
+      cancel = this.world.schedule(missedMs, this, fire)
+    }
+    let cancel = this.world.schedule(ms, this, fire)
+    return () => cancel()
+  }
+
+  /** Suspended, it is its whole machine that stands still. */
+  pause(isSuspended = false): void {
     this.paused = true
     this.#pausedAt = this.world.now
-    this.#clockStands = clockStands
+    this.#isSuspended = isSuspended
   }
 
   resume(): void {
-    if (this.paused && this.#clockStands) this.#stoodMs += this.world.now - this.#pausedAt
+    if (this.paused && this.#isSuspended) this.#suspendedMs += this.world.now - this.#pausedAt
     this.paused = false
     const backlog = this.backlog
     this.backlog = []

@@ -5,7 +5,7 @@
  * Postgres is away nobody is ended: nobody knows. No more are opened than `most`, so that memory
  * stays bounded, and of these a user, and a token, has a share, so that nobody takes them all.
  */
-import { systemClock } from '#libs/runtime/clock.ts'
+import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
@@ -85,7 +85,7 @@ export class OpenStreams implements AsyncDisposable {
   }
 
   async check(): Promise<void> {
-    const now = (performance.timeOrigin + performance.now()) / 1000
+    const now = unixMs() / 1000
     this.#end(({ until }) => until !== undefined && until < now)
     const asked = new Set(
       [...this.#open.values()].map((one) => one.keyId).filter((id) => id !== undefined),

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { webhookOf } from '#libs/provider/registry.ts'
-import { systemClock } from '#libs/runtime/clock.ts'
+import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import { nudgeSubject } from '#libs/scene-video/messages.ts'
 import type { Route } from '../context.ts'
 import { notFound, Problem } from '../problem.ts'
@@ -50,7 +50,7 @@ export const receiveWebhook: Route = (app, { bus, webhookSecret }) => {
       const header = (name: string) => request.headers[name]?.toString() ?? ''
       const body = typeof request.body === 'string' ? request.body : ''
       const delivery = { method: request.method, path: request.url, header, body }
-      const nowSeconds = (performance.timeOrigin + performance.now()) / 1000
+      const nowSeconds = unixMs() / 1000
       if (!webhookSecret || !webhook.isSigned(webhookSecret, delivery, nowSeconds))
         throw new Problem(401, 'bad_signature', 'The signature is not valid.')
       const video = z.uuid().safeParse(webhook.ownIdIn(parse(body))?.slice(0, 36) ?? id)

@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const ownership: Mutation[] = [
   {
+    rule: 'the clock counts what the machine slept',
+    find: 'suspendedMs = suspended',
+    replace: 'wallOffset = wall - monotonic',
+    by: 'the clock by itself',
+  },
+  {
     rule: 'trust ends before a peer may declare death',
     find: 'renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6',
     replace: 'renewalStartedAt + this.#o.ttlMs * 1.5',
