@@ -1,59 +1,10 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { conformance, type Words } from '../../test/conformance/provider.ts'
 import { readCreate, readTask } from './edge/meaning.ts'
 import { createToapis, toapis } from './toapis.ts'
 
 const error = (code: string) => JSON.stringify({ error: { code, message: 'why' } })
-
-const task = (body: object) => ({
-  status: 200,
-  body: JSON.stringify({ id: 'task-1', object: 'generation.task', ...body }),
-})
-const words: Words = {
-  accepted: (id) => [
-    { status: 200, body: JSON.stringify({ id, status: 'queued' }) },
-    {
-      status: 200,
-      body: JSON.stringify({ code: 200, data: [{ status: 'submitted', task_id: id }] }),
-    },
-  ],
-  refused: {
-    invalid_request: { status: 400, body: error('invalid_request') },
-    bad_key: { status: 401, body: error('invalid_api_key') },
-    insufficient_balance: { status: 402, body: error('insufficient_balance') },
-    content_policy: { status: 422, body: error('content_policy_violation') },
-  },
-  later: (retryAfter) => {
-    const headers = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
-    return [
-      { status: 429, headers, body: error('rate_limit_exceeded') },
-      { status: 503, headers, body: error('rate_limit_unavailable') },
-    ]
-  },
-  working: (phase, progress) =>
-    task({ status: phase === 'queued' ? 'queued' : 'in_progress', progress }),
-  done: (url, expiresAt) =>
-    task({
-      status: 'completed',
-      progress: 100,
-      completed_at: expiresAt / 1000 - 86_400,
-      expires_at: expiresAt / 1000,
-      result: { type: 'video', data: [{ url }] },
-    }),
-  failed: (message) => task({ status: 'failed', error: { code: 'generation_failed', message } }),
-  missing: () => ({ status: 404, body: error('task_not_found') }),
-  badKey: () => ({ status: 401, body: error('invalid_api_key') }),
-  strange: () => task({ status: 'reticulating', progress: 50 }),
-}
-// The suite's provider is on loopback, where a user's address may not lead.
-conformance('toapis', (options) => createToapis({ ...options, allowPrivate: true }), words)
-conformance(
-  'toapis without look-up by own id',
-  (options) => createToapis({ ...options, allowPrivate: true, findByOwnId: false }),
-  words,
-)
 
 describe('what an answer to a create means', () => {
   it.each([

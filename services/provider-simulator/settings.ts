@@ -23,6 +23,8 @@ export const settingsSchema = z.strictObject({
   minSeconds: z.number().min(0).max(86_400),
   maxSeconds: z.number().min(0).max(86_400),
   tier: z.enum(['default', 'vip', 'svip', 'off']),
+  /** Tasks at once of one account at one provider; null: as many as come. */
+  maxParallel: z.number().int().min(1).nullable(),
   /** Progress is told in steps of so many per cent. */
   progressStep: z.number().int().min(1).max(100),
   failRate: rate,
@@ -50,6 +52,7 @@ export const defaults: Settings = {
   minSeconds: 15,
   maxSeconds: 45,
   tier: 'default',
+  maxParallel: null,
   progressStep: 1,
   failRate: 0,
   policyRate: 0,

@@ -1,56 +1,41 @@
 /**
- * Final states, told at least once, signed `v1=<hex HMAC-SHA256 of id.timestamp.body>`. Retried
- * after 10 s, 30 s, 2 m, 10 m.
+ * Ends, told at least once to whoever wants them: a task's own callback URL, or the one that is set
+ * for all. Retried after 10 s, 30 s, 2 m, 10 m.
  */
-import { createHmac } from 'node:crypto'
+import { dialects } from './dialects/index.ts'
 import type { Ledger, Task } from './ledger.ts'
+import { viewOf } from './world.ts'
 
 const waits = [0, 10_000, 30_000, 120_000, 600_000]
 
 export function startWebhooks(
   ledger: Ledger,
   now: () => number,
-  present: (task: Task) => Record<string, unknown>,
+  url: () => string,
 ): { stop(): Promise<void> } {
   let telling: Promise<void> = Promise.resolve()
   const tell = async () => {
     const { webhookUrl, webhookSecret } = ledger.settings
-    if (!webhookUrl || !webhookSecret) return
-    for (const task of ledger.toTell(now(), waits.length)) {
-      const due = task.endsAt + waits.slice(0, task.webhookAttempts + 1).reduce((a, b) => a + b, 0)
+    const ofAll = webhookUrl !== null && webhookSecret !== null
+    for (const task of ledger.toTell(now(), waits.length, ofAll)) {
+      const ended = task.cancelledAt ?? task.endsAt
+      const due = ended + waits.slice(0, task.webhookAttempts + 1).reduce((a, b) => a + b, 0)
       if (due > now()) continue
-      ledger.told(
-        task.taskId,
-        (await deliver(webhookUrl, webhookSecret, task)) ? waits.length : task.webhookAttempts + 1,
-      )
+      const isTold = await deliver(task.callbackUrl ?? webhookUrl ?? '', webhookSecret, task)
+      ledger.told(task.taskId, isTold ? waits.length : task.webhookAttempts + 1)
     }
   }
-  const deliver = async (url: string, secret: string, task: Task): Promise<boolean> => {
-    const id = `wh_${task.taskId}`
-    const at = Math.floor(now() / 1000)
-    const data = {
-      task_id: task.taskId,
-      client_business_id: task.ownId,
-      task_type: 'video',
-      ...present(task),
-      submitted_at: Math.floor(task.createdAt / 1000),
-      finished_at: Math.floor(task.endsAt / 1000),
-    }
-    const body = JSON.stringify({
-      id,
-      type: `generation.${task.outcome}`,
-      api_version: '2026-01-01',
-      created_at: at,
-      data,
-    })
-    const signature = createHmac('sha256', secret).update(`${id}.${at}.${body}`).digest('hex')
-    const headers = {
-      'content-type': 'application/json',
-      'X-ToAPIs-Webhook-Id': id,
-      'X-ToAPIs-Webhook-Timestamp': String(at),
-      'X-ToAPIs-Webhook-Signature': `v1=${signature}`,
-    }
-    return fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(5_000) }).then(
+  const deliver = async (to: string, secret: string | null, task: Task): Promise<boolean> => {
+    const view = viewOf(task, { ledger, now, url: url() })
+    const delivery = dialects.get(task.provider)?.webhook?.(view, secret, now())
+    if (!delivery) return true
+    const { headers, body } = delivery
+    return fetch(to, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      signal: AbortSignal.timeout(5_000),
+    }).then(
       (response) => response.ok,
       () => false,
     )

@@ -1,0 +1,139 @@
+/**
+ * Each declaration against the simulator that is served under its name: create, poll, complete,
+ * refuse, throttle, a lost answer and its recovery. The ledger tells what was charged.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { readConfig } from '#libs/runtime/config.ts'
+import type { Provider } from '#libs/provider/provider.ts'
+import { simulatorSettings } from '#services/provider-simulator/config.ts'
+import { startSimulator } from '#services/provider-simulator/service.ts'
+import { defaults } from '#services/provider-simulator/settings.ts'
+import type { Subject } from './provider-bench.ts'
+
+interface Row {
+  provider: string
+  client_business_id: string | null
+  task_id: string
+  status: string
+}
+interface LiveBench {
+  provider: Provider
+  account(): { baseUrl: string; apiKey: string }
+  request(prompt?: string): { ownId: string; model: string; prompt: string }
+  set(patch: object): Promise<void>
+  ledger(): Promise<Row[]>
+}
+
+const quick = { ...defaults, tier: 'off', minSeconds: 0.5, maxSeconds: 0.5 }
+let count = 0
+
+export function againstTheSimulator(subjects: readonly Subject[]): void {
+  let url = ''
+  const put = async (patch: object) => {
+    const body = JSON.stringify(patch)
+    expect((await fetch(`${url}/settings`, { method: 'PUT', body })).status).toBe(200)
+  }
+  beforeAll(async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'simulator-'))
+    const env = { SIMULATOR_PORT: '0', SIMULATOR_DATA: dir, LOG_LEVEL: 'silent' }
+    const simulator = await startSimulator(readConfig(simulatorSettings, env))
+    url = simulator.url
+    return async () => {
+      await simulator[Symbol.asyncDispose]()
+      rmSync(dir, { recursive: true })
+    }
+  })
+  beforeEach(() => put(quick))
+  describe.each(subjects.map((subject) => [subject.name, subject] as const))(
+    '%s against the simulator',
+    (name, subject) => {
+      const provider = subject.make({ createTimeoutMs: 2_000, getTimeoutMs: 2_000 })
+      afterAll(() => provider[Symbol.asyncDispose]())
+      const { model = 'm', apiKey = 'sk-secret-of-the-test' } = subject
+      courseOf({
+        provider,
+        account: () => ({ baseUrl: `${url}/${subject.dialect.name}`, apiKey }),
+        request: (prompt = 'p') => ({ ownId: `${name}-${++count}`, model, prompt }),
+        set: put,
+        async ledger() {
+          const { tasks } = (await (await fetch(`${url}/ledger`)).json()) as { tasks: Row[] }
+          return tasks.filter((task) => task.provider === subject.dialect.name)
+        },
+      })
+    },
+  )
+}
+
+function courseOf(bench: LiveBench): void {
+  const { provider, account, request, set, ledger } = bench
+  const start = async (prompt?: string) => {
+    const answer = await provider.create(account(), request(prompt))
+    if (answer.kind !== 'accepted') throw new Error(`not accepted: ${JSON.stringify(answer)}`)
+    return answer.taskId
+  }
+  const get = async (id: string) => (await provider.get(account(), id)).answer
+
+  it.each([
+    ['p', { kind: 'done', videoUrl: expect.stringMatching(/^http/) }],
+    ['p [fail]', { kind: 'failed', error: { code: 'provider_failed' } }],
+    ['p [blocked]', { kind: 'failed' }],
+  ])('brings a task to its end: %s', async (prompt, end) => {
+    const id = await start(prompt)
+    expect((await get(id)).kind).toBe('working')
+    await expect.poll(() => get(id), { timeout: 10_000 }).toMatchObject(end)
+  })
+
+  it('is refused before anything is charged', async () => {
+    const before = (await ledger()).length
+    for (const [tag, code] of [
+      ['[policy]', 'content_policy'],
+      ['[balance]', 'insufficient_balance'],
+    ])
+      expect(await provider.create(account(), request(`p ${tag}`))).toMatchObject({
+        kind: 'refused',
+        error: { code },
+      })
+    expect(await ledger()).toHaveLength(before)
+  })
+
+  it('waits as long as it is asked to, and by its own limits', async () => {
+    await set({ faults: { status429: 1 }, retryAfterSeconds: 7 })
+    const later = { kind: 'later', retryAfterMs: 7_000 }
+    expect(await provider.create(account(), request())).toMatchObject(later)
+    await set({ faults: { status429: 0 }, maxParallel: 1, minSeconds: 60, maxSeconds: 60 })
+    const other = { ...account(), apiKey: account().apiKey }
+    const answers = [
+      await provider.create(other, request()),
+      await provider.create(other, request()),
+    ]
+    expect(answers.at(-1)).toMatchObject({ kind: 'later' })
+  })
+
+  it('does not know what became of a create whose answer is lost, charged once', async () => {
+    for (const fault of ['acceptThenReset', 'malformed']) {
+      await set({ faults: { ...defaults.faults, [fault]: 1 } })
+      const before = (await ledger()).length
+      const asked = request()
+      const answer = await provider.create(account(), asked)
+      expect(answer.kind).toBe(fault === 'malformed' ? 'unreadable' : 'unknown')
+      const charged = (await ledger()).slice(before)
+      expect(charged).toHaveLength(1)
+      await set({ faults: defaults.faults })
+      if (!provider.can.findByOwnId) continue
+      const found = await provider.find(account(), asked.ownId)
+      expect(found.taskId).toContain(charged[0]!.task_id)
+      expect((await get(found.taskId!)).kind).toMatch(/working|done/)
+    }
+  })
+
+  it('asks many at once, or says that it cannot', async () => {
+    const ids = [await start(), await start('p [fail]')]
+    if (provider.mostAtOnce(account()) === 1) return
+    const many = async () =>
+      (await provider.getMany(account(), ids)).answers.map((one) => one?.kind)
+    await expect.poll(many, { timeout: 10_000 }).toEqual(['done', 'failed'])
+  })
+}
