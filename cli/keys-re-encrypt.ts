@@ -2,7 +2,7 @@ import { keyId } from '#libs/runtime/secrets.ts'
 import { reEncrypt } from '#libs/store/re-encrypt.ts'
 import { keyring, withDatabase } from './config.ts'
 
-/** Every stored provider key under the first key of KEY_ENCRYPTION_KEY. */
+/** Seals every stored provider key to the first key of KEY_ENCRYPTION_KEY. */
 export async function reEncryptAll(): Promise<void> {
   const keys = keyring()
   const [current, ...former] = keys.map(keyId)

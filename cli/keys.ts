@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { scopes } from '#libs/store/api-key.ts'
+import { sealingKeyOf } from '#libs/runtime/secrets.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import { UsageError, type Command } from './command.ts'
-import { withDatabase } from './config.ts'
+import { keyring, withDatabase } from './config.ts'
 import { reEncryptAll } from './keys-re-encrypt.ts'
 
 const scopeList = z
@@ -42,10 +43,15 @@ export const keys: Command = {
   usage: `  keys create --user <id> [--scopes read,write] [--name <text>]   a new API key; printed this once
   keys list --user <id>                       the user's keys, without their secrets
   keys revoke <key id>                        for good; gateways follow within 5 s, open streams end within a minute
-  keys re-encrypt                             every stored provider key under the first key of KEY_ENCRYPTION_KEY`,
+  keys re-encrypt                             every stored provider key sealed to the first key of KEY_ENCRYPTION_KEY
+  keys sealing-key                            KEY_SEALING_KEY, the public half of that key, for gateways`,
   async run(args) {
     const { verb, id, user, name, scopes } = parse(args)
     if (verb === 're-encrypt') return reEncryptAll()
+    if (verb === 'sealing-key') {
+      process.stdout.write(`${sealingKeyOf(keyring()[0]).toString('base64')}\n`)
+      return
+    }
     await withDatabase(async (db) => {
       const store = new ApiKeys(db)
       if (verb === 'create') {
@@ -59,7 +65,10 @@ export const keys: Command = {
       } else if (verb === 'revoke' && id) {
         if (!(await store.revoke(id))) throw new Error(`There is no key ${id}.`)
         process.stdout.write(`revoked ${id}\n`)
-      } else throw new UsageError('keys needs one of: create, list, revoke <key id>, re-encrypt.')
+      } else
+        throw new UsageError(
+          'keys needs one of: create, list, revoke <key id>, re-encrypt, sealing-key.',
+        )
     })
   },
 }

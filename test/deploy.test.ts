@@ -28,6 +28,8 @@ interface Manifest {
   data?: Record<string, string>
 }
 
+/** What a service also takes in place of others, and is not given. */
+const inPlace: Record<string, string> = { gateway: 'KEY_ENCRYPTION_KEY' }
 const settings: Record<string, { shape: object }> = {
   gateway: gatewaySettings,
   submit: submitSettings,
@@ -70,6 +72,19 @@ describe('Kubernetes', () => {
         expect(known, `${service} does not read ${name}`).toContain(name)
     },
   )
+
+  it('gives keys that spend or open to submit and pollers only', () => {
+    const holders = (name: string) =>
+      all
+        .filter((one) => one.kind === 'Deployment')
+        .filter((one) =>
+          one.spec.template.spec.containers[0]!.env!.some((env) => env.name === name),
+        )
+        .map((one) => one.metadata.name)
+        .toSorted()
+    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['poller', 'submit'])
+    expect(holders('TOAPIS_API_KEY')).toEqual(['submit'])
+  })
 
   it('shares only settings that some service reads, and keeps secrets by reference', () => {
     for (const name of shared)
@@ -114,12 +129,20 @@ describe('Compose', () => {
       const elsewhere = /^(NATS_(TOKEN|CREDS|NKEY|CA|CERT|KEY)|HEALTH_\w+|HOST|POLLER_NAME)$/
       expect(
         Object.keys(settings[service]!.shape).filter(
-          (name) => !elsewhere.test(name) && !(name in one.environment!),
+          (name) =>
+            !elsewhere.test(name) && !(name in one.environment!) && name !== inPlace[service],
         ),
         `pass these settings to ${service} in docker-compose.yml and name them in .env.example`,
       ).toEqual([])
     },
   )
+
+  it('gives keys that spend or open to submit and pollers only', () => {
+    const holders = (name: string) =>
+      Object.keys(compose.services).filter((one) => compose.services[one]!.environment?.[name])
+    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['operator', 'submit', 'poller'])
+    expect(holders('TOAPIS_API_KEY')).toEqual(['submit'])
+  })
 
   it('migrates before the services and runs two pollers', () => {
     expect(compose.services['status']!.depends_on!['migrate']!.condition).toBe(

@@ -1,6 +1,15 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { decrypt, encrypt, isCurrent, keyEncryptionKey, keyId } from './secrets.ts'
+import {
+  decrypt,
+  encrypt,
+  isCurrent,
+  keyEncryptionKey,
+  keyId,
+  keySealingKey,
+  seal,
+  sealingKeyOf,
+} from './secrets.ts'
 
 const [a, b] = [randomBytes(32), randomBytes(32)]
 
@@ -15,19 +24,26 @@ function v1(secret: string, key: Buffer): string {
   ].join('.')
 }
 
+/** The same, with the key's id. */
+const v2 = (secret: string, key: Buffer) => v1(secret, key).replace('v1.', `v2.${keyId(key)}.`)
+const idOf = (key: Buffer) => keyId(sealingKeyOf(key))
+
 describe('a keyring', () => {
-  it('encrypts with its first key and decrypts with any', () => {
+  it('seals to its first key and opens with any', () => {
     const text = encrypt('sk-1', [a])
-    expect(text).toContain(`v2.${keyId(a)}.`)
+    expect(text).toContain(`v3.${idOf(a)}.`)
     expect(decrypt(text, [b, a])).toBe('sk-1')
     expect([isCurrent(text, [a, b]), isCurrent(text, [b, a])]).toEqual([true, false])
-    expect(() => decrypt(text, [b])).toThrow(`no key-encryption key with the id ${keyId(a)}`)
+    expect(() => decrypt(text, [b])).toThrow(`no key-encryption key for the id ${idOf(a)}`)
+    expect(encrypt('sk-1', [a])).not.toBe(text)
   })
 
-  it('reads texts without a key id', () => {
-    expect(decrypt(v1('sk-é', a), [b, a])).toBe('sk-é')
-    expect(() => decrypt(v1('sk', a), [b])).toThrow()
-    expect(isCurrent(v1('sk', a), [a])).toBe(false)
+  it('reads texts of earlier versions, and calls none of them current', () => {
+    for (const text of [v1('sk-é', a), v2('sk-é', a)]) {
+      expect(decrypt(text, [b, a])).toBe('sk-é')
+      expect(() => decrypt(text, [b])).toThrow()
+      expect(isCurrent(text, [a])).toBe(false)
+    }
   })
 
   it('refuses what was altered', () => {
@@ -42,7 +58,8 @@ describe('a keyring', () => {
       expect(() => decrypt(altered.join('.'), [a])).toThrow()
     }
     expect(() => decrypt(parts.with(3, parts[3]!.slice(0, 6)).join('.'), [a])).toThrow()
-    expect(() => decrypt('v3.x', [a])).toThrow('unknown cipher text version')
+    expect(() => decrypt(parts.with(2, 'AAAA').join('.'), [a])).toThrow('no public key')
+    expect(() => decrypt('v9.x', [a])).toThrow('unknown cipher text version')
   })
 
   it('is read from the settings, the current key first', () => {
@@ -52,5 +69,24 @@ describe('a keyring', () => {
     ])
     for (const bad of ['', 'x', a.subarray(1).toString('base64'), `${a.toString('base64')},x`])
       expect(keyEncryptionKey.safeParse(bad).success).toBe(false)
+  })
+})
+
+describe('the public half of a key', () => {
+  const sealingKey = keySealingKey.parse(sealingKeyOf(a).toString('base64'))
+
+  it('seals what only the whole key opens', () => {
+    const text = seal('sk-1', sealingKey)
+    expect(decrypt(text, [b, a])).toBe('sk-1')
+    expect(isCurrent(text, [a])).toBe(true)
+    // whoever has it and the text has everything that the sealer was given
+    expect(() => decrypt(text, [sealingKey])).toThrow()
+    expect(sealingKey.equals(a)).toBe(false)
+  })
+
+  it('is refused where it is no such key', () => {
+    for (const bad of ['', 'x', a.subarray(1).toString('base64')])
+      expect(keySealingKey.safeParse(bad).success).toBe(false)
+    expect(() => seal('sk-1', Buffer.alloc(32))).toThrow()
   })
 })

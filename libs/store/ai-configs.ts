@@ -1,7 +1,7 @@
 /**
  * AI configurations: one per project, one per user. The effective one is project, else user, else
- * system. A provider key is stored encrypted and never read back by whoever serves users; it stays
- * with the address it was given for.
+ * system. A provider key is stored sealed, and its column is not even read here; it stays with the
+ * address it was given for.
  */
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
@@ -66,7 +66,7 @@ export class AiConfigs {
   ): Promise<AiConfigRecord> {
     return this.#db.$transaction(async (tx) => {
       const found = await lockOwn(tx, userId, projectId)
-      const keeps = input.apiKey === undefined && found?.keyCipher != null
+      const keeps = input.apiKey === undefined && found?.apiKeyLast4 != null
       if (keeps && (found.baseUrl !== input.baseUrl || found.provider !== input.provider))
         throw new Refused(
           'api_key_required',
@@ -100,5 +100,5 @@ export class AiConfigs {
  */
 async function lockOwn(tx: Prisma.TransactionClient, userId: string, projectId: string | null) {
   await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`ai-config ${projectId ?? userId}`}, 0))::text`
-  return tx.aiConfig.findFirst({ where: { userId, projectId } })
+  return tx.aiConfig.findFirst({ where: { userId, projectId }, select: { id: true, ...select } })
 }

@@ -1,5 +1,5 @@
 /**
- * Puts every stored provider key under the keyring's first key, in batches. Safe beside running
+ * Seals every stored provider key to the keyring's first key, in batches. Safe beside running
  * services and to run again: a text that changed meanwhile is left alone, and one that no key opens
  * is counted, not touched.
  */

@@ -32,7 +32,7 @@ export const grants: Grants = {
   Project: { gateway: all, submit: read },
   Script: { gateway: all, submit: read },
   Scene: { gateway: all, submit: read },
-  AiConfig: { gateway: all, submit: read },
+  AiConfig: { gateway: ['INSERT', 'UPDATE', 'DELETE'], submit: read },
   SceneVideo: {
     gateway: read,
     submit: change,
@@ -50,14 +50,12 @@ export const grants: Grants = {
   System: { status: change },
 }
 /** Columns a role reads of a table it may not read whole. */
-const columns = [
-  {
-    role: serviceRoles.gateway,
-    table: 'Submission',
-    // the sealed key of somebody's account is no business of the gateway's
-    except: ['keyCipher'],
-  },
-]
+// the sealed key of somebody's account is no business of the gateway's
+const columns = ['Submission', 'AiConfig'].map((table) => ({
+  role: serviceRoles.gateway,
+  table,
+  except: ['keyCipher'],
+}))
 
 async function withClient(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })

@@ -16,6 +16,7 @@ import { credentials } from './credentials.ts'
 import { seedDemo } from './seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { say } from './output.ts'
+import { commonSettings, gatewaySettings } from './settings.ts'
 import { DevState } from './state.ts'
 import { startService, Supervisor } from './supervisor.ts'
 
@@ -44,15 +45,6 @@ function pollersAsked(): number {
   if (!Number.isInteger(pollers) || pollers < 1 || pollers > 64)
     throw new Error(`--pollers must be a whole number from 1 to 64\n\n${usage}`)
   return pollers
-}
-
-/** On one's own machine one user is all there are: no share of anything is kept for others. */
-const ofOneUser = {
-  RATE_LIMIT_PER_MINUTE: '1000000',
-  MAX_CREATES_PER_MINUTE: '1000000',
-  MAX_CREATES_PER_DAY: '10000000',
-  MAX_OPEN_VIDEOS: '1000000',
-  MAX_CONNECTIONS_PER_ADDRESS: '20000',
 }
 
 async function gatewayPort(): Promise<number> {
@@ -116,21 +108,11 @@ async function start(): Promise<void> {
     ...as.operator,
     KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
   })
-  const env = {
-    TOAPIS_BASE_URL: `${simulatorUrl}/v1`,
-    TOAPIS_API_KEY: secrets.providerKey,
-    TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
-    ...ofOneUser,
-    ...process.env,
-    NO_PROXY: ['127.0.0.1', 'localhost', process.env['NO_PROXY'] ?? process.env['no_proxy']]
-      .filter(Boolean)
-      .join(','),
-    KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
-    HEALTH_PORT: '0',
-    HEALTH_HOST: '127.0.0.1',
-    SIMULATOR_PORT: String(ports.simulator),
-    SIMULATOR_DATA: resolve(state.dir, 'simulator'),
-  }
+  const env = commonSettings(process.env, {
+    dir: state.dir,
+    simulatorPort: ports.simulator,
+    secrets,
+  })
   const service = (name: string, directory = name, more: NodeJS.ProcessEnv = {}) =>
     supervisor.run(name, async () =>
       startService(name, file(directory), { ...env, ...as.service(directory), ...more }),
@@ -139,7 +121,7 @@ async function start(): Promise<void> {
   for (const name of ['status', 'submit', 'reconciler']) await service(name)
   for (let n = 1; n <= pollers; n++)
     await service(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
-  await service('gateway', 'gateway', { PORT: String(port), HOST: '127.0.0.1' })
+  await service('gateway', 'gateway', gatewaySettings(port, secrets))
   await untilReady(gatewayUrl)
   greet(gatewayUrl, secrets.apiKey, demo)
 }

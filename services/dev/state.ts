@@ -11,6 +11,7 @@ import { freePort } from './servers/ports.ts'
 export interface Secrets {
   apiKey: string
   keyEncryptionKey: string
+  streamTokenKey: string
   providerKey: string
   webhookSecret: string
   /** The passwords of NATS' users are derived from it. */
@@ -58,6 +59,7 @@ export class DevState {
     return this.#kept('secrets.json', () => ({
       apiKey: `rk_${randomBytes(6).toString('hex')}_${randomBytes(32).toString('base64url')}`,
       keyEncryptionKey: randomBytes(32).toString('base64'),
+      streamTokenKey: randomBytes(32).toString('base64'),
       providerKey: `sk-${randomBytes(24).toString('base64url')}`,
       webhookSecret: randomBytes(24).toString('base64url'),
       natsSecret: randomBytes(32).toString('base64url'),

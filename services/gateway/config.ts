@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
 import { baseUrlSetting } from '#libs/provider/settings.ts'
-import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
+import { keyEncryptionKey, keySealingKey } from '#libs/runtime/secrets.ts'
 
 const commaSeparated = z.string().transform((text) =>
   text
@@ -17,7 +17,15 @@ export const gatewaySettings = z
     ...natsSettings,
     PORT: port(3000),
     HOST: z.string().default('0.0.0.0'),
-    KEY_ENCRYPTION_KEY: keyEncryptionKey,
+    /** Seals users' provider keys; only KEY_ENCRYPTION_KEY, whose public half it is, opens them. */
+    KEY_SEALING_KEY: keySealingKey.optional(),
+    /** Signs stream tokens: 32 bytes in base64; former ones, still good to verify, after commas. */
+    STREAM_TOKEN_KEY: keyEncryptionKey.optional(),
+    /**
+     * Opens users' provider keys: 32 bytes in base64; former ones after commas. A gateway takes it
+     * in place of KEY_SEALING_KEY and STREAM_TOKEN_KEY, and needs it not.
+     */
+    KEY_ENCRYPTION_KEY: keyEncryptionKey.optional(),
     /** Secret of toapis' webhooks; without one they are refused. */
     TOAPIS_WEBHOOK_SECRET: z.string().optional(),
     /** The operator's own address: users may name it, it is never shown. */
@@ -63,6 +71,12 @@ export const gatewaySettings = z
     /** Above this mean delay of the event loop new requests get 503. */
     MAX_EVENT_LOOP_DELAY_MS: milliseconds(1_000),
   })
+  .refine(
+    (config) =>
+      config.KEY_ENCRYPTION_KEY !== undefined ||
+      (config.KEY_SEALING_KEY !== undefined && config.STREAM_TOKEN_KEY !== undefined),
+    'KEY_SEALING_KEY and STREAM_TOKEN_KEY are needed (or KEY_ENCRYPTION_KEY in place of both)',
+  )
   .refine(
     (config) =>
       new Set(

@@ -10,7 +10,6 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { NatsBus } from '#libs/bus/connect.ts'
 import type { ProviderDescription } from '#libs/provider/registry.ts'
 import type { Checks } from '#libs/runtime/health.ts'
-import type { Keyring } from '#libs/runtime/secrets.ts'
 import type { AiConfigs } from '#libs/store/ai-configs.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { BulkActions } from '#libs/store/bulk-actions.ts'
@@ -50,7 +49,8 @@ export interface Context {
   limits: Limits
   streamTokens: StreamTokens
   open: OpenStreams
-  keys: Keyring
+  /** Users' provider keys are sealed to it; nothing here opens them. */
+  sealingKey: Buffer
   checks: Checks
   /** The operator's own configuration, used where neither project nor user has one. */
   system: { provider: string; model: string; baseUrl: string }

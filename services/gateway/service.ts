@@ -9,6 +9,7 @@ import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { describeProviders } from '#libs/provider/registry.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
+import { sealingKeyOf } from '#libs/runtime/secrets.ts'
 import { startService, type Service, type Skeleton } from '#libs/runtime/service.ts'
 import { providerNames } from '#libs/scene-video/ai-config.ts'
 import { AiConfigs } from '#libs/store/ai-configs.ts'
@@ -99,7 +100,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   const apiKeys = new ApiKeys(db)
   const bulkActions = new BulkActions(db)
   stack.use(new BulkRunner(bulkActions, bus, log))
-  const streamTokens = new StreamTokens(config.KEY_ENCRYPTION_KEY)
+  const streamTokens = new StreamTokens(streamTokenKeysOf(config))
   const open = new OpenStreams({
     keys: apiKeys,
     log,
@@ -121,7 +122,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
       new Limits(limitsOf(config), new UsageStore(db), { clock: systemClock, log }),
     ),
     auth: new Auth(apiKeys, systemClock, jwtVerifierOf(config, apiKeys), streamTokens),
-    keys: config.KEY_ENCRYPTION_KEY,
+    sealingKey: config.KEY_SEALING_KEY ?? sealingKeyOf(config.KEY_ENCRYPTION_KEY![0]),
     system: {
       provider: providerNames[0],
       model: config.TOAPIS_MODEL,
@@ -132,6 +133,12 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
   }
 }
+
+/** The first signs. */
+const streamTokenKeysOf = (config: GatewayConfig) => [
+  ...(config.STREAM_TOKEN_KEY ?? []),
+  ...(config.KEY_ENCRYPTION_KEY ?? []),
+]
 
 const storesOf = (db: Database) => ({
   reader: new Reader(db),

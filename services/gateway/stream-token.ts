@@ -1,13 +1,13 @@
 /**
  * Tokens for browsers, which cannot send a header with an EventSource or a video element:
- * short-lived, for reading what may be watched, all of it or one project or video. Signed with a
- * key derived from the key-encryption key, so every replica knows them, and a rotation does not end
- * them. One made with an API key names it, and is void once that is revoked.
+ * short-lived, for reading what may be watched, all of it or one project or video. Every replica
+ * has the same keys: the first signs, all verify, so that a rotation does not end them. One made
+ * with an API key names it, and is void once that is revoked.
  */
 import { randomUUID } from 'node:crypto'
 import { jwtVerify, SignJWT } from 'jose'
 import { unixMs } from '#libs/runtime/clock.ts'
-import { deriveKey, type Keyring } from '#libs/runtime/secrets.ts'
+import { deriveKey } from '#libs/runtime/secrets.ts'
 import type { Identity } from './identity.ts'
 
 /** What it was made with: an API key, or a JWT that is good until then. */
@@ -23,7 +23,7 @@ export const tokenSeconds = { fallback: 300, most: 3_600 }
 
 export class StreamTokens {
   readonly #keys: Uint8Array[]
-  constructor(keys: Keyring) {
+  constructor(keys: readonly Buffer[]) {
     this.#keys = keys.map((key) => deriveKey(key, audience))
   }
 

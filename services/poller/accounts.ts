@@ -1,6 +1,6 @@
 /**
  * The accounts at providers that this poller asks with: one object each, however many videos, and
- * however often its key was encrypted. `id` tells one account from another (same place, same key)
+ * however often its key was sealed. `id` tells one account from another (same place, same key)
  * and gives nothing of the key away: it is the hash of both under the key-encryption key.
  */
 import { createHmac } from 'node:crypto'
@@ -10,13 +10,18 @@ import { decrypt, type Keyring } from '#libs/runtime/secrets.ts'
 export interface PolledAccount extends Account {
   readonly id: string
   /**
-   * False where its key was encrypted under a key-encryption key that this process does not have:
+   * False where its key is sealed to a key that this process does not have:
    * the provider cannot be asked.
    */
   readonly isReadable: boolean
 }
 
+/** Sealed texts remembered; what is forgotten, in the order of first use, is opened again. */
+const mostOpened = 10_000
+
 export class Accounts {
+  /** By address and sealed text: opening one takes a hundred times as long as looking it up. */
+  readonly #opened = new Map<string, PolledAccount>()
   readonly #known = new Map<string, WeakRef<PolledAccount>>()
   readonly #keys: Keyring
   readonly #gone = new FinalizationRegistry<string>((id) => {
@@ -28,6 +33,16 @@ export class Accounts {
   }
 
   of(baseUrl: string, keyCipher: string): PolledAccount {
+    const place = `${baseUrl} ${keyCipher}`
+    const opened = this.#opened.get(place)
+    if (opened) return opened
+    const account = this.#open(baseUrl, keyCipher)
+    if (account.isReadable) this.#opened.set(place, account)
+    if (this.#opened.size > mostOpened) this.#opened.delete(this.#opened.keys().next().value!)
+    return account
+  }
+
+  #open(baseUrl: string, keyCipher: string): PolledAccount {
     let apiKey: string
     try {
       apiKey = decrypt(keyCipher, this.#keys)

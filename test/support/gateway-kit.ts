@@ -11,6 +11,7 @@ import { startNats } from '#services/dev/servers/nats-server.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { readConfig } from '#libs/runtime/config.ts'
+import { keyEncryptionKey, sealingKeyOf } from '#libs/runtime/secrets.ts'
 import type { Service } from '#libs/runtime/service.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Scope } from '#libs/store/api-key.ts'
@@ -55,6 +56,7 @@ export class Stack implements AsyncDisposable {
   keys!: ApiKeys
   contract!: Contract
   readonly keyEncryptionKey = randomBytes(32).toString('base64')
+  readonly streamTokenKey = randomBytes(32).toString('base64')
 
   constructor(env: NodeJS.ProcessEnv = {}) {
     this.#env = env
@@ -70,6 +72,7 @@ export class Stack implements AsyncDisposable {
       PORT: '0',
       HEALTH_PORT: '0',
       KEY_ENCRYPTION_KEY: this.keyEncryptionKey,
+      STREAM_TOKEN_KEY: this.streamTokenKey,
       TOAPIS_API_KEY: 'sk-system-0000sys4',
       TOAPIS_BASE_URL: `${this.simulatorUrl}/v1`,
       TOAPIS_WEBHOOK_SECRET: 'whsec',
@@ -116,9 +119,12 @@ export class Stack implements AsyncDisposable {
     this.contract = await Contract.of(this.gatewayUrl)
   }
 
-  /** One more gateway on the same stores. */
+  /** One more gateway on the same stores; of KEY_ENCRYPTION_KEY it gets the public half. */
   async gateway(env: NodeJS.ProcessEnv = {}): Promise<Awaited<ReturnType<typeof startGateway>>> {
-    return this.#kept(await startGateway(readConfig(gatewaySettings, { ...this.env, ...env })))
+    const { KEY_ENCRYPTION_KEY = '', ...rest } = { ...this.env, ...env }
+    const key = keyEncryptionKey.parse(KEY_ENCRYPTION_KEY)[0]
+    const own = { KEY_SEALING_KEY: sealingKeyOf(key).toString('base64'), ...rest }
+    return this.#kept(await startGateway(readConfig(gatewaySettings, own)))
   }
 
   async submit(env: NodeJS.ProcessEnv = {}): Promise<Service> {

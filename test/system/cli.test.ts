@@ -1,13 +1,13 @@
 /** The operator's command, as a process of its own, on a real Postgres. */
 import { spawnSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createCipheriv, randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
-import { decrypt, encrypt, isCurrent } from '#libs/runtime/secrets.ts'
+import { decrypt, encrypt, isCurrent, keyId, keySealingKey, seal } from '#libs/runtime/secrets.ts'
 import { parseApiKey } from '#libs/store/api-key.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
@@ -109,6 +109,23 @@ describe('keys', () => {
   })
 })
 
+/** As earlier versions stored one. */
+function v2(secret: string, key: Buffer): string {
+  const nonce = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  const data = Buffer.concat([cipher.update(secret, 'utf8'), cipher.final()])
+  const parts = [nonce, cipher.getAuthTag(), data].map((part) => part.toString('base64url'))
+  return ['v2', keyId(key), ...parts].join('.')
+}
+
+it('prints the public half of the first key', () => {
+  const [former, current] = [randomBytes(32), randomBytes(32)]
+  const KEY_ENCRYPTION_KEY = [current, former].map((key) => key.toString('base64')).join(',')
+  const { status, stdout } = reelkeeper(['keys', 'sealing-key'], { KEY_ENCRYPTION_KEY })
+  expect(status).toBe(0)
+  expect(decrypt(seal('sk-1', keySealingKey.parse(stdout)), [current])).toBe('sk-1')
+})
+
 it('re-encrypts every stored provider key in batches, and leaves alone what it cannot open', async () => {
   const [former, current, lost] = [randomBytes(32), randomBytes(32), randomBytes(32)]
   const { userId, projectId, scriptId, sceneIds } = demo
@@ -139,7 +156,10 @@ it('re-encrypts every stored provider key in batches, and leaves alone what it c
     send: i + 1,
     provider: 'toapis',
     baseUrl: 'https://example.com',
-    keyCipher: encrypt(`sk-${i}`, [i === 7 ? lost : i % 2 ? former : current]),
+    keyCipher:
+      i === 9
+        ? v2(`sk-${i}`, current)
+        : encrypt(`sk-${i}`, [i === 7 ? lost : i % 2 ? former : current]),
   }))
   await db.submission.createMany({ data: sends })
   const env = {

@@ -68,10 +68,10 @@ describe('a stream token', () => {
     )
   })
 
-  it('outlives a rotation of the key-encryption key', async () => {
+  it('outlives a rotation of the keys that sign', async () => {
     const token = String((await stack.ask('POST', '/api/stream-tokens')).body['token'])
     const rotated = await stack.gateway({
-      KEY_ENCRYPTION_KEY: `${Buffer.alloc(32, 7).toString('base64')},${stack.keyEncryptionKey}`,
+      STREAM_TOKEN_KEY: `${Buffer.alloc(32, 7).toString('base64')},${stack.streamTokenKey}`,
     })
     const stream = await fetch(`${rotated.url}/api/events?token=${token}`)
     expect(stream.status).toBe(200)

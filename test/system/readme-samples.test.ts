@@ -38,8 +38,8 @@ it('work', () => {
   expect(users).toMatch(
     /\{"id":"[0-9a-f-]{36}",.*"title":"Pilot"\}\{.*"scopes":\["read"\].*"apiKey":"rk_.*"\}revoked [0-9a-z]+\n/,
   )
-  expect(browser).toMatch(/^retry: \d+\n\nid: \d+-\d+\nevent: snapshot\ndata: \{"id":/)
+  expect(browser).toMatch(/^retry: \d+\n\n(: *\n\n)?id: \d+-\d+\nevent: snapshot\ndata: \{"id":/)
   expect(account).toContain('"apiKeyLast4":"-own","source":"project"')
   expect(account).toContain('"ok":true')
-  expect(rotation).toMatch(/^[\w+/]{43}=\n[\s\S]*done: 0 re-encrypted\n$/)
+  expect(rotation).toMatch(/^[\w+/]{43}=\n[\s\S]*\n[\w+/]{43}=\n[\s\S]*done: 0 re-encrypted\n$/)
 }, 180_000)

@@ -1,8 +1,8 @@
 /**
- * A user's or a project's own account. The key is encrypted before it is stored, stays with the
- * address it was given for, and is never answered.
+ * A user's or a project's own account. The key is sealed before it is stored, so that only
+ * submit and pollers open it, stays with the address it was given for, and is never answered.
  */
-import { encrypt } from '#libs/runtime/secrets.ts'
+import { seal } from '#libs/runtime/secrets.ts'
 import { aiConfigBodySchema, aiConfigSchema } from '#libs/scene-video/ai-config.ts'
 import { projectOf, requirePublic, shown, whose } from '../ai-configs.ts'
 import type { Route } from '../context.ts'
@@ -29,7 +29,9 @@ export const putAiConfig: Route = (app, context) => {
         const projectId = await projectOf(context, userId, request.params)
         requirePublic(context, baseUrl)
         const apiKey =
-          given == null ? given : { cipher: encrypt(given, context.keys), last4: given.slice(-4) }
+          given == null
+            ? given
+            : { cipher: seal(given, context.sealingKey), last4: given.slice(-4) }
         const config = { provider, model, baseUrl, apiKey }
         return shown(context, await context.aiConfigs.put(userId, projectId, config))
       },
