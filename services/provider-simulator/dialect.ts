@@ -119,7 +119,8 @@ export interface SimulatedProvider {
   /** Whose request it is; null: its key is not accepted. */
   account(request: Incoming): string | null
   handle(request: Incoming, world: World): Said | Promise<Said>
-  trouble(kind: TroubleKind, message: string): Said
+  /** `retryAfter` is told in a header in any case. */
+  trouble(kind: TroubleKind, message: string, retryAfter?: string): Said
   /** False: budgets are kept to and not told in headers. */
   tellsBudget?: true
   webhook?(task: View, secret: string | null, now: number): Delivery

@@ -117,7 +117,7 @@ async function answerOf(
     return await dialect.handle(incoming, world)
   } catch (err) {
     if (!(err instanceof Trouble)) throw err
-    const said = dialect.trouble(err.kind, err.message)
+    const said = dialect.trouble(err.kind, err.message, err.retryAfter)
     return err.retryAfter === undefined
       ? said
       : { ...said, headers: { ...said.headers, 'Retry-After': err.retryAfter } }

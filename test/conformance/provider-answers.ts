@@ -37,7 +37,7 @@ export function answersOfProvider(bench: Bench): void {
 
   it('reads absence, and takes neither a key that is refused nor trouble for it', async () => {
     const trouble = (kind: TroubleKind): Behaviour => ({ trouble: [kind, 'why'] })
-    expect(await get(trouble('missing'))).toEqual({ kind: 'missing' })
+    if (bench.says('missing')) expect(await get(trouble('missing'))).toEqual({ kind: 'missing' })
     for (const now of [
       trouble('bad_key'),
       trouble('internal'),
@@ -57,7 +57,7 @@ export function answersOfProvider(bench: Bench): void {
   })
 }
 
-function questionsOfProvider({ server, provider, account, request, taskId }: Bench): void {
+function questionsOfProvider({ server, provider, account, request, taskId, says }: Bench): void {
   it('is ended by its caller while it is open', async () => {
     const id = await taskId()
     server.behaviour = 'hang'
@@ -69,6 +69,7 @@ function questionsOfProvider({ server, provider, account, request, taskId }: Ben
   })
 
   it('takes no answer about another task for the one asked about', async () => {
+    if (!says('id')) return
     const other = await taskId({ task: { taskId: 'task-2' } })
     server.behaviour = done('https://example.com/v.mp4')
     const { answer } = await provider.get(account(), other)
@@ -89,7 +90,7 @@ function questionsOfProvider({ server, provider, account, request, taskId }: Ben
   })
 }
 
-function endsOfProvider({ get, subject, server }: Bench): void {
+function endsOfProvider({ get, subject, server, says }: Bench): void {
   it('reads every end', async () => {
     const reason = 'no\u0000 such\ud800 luck'
     const failed = await get(ended('failed', reason))
@@ -116,7 +117,7 @@ function endsOfProvider({ get, subject, server }: Bench): void {
     const link = 'https://example.com/v.mp4'
     expect(await get(done(link))).toMatchObject({
       kind: 'done',
-      videoUrl: link,
+      videoUrl: says('link') ? link : expect.stringMatching(/^http/),
       expiresAt: subject.tells.expiry ? '2026-01-01T00:01:00.000Z' : null,
     })
     if (!subject.tells.expiry) return
@@ -126,6 +127,7 @@ function endsOfProvider({ get, subject, server }: Bench): void {
   })
 
   it('takes no link that cannot be kept or fetched for a result', async () => {
+    if (!says('link')) return
     const long = `https://example.com/${'x'.repeat(9_000)}`
     expect(await get(done(long))).toMatchObject({ kind: 'unusable' })
     for (const link of ['https://example.com/\u0000', 'javascript:alert(1)', '', 'not a link'])

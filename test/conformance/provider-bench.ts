@@ -1,7 +1,16 @@
 /** What each part of the suite has in hand. */
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
-import type { SimulatedProvider } from '#services/provider-simulator/dialect.ts'
+import type { Declaration } from '#libs/provider/declaration.ts'
+import { createRestProvider } from '#libs/provider/rest.ts'
+import type { SimulatedProvider, TroubleKind } from '#services/provider-simulator/dialect.ts'
+import { dialects } from '#services/provider-simulator/dialects/index.ts'
 import type { Behaviour, ScriptedProvider } from './scripted-provider.ts'
+
+/**
+ * A kind of trouble; in answers about a task its `id`; a `link` that is not at its own address; an
+ * id that cannot be kept, where the handle holds any text: `raw`.
+ */
+export type Sayable = TroubleKind | 'id' | 'link' | 'raw'
 
 export interface Subject {
   name: string
@@ -9,6 +18,8 @@ export interface Subject {
   dialect: SimulatedProvider
   /** What answers tell: of a link its expiry, of a task its progress. */
   tells: { expiry: boolean; progress: boolean }
+  /** What its documentation has no words for, and the suite does not ask. */
+  unsaid?: readonly Sayable[]
   /** The account's key or credentials, and what of them may be seen nowhere. */
   apiKey?: string
   secrets?: readonly string[]
@@ -29,4 +40,20 @@ export interface Bench {
   get(now: Behaviour): Promise<TaskAnswer>
   /** The id by which it is asked for. */
   taskId(now?: Behaviour): Promise<string>
+  says(what: Sayable): boolean
 }
+
+/** The simulator is on loopback, where a user's address may not lead. */
+export const subjectOf = (
+  { dialect, credentials }: Declaration,
+  more: Partial<Subject> = {},
+): Subject => ({
+  name: dialect.name,
+  make: (options) => createRestProvider(dialect, { ...options, credentials, allowPrivate: true }),
+  dialect: dialects.get(dialect.name)!,
+  tells: {
+    expiry: dialect.task.expiresAt !== undefined,
+    progress: dialect.task.progress !== undefined,
+  },
+  ...more,
+})

@@ -14,9 +14,9 @@ const testKey = 'sk-secret-of-the-test'
 
 export function conformance(subject: Subject): void {
   describe(`${subject.name}, as every provider`, () => {
-    const server = new ScriptedProvider(subject.dialect)
     const provider = subject.make({ createTimeoutMs: timeoutMs, getTimeoutMs: timeoutMs })
     const { apiKey = testKey, secrets = [apiKey], model = 'm' } = subject
+    const server = new ScriptedProvider(subject.dialect, model)
     const request = { ownId: '0192-1', model, prompt: 'p' }
     const account = () => ({ baseUrl: server.baseUrl, apiKey })
     const isQuiet = (answer: unknown) => {
@@ -36,6 +36,7 @@ export function conformance(subject: Subject): void {
       request,
       account,
       secrets,
+      says: (what) => !subject.unsaid?.includes(what),
       async create(now) {
         server.behaviour = now
         server.asked = []

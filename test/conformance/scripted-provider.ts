@@ -62,6 +62,7 @@ export class ScriptedProvider {
   answered: string[] = []
   baseUrl = ''
   readonly #dialect: SimulatedProvider
+  readonly #model: string
   readonly #server = createServer((request, response) => {
     void readText(request).then(async (raw) => {
       const url = new URL(request.url ?? '/', this.baseUrl)
@@ -79,8 +80,9 @@ export class ScriptedProvider {
     })
   })
 
-  constructor(dialect: SimulatedProvider) {
+  constructor(dialect: SimulatedProvider, model: string) {
     this.#dialect = dialect
+    this.#model = model
   }
 
   async start(): Promise<void> {
@@ -111,12 +113,12 @@ export class ScriptedProvider {
 
   async #speak(incoming: Incoming, { task, trouble, headers }: Script) {
     try {
-      const world = new ScriptedWorld({ ...calm, ...task }, trouble)
+      const world = new ScriptedWorld({ ...calm, model: this.#model, ...task }, trouble)
       const said = await this.#dialect.handle(incoming, world)
       return { ...said, headers: { ...said.headers, ...headers } }
     } catch (err) {
       if (!(err instanceof Trouble)) throw err
-      const said = this.#dialect.trouble(err.kind, err.message)
+      const said = this.#dialect.trouble(err.kind, err.message, err.retryAfter)
       const wait = err.retryAfter === undefined ? {} : { 'retry-after': err.retryAfter }
       return { ...said, headers: { ...said.headers, ...wait, ...headers } }
     }
