@@ -1,7 +1,16 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { request, talkTo } from '../../../test/support/adapter-talk.ts'
 import { fal } from './fal.ts'
+
+const subjects = [
+  subjectOf(fal, { model: 'fal-ai/m/text-to-video', unsaid: ['missing', 'balance'] }),
+]
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const model = 'fal-ai/kling-video/v3/standard/image-to-video'
 const app = '/fal-ai/kling-video/requests/r1'

@@ -1,6 +1,15 @@
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { request, talkTo } from '../../../test/support/adapter-talk.ts'
 import { luma, lumaDreamMachine } from './luma.ts'
+
+const subjects = [luma, lumaDreamMachine].map((one) =>
+  subjectOf(one, { unsaid: ['missing', 'policy'] }),
+)
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const link = 'https://l.example/v.mp4'
 

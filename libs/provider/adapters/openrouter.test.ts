@@ -1,7 +1,14 @@
 import { createHmac } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { talkTo } from '../../../test/support/adapter-talk.ts'
 import { openrouter } from './openrouter.ts'
+
+const subjects = [subjectOf(openrouter, { unsaid: ['link'] })]
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const id = 'gen-vid-1760000000-abcdefghij0123456789'
 

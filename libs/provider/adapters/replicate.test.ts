@@ -1,7 +1,14 @@
 import { createHmac } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { request, talkTo } from '../../../test/support/adapter-talk.ts'
 import { replicate } from './replicate.ts'
+
+const subjects = [subjectOf(replicate, { model: 'owner/name', unsaid: ['policy', 'balance'] })]
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const version = 'a'.repeat(64)
 const link = 'https://replicate.delivery/v.mp4'

@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { talkTo } from '../../../test/support/adapter-talk.ts'
 import { runway } from './runway.ts'
+
+const subjects = [subjectOf(runway, { unsaid: ['policy'] })]
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const failed = (failureCode?: string) => ({
   id: 't',

@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { request, talkTo } from '../../../test/support/adapter-talk.ts'
 import { vercel } from './vercel.ts'
+
+const subjects = [subjectOf(vercel, { unsaid: ['id', 'raw', 'policy', 'balance'] })]
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const operation = { gatewayJobId: 'job_1', more: [1, { deep: null }] }
 const accepted = { operation, warnings: [], providerMetadata: {} }

@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest'
+import { conformance } from '../../../test/conformance/provider.ts'
+import { subjectOf } from '../../../test/conformance/provider-bench.ts'
+import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
 import { request, talkTo } from '../../../test/support/adapter-talk.ts'
 import { xai } from './xai.ts'
+
+const subjects = [subjectOf(xai, { unsaid: ['id'] })]
+subjects.forEach(conformance)
+againstTheSimulator(subjects)
 
 const done = (video: object) => ({ status: 'done', video })
 const link = 'https://vidgen.x.ai/v.mp4'

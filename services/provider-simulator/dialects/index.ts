@@ -3,8 +3,28 @@ import type { SimulatedProvider } from '../dialect.ts'
 import { ark } from './ark.ts'
 import { kling } from './kling.ts'
 import { openaiVideos } from './openai-videos.ts'
+import { fal } from './fal.ts'
+import { luma, lumaDreamMachine } from './luma.ts'
+import { openrouter } from './openrouter.ts'
+import { replicate } from './replicate.ts'
+import { runway } from './runway.ts'
+import { vercel } from './vercel.ts'
+import { xai } from './xai.ts'
 import { toapis } from './toapis.ts'
 
 export const dialects: ReadonlyMap<string, SimulatedProvider> = new Map(
-  [toapis, ark, kling, openaiVideos].map((one) => [one.name, one]),
+  [
+    toapis,
+    ark,
+    kling,
+    openaiVideos,
+    fal,
+    luma,
+    lumaDreamMachine,
+    openrouter,
+    replicate,
+    runway,
+    vercel,
+    xai,
+  ].map((one) => [one.name, one]),
 )
