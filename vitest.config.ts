@@ -18,7 +18,7 @@ export default defineConfig({
             '{libs,services,examples}/**/*.test.ts',
             'test/*.test.ts',
             'test/mutations/*.test.ts',
-            'test/simulation/{simulation,rules,reconciler,schedules}.test.ts',
+            'test/simulation/{simulation,rules,reconciler,schedules,isolation}.test.ts',
           ],
           exclude: ['**/node_modules/**'],
         },

@@ -223,7 +223,8 @@ function obey({ id, reason, epoch }: Nudge, host: Host, claims: Claims): void {
     // a claim made since is not meant
     if (hosted?.epoch === epoch) host.drop(id)
   } else if (hosted) host.nudge(id, reason)
-  else if (reason === 'stale') claims.recheck([id])
+  // rule: a promise finds an owner where there is none
+  else if (reason === 'stale' || reason === 'cancel') claims.recheck([id])
 }
 
 /** Serves under the name of the session, and again when another session begins. */

@@ -39,6 +39,7 @@ const finders: Record<Finder, string[]> = {
     '400',
     '--steps',
     '10000',
+    '--stop',
   ],
   'store against Postgres': vitest('test/simulation/conformance.test.ts', 'as Postgres does'),
   'broker against nats-server': vitest(

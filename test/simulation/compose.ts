@@ -39,6 +39,8 @@ export interface Parts {
   /** Each method is a call over the network. */
   store: MemoryStore
   provider: Provider
+  /** An account's queries a second. */
+  queriesPerSecond: number
   /** Of the world itself, for what an administrator does. */
   world: { broker: Broker; store: MemoryStore; weather: Weather }
 }
@@ -54,7 +56,13 @@ export function logOf({ name, world }: Process): Logger {
   })
 }
 
-export const composePoller = ({ process, log, bus, provider }: Parts): Promise<Poller> =>
+export const composePoller = ({
+  process,
+  log,
+  bus,
+  provider,
+  queriesPerSecond,
+}: Parts): Promise<Poller> =>
   runPoller({
     bus,
     clock: process.clock,
@@ -65,7 +73,7 @@ export const composePoller = ({ process, log, bus, provider }: Parts): Promise<P
     concurrency: 100,
     queryTimeoutMs: 11_000,
     slack: { share: 1, videos: 0 },
-    queryBudget: { perSecond: 1_000, burst: 1_000 },
+    queryBudget: { perSecond: queriesPerSecond, burst: Math.ceil(queriesPerSecond) },
     keyEncryptionKey: key,
     polls: counter,
     provider,

@@ -1,12 +1,12 @@
 /** A world in which nothing goes wrong but what a schedule does. */
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
 import type { VideoRecord } from '#libs/store/submissions.ts'
-import { Simulation } from './simulation.ts'
+import { Simulation, type SimulationOptions } from './simulation.ts'
 import { userIds } from './tenants.ts'
 
 export class Kit extends Simulation {
-  constructor(seed = 1) {
-    super(seed, true, { fair: true })
+  constructor(options: SimulationOptions = {}) {
+    super(1, true, { fair: true, ...options })
   }
 
   /** Goes on for so many simulated milliseconds. @throws the first broken law */

@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- --seeds N --steps N --seed S [--trace]`: many runs, spread over the cores;
- * the first broken law ends it with its seed.
+ * `npm run simulate -- --seeds N --steps N --seed S [--trace] [--stop]`: many runs, spread over the
+ * cores; the first broken law ends a run, and with `--stop` all of them.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -45,6 +45,7 @@ async function main(): Promise<void> {
       steps: { type: 'string', default: '10000' },
       seed: { type: 'string', default: '1' },
       trace: { type: 'boolean' },
+      stop: { type: 'boolean' },
     },
   })
   const [count, steps, first] = [Number(values.seeds), Number(values.steps), Number(values.seed)]
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
     (outcome) => {
       outcomes.push(outcome)
       if (outcome.broken) process.stdout.write(`seed ${outcome.seed}: law ${outcome.broken}\n`)
+      if (outcome.broken && values.stop) process.exit(1)
       else if (outcomes.length % 10 === 0)
         process.stdout.write(`${outcomes.length}/${count} seeds\n`)
     },

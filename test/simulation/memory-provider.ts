@@ -30,6 +30,7 @@ export interface ProviderFaults {
   fail: number
 }
 
+const otherName = ({ taskId }: Task) => `other-${taskId}`
 const createTimeoutMs = 2_000
 const getTimeoutMs = 10_000
 
@@ -50,6 +51,10 @@ export class MemoryProvider {
   /** Told before a create is accepted. */
   /** Asked of every create that leaves: whether it takes its time. */
   isSlowNow: () => boolean = () => false
+  /** Requests so far, of any kind. */
+  asked = 0
+  /** A task that is found by own id has another id than the create was answered with. */
+  hasTwoNames = false
   /** How long each task takes; by chance, where not set. */
   lastsMs: number | undefined
   /** How many tasks one query may ask for. */
@@ -81,15 +86,10 @@ export class MemoryProvider {
         },
         answer,
       )
-    /** Rejects or waits as the account's provider does, or resolves at once. */
-    const behave = async ({ baseUrl }: Account, timeoutMs: number): Promise<void> => {
-      if (baseUrl !== badBaseUrl) return
-      const wait = this.bad === 'slow' ? timeoutMs * 0.8 : this.bad === 'dripping' ? timeoutMs : 0
-      if (wait) await new Promise<void>((done) => this.#world.schedule(wait, process, done))
-      if (this.bad === 'dripping') throw new Error('no end of the answer in time')
-    }
+    const behave = (account: Account, ms: number) => this.#behave(process, account, ms)
     const refuses = ({ baseUrl }: Account) => baseUrl === badBaseUrl && this.bad.startsWith('ref')
     const get = async (account: Account, id: string) => {
+      this.asked++
       onPoll(id)
       const none = (err: Error) => ({
         answer: { kind: 'none', reason: err.message } as TaskAnswer,
@@ -107,6 +107,7 @@ export class MemoryProvider {
       expectedMs: 10 * 60_000,
       resultLifeMs: 24 * 3_600_000,
       create: async (account: Account, request: CreateRequest) => {
+        this.asked++
         if (account.baseUrl === badBaseUrl && this.bad === 'refusing')
           return { kind: 'later', retryAfterMs: 5_000, reason: '429' }
         const unknown = (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })
@@ -118,6 +119,7 @@ export class MemoryProvider {
       find: get,
       mostAtOnce: () => this.atOnce,
       getMany: async (account: Account, ids: string[]) => {
+        this.asked++
         for (const id of ids) onPoll(id)
         const none = (err: Error) => ({
           answers: ids.map((): TaskAnswer => ({ kind: 'none', reason: err.message })),
@@ -137,6 +139,14 @@ export class MemoryProvider {
       cancel: async () => ({ kind: 'none', reason: 'it cannot cancel' }),
       [Symbol.asyncDispose]: async () => {},
     }
+  }
+
+  /** Rejects or waits as the account's provider does, or resolves at once. */
+  async #behave(process: Process, { baseUrl }: Account, timeoutMs: number): Promise<void> {
+    if (baseUrl !== badBaseUrl) return
+    const wait = this.bad === 'slow' ? timeoutMs * 0.8 : this.bad === 'dripping' ? timeoutMs : 0
+    if (wait) await new Promise<void>((done) => this.#world.schedule(wait, process, done))
+    if (this.bad === 'dripping') throw new Error('no end of the answer in time')
   }
 
   #create({ ownId }: CreateRequest): CreateAnswer {
@@ -166,10 +176,11 @@ export class MemoryProvider {
     if (world.chance(this.faults.miss))
       return { answer: { kind: 'none', reason: '502' }, taskId: null, rateLimit: null }
     const task = this.tasks.find(
-      (one) => one.taskId === id || (this.findsByOwnId && one.ownId === id),
+      (one) =>
+        one.taskId === id || otherName(one) === id || (this.findsByOwnId && one.ownId === id),
     )
     if (!task) return { answer: { kind: 'missing' }, taskId: null, rateLimit: null }
-    const { taskId } = task
+    const taskId = this.hasTwoNames && id === task.ownId ? otherName(task) : task.taskId
     if (!this.isEnded(task)) {
       const progress = Math.floor(
         (100 * (world.now - task.startsAt)) / (task.endsAt - task.startsAt),

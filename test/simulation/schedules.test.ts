@@ -42,3 +42,103 @@ describe('a server that lost its power', () => {
     expect(kit.provider.tasks).toHaveLength(1)
   })
 })
+
+describe('a promise to a person', () => {
+  it('is kept when every message about it is lost', async () => {
+    const kit = new Kit()
+    kit.provider.lastsMs = 600_000
+    await kit.pass(10_000)
+    const id = await kit.submit()
+    await kit.until('generating', () => kit.video(id).status === 'generating')
+    kit.weather.nudgesLost = 1
+    await kit.cancel(id)
+    await kit.pass(20_000)
+    kit.weather.nudgesLost = 0
+    await kit.until('cancelled', () => kit.video(id).errorCode === 'cancelled', 5_000)
+  })
+
+  it.each(['slow', 'dripping', 'refusing_queries'] as const)(
+    'is kept while a query is open: %s',
+    async (way) => {
+      const kit = new Kit()
+      kit.provider.lastsMs = 600_000
+      await kit.pass(10_000)
+      const [unwanted, late] = [
+        await kit.submit({}, 1),
+        await kit.submit({ deadlineSeconds: 20 }, 1),
+      ]
+      await kit.until('owned', () => Boolean(kit.ownerOf(unwanted) && kit.ownerOf(late)))
+      kit.provider.bad = way
+      await kit.pass(15_000)
+      await kit.cancel(unwanted)
+      await kit.until('cancelled', () => kit.video(unwanted).errorCode === 'cancelled', 3_000)
+      await kit.until('timed out', () => kit.video(late).errorCode === 'timed_out', 10_000)
+    },
+  )
+
+  it('is kept for a video that submit died before handing over', async () => {
+    const kit = new Kit()
+    kit.provider.lastsMs = 600_000
+    await kit.pass(10_000)
+    kit.strikeAt = 'accepted'
+    const id = await kit.submit()
+    await kit.until('submitted', () => kit.video(id).phase === 'submitted')
+    await kit.cancel(id)
+    await kit.until('cancelled', () => kit.video(id).errorCode === 'cancelled', 20_000)
+  })
+})
+
+describe('a slow account', () => {
+  it('keeps its owners while its videos wait for their turn', async () => {
+    const kit = new Kit({ queriesPerSecond: 0.25 })
+    kit.lateness.judgesRecords = false
+    kit.provider.lastsMs = 30_000
+    await kit.pass(10_000)
+    const ids: string[] = []
+    for (let i = 0; i < 100; i++) ids.push(await kit.submit())
+    // a turn of all takes 400 s, longer than the reconciler's patience
+    const isOver = () => ids.every((id) => kit.video(id).status === 'completed')
+    await kit.until('all ended', isOver, 20 * 60_000)
+    expect(kit.world.log.filter((line) => line.includes('stuck task'))).toEqual([])
+  })
+
+  it('costs a few statements and queries a minute for each video that waits', async () => {
+    const kit = new Kit()
+    await kit.pass(10_000)
+    const before = kit.statements
+    await kit.pass(600_000)
+    const idle = kit.statements - before
+    kit.provider.bad = 'refusing'
+    const count = 50
+    for (let i = 0; i < count; i++) await kit.submit({}, 1)
+    await kit.pass(60_000)
+    const [from, asked] = [kit.statements, kit.provider.asked]
+    await kit.pass(600_000)
+    expect((kit.statements - from - idle) / count / 10).toBeLessThan(30)
+    expect((kit.provider.asked - asked) / count / 10).toBeLessThan(2)
+  })
+})
+
+describe('two tasks under one own id', () => {
+  it('end the video, and keep it takeable', async () => {
+    const kit = new Kit()
+    kit.provider.lastsMs = 120_000
+    kit.provider.hasTwoNames = true
+    await kit.pass(10_000)
+    kit.kill('submit-2', 20_000)
+    const { onAccept } = kit.provider
+    kit.provider.onAccept = (ownId, earlier) => {
+      onAccept(ownId, earlier)
+      const { process } = kit.running.get('submit-1')!
+      process.pause()
+      kit.world.schedule(45_000, null, () => process.resume())
+    }
+    const id = await kit.submit()
+    await kit.until('found by own id', () => kit.video(id).taskId !== null, 44_000)
+    await kit.pass(50_000)
+    const owner = kit.ownerOf(id)!
+    kit.kill(owner, 30_000)
+    await kit.until('taken over', () => ![undefined, owner].includes(kit.ownerOf(id)), 20_000)
+    await kit.until('completed', () => kit.video(id).status === 'completed', 120_000)
+  })
+})

@@ -33,6 +33,8 @@ interface Running {
 export interface SimulationOptions {
   /** Nothing goes wrong by chance. */
   fair?: boolean
+  /** An account's budget. */
+  queriesPerSecond?: number
 }
 
 export class Simulation {
@@ -46,6 +48,8 @@ export class Simulation {
   readonly running = new Map<string, Running>()
   readonly accepted: string[] = []
   readonly faults: Record<string, number> = {}
+  /** Asked of the store so far. */
+  statements = 0
   readonly #user: Process
   readonly userBus: MemoryBus
   /** The statement after which its caller is struck. */
@@ -53,6 +57,7 @@ export class Simulation {
   /** By how much the clock of Postgres has run ahead; it leaps while a create is on its way. */
   #leaptMs = 0
   #leapsAtCreate = false
+  readonly #queriesPerSecond: number
   storeDown = false
   /** Everything is stopped while the store goes back to a copy. */
   isRestoring = false
@@ -67,6 +72,7 @@ export class Simulation {
       longest: world.between(50, 4_000),
       nudgesLost: world.between(0, 0.5),
     }
+    this.#queriesPerSecond = options.queriesPerSecond ?? 1_000
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now + this.#leaptMs)
     this.provider = new MemoryProvider(
@@ -112,6 +118,7 @@ export class Simulation {
         if (typeof method !== 'function') return method
         return (...args: unknown[]) =>
           call(process, options, () => {
+            this.statements++
             const result = method.apply(object, structuredClone(args)) as Promise<unknown>
             if (this.strikeAt === name) this.#strike(process)
             return result
@@ -168,6 +175,7 @@ export class Simulation {
       log: logOf(process),
       store: this.#remote(process, this.store),
       provider: this.provider.port(process, this.weather, onPoll),
+      queriesPerSecond: this.#queriesPerSecond,
       world: this,
     }
   }

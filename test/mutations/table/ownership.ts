@@ -111,6 +111,12 @@ export const ownership: Mutation[] = [
     by: 'broker against nats-server',
   },
   {
+    rule: 'a promise finds an owner where there is none',
+    find: "reason === 'stale' || reason === 'cancel'",
+    replace: "reason === 'stale'",
+    by: 'schedules',
+  },
+  {
     rule: 'what an owner lost it looks for, until it is known whose it is',
     find: 'claims.recheck(owned)',
     replace: '',
