@@ -152,3 +152,50 @@ it('waits the seconds that only a text tells, and takes its own 404 for absence'
   server.now.says['/tasks/a'] = [404, 'nothing of its own']
   expect((await provider.get(account(), 'a')).answer).toMatchObject({ kind: 'none' })
 })
+
+describe('codes', () => {
+  const dialect: Partial<Dialect> = {
+    codes: { 'a.policy': 'content_policy', a: 'invalid_request', 'busy.broke': 'bad_key' },
+    faultCodes: ['fault'],
+    duplicateText: /OwnId/,
+  }
+  const create = async (status: number, code: string, message = 'why') => {
+    server.now.says['/create'] = [status, { code, message }]
+    const made = { ownId: 'o', model: 'm', prompt: 'p' }
+    return makePlain(dialect).create(account(), made)
+  }
+  it.each([
+    ['A.Policy', { kind: 'refused', error: { code: 'content_policy' } }],
+    ['a.b.c', { kind: 'refused', error: { code: 'invalid_request' } }],
+    ['busy.rate', { kind: 'later' }],
+    ['busy.broke', { kind: 'refused', error: { code: 'bad_key' } }],
+    ['fault.inner', { kind: 'unknown' }],
+  ])('of a family count as the nearest that is listed, at any status: %s', async (code, meant) => {
+    for (const status of [200, 400]) expect(await create(status, code)).toMatchObject(meant)
+  })
+
+  it('tell an own id that is there already by a text', async () => {
+    expect(await create(400, 'x', 'this OwnId exists')).toMatchObject({ kind: 'unknown' })
+  })
+
+  it('in a 200 of a query are no state of the task', async () => {
+    server.now.says['/tasks/a'] = [200, { code: 'bad-key', message: 'no' }]
+    expect((await makePlain(dialect).get(account(), 'a')).answer).toMatchObject({ kind: 'none' })
+  })
+})
+
+it('refuses what cannot be asked, without asking', async () => {
+  const provider = makePlain({ create: () => ({ refused: 'no pictures' }) })
+  const created = await provider.create(account(), { ownId: 'o', model: 'm', prompt: 'p' })
+  expect(created).toMatchObject({
+    kind: 'refused',
+    error: { code: 'invalid_request', message: expect.stringContaining('no pictures') },
+  })
+  expect(server.now.asked).toEqual([])
+})
+
+it('takes a word for absence where it is the provider’s own', async () => {
+  const provider = makePlain({ words: { nowhere: 'missing' } })
+  server.now.says['/tasks/a'] = [200, { id: 'a', status: 'NOWHERE' }]
+  expect((await provider.get(account(), 'a')).answer).toEqual({ kind: 'missing' })
+})

@@ -6,7 +6,7 @@ import { redact } from '#libs/net/redact.ts'
 import { blockedCode } from '#libs/net/guard.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
 import { readCancel } from './edge/cancel.ts'
-import type { Dialect, Request } from './edge/dialect.ts'
+import type { Dialect, OpenAccount, Request, Unaskable } from './edge/dialect.ts'
 import { dateOf, rateLimitOf } from './edge/headers.ts'
 import { at, idsOf, parseJson } from './edge/fields.ts'
 import { readCreate, readResult, readTask, readTaskBody, type Asked } from './edge/meaning.ts'
@@ -32,7 +32,7 @@ const mostWithoutMany = 1_000
 
 type Send = (
   account: Account,
-  request: Request,
+  request: (opened: OpenAccount) => Request | Unaskable,
   timeoutMs: number,
   control?: Control,
 ) => Promise<Sent>
@@ -40,9 +40,11 @@ type Send = (
 function sender(dialect: Dialect, edge: Edge, options: RestOptions): Send {
   const { nowSeconds = () => 0, credentials = oneKey } = options
   const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
-  return async (account, request, timeoutMs, control) => {
+  return async (account, requestOf, timeoutMs, control) => {
     const opened = await accounts.open(account, timeoutMs)
     if ('failed' in opened) return opened.failed
+    const request = requestOf(opened.account)
+    if ('refused' in request) return { kind: 'not_sent', reason: request.refused, isFinal: true }
     const { path, baseUrl = account.baseUrl } = request
     const method = request.method ?? (request.body === undefined ? 'GET' : 'POST')
     const body =
@@ -75,7 +77,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const send = sender(dialect, edge, options)
   const withoutMany = new Set<string>()
   const query = (account: Account, request: Request, control?: Control) =>
-    send(account, request, options.getTimeoutMs, control)
+    send(account, () => request, options.getTimeoutMs, control)
   const ask = async (account: Account, request: Request, asked: Asked, control?: Control) => {
     const sent = await query(account, request, control)
     const found = foundIn(dialect, sent, asked, account.baseUrl)
@@ -102,7 +104,8 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     expectedMs: dialect.expectedMs,
     resultLifeMs: dialect.resultLifeMs,
     async create(account, input, control) {
-      const sent = await send(account, dialect.create(input), options.createTimeoutMs, control)
+      const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
+      const sent = await send(account, requestOf, options.createTimeoutMs, control)
       return sent.kind === 'answered' ? readCreate(dialect, sent, input) : createWithoutAnswer(sent)
     },
     get: (account, taskId, control) => ask(account, dialect.get(taskId), { taskId }, control),

@@ -9,11 +9,7 @@ const path = '/contents/generations/tasks'
 const policy = [
   'sensitivecontentdetected',
   ...['text', 'image', 'video', 'audio'].flatMap((kind) =>
-    ['input', 'output'].flatMap((side) =>
-      ['', '.privacyinformation', '.policyviolation'].map(
-        (more) => `${side}${kind}sensitivecontentdetected${more}`,
-      ),
-    ),
+    ['input', 'output'].map((side) => `${side}${kind}sensitivecontentdetected`),
   ),
   'inputmediamaycontainrealperson',
 ]
@@ -51,10 +47,17 @@ export const ark: Declaration = {
         ratio: input.aspectRatio,
         resolution: input.resolution,
         duration: input.durationSeconds,
+        callback_url: input.callbackUrl,
       },
     }),
     createdId: ['id'],
     get: (taskId) => ({ path: `${path}/${encodeURIComponent(taskId)}` }),
+    // it also removes the record of what has ended
+    cancel: {
+      when: 'queued',
+      ask: (taskId) => ({ method: 'DELETE', path: `${path}/${encodeURIComponent(taskId)}` }),
+      tooLateCodes: ['taskrunningcannotcancel'],
+    },
     task: {
       id: ['id'],
       status: ['status'],
@@ -82,7 +85,8 @@ export const ark: Declaration = {
     },
     statuses: { 400: 'invalid_request', 401: 'bad_key' },
     laterCodes: ['ratelimitexceeded', 'serveroverloaded'],
-    missingCodes: ['resourcenotfound', 'notfound'],
+    missingCodes: [],
+    missingStatus: 404,
     many: {
       most: 100,
       ask: (ids) => ({

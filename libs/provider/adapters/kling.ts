@@ -37,7 +37,7 @@ export const kling: Declaration = {
     create: (input) => {
       const [first, last] = input.imageUrls ?? []
       const settings = { resolution: input.resolution, duration: input.durationSeconds }
-      const options = { external_task_id: input.ownId }
+      const options = { external_task_id: input.ownId, callback_url: input.callbackUrl }
       const model = encodeURIComponent(input.model)
       if (first === undefined)
         return {

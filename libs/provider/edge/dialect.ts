@@ -13,6 +13,11 @@ export interface Request {
   headers?: Record<string, string>
 }
 
+/** What cannot be asked of this provider, told without a request. */
+export interface Unaskable {
+  refused: string
+}
+
 /** An account as its dialect sees it. */
 export interface OpenAccount extends Account {
   /** By the names that the declaration gives them. */
@@ -32,10 +37,18 @@ export interface ToSign {
 
 /**
  * What a status word means. `removed`: done, and its result is gone. `blocked`: its policy held the
- * result back.
+ * result back. `missing`: there is no such task.
  */
 export type Meaning =
-  'queued' | 'running' | 'done' | 'failed' | 'blocked' | 'cancelled' | 'expired' | 'removed'
+  | 'queued'
+  | 'running'
+  | 'done'
+  | 'failed'
+  | 'blocked'
+  | 'cancelled'
+  | 'expired'
+  | 'removed'
+  | 'missing'
 
 /** Where something lies in an answer, see `at`; the first that is there counts. */
 export type Paths = readonly string[]
@@ -96,7 +109,7 @@ export interface Dialect {
     lifeSeconds: Paths
   }
 
-  create(request: CreateRequest): Request
+  create(request: CreateRequest, account: OpenAccount): Request | Unaskable
   /** Where an answer to a create has the task's id. */
   createdId: Paths
   /**
@@ -157,7 +170,10 @@ export interface Dialect {
 
   /** Where a refusal has its code and its text. */
   error: { code: Paths; message: Paths }
-  /** The provider's codes, in lower case, that mean one of ours. */
+  /**
+   * The provider's codes, in lower case, that mean one of ours. Wherever codes are listed, `a` also
+   * stands for every `a.b` that is not listed itself.
+   */
   codes: Readonly<Record<string, ErrorCode>>
   /** Of a code that is not in `codes`, and the text beside it; undefined: the status decides. */
   codeOf?: (code: string, text: string) => ErrorCode | undefined
@@ -165,7 +181,9 @@ export interface Dialect {
   statuses: Readonly<Record<number, ErrorCode>>
   /** Codes that say "not accepted, try again", beside any 429. */
   laterCodes: readonly string[]
-  /** Where such an answer tells the seconds in its text only; its first group. */
+  /** Codes of a fault within the provider, where its HTTP status does not say so. */
+  faultCodes?: readonly string[]
+  /** Where an answer that asks to wait tells the seconds in its text only; its first group. */
   laterSeconds?: RegExp
   /** Codes by which it says that there is no such task. */
   missingCodes: readonly string[]
@@ -173,6 +191,8 @@ export interface Dialect {
   missingStatus?: number
   /** Codes by which it says that it has a task of this own id already. */
   duplicateCodes?: readonly string[]
+  /** The same, where it is told in the text only. */
+  duplicateText?: RegExp
 
   /** A query of many; answers are told apart by `task.id`. What it leaves out is asked alone. */
   many?: { most: number; ask(taskIds: string[]): Request; tasks: string }

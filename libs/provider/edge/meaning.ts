@@ -22,6 +22,7 @@ import {
   codeOf,
   excerpt,
   isLater,
+  isListed,
   isMissing,
   plain,
   refusal,
@@ -55,8 +56,11 @@ export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequ
       retryAfterMs: waitOf(dialect, answer, said),
       reason: redact(said.code || said.message || `HTTP ${status}`),
     }
-  const isDoubtful = status >= 500 || status === 408 || status < 200
-  if (isDoubtful || dialect.duplicateCodes?.includes(said.code))
+  const isDoubtful =
+    status >= 500 || status === 408 || status < 200 || isListed(dialect.faultCodes, said.code)
+  const isDuplicate =
+    isListed(dialect.duplicateCodes, said.code) || dialect.duplicateText?.test(said.message ?? '')
+  if (isDoubtful || isDuplicate)
     return { kind: 'unknown', reason: redact(`${status} ${said.code || plain(text)}`.trim()) }
   return { kind: 'refused', error: refusal(dialect, answer, said) }
 }
@@ -81,7 +85,7 @@ export function readTask(
   if (isMissing(dialect, status, said)) return of({ kind: 'missing' })
   if (isLater(dialect, status, said))
     return of({ kind: 'later', retryAfterMs: waitOf(dialect, answer, said) })
-  if (status >= 200 && status < 300)
+  if (status >= 200 && status < 300 && said.code === '')
     return of(
       json === undefined
         ? { kind: 'none', reason: 'not JSON' }
@@ -164,6 +168,8 @@ function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskA
       return failed('timed_out', 'It expired at the provider')
     case 'removed':
       return failed('result_removed', 'It was done, and its result was removed at the provider')
+    case 'missing':
+      return { kind: 'missing' }
     case undefined:
       return { kind: 'unknown', body: excerpt(about.text) }
   }

@@ -32,12 +32,33 @@ export function saidBy(dialect: Dialect, json: unknown): Said {
   }
 }
 
-/** Ours for a provider's code; the text beside it counts only where the dialect says so. */
-export const codeOf = (dialect: Dialect, { code, message }: Said): ErrorCode | undefined =>
-  dialect.codes[code] ?? dialect.codeOf?.(code, message ?? '')
+/** A code and those it belongs to: `a.b.c`, `a.b`, `a`. */
+const familyOf = (code: string): string[] =>
+  code.split('.').map((_, i, parts) => parts.slice(0, parts.length - i).join('.'))
 
-export const isLater = (dialect: Dialect, status: number, said: Said) =>
-  dialect.laterCodes.includes(said.code) || (status === 429 && codeOf(dialect, said) === undefined)
+/** How near a code is to one that is listed, 0 the nearest; infinite where it is none of them. */
+function nearness(code: string, isListed: (one: string) => boolean): number {
+  const near = familyOf(code).findIndex(isListed)
+  return code === '' || near < 0 ? Infinity : near
+}
+
+export const isListed = (codes: readonly string[] | undefined, code: string): boolean =>
+  nearness(code, (one) => codes?.includes(one) === true) < Infinity
+
+/** Ours for a provider's code; the text beside it counts only where the dialect says so. */
+export function codeOf(dialect: Dialect, { code, message }: Said): ErrorCode | undefined {
+  const known = familyOf(code).find((one) => dialect.codes[one] !== undefined)
+  const exact = dialect.codes[code] ?? dialect.codeOf?.(code, message ?? '')
+  return exact ?? (known === undefined ? undefined : dialect.codes[known])
+}
+
+/** The nearest listed code counts: `a.b` may be a refusal where `a` asks to wait. */
+export function isLater(dialect: Dialect, status: number, said: Said): boolean {
+  const asLater = nearness(said.code, (one) => dialect.laterCodes.includes(one))
+  const asRefusal = nearness(said.code, (one) => dialect.codes[one] !== undefined)
+  if (asLater < Infinity) return asLater <= asRefusal
+  return status === 429 && codeOf(dialect, said) === undefined
+}
 
 /** How long it asks to wait, in milliseconds; null where it does not say. */
 export function waitOf(dialect: Dialect, { headers }: Answer, said: Said): number | null {
@@ -48,7 +69,7 @@ export function waitOf(dialect: Dialect, { headers }: Answer, said: Said): numbe
 /** The provider's own "no such task". A bare status is a proxy's as well as the provider's. */
 export const isMissing = (dialect: Dialect, status: number, said: Said): boolean =>
   // rule: absence is the provider’s own word
-  dialect.missingCodes.includes(said.code) ||
+  isListed(dialect.missingCodes, said.code) ||
   (status === dialect.missingStatus && (said.code !== '' || said.message !== null))
 
 /** What of an answer without words of its own can be told: of HTML its text. */
