@@ -28,10 +28,13 @@ export class Recovery {
     this.#db = db
   }
 
-  /** Pending videos the submit service has to work on, untouched for `idleMs`. */
-  async pendingVideos(idleMs: number): Promise<string[]> {
-    const idle = Prisma.sql`"updatedAt" <= now() - ${idleMs}::int * interval '1 millisecond'`
-    const videos = await this.#open(['pending'], Prisma.sql`"taskId" IS NULL AND ${idle}`)
+  /**
+   * Pending videos that were due `overdueMs` ago, and nobody has acted: whatever waits is not due,
+   * and whoever has one in hand says so (see due-videos.ts).
+   */
+  async pendingVideos(overdueMs: number): Promise<string[]> {
+    const overdue = Prisma.sql`coalesce("dueAt", "updatedAt") <= now() - ${overdueMs}::int * interval '1 millisecond'`
+    const videos = await this.#open(['pending'], Prisma.sql`"taskId" IS NULL AND ${overdue}`)
     return videos.map((video) => video.id)
   }
 

@@ -61,11 +61,13 @@ export interface Found extends Record<string, number> {
 }
 
 const eventsOverdueMs = 5_000
+/** submit looks for due videos every second. */
+const pendingOverdueMs = 15_000
 /** Requests to NATS. */
 const atOnce = 200
 
 export async function reconcile(options: ReconcileOptions): Promise<Found> {
-  const { bus, recovery, outbox, log, staleAfterMs, first } = options
+  const { bus, recovery, outbox, log, first } = options
   const owned = await ownerRecords(bus)
   const sessions = await sessionStates(bus)
   const isAlive = (session: string) => ['live', 'draining'].includes(sessions.get(session) ?? '')
@@ -73,7 +75,7 @@ export async function reconcile(options: ReconcileOptions): Promise<Found> {
     owned.filter((record) => isAlive(record.session)).map((record) => record.videoId),
   )
 
-  const pending = await recovery.pendingVideos(first ? 0 : Math.min(staleAfterMs, 30_000))
+  const pending = await recovery.pendingVideos(first ? 0 : pendingOverdueMs)
   // rule: the reconciler hands back what stopped
   await eachLimited(pending, atOnce, (id) => publishWork(bus, submitWorkSubject(id), { id }))
 

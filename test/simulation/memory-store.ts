@@ -151,9 +151,12 @@ export class MemoryStore extends MemorySubmissions {
     return this.date().getTime() - video.updatedAt.getTime()
   }
 
-  readonly pendingVideos = async (idleMs: number): Promise<string[]> =>
+  readonly pendingVideos = async (overdueMs: number): Promise<string[]> =>
     this.open(false)
-      .filter((video) => this.#idle(video) >= idleMs)
+      .filter(
+        ({ dueAt, updatedAt }) =>
+          this.date().getTime() - (dueAt ?? updatedAt).getTime() >= overdueMs,
+      )
       .map((video) => video.id)
 
   async staleVideos(idleMs: number): Promise<{ id: string; taskId: string; epoch: bigint }[]> {

@@ -136,6 +136,14 @@ it.each(documented)('%s: %s', async (state, look) => {
   expect(await looks[look]!(id)).toContain(id)
 })
 
+it('leaves alone what waits for its time, however long ago it was touched', async () => {
+  const soon = new Date(Date.now() + 60_000)
+  const waiting = await video('pending', { phase: 'throttled', dueAt: soon, waitUntil: soon })
+  const forgotten = await video('pending', { dueAt: longAgo })
+  const found = await looks['pendingVideos']!(waiting)
+  expect([found.includes(waiting), found.includes(forgotten)]).toEqual([false, true])
+})
+
 it.each(phases)('an open video in phase %s', async (phase) => {
   const [waiting, polled] = [
     await video('pending', { phase }),
