@@ -3,6 +3,7 @@
  * switched on is the operator's: `PROVIDERS`.
  */
 import { ark } from './adapters/ark.ts'
+import { dashscope } from './adapters/dashscope.ts'
 import { fal } from './adapters/fal.ts'
 import { kling } from './adapters/kling.ts'
 import { luma, lumaDreamMachine } from './adapters/luma.ts'
@@ -25,6 +26,7 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
     fal,
     ark,
     kling,
+    dashscope,
     openaiVideos,
     xai,
     runway,

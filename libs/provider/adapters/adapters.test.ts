@@ -30,6 +30,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['fal', 'by_match'],
     ['ark', 'none'],
     ['kling', 'proven'],
+    ['dashscope', 'by_match'],
     ['openai-videos', 'none'],
     ['xai', 'none'],
     ['runway', 'none'],

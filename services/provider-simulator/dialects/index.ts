@@ -1,6 +1,7 @@
 /** Every provider that is simulated, by the path prefix it is served under. */
 import type { SimulatedProvider } from '../dialect.ts'
 import { ark } from './ark.ts'
+import { dashscope } from './dashscope.ts'
 import { kling } from './kling.ts'
 import { openaiVideos } from './openai-videos.ts'
 import { fal } from './fal.ts'
@@ -16,6 +17,7 @@ export const dialects: ReadonlyMap<string, SimulatedProvider> = new Map(
   [
     toapis,
     ark,
+    dashscope,
     kling,
     openaiVideos,
     fal,
