@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { natsUsers } from '#libs/bus/permissions.ts'
 import { grants, roles } from '#libs/store/roles.ts'
+import { archiverSettings } from '#services/archiver/config.ts'
 import { gatewaySettings } from '#services/gateway/config.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
@@ -12,7 +13,7 @@ import { submitSettings } from '#services/submit/config.ts'
 import { natsConfig } from '../deploy/nats-config.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
-const services = ['gateway', 'submit', 'status', 'reconciler', 'poller']
+const services = ['gateway', 'submit', 'status', 'reconciler', 'archiver', 'poller']
 interface Container {
   name: string
   args: string[]
@@ -35,6 +36,7 @@ const settings: Record<string, { shape: object }> = {
   submit: submitSettings,
   status: statusSettings,
   reconciler: reconcilerSettings,
+  archiver: archiverSettings,
   poller: pollerSettings,
 }
 /** Every setting a service reads. */
@@ -154,9 +156,11 @@ describe('Compose', () => {
 
 it('reads nothing in Compose that .env.example does not name, and names nothing in vain', () => {
   const used = new Set(
-    [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map((match) => match[1]!),
+    [...read('docker-compose.yml').matchAll(/\$\{([A-Z0-9_]+)/g)].map((match) => match[1]!),
   )
-  const named = [...read('.env.example').matchAll(/^#?([A-Z][A-Z_]+)=/gm)].map((match) => match[1]!)
+  const named = [...read('.env.example').matchAll(/^#?([A-Z][A-Z0-9_]+)=/gm)].map(
+    (match) => match[1]!,
+  )
   expect([...used].toSorted()).toEqual(named.toSorted())
 })
 

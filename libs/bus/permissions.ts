@@ -9,7 +9,14 @@
  */
 import { streams } from './streams.ts'
 
-export const serviceUsers = ['gateway', 'submit', 'poller', 'status', 'reconciler'] as const
+export const serviceUsers = [
+  'gateway',
+  'submit',
+  'poller',
+  'status',
+  'reconciler',
+  'archiver',
+] as const
 /**
  * `operator` is the CLI. `tool` reads everything and changes nothing but consumers of its own:
  * `npm start` writes it into dev.json. `subscriber` reads the public events.
@@ -111,6 +118,7 @@ const table: Record<NatsUser, Permissions> = {
     ],
     subscribe: [],
   },
+  archiver: { publish: [names, ...publishing], subscribe: [] },
   operator: {
     publish: [
       'video.work.*.*', 'video.report.*', names, info('*'), get('*'),

@@ -14,7 +14,7 @@ const holding = (data: Buffer) => ({
 it('tells container, codec, size, duration and rate by the bytes', async () => {
   expect(await readMediaFacts(holding(clip), 'x.mp4')).toEqual({
     type: 'video/mp4',
-    container: 'MP4',
+    container: 'mp4',
     codec: 'avc',
     width: 160,
     height: 90,
@@ -28,7 +28,9 @@ it.each([
   ['an error page', Buffer.from('<!doctype html><html><body>Link expired</body></html>')],
   ['JSON', Buffer.from('{"error":{"code":"AccessDenied"}}')],
   ['nothing', Buffer.alloc(0)],
-  ['a broken-off video', clip.subarray(0, 300)],
+  ['a video broken off in its header', clip.subarray(0, 300)],
+  ['a video broken off in its frames', clip.subarray(0, 2_000)],
+  ['a video whose last byte is missing', clip.subarray(0, -1)],
   ['noise', Buffer.from(Array.from({ length: 5_000 }, (_, i) => (i * 7_919) % 256))],
 ])('refuses %s', async (_what, data) => {
   await expect(readMediaFacts(holding(data), 'x')).rejects.toThrow(NotAVideo)

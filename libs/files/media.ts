@@ -4,6 +4,7 @@
  */
 import {
   CustomSource,
+  EncodedPacketSink,
   Input,
   MATROSKA,
   MP4,
@@ -18,7 +19,7 @@ import type { FileStore } from './file-store.ts'
 export interface MediaFacts {
   /** Media type of the container, such as `video/mp4`. */
   type: string
-  /** Such as `MP4` or `WebM`. */
+  /** Such as `mp4` or `webm`. */
   container: string
   /** Such as `avc`; null where it is not known. */
   codec: string | null
@@ -63,9 +64,10 @@ export async function readMediaFacts(
   try {
     const [format, video] = [await input.getFormat(), await input.getPrimaryVideoTrack()]
     if (!video) throw new NotAVideo(`a ${format.name} without a video track`)
+    await requireWhole(video, format === MP4 || format === QTFF ? { store, key, bytes } : null)
     return {
       type: format.mimeType,
-      container: format.name,
+      container: format.name.split(' ')[0]!.toLowerCase(),
       codec: await video.getCodec(),
       width: await video.getDisplayWidth(),
       height: await video.getDisplayHeight(),
@@ -78,6 +80,30 @@ export async function readMediaFacts(
     if (err instanceof NotAVideo) throw err
     throw new NotAVideo(`not a video: ${(err as Error).message.slice(0, 200)}`, { cause: err })
   }
+}
+
+/** @throws NotAVideo where the file breaks off: its last frame, or the rest of its last box, is not there */
+async function requireWhole(
+  video: InputVideoTrack,
+  iso: { store: Pick<FileStore, 'read'>; key: string; bytes: number } | null,
+): Promise<void> {
+  if ((await new EncodedPacketSink(video).getPacket(Infinity)) === null)
+    throw new NotAVideo('it breaks off before its last frame')
+  for (let at = 0; iso && at < iso.bytes;) {
+    const end = Math.min(at + 16, iso.bytes)
+    const size = boxSize(Buffer.from(await readBytes(iso.store, iso.key, at, end)))
+    if (size === 0) return // the last box, which ends with the file
+    if (size < 8 || at + size > iso.bytes) throw new NotAVideo('it breaks off within a box')
+    at += size
+  }
+}
+
+/** Of an ISO base media file, in bytes; ISO/IEC 14496-12, 4.2. */
+function boxSize(header: Buffer): number {
+  if (header.length < 8) return -1
+  const size = header.readUInt32BE(0)
+  if (size !== 1) return size
+  return header.length < 16 ? -1 : Number(header.readBigUInt64BE(8))
 }
 
 async function readBytes(

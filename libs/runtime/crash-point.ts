@@ -25,6 +25,8 @@ export const crashPoints = [
   'before-ack', // status: committed and published, not acknowledged
   'handed-over', // poller: a lease is given up, nobody is told yet
   'mid-reconcile', // reconciler: part of a pass is done
+  'file-stored', // archiver: the file is in the store, nothing is recorded
+  'file-recorded', // archiver: recorded, its event is not published
 ] as const
 export type CrashPoint = (typeof crashPoints)[number]
 

@@ -54,7 +54,7 @@ export function resolve(
   pending: PendingFacts = noFacts,
 ): VideoSnapshot {
   return videoMachine.resolveState({
-    value: isTerminal(status) ? status : { [status]: phase },
+    value: status === 'failed' ? status : { [status]: phase },
     context: { ...kept, pending, videoUrl: null, videoUrlExpiresAt: null, error: null },
   })
 }
@@ -74,9 +74,10 @@ export interface Advanced {
   actions: VideoAction[]
 }
 
-/** What an event leads to. An ended video stays as it is. */
+/** What an event leads to. An ended video stays as it is, but that its file is kept. */
 export function advance(from: VideoState, signal: VideoSignal): Advanced {
-  if (isTerminal(from.status)) return { state: from, changes: [], actions: [] }
+  if (isTerminal(from.status) && signal.type !== 'STORED')
+    return { state: from, changes: [], actions: [] }
   const [next, executable] = transition(videoMachine, resolve(from), signal)
   const { progress, slow, misses, unusable, videoUrl, videoUrlExpiresAt, error } = next.context
   const state: VideoState = { ...leafOf(next), progress, slow, misses, unusable }

@@ -185,7 +185,11 @@ export const videoMachine = setup({
         },
       },
     },
-    completed: { type: 'final', entry: 'release' },
+    completed: {
+      entry: 'release',
+      initial: 'done',
+      states: { done: { on: { STORED: 'stored' } }, stored: { type: 'final' } },
+    },
     failed: { type: 'final', entry: 'release' },
   },
 })

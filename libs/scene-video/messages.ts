@@ -3,6 +3,7 @@
  * (`video.<event>`); all internal traffic has three or more, so `video.*` shows events and nothing
  * else.
  */
+import { word } from './words.ts'
 import { z } from 'zod'
 import {
   actorSchema,
@@ -11,7 +12,6 @@ import {
   phases,
   sceneVideoSchema,
   statuses,
-  word,
 } from './scene-video.ts'
 
 const videoId = z.uuid()

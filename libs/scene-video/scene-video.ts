@@ -3,6 +3,8 @@
  * over HTTP. Pure: no I/O, no clock.
  */
 import { z } from 'zod'
+import { fileLossSchema, videoFileSchema } from './video-file.ts'
+import { instant, word } from './words.ts'
 
 export const statuses = ['pending', 'generating', 'completed', 'failed'] as const
 export const phases = [
@@ -49,21 +51,8 @@ export type Phase = (typeof phases)[number]
 export type EventName = (typeof eventNames)[number]
 export type ErrorCode = (typeof errorCodes)[number]
 
-/**
- * One of our own words, as a reader takes it: while a deploy is under way a later version may write
- * words that this one does not know, and they are kept as they are. The type is what this version
- * writes.
- */
-export const word = <const T extends string>(known: readonly T[]): z.ZodType<T> =>
-  z.union([
-    z.enum(known),
-    z.string().regex(/^[a-z][a-z0-9_]{0,63}$/) as z.ZodType<string> as z.ZodType<T>,
-  ])
-
 export const videoErrorSchema = z.object({ code: word(errorCodes), message: z.string() })
 export type VideoError = z.infer<typeof videoErrorSchema>
-
-const instant = z.iso.datetime()
 
 /** Text that Postgres and JSON can carry: no NUL, no half of a surrogate pair. */
 export const storable = z
@@ -103,18 +92,6 @@ export const waitingSchema = z.object({
   reason: z.string().describe('Why it waits, in words'),
   until: instant.nullable().describe('When it is tried again; null where nobody knows'),
 })
-/** The kept file. Lengths in bytes, pixels and seconds; null where it could not be read. */
-export const videoFileSchema = z.object({
-  url: z.string().describe('Where the gateway serves it, with ranges'),
-  bytes: z.number().int().min(0),
-  sha256: z.string().nullable().describe('Of its bytes, in hex'),
-  type: z.string().nullable().describe('Media type'),
-  width: z.number().int().nullable().describe('Pixels'),
-  height: z.number().int().nullable().describe('Pixels'),
-  durationSeconds: z.number().nullable(),
-  storedAt: instant,
-})
-
 /**
  * A SceneVideo as everybody outside sees it. Instants are ISO 8601 UTC; what is absent is null.
  * Fields with a default are younger than the first version: events that were stored before them are
@@ -159,6 +136,10 @@ export const sceneVideoSchema = z
     videoUrl: z.string().nullable().describe('The provider’s link; it dies at videoUrlExpiresAt'),
     videoUrlExpiresAt: instant.nullable(),
     file: videoFileSchema.nullable().default(null).describe('The kept file, once phase is stored'),
+    fileLoss: fileLossSchema
+      .nullable()
+      .default(null)
+      .describe('Why a completed video has no file and will have none'),
     usage: z
       .record(z.string(), z.unknown())
       .nullable()

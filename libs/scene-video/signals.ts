@@ -66,6 +66,8 @@ export type VideoSignal =
   | { type: 'CANCEL' }
   /** The provider was asked to stop it, or cannot be. */
   | { type: 'CANCELLED' }
+  /** The archiver has kept the file of a completed video. */
+  | { type: 'STORED' }
 
 /** What submit does after an event of a pending video. */
 export type PendingAction =

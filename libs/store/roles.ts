@@ -15,6 +15,7 @@ export const serviceRoles = {
   submit: 'reelkeeper_submit',
   status: 'reelkeeper_status',
   reconciler: 'reelkeeper_reconciler',
+  archiver: 'reelkeeper_archiver',
 } as const
 export const operatorRole = 'reelkeeper_operator'
 export const readerRole = 'reelkeeper_reader'
@@ -38,10 +39,23 @@ export const grants: Grants = {
     submit: change,
     status: ['SELECT', 'UPDATE'],
     reconciler: ['SELECT', 'UPDATE'],
+    archiver: ['SELECT', 'UPDATE'],
+  },
+  File: {
+    gateway: read,
+    submit: ['SELECT', 'UPDATE'],
+    reconciler: ['SELECT', 'UPDATE'],
+    archiver: change,
   },
   Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read },
   AccountProof: { submit: change },
-  Timeline: { gateway: read, submit: change, status: change, reconciler: change },
+  Timeline: {
+    gateway: read,
+    submit: change,
+    status: change,
+    reconciler: change,
+    archiver: change,
+  },
   UserLink: { gateway: read },
   BulkAction: { gateway: change },
   BulkItem: { gateway: change },

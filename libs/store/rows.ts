@@ -6,6 +6,7 @@ import {
   type SceneVideo,
   type Status,
 } from '#libs/scene-video/scene-video.ts'
+import type { VideoFile } from '#libs/scene-video/video-file.ts'
 import type { OwedEvent, VideoEvent as Event } from '#libs/scene-video/messages.ts'
 
 type Instant = Date | string
@@ -40,6 +41,7 @@ export interface VideoRow {
   waitUntil: Instant | null
   guarantee: string | null
   usage: unknown
+  file: unknown
 }
 
 const iso = (at: Instant) => new Date(at).toISOString()
@@ -80,6 +82,28 @@ function waitingOf({ status, phase, waitReason, waitUntil }: VideoRow): SceneVid
   return reason === undefined ? null : { reason, until: null }
 }
 
+/** Of the column: {state: 'stored', …facts}, or {state: 'lost' | 'removed', reason}. */
+function fileOf({ id, file }: VideoRow): Pick<SceneVideo, 'file' | 'fileLoss'> {
+  if (!isObject(file)) return { file: null, fileLoss: null }
+  const { state, reason, storedAt, ...facts } = file
+  if (state !== 'stored')
+    return {
+      file: null,
+      fileLoss: { code: state === 'removed' ? 'removed' : 'lost', reason: String(reason) },
+    }
+  return {
+    // as the archiver recorded it
+    file: {
+      ...(facts as Omit<VideoFile, 'url' | 'storedAt'>),
+      url: filePath(id),
+      storedAt: iso(storedAt as string),
+    },
+    fileLoss: null,
+  }
+}
+
+export const filePath = (id: string): string => `/api/scene-videos/${id}/file`
+
 /** The public form of a row. */
 export function toSceneVideo(row: VideoRow): SceneVideo {
   return {
@@ -97,7 +121,7 @@ export function toSceneVideo(row: VideoRow): SceneVideo {
     ...paramsOf(row),
     waiting: waitingOf(row),
     guarantee: (row.guarantee ?? 'none') as Guarantee,
-    file: null,
+    ...fileOf(row),
     usage: isObject(row.usage) ? row.usage : null,
     taskId: row.taskId,
     videoUrl: row.videoUrl,

@@ -20,6 +20,8 @@ export const commonSettings = (
   TOAPIS_BASE_URL: `http://127.0.0.1:${simulatorPort}/v1`,
   TOAPIS_API_KEY: secrets.providerKey,
   TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
+  FILES_DIR: resolve(dir, 'files'),
+  FILE_TRUSTED_HOSTS: `127.0.0.1:${simulatorPort}`,
   ...ofOneUser,
   ...env,
   NO_PROXY: ['127.0.0.1', 'localhost', env['NO_PROXY'] ?? env['no_proxy']]

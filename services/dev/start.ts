@@ -118,7 +118,7 @@ async function start(): Promise<void> {
       startService(name, file(directory), { ...env, ...as.service(directory), ...more }),
     )
   await service('simulator', 'provider-simulator')
-  for (const name of ['status', 'submit', 'reconciler']) await service(name)
+  for (const name of ['status', 'submit', 'reconciler', 'archiver']) await service(name)
   for (let n = 1; n <= pollers; n++)
     await service(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
   await service('gateway', 'gateway', gatewaySettings(port, secrets))

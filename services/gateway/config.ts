@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
+import { fileSettings } from '#libs/files/settings.ts'
 import { baseUrlSetting } from '#libs/provider/settings.ts'
 import { keyEncryptionKey, keySealingKey } from '#libs/runtime/secrets.ts'
 
@@ -15,6 +16,9 @@ export const gatewaySettings = z
     ...serviceSettings,
     DATABASE_URL: z.string(),
     ...natsSettings,
+    ...fileSettings,
+    /** How files are read: `streamed` by the gateway, or `presigned` links into S3. */
+    FILE_LINKS: z.enum(['streamed', 'presigned']).default('streamed'),
     PORT: port(3000),
     HOST: z.string().default('0.0.0.0'),
     /** Seals users' provider keys; only KEY_ENCRYPTION_KEY, whose public half it is, opens them. */

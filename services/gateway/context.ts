@@ -9,11 +9,13 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { NatsBus } from '#libs/bus/connect.ts'
 import type { ProviderDescription } from '#libs/provider/registry.ts'
+import type { FileStore } from '#libs/files/file-store.ts'
 import type { Checks } from '#libs/runtime/health.ts'
 import type { AiConfigs } from '#libs/store/ai-configs.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { BulkActions } from '#libs/store/bulk-actions.ts'
 import type { Eraser } from '#libs/store/erase.ts'
+import type { FileReader } from '#libs/store/file-reader.ts'
 import type { Library } from '#libs/store/library.ts'
 import type { OperatorReader } from '#libs/store/operator-reader.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
@@ -40,6 +42,10 @@ export interface Context {
   library: Library
   projects: ProjectWriter
   eraser: Eraser
+  files: FileStore
+  fileReader: FileReader
+  /** Files are read by links into the store. */
+  presignsFiles: boolean
   retries: Retries
   bulkActions: BulkActions
   operator: OperatorReader

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
+import { openFileStore } from '#libs/files/settings.ts'
 import { describeProviders } from '#libs/provider/registry.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { sealingKeyOf } from '#libs/runtime/secrets.ts'
@@ -23,6 +24,7 @@ import {
 } from '#libs/store/connect.ts'
 import { Eraser } from '#libs/store/erase.ts'
 import { isOutage } from '#libs/store/errors.ts'
+import { FileReader } from '#libs/store/file-reader.ts'
 import { Library } from '#libs/store/library.ts'
 import { OperatorReader } from '#libs/store/operator-reader.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
@@ -111,6 +113,8 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   })
   return {
     ...storesOf(db),
+    files: stack.use(await openFileStore(config)),
+    presignsFiles: config.FILE_LINKS === 'presigned',
     bus,
     open,
     checks,
@@ -145,6 +149,7 @@ const storesOf = (db: Database) => ({
   library: new Library(db),
   projects: new ProjectWriter(db),
   eraser: new Eraser(db),
+  fileReader: new FileReader(db),
   retries: new Retries(db),
   operator: new OperatorReader(db),
   aiConfigs: new AiConfigs(db),

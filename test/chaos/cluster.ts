@@ -148,6 +148,7 @@ export class Cluster extends Servers implements AsyncDisposable {
     for (let n = 1; n <= others; n++) await run(`status-${n}`, 'status')
     for (let n = 1; n <= others; n++) await run(`submit-${n}`, 'submit')
     await run('reconciler', 'reconciler')
+    for (let n = 1; n <= others; n++) await run(`archiver-${n}`, 'archiver')
     for (let n = 1; n <= pollers; n++) await this.addPoller()
     for (let n = 1; n <= others; n++) {
       const port = await freePort()

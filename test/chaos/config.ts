@@ -1,5 +1,6 @@
 /** The settings of a cluster's services. */
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 
 /** What every process is started with. */
 export const inherited = process.env
@@ -29,6 +30,7 @@ export const settingsOf = (
   HEALTH_PORT: '0',
   HEALTH_HOST: '127.0.0.1',
   CRASH_POINTS: crashPoints,
+  FILES_DIR: join(crashPoints, '../files'),
   ALLOW_PRIVATE_BASE_URLS: 'true',
   ...quick,
   ...env,

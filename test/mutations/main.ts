@@ -59,6 +59,7 @@ const finders: Record<Finder, string[]> = {
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),
+  files: vitest('test/system/archiver', ''),
 }
 
 function copySources(): string {

@@ -20,6 +20,7 @@ export type Finder =
   | 'lists by themselves'
   | 'schedules'
   | 'the clock by itself'
+  | 'files'
 
 export interface Mutation {
   rule: string

@@ -1,6 +1,7 @@
 /** Every rule that keeps a law, by area. */
 import type { Mutation } from './mutation.ts'
 import { events } from './table/events.ts'
+import { files } from './table/files.ts'
 import { ownership } from './table/ownership.ts'
 import { polling } from './table/polling.ts'
 import { providers } from './table/providers.ts'
@@ -16,4 +17,5 @@ export const mutations: Mutation[] = [
   ...ownership,
   ...submission,
   ...recovery,
+  ...files,
 ]

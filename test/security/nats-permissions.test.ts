@@ -122,7 +122,12 @@ it('keeps work, claims, reports and commands to those who own them', () => {
   expect(publishersOf('video.command.generate')).toEqual(['gateway'])
   expect(publishersOf('video.claim.commit')).toEqual(['poller'])
   expect(publishersOf('video.report.x')).toEqual(['poller', 'status', 'operator'])
-  expect(publishersOf('video.out.completed.x')).toEqual(['submit', 'status', 'reconciler'])
+  expect(publishersOf('video.out.completed.x')).toEqual([
+    'submit',
+    'status',
+    'reconciler',
+    'archiver',
+  ])
   expect(publishersOf('video.completed')).toEqual([])
   expect(publishersOf('$KV.OWNERSHIP.owner.x')).toEqual(['poller', 'reconciler'])
   expect(publishersOf(`$JS.API.STREAM.DELETE.${streams.ownership}`)).toEqual(['status'])

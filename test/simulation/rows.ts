@@ -66,6 +66,7 @@ export function newVideo(request: NewVideo, at: Date): VideoRecord {
     session: null,
     cancelRequested: false,
     restoredAt: null,
+    file: null,
     deadlineSeconds: deadlineSeconds ?? null,
     requestedAt: at,
     waitReason: null,

@@ -41,7 +41,7 @@ export function diagram(): string {
     'stateDiagram-v2',
     ...lines(root, '  '),
     ...unique,
-    '  completed --> [*]',
+    '  completed_stored --> [*]',
     '  failed --> [*]',
   ].join('\n')
 }

@@ -24,6 +24,8 @@ import { simulatorSettings } from '#services/provider-simulator/config.ts'
 import { startSimulator } from '#services/provider-simulator/service.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { startPoller } from '#services/poller/service.ts'
+import { archiverSettings } from '#services/archiver/config.ts'
+import { startArchiver } from '#services/archiver/service.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
 import { startReconciler } from '#services/reconciler/service.ts'
 import { statusSettings } from '#services/status/config.ts'
@@ -81,6 +83,8 @@ export class Stack implements AsyncDisposable {
       MAX_CREATES_PER_DAY: '1000000',
       MAX_EVENT_LOOP_DELAY_MS: '10000',
       POLL_INTERVAL_MS: '300',
+      FILES_DIR: join(this.#dir, 'files'),
+      FILE_TRUSTED_HOSTS: this.simulatorUrl && new URL(this.simulatorUrl).host,
       ...this.#env,
     }
   }
@@ -89,12 +93,12 @@ export class Stack implements AsyncDisposable {
     const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-gateway-'))
     chmodSync(dir, 0o755)
     this.#stops.push(async () => rmSync(dir, { recursive: true, force: true }))
+    this.#dir = dir
     const postgres = await startPostgres({ dir: join(dir, 'postgres') })
     this.#postgres = postgres
     this.#stops.push(() => this.#postgres!.stop())
     const nats = await startNats({ dir: join(dir, 'nats') })
     this.#nats = nats
-    this.#dir = dir
     this.#stops.push(() => this.#nats!.stop())
     this.databaseUrl = postgres.url
     this.natsUrl = nats.url
@@ -133,6 +137,10 @@ export class Stack implements AsyncDisposable {
 
   async poller(env: NodeJS.ProcessEnv = {}): Promise<Service> {
     return this.#kept(await startPoller(readConfig(pollerSettings, { ...this.env, ...env })))
+  }
+
+  async archiver(env: NodeJS.ProcessEnv = {}): Promise<Service> {
+    return this.#kept(await startArchiver(readConfig(archiverSettings, { ...this.env, ...env })))
   }
 
   #kept<S extends Service>(service: S): S {

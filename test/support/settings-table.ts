@@ -34,6 +34,7 @@ const plain: Record<string, string> = {
   JWT_AUDIENCE: 'See JWKS_URL.',
   JWT_ISSUER: 'See JWKS_URL.',
   KEY_ENCRYPTION_KEY: '32 bytes in base64; former keys after commas.',
+  FILES_DIR: 'Directory of files, where FILES_STORE is directory.',
   LOG_LEVEL: 'trace, debug, info, warn, error, fatal or silent.',
   NATS_CA: 'File in PEM: who signed the server’s certificate.',
   NATS_CERT: 'File in PEM: a certificate of one’s own; with NATS_KEY.',
@@ -54,6 +55,11 @@ const plain: Record<string, string> = {
   PORT: 'Of the gateway.',
   QUERY_BURST: 'Queries of one account that may be made at once after a pause.',
   RECONCILE_INTERVAL_MS: 'Between two rounds of the reconciler.',
+  S3_BUCKET: 'Bucket of files, where FILES_STORE is s3.',
+  S3_KMS_KEY_ID: 'With S3_ENCRYPTION aws:kms.',
+  S3_PATH_STYLE: 'The bucket in the path instead of the host.',
+  S3_REGION: 'Of the bucket.',
+  S3_SECRET_ACCESS_KEY: 'See S3_ACCESS_KEY_ID.',
   TOAPIS_API_KEY: 'The key for toapis of the system’s own account.',
   TOAPIS_MODEL: 'The model where neither request nor account names one.',
 }
@@ -61,7 +67,7 @@ const plain: Record<string, string> = {
 /** The comment right above each setting of a file, on one line. */
 function meaningsOf(path: string): Map<string, string> {
   const text = readFileSync(path, 'utf8')
-  const commented = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*([A-Z][A-Z_]+):/g
+  const commented = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*([A-Z][A-Z0-9_]+):/g
   return new Map(
     [...text.matchAll(commented)].map(([, comment, name]) => [
       name!,

@@ -39,6 +39,11 @@ async function storedEvents(natsUrl: string): Promise<Seen[]> {
 
 /** Laws 1, 3 and 5 held against the ledger, the stream and the gateway. */
 async function judge(system: System, ids: string[]): Promise<void> {
+  for (const id of ids)
+    await until(`the file of ${id}`, async () => {
+      const { status, phase } = await system.video(id)
+      return status !== 'completed' || phase === 'stored' ? true : undefined
+    })
   const ledger = await system.ledger()
   const events = Map.groupBy(await storedEvents(system.dev.natsUrl), (one) => one.video.id)
   for (const id of ids) {
@@ -57,7 +62,7 @@ async function judge(system: System, ids: string[]): Promise<void> {
       'requested',
       'submitted',
       'generating',
-      video.status,
+      ...(video.status === 'completed' ? ['completed', 'stored'] : ['failed']),
     ])
   }
 }

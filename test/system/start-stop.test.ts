@@ -18,6 +18,8 @@ import { gatewaySettings } from '#services/gateway/config.ts'
 import { startGateway } from '#services/gateway/service.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { startPoller } from '#services/poller/service.ts'
+import { archiverSettings } from '#services/archiver/config.ts'
+import { startArchiver } from '#services/archiver/service.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
 import { startReconciler } from '#services/reconciler/service.ts'
 import { statusSettings } from '#services/status/config.ts'
@@ -32,6 +34,7 @@ const services: Record<string, Start> = {
   submit: (env, signal) => startSubmit(readConfig(submitSettings, env), signal),
   poller: (env, signal) => startPoller(readConfig(pollerSettings, env), signal),
   reconciler: (env, signal) => startReconciler(readConfig(reconcilerSettings, env), signal),
+  archiver: (env, signal) => startArchiver(readConfig(archiverSettings, env), signal),
   gateway: (env, signal) => startGateway(readConfig(gatewaySettings, env), signal),
 }
 const names = Object.keys(services)
@@ -57,6 +60,7 @@ beforeAll(async () => {
     HEALTH_PORT: '0',
     KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
     TOAPIS_API_KEY: 'sk-0',
+    FILES_DIR: join(dir, 'files'),
     TOAPIS_BASE_URL: 'http://127.0.0.1:9/v1',
   }
   kept = await services['status']!(env) // the streams are made

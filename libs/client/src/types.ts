@@ -45,9 +45,13 @@ export interface VideoFile {
   bytes: number
   sha256: string | null
   type: string | null
+  container: string | null
+  codec: string | null
   width: number | null
   height: number | null
   durationSeconds: number | null
+  framesPerSecond: number | null
+  hasAudio: boolean | null
   storedAt: string
 }
 
@@ -77,6 +81,8 @@ export interface SceneVideo {
   videoUrlExpiresAt: string | null
   /** The kept file, once phase is `stored`. */
   file: VideoFile | null
+  /** Why a completed video has no file and will have none. */
+  fileLoss: { code: 'lost' | 'removed'; reason: string } | null
   /** What the provider says it used or charged, in its own words and units. */
   usage: Record<string, unknown> | null
   error: { code: VideoErrorCode; message: string } | null

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Route } from '../context.ts'
 import { isWithin } from '../identity.ts'
 import { notFound, Problem } from '../problem.ts'
+import { presigned, serveFile } from '../serve-file.ts'
 import { ids, tokenQuery } from '../schemas.ts'
 import { noVideo } from './get-video.ts'
 
@@ -12,7 +13,7 @@ export function safeLink(link: string): string | null {
   return url && /^https?:$/.test(url.protocol) && url.hostname !== '' ? url.href : null
 }
 
-export const getFile: Route = (app, { reader }) => {
+export const getFile: Route = (app, { fileReader, files, presignsFiles }) => {
   app.get(
     '/api/scene-videos/:id/file',
     {
@@ -24,13 +25,30 @@ export const getFile: Route = (app, { reader }) => {
         security: [{ apiKey: [] }, { token: [] }],
         params: ids('id'),
         querystring: tokenQuery,
-        response: { 302: z.null().describe('To the provider’s link') },
-        'x-problems': [404],
+        description:
+          'Ranges, conditional requests and HEAD as in RFC 9110. Once the video is `stored` this is its file, for good.',
+        produces: ['video/mp4', 'video/webm'],
+        response: {
+          302: z
+            .null()
+            .describe('To the provider’s link while it is not kept yet, or into the store'),
+        },
+        'x-problems': [404, 410, 416],
       },
     },
     async (request, reply) => {
-      const video = await reader.video(request.identity.userId, request.params.id)
-      if (!video || !isWithin(request.identity, video)) throw notFound(noVideo)
+      const found = await fileReader.find(request.identity.userId, request.params.id)
+      if (!found || !isWithin(request.identity, found.video)) throw notFound(noVideo)
+      const { video, key, sceneTitle } = found
+      if (key !== null && video.file) {
+        const served = { key, file: video.file, name: sceneTitle ?? video.id }
+        const into = presignsFiles ? await presigned(files, served) : null
+        return into === null
+          ? serveFile(files, served, request, reply)
+          : reply.header('referrer-policy', 'no-referrer').redirect(into, 302)
+      }
+      if (video.fileLoss)
+        throw new Problem(410, `file_${video.fileLoss.code}`, video.fileLoss.reason)
       const link = video.videoUrl === null ? null : safeLink(video.videoUrl)
       if (link === null)
         throw new Problem(

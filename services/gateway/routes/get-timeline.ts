@@ -1,11 +1,6 @@
+import { word } from '#libs/scene-video/words.ts'
 import { z } from 'zod'
-import {
-  actorSchema,
-  phases,
-  sceneVideoSchema,
-  statuses,
-  word,
-} from '#libs/scene-video/scene-video.ts'
+import { actorSchema, phases, sceneVideoSchema, statuses } from '#libs/scene-video/scene-video.ts'
 import type { Route } from '../context.ts'
 import { notFound } from '../problem.ts'
 import { ids } from '../schemas.ts'

@@ -1,0 +1,162 @@
+/**
+ * The archiver's queue in Postgres. A claim is a lease of some seconds with a fencing token: only
+ * who holds the newest one may record what became of a file. Whoever dies loses his claims when
+ * they run out; the file is then downloaded again, which costs nothing but time.
+ */
+import type { Database } from './connect.ts'
+import { owedEvent, type Recorded } from './rows.ts'
+
+/** A file to fetch. Durations are milliseconds from Postgres' now. */
+export interface ClaimedFile {
+  id: string
+  userId: string
+  attempt: number
+  claim: number
+  url: string
+  /** Until the link dies, negative when it has; null where nobody said. */
+  untilExpiryMs: number | null
+  /** Since it was first looked at. */
+  sinceAdoptedMs: number
+  tries: number
+}
+
+/** What is told of a kept file, but for its link and when it was stored. */
+export interface FileFacts {
+  bytes: number
+  sha256: string
+  type: string
+  container: string
+  codec: string | null
+  width: number
+  height: number
+  durationSeconds: number | null
+  framesPerSecond: number | null
+  hasAudio: boolean
+}
+
+/** As many of the queue as are held against each other for fairness between users. */
+const candidates = 500
+
+export class FileRecords {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /**
+   * Puts completed videos that have no row yet into the queue; how many.
+   * Index: SceneVideo_unkept_idx. No lock but on the new rows.
+   */
+  async adopt(limit = 1_000): Promise<number> {
+    return this.#db.$executeRaw`
+      INSERT INTO "File" ("videoId", "userId", url, "expiresAt")
+      SELECT v.id, v."userId", v."videoUrl", v."videoUrlExpiresAt" FROM "SceneVideo" v
+      WHERE v.status = 'completed' AND v.phase = 'done' AND v."videoUrl" IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = v.id)
+      ORDER BY v.id LIMIT ${limit}::int
+      ON CONFLICT DO NOTHING`
+  }
+
+  /**
+   * Claims up to `most` files for `leaseMs`, those whose links die soonest first, at most `perUser`
+   * of one user, and none of `busyUsers`. Index: File_queue_idx. Locks the claimed rows only, and
+   * passes over what somebody else has locked.
+   */
+  async claim(options: {
+    most: number
+    perUser: number
+    busyUsers: string[]
+    leaseMs: number
+  }): Promise<ClaimedFile[]> {
+    const { most, perUser, busyUsers, leaseMs } = options
+    return this.#db.$queryRaw<ClaimedFile[]>`
+      WITH due AS (
+        SELECT "videoId", "userId", "expiresAt" FROM "File"
+        WHERE state = 'waiting' AND "nextTryAt" <= now() AND coalesce("claimedUntil", '-infinity') < now()
+          AND "userId" <> ALL(${busyUsers}::uuid[])
+        ORDER BY "expiresAt", "videoId" LIMIT ${candidates}::int
+      ), ranked AS (
+        SELECT *, row_number() OVER (PARTITION BY "userId" ORDER BY "expiresAt", "videoId") AS nth FROM due
+      ), chosen AS (
+        SELECT f."videoId" FROM "File" f JOIN ranked r USING ("videoId")
+        WHERE r.nth <= ${perUser}::int AND f.state = 'waiting' AND f."nextTryAt" <= now()
+          AND coalesce(f."claimedUntil", '-infinity') < now()
+        ORDER BY r."expiresAt", r."videoId" LIMIT ${most}::int FOR UPDATE OF f SKIP LOCKED
+      )
+      UPDATE "File" f SET claim = f.claim + 1, tries = f.tries + 1,
+        "claimedUntil" = now() + ${leaseMs}::int * interval '1 millisecond'
+      FROM chosen c, "SceneVideo" v WHERE f."videoId" = c."videoId" AND v.id = c."videoId"
+      RETURNING f."videoId" AS id, f."userId", v.attempt, f.claim, f.url, f.tries,
+        (extract(epoch FROM f."expiresAt" - now()) * 1000)::float8 AS "untilExpiryMs",
+        (extract(epoch FROM now() - f."createdAt") * 1000)::float8 AS "sinceAdoptedMs"`
+  }
+
+  /** Extends claims; the ids of those that are still held. */
+  async renew(held: { id: string; claim: number }[], leaseMs: number): Promise<string[]> {
+    const rows = await this.#db.$queryRaw<{ id: string }[]>`
+      UPDATE "File" f SET "claimedUntil" = now() + ${leaseMs}::int * interval '1 millisecond'
+      FROM unnest(${held.map((one) => one.id)}::uuid[], ${held.map((one) => one.claim)}::int[]) AS h(id, claim)
+      WHERE f."videoId" = h.id AND f.claim = h.claim AND f.state = 'waiting' RETURNING h.id`
+    return rows.map((row) => row.id)
+  }
+
+  /**
+   * The file is kept: its row, the video's phase and facts, and the event, in one statement. The
+   * owed event; null when the claim is not the newest any more: then the file is somebody else's to
+   * record.
+   */
+  async stored(id: string, claim: number, key: string, facts: FileFacts) {
+    // rule: only the newest claim records a file
+    const rows = await this.#db.$queryRaw<Recorded[]>`
+      WITH kept AS (
+        UPDATE "File" SET state = 'stored', key = ${key}, bytes = ${facts.bytes}::bigint,
+          "storedAt" = now(), "claimedUntil" = NULL, "lastError" = NULL
+        WHERE "videoId" = ${id}::uuid AND claim = ${claim}::int AND state = 'waiting' RETURNING "videoId", "storedAt"
+      ), changed AS (
+        UPDATE "SceneVideo" v SET phase = 'stored', version = version + 1, "updatedAt" = now(),
+          file = ${JSON.stringify({ state: 'stored', ...facts })}::jsonb || jsonb_build_object('storedAt', kept."storedAt")
+        FROM kept WHERE v.id = kept."videoId" AND v.status = 'completed' AND v.phase = 'done' RETURNING v.*
+      )
+      INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
+      SELECT c.id, c.version, c.attempt, 'stored', 'stored', c.status, c.phase, c.progress, 'archiver',
+        jsonb_build_object('bytes', ${facts.bytes}::bigint), to_jsonb(c), true FROM changed c
+      RETURNING id AS "timelineId", event, at, snapshot`
+    return rows[0] ? owedEvent(rows[0]) : null
+  }
+
+  /** Tried in vain: again after `delayMs`. */
+  async failed(id: string, claim: number, reason: string, delayMs: number): Promise<void> {
+    await this.#db.$executeRaw`
+      UPDATE "File" SET "claimedUntil" = NULL, "lastError" = ${reason},
+        "nextTryAt" = now() + ${Math.round(delayMs)}::bigint * interval '1 millisecond'
+      WHERE "videoId" = ${id}::uuid AND claim = ${claim}::int AND state = 'waiting'`
+  }
+
+  /**
+   * It cannot be had any more: told in the video and on its timeline. False when the claim is not
+   * the newest.
+   */
+  async lost(id: string, claim: number, reason: string): Promise<boolean> {
+    const changed = await this.#db.$executeRaw`
+      WITH lost AS (
+        UPDATE "File" SET state = 'lost', "claimedUntil" = NULL, "lastError" = ${reason}
+        WHERE "videoId" = ${id}::uuid AND claim = ${claim}::int AND state = 'waiting' RETURNING "videoId"
+      ), told AS (
+        UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'lost', 'reason', ${reason}::text)
+        FROM lost WHERE v.id = lost."videoId" RETURNING v.*
+      )
+      INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, detail)
+      SELECT t.id, t.version, t.attempt, 'file_lost', t.status, t.phase, t.progress, 'archiver',
+        jsonb_build_object('reason', ${reason}::text) FROM told t`
+    return changed === 1
+  }
+
+  /** How many wait, and how many of them have a link that dies within `soonMs`. */
+  async waiting(soonMs: number): Promise<{ waiting: number; expiringSoon: number }> {
+    const [row] = await this.#db.$queryRaw<{ waiting: number; expiringSoon: number }[]>`
+      SELECT count(*)::int AS waiting,
+        (count(*) FILTER (WHERE "expiresAt" < now() + ${soonMs}::int * interval '1 millisecond'))::int AS "expiringSoon"
+      FROM "File" WHERE state = 'waiting'`
+    return row!
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * What the archiver does with its parts: it looks every second for completed videos whose file is
+ * not kept, claims some, fetches each, and records what became of it. Claims are renewed while a
+ * fetch runs, and a fetch whose claim is lost is called off.
+ *
+ * Slots are shared between users: however slow one user's provider is, at least three quarters of
+ * them are left to others. Nothing here can fail, delay or repeat a generation.
+ */
+import type { FileStore } from '#libs/files/file-store.ts'
+import type { Clock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import type { OwedEvent } from '#libs/scene-video/messages.ts'
+import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
+import { keepFile, keyOf, type Kept } from './keep-file.ts'
+
+export interface ArchiverParts {
+  clock: Clock
+  log: Logger
+  files: FileStore
+  records: InterfaceOf<FileRecords>
+  fetch(file: ClaimedFile, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Publishes a committed event; never throws, an unpublished one stays owed. */
+  publish(event: OwedEvent): Promise<void>
+  concurrency: number
+  /** The longest that one fetch may take. */
+  timeoutMs: number
+  count(outcome: Kept['kind'] | 'late'): void
+  gauge(state: { waiting: number; expiringSoon: number; running: number }): void
+}
+
+const lookMs = 1_000
+const leaseMs = 30_000
+const renewMs = 8_000
+const gaugeMs = 15_000
+export const expiringSoonMs = 3_600_000
+
+interface Running {
+  file: ClaimedFile
+  stop: AbortController
+  done: Promise<void>
+}
+
+export class Archiver implements AsyncDisposable {
+  readonly #parts: ArchiverParts
+  readonly #stop = new AbortController()
+  readonly #running = new Map<string, Running>()
+  readonly #loops: Promise<void>[]
+
+  constructor(parts: ArchiverParts) {
+    this.#parts = parts
+    const { clock, log } = parts
+    const { signal } = this.#stop
+    const again = (err: unknown) => log.warn({ err }, 'archiver: trying again')
+    this.#loops = [
+      every(clock, lookMs, signal, () => this.#look(), again, 0),
+      every(clock, renewMs, signal, () => this.#renew(), again),
+      every(clock, gaugeMs, signal, () => this.#measure(), again, 0),
+    ]
+  }
+
+  get running(): number {
+    return this.#running.size
+  }
+
+  async #look(): Promise<void> {
+    const { records, concurrency } = this.#parts
+    const perUser = Math.max(1, Math.floor(concurrency / 4))
+    for (;;) {
+      await records.adopt()
+      const free = concurrency - this.#running.size
+      if (free <= 0 || this.#stop.signal.aborted) return
+      const claimed = await records.claim({
+        most: Math.min(free, perUser),
+        perUser,
+        busyUsers: this.#busyUsers(perUser),
+        leaseMs,
+      })
+      for (const file of claimed) this.#begin(file)
+      if (claimed.length === 0) return
+    }
+  }
+
+  /** Users who have all the slots that one user may have. */
+  #busyUsers(perUser: number): string[] {
+    const slots = Map.groupBy(this.#running.values(), ({ file }) => file.userId)
+    return [...slots].filter(([, running]) => running.length >= perUser).map(([userId]) => userId)
+  }
+
+  #begin(file: ClaimedFile): void {
+    const stop = new AbortController()
+    const done = this.#keep(file, stop.signal)
+      .catch((err: unknown) => this.#parts.log.warn({ err, video: file.id }, 'file not recorded'))
+      .finally(() => this.#running.delete(file.id))
+    this.#running.set(file.id, { file, stop, done })
+  }
+
+  async #keep(file: ClaimedFile, called: AbortSignal): Promise<void> {
+    const { files, fetch, clock, timeoutMs, count } = this.#parts
+    const timeout = new AbortController()
+    const cancel = clock.after(timeoutMs, () =>
+      timeout.abort(new Error(`not fetched within ${timeoutMs} ms`)),
+    )
+    const signal = AbortSignal.any([called, timeout.signal])
+    try {
+      const kept = await keepFile(file, { files, fetch, random: clock.random, signal })
+      await this.#record(file, kept)
+    } catch (err) {
+      if (called.aborted) return count('late')
+      await this.#record(file, { kind: 'again', reason: (err as Error).message, delayMs: 60_000 })
+    } finally {
+      cancel()
+    }
+  }
+
+  async #record(file: ClaimedFile, kept: Kept): Promise<void> {
+    const { records, files, log, publish, count } = this.#parts
+    const { id, claim } = file
+    if (kept.kind === 'again') {
+      await records.failed(id, claim, kept.reason, kept.delayMs)
+      log.warn({ video: id, tries: file.tries, reason: kept.reason }, 'File not fetched')
+    } else if (kept.kind === 'lost') {
+      if (!(await records.lost(id, claim, kept.reason))) return count('late')
+      log.error({ video: id, reason: kept.reason }, `The file of ${id} is lost`)
+    } else {
+      const event = await records.stored(id, claim, kept.key, kept.facts)
+      if (event === null) {
+        await files.remove(keyOf(file))
+        return count('late')
+      }
+      crashPoint('file-recorded')
+      log.info({ video: id, bytes: kept.facts.bytes }, `Stored the file of ${id}`)
+      await publish(event)
+    }
+    count(kept.kind)
+  }
+
+  async #renew(): Promise<void> {
+    const held = [...this.#running.values()].map(({ file: { id, claim } }) => ({ id, claim }))
+    if (held.length === 0) return
+    const still = new Set(await this.#parts.records.renew(held, leaseMs))
+    // rule: a fetch whose claim is lost is called off
+    for (const { id } of held)
+      if (!still.has(id)) this.#running.get(id)?.stop.abort(new Error('the claim is lost'))
+  }
+
+  async #measure(): Promise<void> {
+    const { records, gauge, log } = this.#parts
+    const found = await records.waiting(expiringSoonMs)
+    gauge({ ...found, running: this.#running.size })
+    if (found.expiringSoon)
+      log.error({ count: found.expiringSoon }, 'Files not kept whose links die within the hour')
+  }
+
+  /** Calls off what runs: whoever claims it next begins anew. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    for (const { stop } of this.#running.values()) stop.abort(new Error('stopping'))
+    await Promise.all([...this.#loops, ...[...this.#running.values()].map(({ done }) => done)])
+  }
+}

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { fileSettings } from '#libs/files/settings.ts'
+import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
+
+export const archiverSettings = z.object({
+  ...serviceSettings,
+  ...fileSettings,
+  DATABASE_URL: z.string(),
+  ...natsSettings,
+  /** Files fetched at once by one archiver; one user has at most a quarter of them. */
+  ARCHIVE_CONCURRENCY: z.coerce.number().int().min(4).max(1_000).default(24),
+  /** The largest file that is kept, in bytes. */
+  FILE_MAX_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(4 * 1024 ** 3),
+  /** The longest that one fetch may take. */
+  FILE_TIMEOUT_MS: milliseconds(1_800_000, 1_000),
+  /** Silence for this long breaks a connection, which is then made again where it stopped. */
+  FILE_STALL_MS: milliseconds(30_000, 100),
+  /** Hosts (`name:port`, comma-separated) whose links may lead into a private network. */
+  FILE_TRUSTED_HOSTS: z
+    .string()
+    .default('')
+    .transform((text) => new Set(text.split(',').filter(Boolean))),
+  /** Lets links lead into private networks: for development only. */
+  ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
+})
+export type ArchiverConfig = z.infer<typeof archiverSettings>

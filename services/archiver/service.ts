@@ -1,0 +1,100 @@
+/**
+ * archiver: from `completed, done` to `stored`. It fetches each finished video and keeps it, before
+ * the provider's link dies.
+ *
+ * It may be killed, frozen or cut off at any point: its claims run out, and whoever claims the file
+ * next begins anew. Where Postgres, NATS, the provider or the store is away, or a disk is full, it
+ * tries again; a generation is never touched by that.
+ */
+import { Agent } from 'undici'
+import { connectBus } from '#libs/bus/connect.ts'
+import { openFileStore } from '#libs/files/settings.ts'
+import { guardedConnector } from '#libs/net/guard.ts'
+import { publishEvents } from '#libs/outbox/outbox.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+import type { Metrics } from '#libs/runtime/metrics.ts'
+import { startService, type Service } from '#libs/runtime/service.ts'
+import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
+import { FileRecords } from '#libs/store/file-records.ts'
+import { Outbox } from '#libs/store/outbox.ts'
+import { Archiver, type ArchiverParts } from './archiver.ts'
+import type { ArchiverConfig } from './config.ts'
+import { download } from './download.ts'
+
+const connectTimeoutMs = 10_000
+
+export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Promise<Service> {
+  return startService({ name: 'archiver', config, signal }, async (skeleton) => {
+    const { log, metrics, checks, stack } = skeleton
+    const files = stack.use(await openFileStore(config))
+    const bus = stack.adopt(
+      await connectBus({
+        config,
+        user: 'archiver',
+        name: 'archiver',
+        log,
+        signal: skeleton.signal,
+      }),
+      (one) => one.drain(),
+    )
+    checks['nats'] = () => bus.isConnected()
+    const db = stack.adopt(openDatabase(config.DATABASE_URL, 4), (one) => one.$disconnect())
+    checks['postgres'] = () => isReachable(db)
+    await waitForDatabase(db, log, skeleton.signal)
+    const outbox = new Outbox(db)
+    const routes = stack.adopt(routesOf(config), (one) => one.close())
+    stack.use(
+      new Archiver({
+        clock: systemClock,
+        log,
+        files,
+        records: new FileRecords(db),
+        fetch: (file, called) =>
+          download(file.url, {
+            dispatcherFor: routes.to,
+            maxBytes: config.FILE_MAX_BYTES,
+            stallMs: config.FILE_STALL_MS,
+            signal: called,
+          }),
+        publish: (event) =>
+          publishEvents(bus, outbox, [event]).then(
+            () => {},
+            (err: unknown) => log.warn({ err, video: event.body.id }, 'event stays owed'),
+          ),
+        concurrency: config.ARCHIVE_CONCURRENCY,
+        timeoutMs: config.FILE_TIMEOUT_MS,
+        ...counters(metrics),
+      }),
+    )
+    log.info({ place: files.place }, 'Files are kept here')
+    return {}
+  })
+}
+
+function counters(metrics: Metrics): Pick<ArchiverParts, 'count' | 'gauge'> {
+  const outcomes = metrics.counter('files_total', 'Files by what became of them', ['outcome'])
+  const states = metrics.gauge('files', 'Files not kept yet, by state', ['state'])
+  return {
+    count: (outcome) => outcomes.inc({ outcome }),
+    gauge: ({ waiting, expiringSoon, running }) => {
+      states.set({ state: 'waiting' }, waiting)
+      states.set({ state: 'expiring_soon' }, expiringSoon)
+      states.set({ state: 'running' }, running)
+    },
+  }
+}
+
+/**
+ * Links are given by providers: none leads into a private network, but to hosts the operator
+ * trusts.
+ */
+function routesOf(config: ArchiverConfig) {
+  const open = new Agent({ connect: { timeout: connectTimeoutMs } })
+  const guarded = new Agent({ connect: guardedConnector(connectTimeoutMs) })
+  const isOpen = (url: URL) =>
+    config.ALLOW_PRIVATE_BASE_URLS || config.FILE_TRUSTED_HOSTS.has(url.host)
+  return {
+    to: (url: URL) => (isOpen(url) ? open : guarded),
+    close: async () => void (await Promise.all([open.destroy(), guarded.destroy()])),
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Answers with a kept file, or a part of it: ranges, conditional requests, HEAD (RFC 9110). Only a
+ * few blocks of a file are in memory at a time; a reader who leaves ends the reading.
+ */
+import { create as contentDisposition } from 'content-disposition'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fresh from 'fresh'
+import { Readable } from 'node:stream'
+import { parse as parseRange } from 'range-parser'
+import type { ByteRange, FileStore } from '#libs/files/file-store.ts'
+import type { VideoFile } from '#libs/scene-video/video-file.ts'
+import { notFound, Problem } from './problem.ts'
+
+export interface Served {
+  key: string
+  file: VideoFile
+  /** Without its extension. */
+  name: string
+}
+
+const linkSeconds = 300
+/** A bit of what `range-parser` says of a header: to be ignored. */
+const malformed = 1
+
+/** `inline`, under the name that a browser saves it as. */
+export const dispositionOf = ({ name, file }: Served): string =>
+  contentDisposition(`${name}.${extensionOf(file)}`, { type: 'inline' })
+
+const extensionOf = ({ type }: VideoFile): string => (type === 'video/webm' ? 'webm' : 'mp4')
+
+export async function serveFile(
+  files: FileStore,
+  served: Served,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { key, file } = served
+  const etag = `"${file.sha256}"`
+  const modified = new Date(file.storedAt).toUTCString()
+  reply.headers({
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, max-age=3600, no-transform',
+    'content-disposition': dispositionOf(served),
+    etag,
+    'last-modified': modified,
+  })
+  // `no-cache` is for caches on the way: what a reader has is still compared
+  const { 'cache-control': _, ...asked } = request.headers
+  if (fresh(asked, { etag, 'last-modified': modified })) return reply.code(304).send()
+  const range = rangeOf(request, file.bytes, { etag, modified })
+  if (range === 'unsatisfiable') {
+    reply.header('content-range', `bytes */${file.bytes}`)
+    throw new Problem(416, 'range_not_satisfiable', `The file has ${file.bytes} bytes.`)
+  }
+  if (range)
+    reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${file.bytes}`)
+  reply.type(file.type ?? 'application/octet-stream')
+  reply.header('content-length', range ? range.end - range.start + 1 : file.bytes)
+  // without a stream the length would be told as 0
+  if (request.method === 'HEAD') return reply.send(Readable.from([]))
+  const body = await files.read(key, range ?? undefined)
+  if (body === null) throw notFound('The file is not where it was kept; the operator can tell why.')
+  return reply.send(body instanceof Readable ? body : Readable.from(body, { objectMode: false }))
+}
+
+/** The part asked for; null for all of it, also where several parts are asked for. */
+function rangeOf(
+  { headers }: FastifyRequest,
+  bytes: number,
+  version: { etag: string; modified: string },
+): ByteRange | 'unsatisfiable' | null {
+  const asked = headers.range
+  const only = headers['if-range']
+  if (asked === undefined) return null
+  if (only !== undefined && only !== version.etag && only !== version.modified) return null
+  const { code, type, ranges } = parseRange(bytes, asked)
+  if (code & malformed || type !== 'bytes') return null
+  if (ranges.length === 0) return 'unsatisfiable'
+  return ranges.length === 1 ? { start: ranges[0]!.start, end: ranges[0]!.end } : null
+}
+
+/** A link into the store that needs no key, where it can give one; else null. */
+export async function presigned(files: FileStore, served: Served): Promise<string | null> {
+  if (!files.presign) return null
+  return files.presign(served.key, {
+    seconds: linkSeconds,
+    type: served.file.type ?? 'application/octet-stream',
+    disposition: dispositionOf(served),
+  })
+}

@@ -1,0 +1,105 @@
+/** Whose file comes first, and who may say what became of it. */
+import { expect, it } from 'vitest'
+import { FileRecords, type FileFacts } from '#libs/store/file-records.ts'
+import {
+  archiver,
+  completed,
+  db,
+  provider,
+  startKit,
+  until,
+  untilFailedOnce,
+  untilStored,
+  video,
+} from '../support/archiver-kit.ts'
+
+startKit()
+
+it('gives a link up when it has died, and no earlier', async () => {
+  const [path, expired] = [`/ok/${crypto.randomUUID()}`, `/ok/${crypto.randomUUID()}`]
+  provider.dead.add(path).add(expired)
+  const id = await completed(path, { expiresInMs: 3_600_000 })
+  const gone = await completed(expired, { expiresInMs: -1_000 })
+  await archiver()
+  await until('the expired one is lost', async () => (await video(gone)).kept?.state === 'lost')
+  expect((await untilFailedOnce(id)).state).toBe('waiting')
+  provider.dead.delete(path)
+  await untilStored(id)
+})
+
+it('lets no slow provider of one user keep another user’s file waiting', async () => {
+  const other = await db.user.create({ data: { name: 'slow' } })
+  const slow = await Promise.all(
+    Array.from({ length: 20 }, () =>
+      completed(`/slow/${crypto.randomUUID()}`, { userId: other.id, expiresInMs: 60_000 }),
+    ),
+  )
+  await archiver({ ARCHIVE_CONCURRENCY: '8' })
+  await until(
+    'slow ones run',
+    async () => (await db.file.count({ where: { userId: other.id, claim: { gt: 0 } } })) === 2,
+  )
+  const quick = await Promise.all(
+    Array.from({ length: 6 }, () => completed(`/ok/${crypto.randomUUID()}`)),
+  )
+  for (const id of quick) await untilStored(id)
+  expect(await db.sceneVideo.count({ where: { id: { in: slow }, phase: 'stored' } })).toBe(0)
+  await db.file.updateMany({ where: { userId: other.id }, data: { state: 'deleted' } })
+})
+
+it('takes soonest what dies soonest', async () => {
+  const [later, never, sooner] = [
+    await completed('/silent/a', { expiresInMs: 9_000_000 }),
+    await completed('/silent/b'),
+    await completed('/silent/c', { expiresInMs: 100_000 }),
+  ]
+  const records = new FileRecords(db)
+  await records.adopt()
+  const claims = []
+  for (let n = 0; n < 3; n++)
+    claims.push(...(await records.claim({ most: 1, perUser: 10, busyUsers: [], leaseMs: 60_000 })))
+  expect(claims.map(({ id }) => id)).toEqual([sooner, later, never])
+  await db.file.updateMany({
+    where: { videoId: { in: [later, never, sooner] } },
+    data: { state: 'deleted' },
+  })
+})
+
+const facts: FileFacts = {
+  bytes: 1,
+  sha256: 'x',
+  type: 'video/mp4',
+  container: 'mp4',
+  codec: null,
+  width: 1,
+  height: 1,
+  durationSeconds: null,
+  framesPerSecond: null,
+  hasAudio: false,
+}
+
+it('lets only the newest claim say what became of a file, and that once', async () => {
+  const id = await completed('/silent/x')
+  const records = new FileRecords(db)
+  await records.adopt()
+  const claimIt = async () =>
+    (await records.claim({ most: 1, perUser: 1, busyUsers: [], leaseMs: 0 }))[0]!
+  const first = await claimIt()
+  const second = await claimIt()
+  expect([first.id, second.id, second.claim - first.claim]).toEqual([id, id, 1])
+  expect(await records.stored(id, first.claim, 'old', facts)).toBeNull()
+  expect(await records.lost(id, first.claim, 'x')).toBe(false)
+  expect(await records.renew([{ id, claim: first.claim }], 1_000)).toEqual([])
+  expect(await records.stored(id, second.claim, 'new', facts)).toMatchObject({ event: 'stored' })
+  expect(await records.stored(id, second.claim, 'new', facts)).toBeNull()
+  expect(await video(id)).toMatchObject({ version: 6, kept: { key: 'new' } })
+})
+
+it('calls off a fetch whose claim is lost, and goes on to other files', async () => {
+  const id = await completed(`/slow/${crypto.randomUUID()}`)
+  await archiver({ ARCHIVE_CONCURRENCY: '4' })
+  await until('it runs', async () => ((await video(id)).kept?.claim ?? 0) > 0)
+  await db.file.update({ where: { videoId: id }, data: { claim: 99, state: 'deleted' } })
+  const next = await completed(`/ok/${crypto.randomUUID()}`) // one user, one slot: it waits for the first
+  await untilStored(next)
+})
