@@ -28,7 +28,7 @@ export const providers: Mutation[] = [
   },
   {
     rule: 'absence is the provider’s own word',
-    find: 'dialect.missingCodes.includes(said.code)',
+    find: 'isListed(dialect.missingCodes, said.code)',
     replace: 'status === 404',
     by: 'providers',
   },
