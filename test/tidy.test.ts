@@ -26,8 +26,18 @@ const mayImport: Record<string, string[]> = {
   'libs/files': ['libs/runtime', 'libs/scene-video'],
   'libs/client': [],
 }
+/** Makers' clients send a paid create again by themselves: they only try the simulator. */
+const makersClients = [
+  '@ai-sdk/gateway',
+  '@fal-ai/client',
+  '@openrouter/sdk',
+  '@runwayml/sdk',
+  'lumaai',
+  'replicate',
+]
 /** Packages with one home. */
 const homes: Record<string, string[]> = {
+  ...Object.fromEntries(makersClients.map((name) => [name, ['services/provider-simulator']])),
   nats: ['libs/bus', 'examples', 'test', 'bench'],
   '@prisma/client': ['libs/store'],
   '@prisma/adapter-pg': ['libs/store'],
