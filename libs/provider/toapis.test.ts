@@ -102,8 +102,8 @@ describe('a query of many', () => {
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const provider = createToapis({
-      createTimeoutMs: 400,
-      getTimeoutMs: 400,
+      createTimeoutMs: 10_000,
+      getTimeoutMs: 10_000,
       allowPrivate: true,
       batchPath,
     })

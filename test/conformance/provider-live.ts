@@ -51,7 +51,7 @@ export function againstTheSimulator(subjects: readonly Subject[]): void {
   describe.each(subjects.map((subject) => [subject.name, subject] as const))(
     '%s against the simulator',
     (name, subject) => {
-      const provider = subject.make({ createTimeoutMs: 2_000, getTimeoutMs: 2_000 })
+      const provider = subject.make({ createTimeoutMs: 15_000, getTimeoutMs: 15_000 })
       afterAll(() => provider[Symbol.asyncDispose]())
       const { model = 'm', apiKey = 'sk-secret-of-the-test' } = subject
       courseOf({
