@@ -7,11 +7,13 @@ import { dashscope } from './adapters/dashscope.ts'
 import { fal } from './adapters/fal.ts'
 import { kling } from './adapters/kling.ts'
 import { luma, lumaDreamMachine } from './adapters/luma.ts'
+import { minimax, minimaxHailuo } from './adapters/minimax.ts'
 import { openaiVideos } from './adapters/openai-videos.ts'
 import { openrouter } from './adapters/openrouter.ts'
 import { replicate } from './adapters/replicate.ts'
 import { runway } from './adapters/runway.ts'
 import { vercel } from './adapters/vercel.ts'
+import { vidu } from './adapters/vidu.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
 import type { Declaration, Model, WebhookVerifier } from './declaration.ts'
@@ -27,6 +29,9 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
     ark,
     kling,
     dashscope,
+    minimax,
+    minimaxHailuo,
+    vidu,
     openaiVideos,
     xai,
     runway,

@@ -123,7 +123,8 @@ export interface SimulatedProvider {
   trouble(kind: TroubleKind, message: string, retryAfter?: string): Said
   /** False: budgets are kept to and not told in headers. */
   tellsBudget?: true
-  webhook?(task: View, secret: string | null, now: number): Delivery
+  /** `url` is where it is delivered. */
+  webhook?(task: View, secret: string | null, now: number, url: string): Delivery
 }
 
 export const bearerOf = ({ headers }: Incoming): string | null =>

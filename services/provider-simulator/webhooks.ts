@@ -27,7 +27,7 @@ export function startWebhooks(
   }
   const deliver = async (to: string, secret: string | null, task: Task): Promise<boolean> => {
     const view = viewOf(task, { ledger, now, url: url() })
-    const delivery = dialects.get(task.provider)?.webhook?.(view, secret, now())
+    const delivery = dialects.get(task.provider)?.webhook?.(view, secret, now(), to)
     if (!delivery) return true
     const { headers, body } = delivery
     return fetch(to, {

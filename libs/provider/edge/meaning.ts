@@ -193,7 +193,7 @@ export function readResult(dialect: Dialect, answer: Answer, baseUrl: string): T
   const { status, text } = answer
   const json = parseJson(text)
   const said = saidBy(dialect, json)
-  if (status >= 200 && status < 300) {
+  if (status >= 200 && status < 300 && said.code === '') {
     const videoUrl = linkOf(json, dialect.result!.links, baseUrl, dialect.task.toLink)
     return videoUrl === null ? withoutLink(text) : { kind: 'done', videoUrl, expiresAt: null }
   }

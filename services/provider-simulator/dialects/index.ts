@@ -6,10 +6,12 @@ import { kling } from './kling.ts'
 import { openaiVideos } from './openai-videos.ts'
 import { fal } from './fal.ts'
 import { luma, lumaDreamMachine } from './luma.ts'
+import { minimax, minimaxHailuo } from './minimax.ts'
 import { openrouter } from './openrouter.ts'
 import { replicate } from './replicate.ts'
 import { runway } from './runway.ts'
 import { vercel } from './vercel.ts'
+import { vidu } from './vidu.ts'
 import { xai } from './xai.ts'
 import { toapis } from './toapis.ts'
 
@@ -23,10 +25,13 @@ export const dialects: ReadonlyMap<string, SimulatedProvider> = new Map(
     fal,
     luma,
     lumaDreamMachine,
+    minimax,
+    minimaxHailuo,
     openrouter,
     replicate,
     runway,
     vercel,
+    vidu,
     xai,
   ].map((one) => [one.name, one]),
 )
