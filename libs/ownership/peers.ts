@@ -3,8 +3,7 @@
  * connected throughout, has not heard its heartbeat for the TTL, and finds in the record the beat
  * it saw last: by compare-and-set, so that a renewal that comes first wins.
  */
-import type { Clock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus } from '#libs/bus/bus.ts'
 import {
@@ -32,15 +31,19 @@ export interface PeersOptions {
   ttlMs: number
   /** Our own session, which is no peer. */
   own(): string
-  /** A peer's session was found dead. */
-  onDead(session: string): void
+  /** A peer's session was found dead; `stopped`: it was ended in order. */
+  onDead(session: string, stopped: boolean): void
 }
 
 interface Heard extends Omit<Peer, 'session'> {
   /** When its record was last seen to change. */
   at: number
   beat: number
+  ttlMs: number
 }
+
+/** Between two looks for silent peers, at least; in milliseconds. */
+const leastLookMs = 100
 
 export class Peers {
   readonly #o: PeersOptions
@@ -76,19 +79,28 @@ export class Peers {
     this.#dead.clear()
   }
 
-  /** Looks for silent ones until the signal. */
-  watch(signal: AbortSignal): Promise<void> {
+  /** The longest TTL that any of them has told. */
+  longestTtlMs(): number {
+    return Math.max(0, ...[...this.#live.values()].map((peer) => peer.ttlMs))
+  }
+
+  /** Looks for silent ones until the signal: when the first of them may be, and once a TTL. */
+  async watch(signal: AbortSignal): Promise<void> {
     const { bus, clock, ttlMs, log } = this.#o
     let discoverAt = 0
-    const look = async () => {
-      if (!bus.isConnected()) return
-      if (clock.now() >= discoverAt) {
-        await this.#discover()
-        discoverAt = clock.now() + ttlMs
+    while (!signal.aborted) {
+      try {
+        if (bus.isConnected() && clock.now() >= discoverAt) {
+          await this.discover()
+          discoverAt = clock.now() + ttlMs
+        }
+        if (bus.isConnected()) await this.#judge()
+      } catch (err) {
+        log.warn({ err }, 'peers not watched')
       }
-      await this.#judge()
+      const next = Math.min(ttlMs, ...[...this.#live.keys()].map((id) => this.#silentInMs(id)))
+      await sleep(Math.max(leastLookMs, next), signal, clock)
     }
-    return every(clock, 100, signal, look, (err) => log.warn({ err }, 'peers not watched'), 0)
   }
 
   async isDead(session: string): Promise<boolean> {
@@ -100,24 +112,26 @@ export class Peers {
   #hear(id: string, data: Uint8Array): void {
     if (id === this.#o.own() || this.#dead.has(id)) return
     const record = data.length ? sessionSchema.safeParse(jsonOf({ data })).data : undefined
-    if (record?.state === 'dead') return this.#found(id)
+    if (record?.state === 'dead') return this.#found(id, record.stopped)
     if (record) this.#note(id, record)
   }
 
-  #note(id: string, { beat, owned, state, acceptsClaims }: SessionRecord): void {
+  #note(id: string, { beat, owned, state, acceptsClaims, ttlMs }: SessionRecord): void {
     this.#live.set(id, {
       at: this.#o.clock.now(),
       beat,
       owned,
+      ttlMs,
       draining: state === 'draining',
       acceptsClaims: state === 'live' && acceptsClaims,
     })
   }
 
-  async #discover(): Promise<void> {
+  /** Reads of those that were not heard yet. @throws BusUnavailable */
+  async discover(): Promise<void> {
     for (const { id, value } of await readAll(this.#o.bus, 'session', sessionSchema)) {
       if (id === this.#o.own()) continue
-      if (value.state === 'dead') this.#found(id)
+      if (value.state === 'dead') this.#found(id, value.stopped)
       else if (!this.#live.has(id) && !this.#dead.has(id)) this.#note(id, value)
     }
   }
@@ -126,17 +140,24 @@ export class Peers {
     return this.#o.clock.now() - Math.max(this.#live.get(id)?.at ?? Infinity, this.#connectedSince)
   }
 
+  /** How long until it may be declared dead, by the longer of its TTL and ours. */
+  #silentInMs(id: string): number {
+    // rule: the longer TTL judges
+    return Math.max(this.#o.ttlMs, this.#live.get(id)?.ttlMs ?? 0) - this.#silentFor(id)
+  }
+
   /** Declares dead whom we, connected throughout, have not heard for the TTL. */
   async #judge(): Promise<void> {
-    const { bus, ttlMs, log } = this.#o
+    const { bus, log } = this.#o
     for (const id of this.#live.keys()) {
-      if (this.#silentFor(id) < ttlMs) continue
+      if (this.#silentInMs(id) > 0) continue
       const { revision, value } = await read(bus, sessionKey(id), sessionSchema)
       if (value === null) {
         this.#live.delete(id)
         continue
       }
       const silentMs = this.#silentFor(id)
+      const isSilent = this.#silentInMs(id) <= 0
       if (value.state !== 'dead') {
         // rule: death needs the beat to stand still
         if (value.beat !== this.#live.get(id)?.beat) {
@@ -144,7 +165,7 @@ export class Peers {
           continue
         }
         // rule: death needs the whole TTL
-        if (silentMs < ttlMs || !bus.isConnected()) continue
+        if (!isSilent || !bus.isConnected()) continue
         if (
           (await compareAndSet(bus, sessionKey(id), { ...value, state: 'dead' }, revision)) === null
         )
@@ -154,14 +175,14 @@ export class Peers {
         { session: id, name: value.name, silentMs: Math.round(silentMs) },
         'peer declared dead',
       )
-      this.#found(id)
+      this.#found(id, value.stopped)
     }
   }
 
-  #found(id: string): void {
+  #found(id: string, stopped: boolean): void {
     this.#live.delete(id)
     if (this.#dead.has(id)) return
     this.#dead.add(id)
-    this.#o.onDead(id)
+    this.#o.onDead(id, stopped)
   }
 }

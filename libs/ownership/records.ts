@@ -15,6 +15,10 @@ export const sessionSchema = z.object({
   owned: z.number(),
   /** Whether it might claim more then. */
   acceptsClaims: z.boolean().default(true),
+  /** For how long its owner may go unheard: who judges it waits at least as long. Milliseconds. */
+  ttlMs: z.number().min(0).default(0),
+  /** Dead because it was ended in order. */
+  stopped: z.boolean().default(false),
 })
 export const ownerSchema = z.object({ session: z.string() })
 export type SessionRecord = z.infer<typeof sessionSchema>

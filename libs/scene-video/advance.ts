@@ -123,6 +123,7 @@ function actionOf(type: string, { misses }: VideoState, signal: VideoSignal): Vi
     case 'tellUnknown':
     case 'cancelAtProvider':
     case 'release':
+    case 'drop':
       return [{ type }]
     case 'askAgainAfterMiss':
       return [{ type, misses }]

@@ -118,6 +118,7 @@ export const videoMachine = setup({
     tellUnknown: () => {},
     cancelAtProvider: () => {},
     release: () => {},
+    drop: () => {},
   },
 }).createMachine({
   id: 'video',
@@ -149,6 +150,7 @@ export const videoMachine = setup({
             MISSED: missed,
             THROTTLED: throttled,
             SLOW: { actions: 'setSlow' },
+            REVOKED: { actions: 'drop' },
             CANCEL: '#video.generating.cancelling',
           },
         },
@@ -163,6 +165,7 @@ export const videoMachine = setup({
         THROTTLED: { target: '.throttled', ...throttled },
         MISSED: [{ guard: 'isMissing', target: '.retrying', ...missed }, missed],
         SLOW: { target: '.overdue', actions: 'setSlow' },
+        REVOKED: { actions: 'drop' },
         CANCEL: '.cancelling',
       },
       states: {

@@ -138,6 +138,8 @@ export const grantSchema = z.object({
   reportNo: z.number().int(),
   cancelRequested: z.boolean(),
   sinceSubmittedMs: z.number(),
+  /** Since anything of it was recorded: what an earlier owner saw, or that it had it in hand. */
+  sinceSignOfLifeMs: z.number().default(0),
   untilDeadlineMs: z.number().nullable(),
 })
 export type Grant = z.infer<typeof grantSchema>

@@ -68,6 +68,8 @@ export type VideoSignal =
   | { type: 'CANCELLED' }
   /** The archiver has kept the file of a completed video. */
   | { type: 'STORED' }
+  /** Its owner record was taken from this host. */
+  | { type: 'REVOKED' }
 
 /** What submit does after an event of a pending video. */
 export type PendingAction =
@@ -96,3 +98,5 @@ export type VideoAction =
   | { type: 'cancelAtProvider' }
   /** The end is recorded: gives up the lease. */
   | { type: 'release' }
+  /** It is somebody else's: forgets it without a word. */
+  | { type: 'drop' }

@@ -50,6 +50,7 @@ export async function commitClaims(db: Database, session: string, bids: Bid[]): 
     )
     SELECT id, epoch, attempt, status::text AS status, phase, progress, provider, model, "taskId", "baseUrl", "keyCipher", "reportNo", "cancelRequested",
       (extract(epoch FROM now() - coalesce("submittedAt", "createdAt")) * 1000)::float8 AS "sinceSubmittedMs",
+      (extract(epoch FROM now() - "updatedAt") * 1000)::float8 AS "sinceSignOfLifeMs",
       (extract(epoch FROM "deadlineAt" - now()) * 1000)::float8 AS "untilDeadlineMs"
     FROM owned`
   const grants = rows.map((row) => ({ ...row, epoch: row.epoch.toString() }))

@@ -5,7 +5,7 @@
  * would keep the video from everybody.
  */
 import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
-import type { Consent, Ownership } from '#libs/ownership/lease.ts'
+import type { HandedOver, Ownership } from '#libs/ownership/lease.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { every } from '#libs/runtime/every.ts'
@@ -21,7 +21,7 @@ import type { Host } from './host.ts'
 export type BidOutcome = 'granted' | 'elsewhere' | 'refused' | 'undecided'
 
 export interface BidOptions {
-  from?: Consent
+  from?: HandedOver
   /** When the video would have been polled next, in ms; soon, when not known. */
   dueInMs?: number
 }
@@ -56,10 +56,14 @@ export class Claims {
     this.#o = options
   }
 
-  async bidForAll(ids: string[]): Promise<void> {
+  /** How many of them were granted. */
+  async bidForAll(ids: string[]): Promise<number> {
+    let granted = 0
     for (let from = 0; from < ids.length; from += most) {
-      await Promise.allSettled(ids.slice(from, from + most).map((id) => this.bid(id)))
+      const outcomes = await Promise.all(ids.slice(from, from + most).map((id) => this.bid(id)))
+      granted += outcomes.filter((outcome) => outcome === 'granted').length
     }
+    return granted
   }
 
   /** One bid per video at a time. Never throws for a broker that is away: that is undecided. */
@@ -103,7 +107,7 @@ export class Claims {
     return 'granted'
   }
 
-  /** These may name us without an actor: find out. */
+  /** Their owner records may name this session while nothing is hosted: to be bid for again. */
   recheck(ids: string[]): void {
     for (const id of ids) this.#undecided.add(id)
   }

@@ -25,6 +25,7 @@ const grant: Grant = {
   reportNo: 0,
   cancelRequested: false,
   sinceSubmittedMs: 0,
+  sinceSignOfLifeMs: 0,
   untilDeadlineMs: null,
 }
 
@@ -275,4 +276,24 @@ it('does not end a video that the provider works on, however long ago it was sub
   await run(world, 120_000)
   expect(reports.filter(({ change }) => change?.status === 'failed')).toEqual([])
   expect(reports[0]).toMatchObject({ change: { status: 'generating', phase: 'overdue' } })
+})
+
+it('goes on counting from the last sign of life of the owner before', async () => {
+  const world = new World(1)
+  const { host, reports } = hostIn(world, () => new Promise<TaskAnswer>(() => {}))
+  host.adopt({ ...grant, status: 'generating', phase: 'running', sinceSignOfLifeMs: 40_000 })
+  await run(world, 6_000)
+  expect(reports).toMatchObject([{ no: 1, change: null }])
+})
+
+it('forgets a video without a word when its record was taken, not when an earlier one was', async () => {
+  const world = new World(1)
+  const { host, reports } = hostIn(world, () => ({ kind: 'missing' }))
+  host.adopt({ ...grant, status: 'generating', phase: 'retrying' })
+  host.revoke(id, '6')
+  expect(host.videos.size).toBe(1)
+  host.revoke(id, '7')
+  expect(host.videos.size).toBe(0)
+  await run(world, 60_000)
+  expect(reports).toEqual([])
 })

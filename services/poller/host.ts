@@ -88,6 +88,13 @@ export class Host {
     } else if (!video.polling) this.#polls.schedule(video, 0)
   }
 
+  /** Its owner record at that epoch was taken from us; what we claimed since, we keep. */
+  revoke(id: string, epoch: string | undefined): void {
+    const video = this.videos.get(id)
+    // rule: a revocation is of one epoch
+    if (video && video.epoch === epoch) void this.#send(video, { type: 'REVOKED' })
+  }
+
   /** Forgets everything without a word: it is ours no more. */
   dropAll(): void {
     this.videos.clear()
@@ -188,6 +195,8 @@ export class Host {
         return void this.#send(video, { type: 'CANCELLED' })
       case 'release':
         return this.#release(video)
+      case 'drop':
+        return this.drop(video.id)
     }
   }
 

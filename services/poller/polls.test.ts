@@ -59,6 +59,7 @@ function hostIn(
       reportNo: 0,
       cancelRequested: false,
       sinceSubmittedMs: 0,
+      sinceSignOfLifeMs: 0,
       untilDeadlineMs: null,
     })
   return { host, adopt, late, misses, trust: (on: boolean) => (trusted = on) }

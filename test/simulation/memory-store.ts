@@ -62,6 +62,7 @@ export class MemoryStore extends MemorySubmissions {
           baseUrl: submission.baseUrl,
           keyCipher: submission.keyCipher,
           sinceSubmittedMs: now - (video.submittedAt ?? video.createdAt).getTime(),
+          sinceSignOfLifeMs: now - video.updatedAt.getTime(),
           untilDeadlineMs: video.deadlineAt ? video.deadlineAt.getTime() - now : null,
         },
       ]

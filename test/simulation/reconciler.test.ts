@@ -36,7 +36,8 @@ function openOwner(world: World, broker: Broker) {
     owned: () => 0,
     onLost: () => {},
     onPeerDead: () => {},
-    onAudit: () => {},
+    onOpened: () => {},
+    audit: async () => {},
   })
   const wait = (ms: number) => within(world, sleep(ms, undefined, process.clock))
   return { ownership, bus, wait }

@@ -25,6 +25,7 @@ const grantOf = (id: string) => ({
   reportNo: 0,
   cancelRequested: false,
   sinceSubmittedMs: 0,
+  sinceSignOfLifeMs: 0,
   untilDeadlineMs: null,
 })
 
@@ -56,7 +57,7 @@ it('takes no video by a consent that was given for an earlier epoch', async () =
 })
 
 /** A poller's ownership in a world of its own, and a way to have it told of a reconnect. */
-function openOwnership(world: World, broker: Broker, name: string) {
+function openOwnership(world: World, broker: Broker, name: string, ttlMs = 6_000) {
   const process = new Process(world, name)
   const bus = memoryBus(process, broker, { loss: 0, slow: 0, longest: 10 })
   const reconnected: (() => void)[] = []
@@ -66,19 +67,23 @@ function openOwnership(world: World, broker: Broker, name: string) {
     onReconnect: (listener: () => void) => void reconnected.push(listener),
   }
   let isUp = true
+  const deaths: string[] = []
   const ownership = new Ownership({
     bus: counting,
     clock: process.clock,
     log,
     name,
-    ttlMs: 6_000,
+    ttlMs,
     owned: () => 0,
     onLost: () => {},
-    onPeerDead: () => {},
-    onAudit: () => {},
+    onPeerDead: (_, stopped) => void deaths.push(stopped ? 'stopped' : 'dead'),
+    onOpened: () => {},
+    audit: async () => {},
   })
   return {
     ownership,
+    process,
+    deaths,
     wait: (ms: number) => within(world, sleep(ms, undefined, process.clock)),
     disconnect: () => void (isUp = false),
     reconnect() {
@@ -173,3 +178,55 @@ it('does not act on a claim that was written before a reconnect: the server may 
   ownership.claim = async () => 8n
   expect(await claims.bid(id)).toBe('granted')
 })
+
+it('declares nobody dead before the longer TTL, nor claims before it, where two are in use', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const slow = openOwnership(world, broker, 'slow', 20_000)
+  const quick = openOwnership(world, broker, 'quick', 6_000)
+  await within(world, slow.ownership.start())
+  await within(world, quick.ownership.start())
+  await quick.wait(5_000)
+  slow.process.pause()
+  while (slow.ownership.isTrusted()) {
+    expect(quick.deaths).toEqual([])
+    await quick.wait(250)
+  }
+  await quick.wait(6_000)
+  expect(quick.deaths).toEqual(['dead'])
+})
+
+it('waits for the longest TTL before it claims after a reconnect', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const slow = openOwnership(world, broker, 'slow', 20_000)
+  const quick = openOwnership(world, broker, 'quick', 6_000)
+  await within(world, slow.ownership.start())
+  await within(world, quick.ownership.start())
+  await quick.wait(21_000)
+  expect(quick.ownership.mayClaim()).toBe(true)
+  quick.reconnect()
+  await quick.wait(19_000)
+  expect(quick.ownership.mayClaim()).toBe(false)
+  await quick.wait(1_100)
+  expect(quick.ownership.mayClaim()).toBe(true)
+})
+
+it('tells a peer that stopped from one that died', async () => {
+  const world = new World(1)
+  const broker = new Broker(world)
+  broker.ensure(() => 1)
+  const [one, two, three] = ['one', 'two', 'three'].map((name) =>
+    openOwnership(world, broker, name),
+  ) as [Opened, Opened, Opened]
+  for (const { ownership } of [one, two, three]) await within(world, ownership.start())
+  await within(world, one.ownership[Symbol.asyncDispose]())
+  await three.wait(100)
+  expect(three.deaths).toEqual(['stopped'])
+  two.process.kill()
+  await three.wait(8_000)
+  expect(three.deaths).toEqual(['stopped', 'dead'])
+})
+type Opened = ReturnType<typeof openOwnership>

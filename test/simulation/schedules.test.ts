@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { streams } from '#libs/bus/streams.ts'
+import { revoke } from '#libs/ownership/records.ts'
 import { Kit } from './kit.ts'
 
 describe('a server that lost its power', () => {
@@ -140,5 +141,37 @@ describe('two tasks under one own id', () => {
     kit.kill(owner, 30_000)
     await kit.until('taken over', () => ![undefined, owner].includes(kit.ownerOf(id)), 20_000)
     await kit.until('completed', () => kit.video(id).status === 'completed', 120_000)
+  })
+})
+
+describe('an owner', () => {
+  it('drops a video that was taken from it, when it was not told', async () => {
+    const kit = new Kit()
+    kit.provider.lastsMs = 600_000
+    await kit.pass(20_000)
+    const id = await kit.submit()
+    await kit.until('generating', () => kit.video(id).status === 'generating')
+    const former = kit.running.get(kit.ownerOf(id)!)!.poller!
+    const { epoch } = former.host.videos.get(id)!
+    for (const name of ['reconciler', 'poller-1', 'poller-2', 'poller-3'])
+      if (kit.running.get(name)!.poller !== former) kit.kill(name, Infinity)
+    const { bus } = kit.running.get('status-1')!
+    const record = { videoId: id, session: '', revision: BigInt(epoch) }
+    void revoke(bus, record)
+    await kit.until('dropped', () => former.host.videos.get(id)?.epoch !== epoch, 60_000)
+  })
+
+  it('that dies with a cancel not acted on leaves it to whoever takes over, within seconds', async () => {
+    const kit = new Kit()
+    kit.provider.lastsMs = 600_000
+    await kit.pass(20_000)
+    const id = await kit.submit()
+    await kit.until('generating', () => kit.video(id).status === 'generating')
+    kit.kill('reconciler', Infinity)
+    const owner = kit.ownerOf(id)!
+    kit.kill(owner, Infinity)
+    void kit.cancel(id)
+    await kit.until('cancelled', () => kit.video(id).status === 'failed', 15_000)
+    expect(kit.video(id).errorCode).toBe('cancelled')
   })
 })
