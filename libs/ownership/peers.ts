@@ -150,6 +150,7 @@ export class Peers {
   async #judge(): Promise<void> {
     const { bus, log } = this.#o
     for (const id of this.#live.keys()) {
+      // rule: death needs the whole TTL, second
       if (this.#silentInMs(id) > 0) continue
       const { revision, value } = await read(bus, sessionKey(id), sessionSchema)
       if (value === null) {

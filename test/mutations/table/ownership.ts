@@ -29,7 +29,11 @@ export const ownership: Mutation[] = [
   {
     rule: 'death needs the whole TTL',
     find: 'if (!isSilent || !bus.isConnected()) continue',
-    replace: 'if (silentMs < 0) continue',
+    replace: '',
+    also: {
+      find: 'if (this.#silentInMs(id) > 0) continue',
+      replace: 'if (this.#silentFor(id) < 1_000) continue',
+    },
     by: 'simulation',
   },
   {
