@@ -81,12 +81,12 @@ const outside = {
 }
 /**
  * Ms, for time in which no server was away. They leave room for a process that is killed, frozen
- * past its lease or cut off for a minute. Whose provider is bad waits for it with creates and
- * results.
+ * past its lease, or cut off for a minute: a submit keeps what it has in hand for as long. Whose
+ * provider is bad waits for it with creates and results.
  */
 const bounds: Record<string, Bounds> = {
-  demo: { create: 60_000, record: 60_000, event: 30_000, cancel: 30_000, deadline: 30_000 },
-  bad: { create: Infinity, record: Infinity, event: 30_000, cancel: 30_000, deadline: 30_000 },
+  demo: { create: 90_000, record: 90_000, event: 60_000, cancel: 60_000, deadline: 60_000 },
+  bad: { create: Infinity, record: Infinity, event: 60_000, cancel: 60_000, deadline: 60_000 },
 }
 const noProviderFaults = Object.fromEntries(Object.keys(providerFaults).map((name) => [name, 0]))
 

@@ -26,7 +26,7 @@ import { Proxies, type Proxy, type Server } from './proxy.ts'
 import { send } from './processes.ts'
 import { Servers } from './servers.ts'
 import { settingsOf } from './config.ts'
-import { asker, makeTenant, type Tenant } from './tenant.ts'
+import { asker, makeTenant, type Tenant } from '../support/tenant.ts'
 
 export interface ClusterOptions {
   pollers?: number

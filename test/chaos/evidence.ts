@@ -57,7 +57,7 @@ export interface Evidence {
 }
 
 /** Everything in stream VIDEO, in order. */
-async function storedEvents(natsUrl: string): Promise<StoredEvent[]> {
+export async function storedEvents(natsUrl: string): Promise<StoredEvent[]> {
   const nc = await connectNats(natsUrl)
   try {
     const consumer = await nc.jetstream().consumers.get('VIDEO')

@@ -50,7 +50,7 @@ export function judge(evidence: Evidence, promises: Promises): Verdict {
 const isEnded = (row: Row) => row.status === 'completed' || row.status === 'failed'
 
 /** Under one own id, or in a later attempt while an earlier one could still deliver. */
-function secondCreates(tasks: Charge[]): string[] {
+export function secondCreates(tasks: Charge[]): string[] {
   const byOwnId = Map.groupBy(tasks, (task) => task.client_business_id)
   const doubles = [...byOwnId]
     .filter(([, charges]) => charges.length > 1)

@@ -1,12 +1,9 @@
 /** What is asked of a cluster's servers past every proxy: by its judge, and by an operator. */
 import { randomBytes } from 'node:crypto'
-import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { credentials } from '#services/dev/credentials.ts'
+import { operate } from '../support/operate.ts'
 import { inherited } from './config.ts'
-
-const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 
 export class Servers {
   readonly ports = { postgres: 0, nats: 0, simulator: 0 }
@@ -38,17 +35,8 @@ export class Servers {
   }
 
   /** The operator's command; what it printed. @throws when it fails */
-  readonly operate = async (...args: string[]): Promise<string> => {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
-      env: { ...inherited, ...this.credentials.operator },
-    })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
-    if (code !== 0) throw new Error(`${args.join(' ')}: ${output}`)
-    return output
-  }
+  readonly operate = (...args: string[]): Promise<string> =>
+    operate({ ...inherited, ...this.credentials.operator }, args)
 
   /** Asks Postgres itself. */
   async query<T extends object>(sql: string, values: unknown[] = []): Promise<T[]> {

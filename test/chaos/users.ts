@@ -3,7 +3,7 @@
  * retry. Remembers what was promised.
  */
 import { pause } from '../support/system.ts'
-import type { Tenant } from './tenant.ts'
+import type { Tenant } from '../support/tenant.ts'
 
 export interface Wishes {
   /** Submissions a second. */

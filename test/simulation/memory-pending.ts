@@ -1,0 +1,125 @@
+/** What waits for its acceptance, in memory: each method is one transaction. */
+import { MemoryRows } from './memory-rows.ts'
+import type { OwedEvent } from '#libs/scene-video/messages.ts'
+import type { SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import {
+  cancelledBeforeSubmission,
+  decideCancel,
+  isWaitingAt,
+  requireRetry,
+} from '#libs/scene-video/decisions.ts'
+import { toSceneVideo } from '#libs/store/rows.ts'
+import type { DueVideo, Wait } from '#libs/store/submissions.ts'
+import { dueAfter } from './rows.ts'
+
+const earlier = (a: Date, b: Date | null): Date => (b !== null && b < a ? b : a)
+
+export class MemoryPending extends MemoryRows {
+  async wait(id: string, attempt: number, { reason, ms, phase }: Wait) {
+    const video = this.video(id)
+    if (!isWaitingAt(video, attempt)) return null
+    const at = this.date()
+    const isDue = new Date(at.getTime() + Math.round(ms) + 15_000)
+    Object.assign(video, {
+      waitReason: reason,
+      waitUntil: new Date(at.getTime() + Math.round(ms)),
+      dueAt: video.cancelRequested ? video.dueAt : earlier(isDue, video.deadlineAt),
+      updatedAt: at,
+    })
+    if (phase === null || video.phase === phase) return null
+    Object.assign(video, { phase, version: video.version + 1 })
+    this.record(video, 'progress')
+    return this.newest()
+  }
+
+  async takeDue(limit: number): Promise<DueVideo[]> {
+    const now = this.date()
+    const due = [...this.videos.values()]
+      .filter((video) => video.dueAt !== null && video.dueAt <= now)
+      .toSorted((a, b) => a.dueAt!.getTime() - b.dueAt!.getTime())
+      .slice(0, limit)
+    return due.flatMap((video) => {
+      const isPending = video.status === 'pending' && video.taskId === null
+      video.dueAt = isPending ? new Date(now.getTime() + 60_000) : null
+      if (!isPending) return []
+      const { deadlineAt } = video
+      const untilDeadlineMs = deadlineAt && deadlineAt.getTime() - now.getTime()
+      const requestedMs = now.getTime() - video.requestedAt.getTime()
+      return [{ ...video, untilDeadlineMs, requestedMs }]
+    })
+  }
+
+  async keepInHand(ids: string[]): Promise<void> {
+    const at = this.date()
+    for (const video of ids.map((id) => this.video(id))) {
+      if (video.status !== 'pending' || video.taskId !== null) continue
+      video.updatedAt = at
+      if (!video.cancelRequested)
+        video.dueAt = earlier(new Date(at.getTime() + 60_000), video.deadlineAt)
+    }
+  }
+
+  async handBack(): Promise<number> {
+    const now = this.date()
+    const held = this.open(false).filter((video) => video.dueAt !== null && video.dueAt > now)
+    for (const video of held) {
+      const until = video.waitUntil && earlier(video.waitUntil, video.deadlineAt)
+      video.dueAt = until && until > now ? until : now
+    }
+    return held.length
+  }
+
+  readonly #proven = new Set<string>()
+  readonly isProven = async (accountId: string): Promise<boolean> => this.#proven.has(accountId)
+  readonly prove = async (accountId: string): Promise<void> => void this.#proven.add(accountId)
+
+  async failPending(id: string, attempt: number, error: VideoError): Promise<OwedEvent | null> {
+    const video = this.video(id)
+    if (!isWaitingAt(video, attempt)) return null
+    this.fail(video, error)
+    return this.newest()
+  }
+
+  async cancel(
+    userId: string,
+    id: string,
+    attempt: number | null,
+  ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
+    const video = this.own(userId, id)
+    const atOnce = decideCancel(video, this.sends(id), attempt) === 'at_once'
+    if (atOnce) this.fail(video, cancelledBeforeSubmission)
+    else {
+      video.cancelRequested = true
+      video.dueAt = video.taskId === null ? new Date(this.date().getTime() + 1_000) : null
+      this.note(video, 'cancel_requested')
+    }
+    return { video: toSceneVideo(video), ownerActs: !atOnce }
+  }
+
+  async retry(userId: string, id: string, attempt: number | null): Promise<SceneVideo> {
+    const video = this.own(userId, id)
+    requireRetry(video, attempt)
+    const at = this.date()
+    Object.assign(video, {
+      status: 'pending',
+      phase: 'queued',
+      progress: null,
+      taskId: null,
+      videoUrl: null,
+      videoUrlExpiresAt: null,
+      errorCode: null,
+      errorMessage: null,
+      attempt: video.attempt + 1,
+      version: video.version + 1,
+      cancelRequested: false,
+      submittedAt: null,
+      startedAt: null,
+      completedAt: null,
+      updatedAt: at,
+      requestedAt: at,
+      ...dueAfter(video.deadlineSeconds, at),
+    })
+    this.record(video, 'requested')
+    return toSceneVideo(video)
+  }
+}
