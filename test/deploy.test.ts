@@ -5,6 +5,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { natsUsers } from '#libs/bus/permissions.ts'
 import { grants, roles } from '#libs/store/roles.ts'
 import { archiverSettings } from '#services/archiver/config.ts'
+import { providerNames, settingPrefix } from '#libs/provider/registry.ts'
 import { gatewaySettings } from '#services/gateway/config.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
@@ -17,6 +18,7 @@ const services = ['gateway', 'submit', 'status', 'reconciler', 'archiver', 'poll
 interface Container {
   name: string
   args: string[]
+  envFrom?: { secretRef?: { name: string } }[]
   env?: { name: string; value?: string; valueFrom?: object }[]
   livenessProbe?: object
   readinessProbe?: object
@@ -85,7 +87,15 @@ describe('Kubernetes', () => {
         .map((one) => one.metadata.name)
         .toSorted()
     expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['poller', 'submit'])
-    expect(holders('TOAPIS_API_KEY')).toEqual(['submit'])
+    const holdsProviderKeys = all
+      .filter((one) => one.kind === 'Deployment')
+      .filter((one) =>
+        one.spec.template.spec.containers[0]!.envFrom!.some(
+          (from) => from.secretRef?.name === 'reelkeeper-provider-keys',
+        ),
+      )
+      .map((one) => one.metadata.name)
+    expect(holdsProviderKeys).toEqual(['submit'])
   })
 
   it('shares only settings that some service reads, and keeps secrets by reference', () => {
@@ -110,6 +120,7 @@ describe('Compose', () => {
       {
         command?: string[]
         environment?: Record<string, string>
+        env_file?: { path: string }[]
         depends_on?: Record<string, { condition: string }>
         healthcheck?: object
         deploy?: { replicas: number }
@@ -129,10 +140,20 @@ describe('Compose', () => {
       for (const name of Object.keys(one.environment!))
         expect(known, `${service} does not read ${name}`).toContain(name)
       const elsewhere = /^(NATS_(TOKEN|CREDS|NKEY|CA|CERT|KEY)|HEALTH_\w+|HOST|POLLER_NAME)$/
+      const isProviders = (name: string) =>
+        providerNames.some((provider) => name.startsWith(settingPrefix(provider)))
+      const takesProviders = Object.keys(settings[service]!.shape).some(isProviders)
+      expect(one.env_file?.map((file) => file.path) ?? []).toEqual([
+        ...(takesProviders ? ['providers.env'] : []),
+        ...(service === 'submit' ? ['provider-keys.env'] : []),
+      ])
       expect(
         Object.keys(settings[service]!.shape).filter(
           (name) =>
-            !elsewhere.test(name) && !(name in one.environment!) && name !== inPlace[service],
+            !elsewhere.test(name) &&
+            !isProviders(name) &&
+            !(name in one.environment!) &&
+            name !== inPlace[service],
         ),
         `pass these settings to ${service} in docker-compose.yml and name them in .env.example`,
       ).toEqual([])

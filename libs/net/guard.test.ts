@@ -3,7 +3,7 @@ import type { AddressInfo, LookupFunction } from 'node:net'
 import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { guardedConnector, isForbiddenHost } from './guard.ts'
-import { createToapis } from '#libs/provider/toapis.ts'
+import { createToapis } from '../../test/support/toapis.ts'
 
 let server: Server
 let port = 0

@@ -18,13 +18,11 @@ import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
 import type { Declaration, Model, WebhookVerifier } from './declaration.ts'
 import type { Dialect } from './edge/dialect.ts'
-import type { Provider } from './provider.ts'
-import { createRestProvider, type RestOptions } from './rest.ts'
-import { toapisDeclaration } from './toapis.ts'
+import { toapis } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
   [
-    toapisDeclaration,
+    toapis,
     fal,
     ark,
     kling,
@@ -42,12 +40,20 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
     lumaDreamMachine,
   ].map((one) => [one.dialect.name, one]),
 )
+/** The first is the default of `PROVIDERS`. */
 export const providerNames: readonly string[] = [...declarations.keys()]
+export const declarationOf = (name: string): Declaration | undefined => declarations.get(name)
+
+/** Its dialect, as these settings of its own have it. */
+export const dialectOf = (
+  { dialect, settings }: Declaration,
+  values: Readonly<Record<string, unknown>>,
+): Dialect => (settings ? settings.apply(dialect, values) : dialect)
 
 /** How a lost create is recovered: what may be promised about paying once. */
-export type Recovery = 'own_id' | 'repeat' | 'list' | 'none'
+type Recovery = 'own_id' | 'repeat' | 'list' | 'none'
 const guaranteeOf = { own_id: 'proven', repeat: 'by_key', list: 'by_match', none: 'none' } as const
-export const recoveryOf = (dialect: Dialect): Recovery =>
+const recoveryOf = (dialect: Dialect): Recovery =>
   dialect.find ? 'own_id' : dialect.repeat ? 'repeat' : dialect.list ? 'list' : 'none'
 
 export interface ProviderDescription {
@@ -66,34 +72,36 @@ export interface ProviderDescription {
   linkNeedsKey: boolean
 }
 
-/** What each provider can; all of them, or those named. Names nobody knows are left out. */
-export function describeProviders(names: readonly string[] = providerNames): ProviderDescription[] {
-  return names.flatMap((name) => {
+interface AsSetUp {
+  name: string
+  baseUrl: string
+  model: string
+  values: Readonly<Record<string, unknown>>
+}
+
+/** What each of these can, as the operator has set it up. */
+export function describeProviders(configured: readonly AsSetUp[]): ProviderDescription[] {
+  return configured.flatMap(({ name, baseUrl, model, values }) => {
     const one = declarations.get(name)
     if (!one) return []
-    const recovery = recoveryOf(one.dialect)
+    const dialect = dialectOf(one, values)
+    const recovery = recoveryOf(dialect)
     return [
       {
         name,
-        baseUrl: one.baseUrl,
+        baseUrl,
         regions: one.regions ?? {},
         credentials: one.credentials ?? oneKey,
-        model: one.model,
+        model,
         models: one.models,
         recovery,
         guarantee: guaranteeOf[recovery],
-        cancel: one.dialect.cancel?.when ?? false,
+        cancel: dialect.cancel?.when ?? false,
         hasWebhook: one.webhook !== undefined,
         linkNeedsKey: one.linkNeedsKey === true,
       },
     ]
   })
-}
-
-/** Null where nobody is called so. */
-export function createProvider(name: string, options: RestOptions): Provider | null {
-  const one = declarations.get(name)
-  return one ? createRestProvider(one.dialect, { credentials: one.credentials, ...options }) : null
 }
 
 /** Null where it has none, or nobody is called so. */

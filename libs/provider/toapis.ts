@@ -3,23 +3,15 @@
  * by own id and cannot cancel. Wire format: its public documentation. That says that up to 100
  * tasks may be asked for at once, but not under which path: whoever has been told sets it.
  */
-import type { Declaration } from './declaration.ts'
+import { z } from 'zod'
+import { extraSettings, type Declaration } from './declaration.ts'
 import { bearer, commonCodes, type Dialect } from './edge/dialect.ts'
-import type { Provider } from './provider.ts'
-import { createRestProvider, type RestOptions } from './rest.ts'
 import { toapisWebhook } from './toapis-webhook.ts'
-
-export interface ToapisOptions extends RestOptions {
-  /** False for services that speak the same format without keeping `client_business_id`. */
-  findByOwnId?: boolean
-  /** Where, under a base URL, up to 100 tasks are asked for at once by `POST {ids}`. */
-  batchPath?: string | undefined
-}
 
 const path = '/videos/generations'
 const byId = (id: string) => ({ path: `${path}/${encodeURIComponent(id)}` })
 
-export const toapis: Dialect = {
+const dialect: Dialect = {
   name: 'toapis',
   expectedMs: 10 * 60_000,
   resultLifeMs: 24 * 3_600_000,
@@ -74,31 +66,38 @@ export const toapis: Dialect = {
   missingCodes: ['task_not_found'],
 }
 
-export const toapisDeclaration: Declaration = {
-  dialect: toapis,
+export const toapis: Declaration = {
+  dialect,
   baseUrl: 'https://toapis.com/v1',
   model: 'sora-2',
   models: [{ name: 'sora-2', inputs: ['text', 'image'] }],
   webhook: toapisWebhook,
+  settings: extraSettings(
+    {
+      FIND_BY_OWN_ID: z
+        .stringbool()
+        .default(true)
+        .describe(
+          'False for services of the same format that do not keep our own id: a lost answer then ends in `submission_unknown`.',
+        ),
+      BATCH_PATH: z
+        .string()
+        .startsWith('/')
+        .optional()
+        .describe(
+          'Where, under a base URL, up to 100 tasks can be asked for by one query, as `POST {ids}`; it is told to customers only.',
+        ),
+    },
+    ({ find, ...rest }, { FIND_BY_OWN_ID, BATCH_PATH: batchPath }) => ({
+      ...rest,
+      ...(FIND_BY_OWN_ID && find ? { find } : {}),
+      ...(batchPath === undefined ? {} : { many: manyAt(batchPath) }),
+    }),
+  ),
 }
 
-export function createToapis(options: ToapisOptions): Provider {
-  const { batchPath, findByOwnId = true } = options
-  const { find, ...withoutFind } = toapis
-  return createRestProvider(
-    {
-      ...withoutFind,
-      ...(findByOwnId && find ? { find } : {}),
-      ...(batchPath === undefined
-        ? {}
-        : {
-            many: {
-              most: 100,
-              ask: (ids) => ({ path: batchPath, body: { ids } }),
-              tasks: 'data[]',
-            },
-          }),
-    },
-    options,
-  )
-}
+const manyAt = (path: string): NonNullable<Dialect['many']> => ({
+  most: 100,
+  ask: (ids) => ({ path, body: { ids } }),
+  tasks: 'data[]',
+})

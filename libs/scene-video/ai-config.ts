@@ -2,8 +2,6 @@
 import { z } from 'zod'
 import { storable } from './scene-video.ts'
 
-export const providerNames = ['toapis'] as const
-
 /** Without a trailing slash; no credentials, query or fragment. */
 const baseUrl = z
   .string()
@@ -27,14 +25,20 @@ const baseUrl = z
  * What is absent falls back to the system's; `apiKey` absent keeps the stored one, null removes it.
  */
 export const aiConfigBodySchema = z.strictObject({
-  provider: z.enum(providerNames, { error: `use one of: ${providerNames.join(', ')}` }),
+  provider: storable.min(1).max(64),
   model: storable.trim().min(1).max(128).nullish(),
   baseUrl: baseUrl.nullish(),
   apiKey: z
     .string()
     .regex(/^[\x21-\x7e]{8,512}$/, 'must be 8 to 512 visible ASCII characters')
     .nullish(),
+  credentials: z
+    .record(z.string().max(64), storable.trim().min(1).max(8_192))
+    .optional()
+    .describe('Instead of apiKey, where the provider asks for more than one key; by its names'),
 })
+
+export type AiConfigBody = z.infer<typeof aiConfigBodySchema>
 
 export const aiConfigSchema = z
   .object({

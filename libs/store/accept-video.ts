@@ -4,7 +4,7 @@
  * is no such scene, or where the key was used before; `waits` for whoever uses the same key at the
  * same moment, no longer than that one's statement takes.
  */
-import type { Actor, GenerateVideo } from '#libs/scene-video/scene-video.ts'
+import type { Actor, GenerateVideo, Guarantee } from '#libs/scene-video/scene-video.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { owedEvent, type Recorded } from './rows.ts'
@@ -18,7 +18,11 @@ export interface NewVideo {
   sceneId: string
   body: GenerateVideo
   idempotencyKey: IdempotencyKey | null
-  system: { provider: string; model: string }
+  /** What nobody chose: the provider, and by provider its model. */
+  system: {
+    provider: string
+    providers: Readonly<Record<string, { model: string; guarantee: Guarantee }>>
+  }
   /** Who asks: onto the timeline. */
   by?: Actor | null
 }
@@ -42,12 +46,15 @@ export async function insertVideo(db: Database, request: NewVideo): Promise<Owed
       ON CONFLICT ("userId", route, key) DO UPDATE SET "bodyHash" = excluded."bodyHash", "resultId" = excluded."resultId", "createdAt" = now()
       WHERE "IdempotencyKey"."createdAt" < now() - interval '24 hours' RETURNING 1
     ), made AS (
-      INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, prompt, params, "deadlineSeconds", "deadlineAt", "dueAt")
-      SELECT ${id}::uuid, ${userId}::uuid, ${projectId}::uuid, ${scriptId}::uuid, s.id,
-        coalesce(${provider ?? null}, c.provider, ${system.provider}), coalesce(${model ?? null}, c.model, ${system.model}), coalesce(${prompt ?? null}, s.prompt),
+      INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, guarantee, prompt, params, "deadlineSeconds", "deadlineAt", "dueAt")
+      SELECT ${id}::uuid, ${userId}::uuid, ${projectId}::uuid, ${scriptId}::uuid, s.id, p.name,
+        coalesce(${model ?? null}, CASE WHEN c.provider = p.name THEN c.model END, p.known->>'model', ''), p.known->>'guarantee', coalesce(${prompt ?? null}, s.prompt),
         ${JSON.stringify(params)}::jsonb, ${deadlineSeconds ?? null}::int, now() + ${deadlineSeconds ?? null}::int * interval '1 second',
         now() + least(${deadlineSeconds ?? null}::int, 45) * interval '1 second'
-      FROM scene s LEFT JOIN config c ON true WHERE ${key}::text IS NULL OR EXISTS (SELECT 1 FROM claimed)
+      FROM scene s LEFT JOIN config c ON true
+      CROSS JOIN LATERAL (SELECT coalesce(${provider ?? null}, c.provider, ${system.provider}) AS name) chosen
+      CROSS JOIN LATERAL (SELECT chosen.name, ${JSON.stringify(system.providers)}::jsonb -> chosen.name AS known) p
+      WHERE ${key}::text IS NULL OR EXISTS (SELECT 1 FROM claimed)
       RETURNING *
     )
     INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, by, snapshot, owed)

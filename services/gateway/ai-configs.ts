@@ -5,10 +5,12 @@
  */
 import { z } from 'zod'
 import { isForbiddenHost } from '#libs/net/guard.ts'
-import type { AiConfig } from '#libs/scene-video/ai-config.ts'
+import { joinCredentials } from '#libs/provider/credentials.ts'
+import type { ProviderDescription } from '#libs/provider/registry.ts'
+import type { AiConfig, AiConfigBody } from '#libs/scene-video/ai-config.ts'
 import type { AiConfigRecord } from '#libs/store/ai-configs.ts'
 import type { Context } from './context.ts'
-import { notFound, Problem } from './problem.ts'
+import { notFound, Problem, unprocessable } from './problem.ts'
 import { ids } from './schemas.ts'
 
 /** Both paths that a configuration has. */
@@ -34,13 +36,47 @@ export async function projectOf(
   return projectId
 }
 
-export function shown({ system }: Context, record: AiConfigRecord | null): AiConfig {
+export function shown(
+  { system, providers }: Pick<Context, 'system' | 'providers'>,
+  record: AiConfigRecord | null,
+): AiConfig {
   if (!record) {
     const { provider, model } = system
     return { provider, model, baseUrl: null, apiKeyLast4: null, source: 'system' }
   }
-  const { provider, model, baseUrl, apiKeyLast4, source } = record
-  return { provider, model: model ?? system.model, baseUrl, apiKeyLast4, source }
+  const { provider, baseUrl, apiKeyLast4, source } = record
+  const usual = providers.find((one) => one.name === provider)?.model ?? ''
+  return { provider, model: record.model ?? usual, baseUrl, apiKeyLast4, source }
+}
+
+/** @throws Problem 422 for one that is not switched on */
+export function requireProvider({ providers }: Context, name: string): ProviderDescription {
+  const found = providers.find((one) => one.name === name)
+  if (found) return found
+  const names = providers.map((one) => one.name).join(', ')
+  throw unprocessable('unknown_provider', '/provider', `use one of: ${names}`)
+}
+
+/**
+ * What opens the account, as one text; undefined keeps the stored one, null removes it.
+ * @throws Problem 422 where a part is missing
+ */
+export function credentialsOf(
+  { name, credentials: parts }: ProviderDescription,
+  { apiKey, credentials }: Pick<AiConfigBody, 'apiKey' | 'credentials'>,
+): { text: string; last4: string } | null | undefined {
+  const first = parts[0]!
+  if (credentials === undefined && apiKey == null) return apiKey
+  const given = credentials ?? { [first.name]: apiKey! }
+  const text = joinCredentials(parts, given)
+  const secret = parts.find((part) => !part.isPublic && given[part.name])
+  if (text !== null && secret) return { text, last4: given[secret.name]!.slice(-4) }
+  const wanted = parts.map((one) => `${one.name}${one.isOptional ? ' (optional)' : ''}`).join(', ')
+  throw unprocessable(
+    'bad_credentials',
+    credentials === undefined ? '/apiKey' : '/credentials',
+    `${name} is opened with: ${wanted}`,
+  )
 }
 
 /**
@@ -48,7 +84,8 @@ export function shown({ system }: Context, record: AiConfigRecord | null): AiCon
  * to choose. @throws Problem 422
  */
 export function requirePublic(context: Context, baseUrl: string | null): void {
-  if (baseUrl === null || baseUrl === context.system.baseUrl || context.allowPrivateBaseUrls) return
+  if (baseUrl === null || context.allowPrivateBaseUrls) return
+  if (context.providers.some((one) => one.baseUrl === baseUrl)) return
   const { hostname, protocol } = new URL(baseUrl)
   const fault = isForbiddenHost(hostname)
     ? 'This address is in a private network; give one that is public.'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
 import { fileSettings } from '#libs/files/settings.ts'
-import { baseUrlSetting } from '#libs/provider/settings.ts'
+import { providerSettings, webhookSettings } from '#libs/provider/settings.ts'
 import { keyEncryptionKey, keySealingKey } from '#libs/runtime/secrets.ts'
 
 const commaSeparated = z.string().transform((text) =>
@@ -30,11 +30,8 @@ export const gatewaySettings = z
      * in place of KEY_SEALING_KEY and STREAM_TOKEN_KEY, and needs it not.
      */
     KEY_ENCRYPTION_KEY: keyEncryptionKey.optional(),
-    /** Secret of toapis' webhooks; without one they are refused. */
-    TOAPIS_WEBHOOK_SECRET: z.string().optional(),
-    /** The operator's own address: users may name it, it is never shown. */
-    TOAPIS_BASE_URL: baseUrlSetting.default('https://toapis.com/v1'),
-    TOAPIS_MODEL: z.string().default('sora-2'),
+    ...providerSettings,
+    ...webhookSettings,
     /** Lets users give base URLs of private networks: for development only. */
     ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
     /** With all three, JWTs of that issuer are accepted beside API keys. */

@@ -59,11 +59,12 @@ export interface Context {
   sealingKey: Buffer
   checks: Checks
   /** The operator's own configuration, used where neither project nor user has one. */
-  system: { provider: string; model: string; baseUrl: string }
+  system: { provider: string; model: string }
   /** Those that are switched on. */
   providers: ProviderDescription[]
   allowPrivateBaseUrls: boolean
-  webhookSecret: string | undefined
+  /** By provider; webhooks of one without are refused. */
+  webhookSecrets: ReadonlyMap<string, string>
 }
 
 /** One operation, in a scope of its own: what it adds to it, others do not have. */

@@ -25,10 +25,10 @@ export type Model = z.infer<typeof modelSchema>
 
 export interface Catalogue {
   providers: ProviderDescription[]
-  system: { provider: string; model: string }
+  system: { provider: string }
 }
 
-export function modelsOf({ providers, system }: Catalogue): Model[] {
+export function modelsOf({ providers }: Pick<Catalogue, 'providers'>): Model[] {
   return providers.flatMap(({ name, model, models, guarantee }) => {
     const known = models.map((one) => ({
       provider: name,
@@ -39,20 +39,10 @@ export function modelsOf({ providers, system }: Catalogue): Model[] {
       inputs: [...one.inputs],
       guarantee,
     }))
-    const inUse = [model, ...(system.provider === name ? [system.model] : [])]
-    const missing = [...new Set(inUse)].filter((one) => !known.some((other) => other.model === one))
-    return [
-      ...known,
-      ...missing.map((one) => ({
-        provider: name,
-        model: one,
-        durations: null,
-        aspectRatios: null,
-        resolutions: null,
-        inputs: ['text' as const, 'image' as const],
-        guarantee,
-      })),
-    ]
+    if (known.some((one) => one.model === model)) return known
+    const unknown = { durations: null, aspectRatios: null, resolutions: null }
+    const inputs: Model['inputs'] = ['text', 'image']
+    return [...known, { provider: name, model, ...unknown, inputs, guarantee }]
   })
 }
 
@@ -64,24 +54,22 @@ export async function requireAvailable(
   body: GenerateVideo,
 ): Promise<void> {
   const { provider, model } = body
-  const asksForValues = body.durationSeconds ?? body.aspectRatio ?? body.resolution
-  if (provider === undefined && model === undefined && asksForValues === undefined) return
+  const asked = [provider, model, body.durationSeconds, body.aspectRatio, body.resolution]
+  if (asked.every((one) => one === undefined) && !body.imageUrls?.length) return
   const names = catalogue.providers.map((one) => one.name)
   if (provider !== undefined && !names.includes(provider))
     throw unprocessable('unknown_provider', '/provider', `use one of: ${names.join(', ')}`)
   const own = await aiConfigs.effective(place.userId, place.projectId)
-  const effective = {
-    provider: provider ?? own?.provider ?? catalogue.system.provider,
-    configured: own?.model ?? catalogue.system.model,
-  }
-  const models = modelsOf(catalogue).filter((one) => one.provider === effective.provider)
-  const wanted = model ?? effective.configured
-  const known = models.find((one) => one.model === wanted)
-  if (model !== undefined && !known && model !== own?.model)
+  const name = provider ?? own?.provider ?? catalogue.system.provider
+  const models = modelsOf(catalogue).filter((one) => one.provider === name)
+  const ownModel = own?.provider === name ? own.model : null
+  const usual = catalogue.providers.find((one) => one.name === name)?.model
+  const known = models.find((one) => one.model === (model ?? ownModel ?? usual))
+  if (model !== undefined && !known && model !== ownModel)
     throw unprocessable(
       'unknown_model',
       '/model',
-      `${effective.provider} has: ${models.map((one) => one.model).join(', ')}`,
+      `${name} has: ${models.map((one) => one.model).join(', ')}`,
     )
   if (known) requireDeclared(known, body)
 }

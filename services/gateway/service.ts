@@ -9,10 +9,10 @@ import { openEventFeed } from '#libs/bus/event-feed.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { openFileStore } from '#libs/files/settings.ts'
 import { describeProviders } from '#libs/provider/registry.ts'
+import { configuredProviders } from '#libs/provider/settings.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { sealingKeyOf } from '#libs/runtime/secrets.ts'
 import { startService, type Service, type Skeleton } from '#libs/runtime/service.ts'
-import { providerNames } from '#libs/scene-video/ai-config.ts'
 import { AiConfigs } from '#libs/store/ai-configs.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import { BulkActions } from '#libs/store/bulk-actions.ts'
@@ -127,14 +127,24 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     ),
     auth: new Auth(apiKeys, systemClock, jwtVerifierOf(config, apiKeys), streamTokens),
     sealingKey: config.KEY_SEALING_KEY ?? sealingKeyOf(config.KEY_ENCRYPTION_KEY![0]),
-    system: {
-      provider: providerNames[0],
-      model: config.TOAPIS_MODEL,
-      baseUrl: config.TOAPIS_BASE_URL,
-    },
-    providers: describeProviders(providerNames),
+    ...providersOf(config),
     allowPrivateBaseUrls: config.ALLOW_PRIVATE_BASE_URLS,
-    webhookSecret: config.TOAPIS_WEBHOOK_SECRET,
+  }
+}
+
+function providersOf(
+  config: GatewayConfig,
+): Pick<Context, 'system' | 'providers' | 'webhookSecrets'> {
+  const all = configuredProviders(config)
+  const on = all.filter((one) => one.isOn)
+  const { name, model } = on[0]!
+  return {
+    system: { provider: name, model },
+    providers: describeProviders(on),
+    // also of one that is switched off: what is under way there goes on
+    webhookSecrets: new Map(
+      all.flatMap((one) => (one.webhookSecret === null ? [] : [[one.name, one.webhookSecret]])),
+    ),
   }
 }
 

@@ -1,63 +1,53 @@
 /**
- * The accounts at providers that this poller asks with: one object each, however many videos, and
- * however often its key was sealed. `id` tells one account from another (same place, same key)
- * and gives nothing of the key away: it is the hash of both under the key-encryption key.
+ * The accounts at providers that this poller asks with: one object for each account and provider,
+ * however many videos are made there.
  */
-import { createHmac } from 'node:crypto'
-import type { Account } from '#libs/provider/provider.ts'
-import { decrypt, type Keyring } from '#libs/runtime/secrets.ts'
+import { Accounts, type OpenedAccount } from '#libs/provider/accounts.ts'
+import type { Account, Provider } from '#libs/provider/provider.ts'
+import type { ProviderSource } from '#libs/provider/providers.ts'
+import type { Keyring } from '#libs/runtime/secrets.ts'
+import type { Grant } from '#libs/scene-video/messages.ts'
+
+/** How long the provider takes for a task, and keeps its result, in milliseconds. */
+export interface Lives {
+  readonly expectedMs: number
+  readonly resultLifeMs: number
+}
 
 export interface PolledAccount extends Account {
   readonly id: string
-  /**
-   * False where its key is sealed to a key that this process does not have:
-   * the provider cannot be asked.
-   */
-  readonly isReadable: boolean
+  /** Null: nobody can be asked, for the reason in `unreachable`. */
+  readonly provider: Provider | null
+  readonly unreachable: string
+  readonly lives: Lives
 }
 
-/** Sealed texts remembered; what is forgotten, in the order of first use, is opened again. */
-const mostOpened = 10_000
+/** Of a provider that this version does not know: another process may. */
+const livesUnknown: Lives = { expectedMs: 600_000, resultLifeMs: 24 * 3_600_000 }
 
-export class Accounts {
-  /** By address and sealed text: opening one takes a hundred times as long as looking it up. */
-  readonly #opened = new Map<string, PolledAccount>()
-  readonly #known = new Map<string, WeakRef<PolledAccount>>()
-  readonly #keys: Keyring
-  readonly #gone = new FinalizationRegistry<string>((id) => {
-    if (!this.#known.get(id)?.deref()) this.#known.delete(id)
-  })
+export class PolledAccounts {
+  readonly #accounts: Accounts
+  readonly #providers: ProviderSource
+  readonly #polled = new WeakMap<OpenedAccount, Map<string, PolledAccount>>()
 
-  constructor(keys: Keyring) {
-    this.#keys = keys
+  constructor(keys: Keyring, providers: ProviderSource) {
+    this.#accounts = new Accounts(keys)
+    this.#providers = providers
   }
 
-  of(baseUrl: string, keyCipher: string): PolledAccount {
-    const place = `${baseUrl} ${keyCipher}`
-    const opened = this.#opened.get(place)
-    if (opened) return opened
-    const account = this.#open(baseUrl, keyCipher)
-    if (account.isReadable) this.#opened.set(place, account)
-    if (this.#opened.size > mostOpened) this.#opened.delete(this.#opened.keys().next().value!)
-    return account
-  }
-
-  #open(baseUrl: string, keyCipher: string): PolledAccount {
-    let apiKey: string
-    try {
-      apiKey = decrypt(keyCipher, this.#keys)
-    } catch {
-      return { id: 'unreadable', isReadable: false, baseUrl, apiKey: '' }
+  of(grant: Pick<Grant, 'provider' | 'baseUrl' | 'keyCipher'>): PolledAccount {
+    const { provider: name, baseUrl } = grant
+    const provider = this.#providers.of(name)
+    const lives = provider ?? livesUnknown
+    const opened = this.#accounts.open(grant)
+    if (!opened || !provider) {
+      const unreachable = opened ? `no provider is called ${name}` : 'the stored key cannot be read'
+      return { id: unreachable, baseUrl, apiKey: '', provider: null, unreachable, lives }
     }
-    const id = createHmac('sha256', this.#keys[0])
-      .update(`${baseUrl}\n${apiKey}`)
-      .digest('base64url')
-      .slice(0, 16)
-    const known = this.#known.get(id)?.deref()
-    if (known) return known
-    const account = { id, isReadable: true, baseUrl, apiKey }
-    this.#known.set(id, new WeakRef(account))
-    this.#gone.register(account, id)
-    return account
+    const known = this.#polled.get(opened) ?? new Map<string, PolledAccount>()
+    this.#polled.set(opened, known)
+    const polled = known.get(name) ?? { ...opened, provider, unreachable: '', lives }
+    known.set(name, polled)
+    return polled
   }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
-import { edgeSettings } from '#libs/provider/settings.ts'
+import { edgeSettings, providerSettings } from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 export const pollerSettings = z.object({
@@ -8,11 +8,7 @@ export const pollerSettings = z.object({
   ...natsSettings,
   KEY_ENCRYPTION_KEY: keyEncryptionKey,
   ...edgeSettings,
-  /**
-   * Where, under a base URL, up to 100 tasks can be asked for by one query, as `POST {ids}`; toapis
-   * tells it to its customers only.
-   */
-  TOAPIS_BATCH_PATH: z.string().startsWith('/').optional(),
+  ...providerSettings,
   POLLER_NAME: z.string().default('poller'),
   POLL_INTERVAL_MS: milliseconds(5_000, 10),
   /**
@@ -24,7 +20,8 @@ export const pollerSettings = z.object({
   /** A session not renewed for this long may be declared dead by a peer. */
   SESSION_TTL_MS: milliseconds(6_000, 500),
   /**
-   * The query budget of one account at the provider, all pollers together; toapis' default tier.
+   * The query budget of one account at a provider of which nothing else is known, all pollers
+   * together.
    */
   QUERY_PER_SECOND: z.coerce.number().positive().default(50),
   QUERY_BURST: z.coerce.number().min(1).default(500),

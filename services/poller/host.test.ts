@@ -67,7 +67,7 @@ function hostIn(
   const host = new Host({
     bus,
     clock,
-    provider,
+    providers: { of: () => provider },
     concurrency,
     queryTimeoutMs: 600_000,
     log: createLogger('test', 'silent'),

@@ -17,9 +17,10 @@ import type { CounterLike } from '#libs/runtime/metrics.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import { advance, isNoop, phaseOf } from '#libs/scene-video/advance.ts'
 import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
+import type { ProviderSource } from '#libs/provider/providers.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { VideoAction, VideoSignal } from '#libs/scene-video/signals.ts'
-import { Accounts } from './accounts.ts'
+import { PolledAccounts } from './accounts.ts'
 import { hostedFrom, nextWatchAt, owesSignOfLife, signalOfTime, type Hosted } from './hosted.ts'
 import { lookAgainMs, Polls, type PollsOptions } from './polls.ts'
 import { Reporter } from './reporter.ts'
@@ -34,6 +35,7 @@ export interface HostOptions extends PollsOptions {
   /** Ask less often while queued and far from the end, more often near it. */
   adaptive?: boolean
   keyEncryptionKey: Keyring
+  providers: ProviderSource
   /** The video has ended and its end is reported: give up the lease. */
   onEnded(id: string, epoch: bigint): void
   polls: CounterLike<'answer'>
@@ -44,12 +46,12 @@ export class Host {
   readonly #options: HostOptions
   readonly #polls: Polls
   readonly #watches: TimerQueue<Hosted>
-  readonly #accounts: Accounts
+  readonly #accounts: PolledAccounts
   readonly #reporter: Reporter
 
   constructor(options: HostOptions) {
     this.#options = options
-    this.#accounts = new Accounts(options.keyEncryptionKey)
+    this.#accounts = new PolledAccounts(options.keyEncryptionKey, options.providers)
     this.#reporter = new Reporter(options.bus, options.clock)
     this.#polls = new Polls(options, {
       isHosted: (video) => this.#isHosted(video),
@@ -62,11 +64,10 @@ export class Host {
 
   /** Begins to poll a video whose claim status has committed; after `dueInMs`, or soon. */
   adopt(grant: Grant, dueInMs?: number): void {
-    const { clock, provider, intervalMs, log } = this.#options
+    const { clock, intervalMs, log } = this.#options
     if (this.videos.has(grant.id)) return
     const now = clock.now()
-    const account = this.#accounts.of(grant.baseUrl, grant.keyCipher)
-    const video = hostedFrom(grant, { account, lives: provider, now })
+    const video = hostedFrom(grant, this.#accounts.of(grant), now)
     this.videos.set(grant.id, video)
     const firstMs = dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random())
     this.#polls.schedule(video, firstMs)
@@ -132,10 +133,10 @@ export class Host {
 
   /** What time alone brings, and what somebody asked for: whether or not a query is open. */
   #watch(video: Hosted): void {
-    const { clock, isTrusted, provider } = this.#options
+    const { clock, isTrusted } = this.#options
     const now = clock.now()
     if (!isTrusted()) return this.#watchFrom(video, now + lookAgainMs)
-    const signal = signalOfTime(video, now, provider)
+    const signal = signalOfTime(video, now)
     if (signal) void this.#send(video, signal)
     // rule: an owner gives signs of life by its own timer
     else if (owesSignOfLife(video, now)) void this.#report(video, null)
@@ -145,7 +146,7 @@ export class Host {
   /** At the next instant at which time alone brings something, not before `earliest`. */
   #watchFrom(video: Hosted, earliest: number): void {
     if (isTerminal(video.state.status)) return
-    video.watchAt = Math.max(earliest, nextWatchAt(video, this.#options.provider))
+    video.watchAt = Math.max(earliest, nextWatchAt(video))
     this.#watches.add(video, video.watchAt)
   }
 
@@ -212,13 +213,13 @@ export class Host {
     log.info({ video: id }, `Stopped polling for ${id}`)
   }
 
-  #interval({ state, overdueAt }: Hosted): number {
-    const { adaptive, intervalMs, provider, clock } = this.#options
+  #interval({ state, overdueAt, account }: Hosted): number {
+    const { adaptive, intervalMs, clock } = this.#options
     return adaptive
       ? adaptiveInterval(intervalMs, {
           phase: phaseOf(state),
           progress: state.progress,
-          elapsed: provider.expectedMs - (overdueAt - clock.now()),
+          elapsed: account.lives.expectedMs - (overdueAt - clock.now()),
         })
       : intervalMs
   }

@@ -36,24 +36,15 @@ export interface Hosted {
   readonly deadlineAt: number
 }
 
-/** How long the provider takes for a task, and keeps its result, in milliseconds. */
-export interface Lives {
-  readonly expectedMs: number
-  readonly resultLifeMs: number
-}
-
 const signOfLifeMs = 45_000
 
-export const hostedFrom = (
-  grant: Grant,
-  { account, lives, now }: { account: PolledAccount; lives: Lives; now: number },
-): Hosted => ({
+export const hostedFrom = (grant: Grant, account: PolledAccount, now: number): Hosted => ({
   id: grant.id,
   attempt: grant.attempt,
   epoch: grant.epoch,
   taskId: grant.taskId,
   account,
-  state: stateOfRow(grant, grant.sinceSubmittedMs >= lives.expectedMs),
+  state: stateOfRow(grant, grant.sinceSubmittedMs >= account.lives.expectedMs),
   no: grant.reportNo,
   nextPollAt: 0,
   slot: null,
@@ -63,18 +54,18 @@ export const hostedFrom = (
   cancelRequested: grant.cancelRequested,
   watchAt: 0,
   workingAt: now - grant.sinceSignOfLifeMs,
-  overdueAt: now + lives.expectedMs - grant.sinceSubmittedMs,
+  overdueAt: now + account.lives.expectedMs - grant.sinceSubmittedMs,
   deadlineAt: grant.untilDeadlineMs === null ? Infinity : now + grant.untilDeadlineMs,
 })
 
 /** What its machine is to be told now; null when nothing is due. */
-export function signalOfTime(video: Hosted, now: number, lives: Lives): VideoSignal | null {
+export function signalOfTime(video: Hosted, now: number): VideoSignal | null {
   if (video.cancelRequested) {
     video.cancelRequested = false
     return { type: 'CANCEL' }
   }
   if (now >= video.deadlineAt) return { type: 'DEADLINE' }
-  if (now >= video.workingAt + lives.resultLifeMs) return { type: 'EXPIRED' }
+  if (now >= video.workingAt + video.account.lives.resultLifeMs) return { type: 'EXPIRED' }
   return now >= video.overdueAt && !video.state.slow ? { type: 'SLOW' } : null
 }
 
@@ -82,12 +73,12 @@ export const owesSignOfLife = (video: Hosted, now: number): boolean =>
   now >= video.reportedAt + signOfLifeMs
 
 /** When time alone brings it something next. */
-export const nextWatchAt = (video: Hosted, lives: Lives): number =>
+export const nextWatchAt = (video: Hosted): number =>
   video.cancelRequested
     ? -Infinity
     : Math.min(
         video.deadlineAt,
-        video.workingAt + lives.resultLifeMs,
+        video.workingAt + video.account.lives.resultLifeMs,
         video.state.slow ? Infinity : video.overdueAt,
         video.reportedAt + signOfLifeMs,
       )

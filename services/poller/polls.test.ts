@@ -23,15 +23,12 @@ function hostIn(
   const late: number[] = []
   const misses: string[] = []
   let trusted = true
+  const lives = { expectedMs: 600_000, resultLifeMs: 86_400_000 }
+  const provider = { ...lives, mostAtOnce: () => 1, get } as unknown as Provider
   const host = new Host({
     bus: { store: async () => 1 } as unknown as Bus,
     clock,
-    provider: {
-      expectedMs: 600_000,
-      resultLifeMs: 86_400_000,
-      mostAtOnce: () => 1,
-      get,
-    } as unknown as Provider,
+    providers: { of: () => provider },
     concurrency: 8,
     queryTimeoutMs: 11_000,
     log: createLogger('test', 'silent'),

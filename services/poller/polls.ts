@@ -8,7 +8,7 @@
  * A video is polled once at a time. Polls whose reports are not stored are bounded: where storing
  * takes long, polling slows down.
  */
-import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
+import type { TaskAnswer } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { FairSlots, sharedByHalf, type Slot as QuerySlot } from '#libs/runtime/fair-slots.ts'
@@ -22,7 +22,6 @@ import { TimerQueue } from './timer-queue.ts'
 export interface PollsOptions {
   clock: Clock
   log: Logger
-  provider: Provider
   budget: Budget
   intervalMs: number
   /** Queries open at once; one account has at most half of them. */
@@ -95,7 +94,7 @@ export class Polls {
   #due(video: Hosted): void {
     if (!this.#o.isTrusted()) return this.schedule(video, lookAgainMs)
     video.polling = true
-    const most = this.#o.provider.mostAtOnce(video.account)
+    const most = video.account.provider?.mostAtOnce(video.account) ?? 1
     if (most === 1 || video.isAlone) return this.#await([video])
     this.#batcher.add(video, most)
   }
@@ -146,10 +145,10 @@ export class Polls {
   }
 
   async #poll(videos: Hosted[], slot: QuerySlot): Promise<void> {
-    const { budget, intervalMs, isTrusted, provider, log } = this.#o
+    const { budget, intervalMs, isTrusted, log } = this.#o
     const { account } = videos[0]!
     const { answers, rateLimit } = await this.#open.run(
-      (control) => query(provider, videos, control, log),
+      (control) => query(videos, control, log),
       () => isTrusted() && videos.some((video) => this.#host.isHosted(video)),
       () => noneFor(videos, 'no end of the answer in time'),
     )

@@ -2,7 +2,7 @@
  * One query for many videos: those of one account that are due in the same tick, as many as the
  * provider answers for at once.
  */
-import type { Control, Provider, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
+import type { Control, RateLimit, TaskAnswer } from '#libs/provider/provider.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { PolledAccount } from './accounts.ts'
 
@@ -51,13 +51,13 @@ export const noneFor = (videos: readonly Polled[], reason: string): Answers => (
 
 /** Asks for videos of one account by one query. Never throws. */
 export async function query(
-  provider: Provider,
   videos: readonly Polled[],
   control: Control,
   log: Logger,
 ): Promise<Answers> {
   const { account, taskId } = videos[0]!
-  if (!account.isReadable) return noneFor(videos, 'the stored key cannot be read')
+  const { provider, unreachable } = account
+  if (!provider) return noneFor(videos, unreachable)
   try {
     if (videos.length > 1) {
       const taskIds = videos.map((video) => video.taskId)

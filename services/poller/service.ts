@@ -7,9 +7,9 @@
  */
 import { connectBus } from '#libs/bus/connect.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
-import { edgeOptions } from '#libs/provider/settings.ts'
-import { createToapis } from '#libs/provider/toapis.ts'
-import { systemClock } from '#libs/runtime/clock.ts'
+import { Providers } from '#libs/provider/providers.ts'
+import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
+import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import type { PollerConfig } from './config.ts'
@@ -29,11 +29,11 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
       (one) => one.drain(),
     )
     checks['nats'] = () => bus.isConnected()
-    const provider = stack.use(
-      createToapis({
+    const providers = stack.use(
+      new Providers(configuredProviders(config), {
         createTimeoutMs: 1,
         getTimeoutMs: config.POLL_TIMEOUT_MS,
-        batchPath: config.TOAPIS_BATCH_PATH,
+        nowSeconds: () => Math.floor(unixMs() / 1_000),
         maxConnections: config.POLL_CONCURRENCY,
         ...edgeOptions(config),
       }),
@@ -44,7 +44,7 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
         bus,
         clock: systemClock,
         log,
-        provider,
+        providers,
         name: config.POLLER_NAME,
         ttlMs: config.SESSION_TTL_MS,
         intervalMs: config.POLL_INTERVAL_MS,

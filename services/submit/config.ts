@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
-import { edgeSettings } from '#libs/provider/settings.ts'
+import {
+  configuredProviders,
+  credentialNames,
+  credentialSettings,
+  edgeSettings,
+  providerSettings,
+} from '#libs/provider/settings.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 
 export const submitSettings = z
@@ -9,15 +15,8 @@ export const submitSettings = z
     DATABASE_URL: z.string(),
     ...natsSettings,
     ...edgeSettings,
-    TOAPIS_API_KEY: z
-      .string()
-      .min(1, 'the key for toapis; videos of users without one of their own use it'),
-    /**
-     * False for services of the same format that do not keep our own id: a lost answer then ends in
-     * `submission_unknown`.
-     */
-    TOAPIS_FIND_BY_OWN_ID: z.stringbool().default(true),
-    TOAPIS_MODEL: z.string().default('sora-2'),
+    ...providerSettings,
+    ...credentialSettings,
     KEY_ENCRYPTION_KEY: keyEncryptionKey,
     /** How long an answer to a create is waited for. */
     CREATE_TIMEOUT_MS: milliseconds(20_000),
@@ -35,5 +34,18 @@ export const submitSettings = z
     path: ['LOOKUP_WINDOW_MS'],
     message:
       'must be at least CREATE_TIMEOUT_MS + SEND_WINDOW_MS, or a create may still arrive when it is taken for absent',
+  })
+  .superRefine((config, context) => {
+    for (const { name, isOn, apiKey } of configuredProviders(config)) {
+      const isDefault = name === config.PROVIDERS[0]
+      const names = credentialNames(name)
+      const isBegun = names.some((one) => (config as Record<string, unknown>)[one] !== undefined)
+      if (apiKey !== null || !isOn || (!isDefault && !isBegun)) continue
+      context.addIssue({
+        code: 'custom',
+        path: [names[0]!],
+        message: `${names.join(', ')}: what opens the account at ${name}; videos of users without one of their own use it`,
+      })
+    }
   })
 export type SubmitConfig = z.infer<typeof submitSettings>

@@ -3,12 +3,12 @@
  * of them may still have been accepted, and every question ends: an absence counts after the
  * look-up window (see absences.ts), no usable answer at all once the results' life has passed.
  */
+import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { TaskAnswer } from '#libs/provider/provider.ts'
 import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
-import type { SendingAccount } from './accounts.ts'
 import type { SubmitContext } from './context.ts'
 
 const accepted: VideoSignal = { type: 'ACCEPTED' }
@@ -38,7 +38,7 @@ async function lookUpSend(
   if (known === 'lost') return isEarlier ? null : { type: 'LOST', reason: cannotBeAsked }
   if (known === 'later' || known === 'refused' || known === 'absent' || outcome === 'failed')
     return null
-  const { provider, log } = context
+  const { providers, log } = context
   const { videoId: id, attempt, send } = submission
   if (!isAskable(context, submission))
     return ageMs >= context.config.LOOKUP_WINDOW_MS
@@ -65,7 +65,8 @@ async function lookUpSend(
   }
   // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
-  if (ageMs >= provider.resultLifeMs) return giveUp(context, submission, isEarlier, cannotBeAsked)
+  if (ageMs >= (providers.of(submission.provider)?.resultLifeMs ?? 0))
+    return giveUp(context, submission, isEarlier, cannotBeAsked)
   const ms =
     answer.kind === 'later'
       ? (answer.retryAfterMs ?? 5_000)
@@ -132,12 +133,14 @@ async function proveAccount({ accounts, store }: SubmitContext, send: SendRecord
 /** After an accepted create: whether its task is found by own id, noted with the account. */
 export async function proveByLookUp(
   context: SubmitContext,
-  account: SendingAccount,
+  account: OpenedAccount,
+  name: string,
   own: string,
   taskId: string,
 ): Promise<void> {
-  const { accounts, provider, store, log } = context
-  if (!provider.can.findByOwnId) return
+  const { accounts, providers, store, log } = context
+  const provider = providers.of(name)
+  if (!provider?.can.findByOwnId) return
   try {
     if (await accounts.isProven(store, account.id, provider.name)) return
     const found = await provider.find(account, own)
@@ -153,8 +156,10 @@ const mayDeliver = (answer: TaskAnswer) =>
   ['working', 'done', 'unusable', 'unknown'].includes(answer.kind)
 
 /** Whether the provider can be asked about this send at all. */
-export const isAskable = ({ provider }: SubmitContext, { taskId }: SendRecord): boolean =>
-  taskId !== null || provider.can.findByOwnId
+export function isAskable({ providers }: SubmitContext, { provider, taskId }: SendRecord): boolean {
+  const can = providers.of(provider)?.can
+  return can !== undefined && (taskId !== null || can.findByOwnId)
+}
 
 /**
  * Only the provider's own word counts, and only for a task id that was never seen, and when
@@ -178,15 +183,17 @@ export async function ask(
   context: SubmitContext,
   submission: SendRecord,
 ): Promise<{ answer: TaskAnswer; taskId: string | null }> {
-  const { provider, accounts, lookups, log, slots } = context
+  const { providers, accounts, lookups, log, slots } = context
   const account = accounts.open(submission)
-  const { answer, taskId } = account
-    ? await slots.run(account.id, () =>
-        submission.taskId === null
-          ? provider.find(account, ownId(submission.videoId, submission.attempt))
-          : provider.get(account, submission.taskId),
-      )
-    : { answer: { kind: 'none', reason: 'the stored key cannot be read' } as const, taskId: null }
+  const provider = providers.of(submission.provider)
+  const { answer, taskId } =
+    account && provider
+      ? await slots.run(account.id, () =>
+          submission.taskId === null
+            ? provider.find(account, ownId(submission.videoId, submission.attempt))
+            : provider.get(account, submission.taskId),
+        )
+      : { answer: { kind: 'none', reason: 'the stored key cannot be read' } as const, taskId: null }
   lookups.inc({ answer: answer.kind })
   if (answer.kind === 'unknown')
     log.error(

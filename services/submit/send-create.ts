@@ -2,14 +2,14 @@
  * A send of a create: planned from the row, intended, sent within its window. What comes back is
  * what the machine is told of it.
  */
+import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { CreateAnswer } from '#libs/provider/provider.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { isNotAccepted } from '#libs/scene-video/decisions.ts'
 import { createParamsSchema, ownId, type GenerateVideo } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
-import type { SendingAccount } from './accounts.ts'
-import { addressAndKey, type SubmitContext } from './context.ts'
+import type { SubmitContext } from './context.ts'
 import { lostAnswer, proveByLookUp, recordTask } from './look-up.ts'
 
 /** However long the wait: tried this often, so that a changed answer is noticed. */
@@ -19,7 +19,7 @@ export const leastWaitMs = 50
 const lookUpAfterMs = 500
 
 export interface PlannedSend {
-  account: SendingAccount
+  account: OpenedAccount
   intend(): Promise<VideoSignal>
   create(): Promise<VideoSignal | null>
 }
@@ -29,7 +29,8 @@ export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | 
   const { video, submissions } = loaded
   const last = submissions.findLast((one) => one.attempt === video.attempt)
   // rule: a further send keeps the first one’s pins
-  const pins = pinsOf(context, loaded.config, last)
+  const pins = pinsOf(context, loaded, last)
+  if (!pins) return noAccount(context, video.provider)
   const account = context.accounts.open(pins)
   if (!account) return { type: 'HELD', reason: 'the stored key cannot be read', ms: longestWaitMs }
   const params = createParamsSchema.safeParse(video.params)
@@ -44,7 +45,7 @@ export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | 
 interface Plan {
   send: number
   pins: Pins
-  account: SendingAccount
+  account: OpenedAccount
   params: Omit<GenerateVideo, 'prompt'>
 }
 
@@ -62,7 +63,7 @@ class Send implements PlannedSend {
     this.#plan = plan
   }
 
-  get account(): SendingAccount {
+  get account(): OpenedAccount {
     return this.#plan.account
   }
 
@@ -96,7 +97,7 @@ class Send implements PlannedSend {
   }
 
   async create(): Promise<VideoSignal | null> {
-    const { store, provider, creates } = this.#context
+    const { store, providers, creates } = this.#context
     const { video } = this.#loaded
     // rule: after a restore a video is looked up before a send
     // Postgres was restored: looked up, as a send in doubt, before anything is sent
@@ -114,6 +115,8 @@ class Send implements PlannedSend {
       model: video.model,
       prompt: video.prompt,
     }
+    // the turn began with it
+    const provider = providers.of(video.provider)!
     const answer = await provider.create(this.account, request, { mayWrite: this.#mayWrite })
     crashPoint('create-answered')
     creates.inc({ answer: answer.kind })
@@ -155,13 +158,13 @@ class Send implements PlannedSend {
 
   async #accepted(taskId: string): Promise<VideoSignal | null> {
     const { log, accounts } = this.#context
-    const { id, attempt } = this.#loaded.video
+    const { id, attempt, provider } = this.#loaded.video
     const task = { id, attempt, send: this.#plan.send, taskId, how: 'answer' } as const
     const isTaken = await recordTask(this.#context, task, this.#intended)
     crashPoint('acceptance-recorded')
     log.debug({ video: id, taskId, attempt }, 'Submitted')
     if (!accounts.isKnownProven(this.account.id))
-      void proveByLookUp(this.#context, this.account, ownId(id, attempt), taskId)
+      void proveByLookUp(this.#context, this.account, provider, ownId(id, attempt), taskId)
     return isTaken ? { type: 'ACCEPTED' } : null
   }
 
@@ -181,8 +184,22 @@ const intentMayBeLost = ({ video, submissions }: Loaded): boolean =>
   !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
 
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
-export function pinsOf(context: SubmitContext, own: Loaded['config'], earlier?: SendRecord): Pins {
+export function pinsOf(
+  { systemAccounts }: SubmitContext,
+  { video, config }: Loaded,
+  earlier?: SendRecord,
+): Pins | null {
   if (earlier)
     return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
-  return { provider: context.provider.name, ...addressAndKey(context, own) }
+  return systemAccounts.pins(video.provider, config)
 }
+
+export const noAccount = (
+  { systemAccounts }: SubmitContext,
+  provider: string,
+): Extract<VideoSignal, { type: 'REFUSED' }> => ({
+  type: 'REFUSED',
+  error: systemAccounts.isOn(provider)
+    ? { code: 'bad_key', message: `There is no account at ${provider}: give a key of your own.` }
+    : { code: 'unknown_provider', message: `${provider} is switched off.` },
+})

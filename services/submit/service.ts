@@ -9,12 +9,12 @@
 import { connectBus } from '#libs/bus/connect.ts'
 import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
-import { edgeOptions } from '#libs/provider/settings.ts'
-import { createToapis } from '#libs/provider/toapis.ts'
+import { Providers } from '#libs/provider/providers.ts'
+import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
-import { systemClock } from '#libs/runtime/clock.ts'
+import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
-import { deadLetters } from '#libs/runtime/metrics.ts'
+import { deadLetters, type Metrics } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
@@ -25,6 +25,7 @@ import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
 import { serveErase } from './erase-video.ts'
 import { runSubmit } from './submit.ts'
+import { SystemAccounts } from './system-accounts.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 
 export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise<Service> {
@@ -38,11 +39,12 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     const db = stack.adopt(openDatabase(config.DATABASE_URL, 12), (one) => one.$disconnect())
     checks['postgres'] = () => isReachable(db)
     const outbox = new Outbox(db)
-    const provider = stack.use(
-      createToapis({
+    const configured = configuredProviders(config)
+    const providers = stack.use(
+      new Providers(configured, {
         createTimeoutMs: config.CREATE_TIMEOUT_MS,
         getTimeoutMs: 10_000,
-        findByOwnId: config.TOAPIS_FIND_BY_OWN_ID,
+        nowSeconds: () => Math.floor(unixMs() / 1_000),
         ...edgeOptions(config),
       }),
     )
@@ -63,27 +65,13 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           config,
           log,
           bus,
-          provider,
+          providers,
+          systemAccounts: new SystemAccounts(configured, config.KEY_ENCRYPTION_KEY),
           clock: systemClock,
           store: new SubmissionWriter(db),
           publish: (event) => events.add(event),
           publishOwed: (id) => publishOwed(bus, outbox, [id]).catch(staysOwed),
-          creates: metrics.counter('creates_total', 'Answers to creates, by meaning', ['answer']),
-          lookups: metrics.counter(
-            'lookups_total',
-            'Answers to look-ups of earlier sends, by meaning',
-            ['answer'],
-          ),
-          late: metrics.counter(
-            'late_results_total',
-            'Results that came after their video had ended',
-            ['said'],
-          ),
-          duplicates: metrics.counter(
-            'duplicate_tasks_total',
-            'Second tasks of one attempt seen at the provider',
-          ),
-          dead: deadLetters(metrics),
+          ...countersOf(metrics),
           accounts: new SendingAccounts(config.KEY_ENCRYPTION_KEY),
           slots: new FairSlots(sharedByHalf(config.CREATE_CONCURRENCY, systemClock)),
           absences: new Absences(),
@@ -95,6 +83,23 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     checks['work'] = () => submit.isHealthy()
     return {}
   })
+}
+
+function countersOf(metrics: Metrics) {
+  return {
+    creates: metrics.counter('creates_total', 'Answers to creates, by meaning', ['answer']),
+    lookups: metrics.counter('lookups_total', 'Answers to look-ups of earlier sends, by meaning', [
+      'answer',
+    ]),
+    late: metrics.counter('late_results_total', 'Results that came after their video had ended', [
+      'said',
+    ]),
+    duplicates: metrics.counter(
+      'duplicate_tasks_total',
+      'Second tasks of one attempt seen at the provider',
+    ),
+    dead: deadLetters(metrics),
+  }
 }
 
 const inOrder = (events: OwedEvent[]) =>

@@ -18,7 +18,7 @@ import type { PendingAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { lookUpSends } from './look-up.ts'
-import { leastWaitMs, pinsOf, planSend, type PlannedSend } from './send-create.ts'
+import { leastWaitMs, noAccount, pinsOf, planSend, type PlannedSend } from './send-create.ts'
 
 /** Milliseconds after which it is to be worked on again; null when there is nothing left to do. */
 export type Again = number | null
@@ -49,24 +49,20 @@ class Turn {
   }
 
   async #first(): Promise<Next> {
-    const { provider, store } = this.#context
-    const { video, config, submissions, untilTryMs } = this.#loaded
+    const { providers, store } = this.#context
+    const { video, submissions, untilTryMs } = this.#loaded
     if (video.taskId !== null) return { type: 'TURN' }
     const signal = signalOfTimes({ ...this.#loaded, cancelRequested: video.cancelRequested })
     if (signal.type !== 'TURN') return signal
     if (untilTryMs !== null && untilTryMs > leastWaitMs) return this.#notAfterDeadline(untilTryMs)
-    if (video.provider !== provider.name) {
+    if (providers.of(video.provider) === null) {
       const message = `No provider is called ${video.provider}.`
       return { type: 'REFUSED', error: { code: 'unknown_provider', message } }
     }
+    const pins = pinsOf(this.#context, this.#loaded, submissions.at(-1))
+    if (!pins) return noAccount(this.#context, video.provider)
     // rule: after a restore earlier attempts are looked up, too
-    if (
-      video.restoredAt !== null &&
-      (await store.addDoubtfulIntentsAfterRestore(
-        video.id,
-        pinsOf(this.#context, config, submissions.at(-1)),
-      ))
-    )
+    if (video.restoredAt !== null && (await store.addDoubtfulIntentsAfterRestore(video.id, pins)))
       return 0
     return signal
   }

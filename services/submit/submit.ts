@@ -83,7 +83,7 @@ export async function runSubmit(
  * A request is worked on by the process that accepted it; its row finds another one if that dies.
  */
 function serveCommands(context: SubmitContext, pending: PendingVideos, newId: () => string) {
-  const { bus, config, log, provider, publish, publishOwed, store } = context
+  const { bus, log, publish, publishOwed, store } = context
   const answer = <T>(
     subject: string,
     schema: z.ZodType<T>,
@@ -94,7 +94,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
     )
   return [
     answer(commandSubject.generate, generateCommandSchema, async (command) => {
-      const system = { provider: provider.name, model: config.TOAPIS_MODEL }
+      const system = context.systemAccounts.defaults
       const { video, event } = await store.accept({ ...command, id: newId(), system })
       if (event === null) return { video, repeated: true }
       crashPoint('request-accepted')

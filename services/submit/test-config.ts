@@ -3,8 +3,7 @@
  * and costs nothing.
  */
 import type { AiConfigTest } from '#libs/scene-video/ai-config.ts'
-import { decrypt } from '#libs/runtime/secrets.ts'
-import { addressAndKey, type SubmitContext } from './context.ts'
+import type { SubmitContext } from './context.ts'
 
 export async function testConfig(
   context: SubmitContext,
@@ -12,11 +11,14 @@ export async function testConfig(
 ): Promise<AiConfigTest> {
   const own = await context.store.effectiveConfig(userId, projectId)
   const source = own?.source ?? 'system'
-  const { baseUrl, keyCipher } = addressAndKey(context, own)
-  const { answer } = await context.provider.get(
-    { baseUrl, apiKey: decrypt(keyCipher, context.config.KEY_ENCRYPTION_KEY) },
-    `reelkeeper-test-${context.clock.uuid()}`,
-  )
+  const { systemAccounts, accounts, providers } = context
+  const name = own?.provider ?? systemAccounts.defaults.provider
+  const pins = systemAccounts.pins(name, own)
+  const account = pins && accounts.open(pins)
+  const provider = providers.of(name)
+  if (!account || !provider)
+    return { ok: false, code: 'no_answer', detail: `There is no account at ${name}.`, source }
+  const { answer } = await provider.get(account, `reelkeeper-test-${context.clock.uuid()}`)
   switch (answer.kind) {
     case 'missing':
       return { ok: true, code: 'ok', detail: 'The provider accepts address and key.', source }

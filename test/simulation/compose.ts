@@ -9,6 +9,9 @@ import { runReconciler } from '#services/reconciler/reconciler.ts'
 import { runStatus } from '#services/status/status.ts'
 import { Absences } from '#services/submit/absences.ts'
 import { SendingAccounts } from '#services/submit/accounts.ts'
+import { SystemAccounts } from '#services/submit/system-accounts.ts'
+import type { ProviderSource } from '#libs/provider/providers.ts'
+import { configuredProviders } from '#libs/provider/settings.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import type { Broker } from './memory-broker.ts'
@@ -76,18 +79,24 @@ export const composePoller = ({
     queryBudget: { perSecond: queriesPerSecond, burst: Math.ceil(queriesPerSecond) },
     keyEncryptionKey: key,
     polls: counter,
-    provider,
+    providers: only(provider),
   })
+
+/** The only provider there is, and an account at it. */
+const only = (provider: Provider): ProviderSource => ({
+  of: (name) => (name === provider.name ? provider : null),
+})
+const system = {
+  PROVIDERS: ['toapis'],
+  TOAPIS_BASE_URL: 'https://example.com',
+  TOAPIS_API_KEY: key[0].toString('base64'),
+}
 
 export function composeSubmit({ process, log, bus, store, provider }: Parts) {
   const newest = new LastPublishedCache(bus)
   return runSubmit(
     {
       config: {
-        TOAPIS_BASE_URL: 'https://example.com',
-        TOAPIS_API_KEY: key[0].toString('base64'),
-        TOAPIS_MODEL: 'm',
-        KEY_ENCRYPTION_KEY: key,
         SEND_WINDOW_MS: 2_000,
         LOOKUP_WINDOW_MS: 12_000,
       },
@@ -103,7 +112,8 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       late: counter,
       duplicates: counter,
       dead: counter,
-      provider,
+      providers: only(provider),
+      systemAccounts: new SystemAccounts(configuredProviders(system), key),
       publish: (event) => void publishEvents(bus, store, [event], newest).catch(() => {}),
       publishOwed: (id) => publishOwed(bus, store, [id]).catch(() => {}),
     },

@@ -57,9 +57,6 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     config: {
       SEND_WINDOW_MS: 1_000,
       LOOKUP_WINDOW_MS: 6_000,
-      KEY_ENCRYPTION_KEY: key,
-      TOAPIS_BASE_URL: baseUrl,
-      TOAPIS_API_KEY: 'sk-x',
     },
     log: createLogger('test', 'silent'),
     clock: { now, random: () => 0.5 },
@@ -70,7 +67,13 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     creates: { inc: () => {} },
     bus: { store: async () => 1 },
     publish: () => {},
-    provider: { name: 'toapis', can: { findByOwnId: true }, create, ...provider },
+    providers: {
+      of: () => ({ name: 'toapis', can: { findByOwnId: true }, create, ...provider }),
+    },
+    systemAccounts: {
+      isOn: () => true,
+      pins: () => ({ provider: 'toapis', baseUrl, keyCipher: encrypt('sk-x', key) }),
+    },
     store: {
       load: async () => ({
         video: row,

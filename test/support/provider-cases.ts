@@ -1,7 +1,7 @@
 /** A server that answers as a case says, and an adapter that asks it. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createToapis } from '#libs/provider/toapis.ts'
+import { createToapis } from './toapis.ts'
 
 export type Serve = (request: IncomingMessage, response: ServerResponse) => void
 const json = { 'content-type': 'application/json' }

@@ -1,10 +1,13 @@
 /**
  * docs/operating/settings.md, made from the schemas that validate the settings: `npm run
  * docs:settings` writes it, test/settings.test.ts finds it outdated. What a setting means is the
- * comment above it in its service's config.ts.
+ * comment above it in its service's config.ts; those of providers have their own tables, made from
+ * the registry.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
+import { oneKey, settingOf } from '#libs/provider/credentials.ts'
+import { declarationOf, providerNames, settingPrefix } from '#libs/provider/registry.ts'
 
 export const settingsPath = 'docs/operating/settings.md'
 
@@ -60,9 +63,53 @@ const plain: Record<string, string> = {
   S3_PATH_STYLE: 'The bucket in the path instead of the host.',
   S3_REGION: 'Of the bucket.',
   S3_SECRET_ACCESS_KEY: 'See S3_ACCESS_KEY_ID.',
-  TOAPIS_API_KEY: 'The key for toapis of the system’s own account.',
-  TOAPIS_MODEL: 'The model where neither request nor account names one.',
 }
+
+const row = (...cells: string[]) =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`
+
+const pattern = `
+## Of each provider
+
+\`PROVIDERS\` switches providers on, by their names. Every provider has these settings, its name in
+capitals in front. Without credentials it makes videos only for users who bring an account of their
+own. A provider that is switched off makes no new videos; what is under way there goes on.
+
+| variable | of | meaning |
+|---|---|---|
+| \`<NAME>_BASE_URL\` | gateway, poller, submit | Where it is: an address, which may be in a private network, or the name of a region. |
+| \`<NAME>_MODEL\` | gateway, poller, submit | The model where nobody names one. |
+| \`<NAME>_API_KEY\` | submit | What opens the system’s account there; of several parts where the table says so. |
+| \`<NAME>_WEBHOOK_SECRET\` | gateway | What its webhooks are verified with; without one they are refused. |
+| \`<NAME>_QUERY_PER_SECOND\`, \`<NAME>_QUERY_BURST\` | poller | Queries of one account a second, all pollers together, and how many at once after a pause. |
+| \`<NAME>_CREATE_PER_MINUTE\` | submit | Creates of one account a minute. |
+| \`<NAME>_PARALLEL_TASKS\` | submit | Tasks of one account at once. |
+
+| provider | credentials | base URL | regions | model |
+|---|---|---|---|---|
+`
+
+function providerRow(name: string): string {
+  const { credentials = oneKey, baseUrl, regions = {}, model } = declarationOf(name)!
+  const parts = credentials.map(
+    (part) =>
+      `\`${settingPrefix(name)}${settingOf(part.name)}\`${part.isOptional ? ' (optional)' : ''}`,
+  )
+  return row(name, parts.join(', '), baseUrl, Object.keys(regions).join(', ') || '–', model)
+}
+
+const ownHead = `
+Settings that only one has:
+
+| variable | default | meaning |
+|---|---|---|
+`
+
+const ownRows = (name: string): string[] =>
+  Object.entries(declarationOf(name)!.settings?.shape ?? {}).map(([key, schema]) => {
+    const fallback = schema instanceof z.ZodDefault ? String(schema.def.defaultValue) : '–'
+    return row(`\`${settingPrefix(name)}${key}\``, fallback, schema.description ?? '')
+  })
 
 /** The comment right above each setting of a file, on one line. */
 function meaningsOf(path: string): Map<string, string> {
@@ -116,16 +163,22 @@ export async function settingsPage(): Promise<string> {
       }
     }
   }
-  const rows = [...settings].sort(([a], [b]) => (a < b ? -1 : 1))
+  const prefixes = providerNames.map(settingPrefix)
+  const ours = [...settings].filter(([name]) => !prefixes.some((one) => name.startsWith(one)))
+  const rows = ours.sort(([a], [b]) => (a < b ? -1 : 1))
   const all = services.filter((name) => name !== 'provider-simulator')
   return (
     head +
     rows
       .map(([name, { fallback, services: of, meaning }]) => {
         const who = all.every((one) => of.includes(one)) ? 'all' : of.join(', ')
-        return `| \`${name}\` | ${fallback} | ${who} | ${meaning.replaceAll('|', '\\|')} |\n`
+        return row(`\`${name}\``, fallback, who, meaning)
       })
-      .join('')
+      .join('') +
+    pattern +
+    providerNames.map(providerRow).join('') +
+    ownHead +
+    providerNames.flatMap(ownRows).join('')
   )
 }
 

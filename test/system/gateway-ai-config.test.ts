@@ -95,8 +95,12 @@ it.each([
   expect([status, body['code']]).toEqual([422, 'base_url_not_allowed'])
 })
 
+it('a configuration names a provider that is switched on', async () => {
+  const answer = await stack.ask('PUT', project(), { body: { provider: 'nobody' } })
+  expect(answer).toMatchObject({ status: 422, body: { code: 'unknown_provider' } })
+})
+
 it.each([
-  { provider: 'nobody' },
   { provider: 'toapis', baseUrl: 'ftp://example.com' },
   { provider: 'toapis', baseUrl: 'https://a:b@example.com' },
   { provider: 'toapis', apiKey: 'with space and é' },

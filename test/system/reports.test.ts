@@ -49,7 +49,7 @@ async function pendingVideo(): Promise<string> {
     sceneId: demo.sceneIds[0]!,
     body: {},
     idempotencyKey: null,
-    system: { provider: 'toapis', model: 'm' },
+    system: { provider: 'toapis', providers: {} },
   })
   return video.id
 }

@@ -12,6 +12,10 @@ const byIds = (name: string, ids: string[]) => ({
 
 export const kling: Declaration = {
   baseUrl: 'https://api-singapore.klingai.com',
+  regions: {
+    beijing: 'https://api-beijing.klingai.com',
+    singapore: 'https://api-singapore.klingai.com',
+  },
   model: 'kling-3.0',
   models: [
     {

@@ -7,7 +7,7 @@ import { connect, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { createToapis } from '../toapis.ts'
+import { createToapis } from '../../../test/support/toapis.ts'
 
 const request = { ownId: 'own-1', model: 'm', prompt: 'p' }
 const options = { createTimeoutMs: 5_000, getTimeoutMs: 5_000, allowPrivate: true }

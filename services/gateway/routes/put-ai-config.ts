@@ -4,7 +4,14 @@
  */
 import { seal } from '#libs/runtime/secrets.ts'
 import { aiConfigBodySchema, aiConfigSchema } from '#libs/scene-video/ai-config.ts'
-import { projectOf, requirePublic, shown, whose } from '../ai-configs.ts'
+import {
+  credentialsOf,
+  projectOf,
+  requireProvider,
+  requirePublic,
+  shown,
+  whose,
+} from '../ai-configs.ts'
 import type { Route } from '../context.ts'
 
 export const putAiConfig: Route = (app, context) => {
@@ -25,13 +32,14 @@ export const putAiConfig: Route = (app, context) => {
       },
       async (request) => {
         const { userId } = request.identity
-        const { provider, model = null, baseUrl = null, apiKey: given } = request.body
+        const { provider, model = null, baseUrl = null } = request.body
+        const given = credentialsOf(requireProvider(context, provider), request.body)
         const projectId = await projectOf(context, userId, request.params)
         requirePublic(context, baseUrl)
-        const apiKey =
-          given == null
-            ? given
-            : { cipher: seal(given, context.sealingKey), last4: given.slice(-4) }
+        const apiKey = given && {
+          cipher: seal(given.text, context.sealingKey),
+          last4: given.last4,
+        }
         const config = { provider, model, baseUrl, apiKey }
         return shown(context, await context.aiConfigs.put(userId, projectId, config))
       },

@@ -15,7 +15,7 @@ import { notFound, Problem } from '../problem.ts'
 const rememberMs = 15 * 60_000
 const mostRemembered = 50_000
 
-export const receiveWebhook: Route = (app, { bus, webhookSecret }) => {
+export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
   const seen = new Map<string, number>()
@@ -51,7 +51,8 @@ export const receiveWebhook: Route = (app, { bus, webhookSecret }) => {
       const body = typeof request.body === 'string' ? request.body : ''
       const delivery = { method: request.method, path: request.url, header, body }
       const nowSeconds = unixMs() / 1000
-      if (!webhookSecret || !webhook.isSigned(webhookSecret, delivery, nowSeconds))
+      const secret = webhookSecrets.get(provider)
+      if (!secret || !webhook.isSigned(secret, delivery, nowSeconds))
         throw new Problem(401, 'bad_signature', 'The signature is not valid.')
       const video = z.uuid().safeParse(webhook.ownIdIn(parse(body))?.slice(0, 36) ?? id)
       if (video.success && isNew(provider, body))

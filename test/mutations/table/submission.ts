@@ -104,8 +104,14 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a further send keeps the first one’s pins',
-    find: 'pinsOf(context, loaded.config, last)',
-    replace: 'pinsOf(context, loaded.config)',
+    find: 'pinsOf(context, loaded, last)',
+    replace: 'pinsOf(context, loaded)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a key goes to the provider it was given for',
+    find: ' && own.provider === provider',
+    replace: '',
     by: 'submit by itself',
   },
   {
