@@ -5,6 +5,7 @@
 import { ark } from './adapters/ark.ts'
 import { dashscope } from './adapters/dashscope.ts'
 import { fal } from './adapters/fal.ts'
+import { gemini } from './adapters/gemini.ts'
 import { kling } from './adapters/kling.ts'
 import { luma, lumaDreamMachine } from './adapters/luma.ts'
 import { minimax, minimaxHailuo } from './adapters/minimax.ts'
@@ -12,7 +13,9 @@ import { openaiVideos } from './adapters/openai-videos.ts'
 import { openrouter } from './adapters/openrouter.ts'
 import { replicate } from './adapters/replicate.ts'
 import { runway } from './adapters/runway.ts'
+import { tencentVod } from './adapters/tencent-vod.ts'
 import { vercel } from './adapters/vercel.ts'
+import { vertex } from './adapters/vertex.ts'
 import { vidu } from './adapters/vidu.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
@@ -30,6 +33,9 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
     minimax,
     minimaxHailuo,
     vidu,
+    tencentVod,
+    vertex,
+    gemini,
     openaiVideos,
     xai,
     runway,

@@ -30,9 +30,10 @@ export interface RestOptions extends EdgeOptions {
 /** Refused once, a query of many is not tried again there for as long as this process lives. */
 const mostWithoutMany = 1_000
 
+type RequestOf = (opened: OpenAccount) => Request | Unaskable
 type Send = (
   account: Account,
-  request: (opened: OpenAccount) => Request | Unaskable,
+  request: RequestOf,
   timeoutMs: number,
   control?: Control,
 ) => Promise<Sent>
@@ -76,15 +77,15 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const edge = new Edge(options)
   const send = sender(dialect, edge, options)
   const withoutMany = new Set<string>()
-  const query = (account: Account, request: Request, control?: Control) =>
-    send(account, () => request, options.getTimeoutMs, control)
-  const ask = async (account: Account, request: Request, asked: Asked, control?: Control) => {
+  const query = (account: Account, request: RequestOf, control?: Control) =>
+    send(account, request, options.getTimeoutMs, control)
+  const ask = async (account: Account, request: RequestOf, asked: Asked, control?: Control) => {
     const sent = await query(account, request, control)
     const found = foundIn(dialect, sent, asked, account.baseUrl)
     const isLinkless = found.answer.kind === 'unusable' && sent.kind === 'answered'
     const result = isLinkless && dialect.result?.ask(parseJson(sent.text), found.taskId ?? '')
     if (!result) return found
-    const second = await query(account, result, control)
+    const second = await query(account, () => result, control)
     const answer =
       second.kind === 'answered'
         ? readResult(dialect, second, account.baseUrl)
@@ -108,10 +109,11 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       const sent = await send(account, requestOf, options.createTimeoutMs, control)
       return sent.kind === 'answered' ? readCreate(dialect, sent, input) : createWithoutAnswer(sent)
     },
-    get: (account, taskId, control) => ask(account, dialect.get(taskId), { taskId }, control),
+    get: (account, taskId, control) =>
+      ask(account, (opened) => dialect.get(taskId, opened), { taskId }, control),
     find: (account, ownId, control) => {
       if (!find) throw new Error(`${dialect.name} cannot look up by own id`)
-      return ask(account, find(ownId), { ownId }, control)
+      return ask(account, () => find(ownId), { ownId }, control)
     },
     search: (account, lost, control) => {
       if (!list) throw new Error(`${dialect.name} has no list`)
@@ -121,13 +123,13 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     },
     async cancel(account, taskId, control) {
       if (!cancel) throw new Error(`${dialect.name} cannot cancel`)
-      return readCancel(dialect, await query(account, cancel.ask(taskId), control))
+      return readCancel(dialect, await query(account, () => cancel.ask(taskId), control))
     },
     mostAtOnce: ({ baseUrl }) => (many && !withoutMany.has(baseUrl) ? many.most : 1),
     async getMany(account, taskIds, control) {
       if (!many || withoutMany.has(account.baseUrl))
         return { answers: taskIds.map(() => null), rateLimit: null }
-      const sent = await query(account, many.ask(taskIds), control)
+      const sent = await query(account, () => many.ask(taskIds), control)
       if (sent.kind !== 'answered')
         return { answers: taskIds.map(() => withoutAnswer(sent)), rateLimit: null }
       const answers = readMany(dialect, sent, taskIds, account.baseUrl)

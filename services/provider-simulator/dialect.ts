@@ -118,6 +118,8 @@ export interface SimulatedProvider {
   name: string
   /** Whose request it is; null: its key is not accepted. */
   account(request: Incoming): string | null
+  /** A request for a token, which is of no account; null: it is none. */
+  login?(request: Incoming): Said | null
   handle(request: Incoming, world: World): Said | Promise<Said>
   /** `retryAfter` is told in a header in any case. */
   trouble(kind: TroubleKind, message: string, retryAfter?: string): Said

@@ -81,6 +81,8 @@ async function asProvider(
     raw: await readText(request),
     baseUrl: at.url + prefix,
   }
+  const login = dialect.login?.(incoming)
+  if (login) return send(response, login.status, login.body)
   const account = dialect.account(incoming)
   const world = new LiveWorld(at, { provider: dialect.name, account: account ?? '' })
   const said = await answerOf(dialect, incoming, world, account !== null)

@@ -12,7 +12,7 @@ import {
   type View,
   type World,
 } from '#services/provider-simulator/dialect.ts'
-import { readText } from '#services/provider-simulator/http.ts'
+import { readText, send } from '#services/provider-simulator/http.ts'
 
 /** An answer byte for byte. */
 export interface Raw {
@@ -74,6 +74,8 @@ export class ScriptedProvider {
         raw,
         baseUrl: this.baseUrl,
       }
+      const login = this.#dialect.login?.(incoming)
+      if (login) return send(response, login.status, login.body)
       const isKnown = this.#dialect.account(incoming) !== null
       this.asked.push({ ...incoming, url: request.url ?? '', isKnown })
       await this.#behave(incoming, response)

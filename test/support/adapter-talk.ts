@@ -21,6 +21,10 @@ interface Heard {
   body: unknown
 }
 
+/** JSON, or a form as it is. */
+const bodyOf = (text: string): unknown =>
+  text === '' ? null : /^[[{]/.test(text) ? JSON.parse(text) : text
+
 const isWhole = (answer: Answer | undefined): answer is Whole =>
   typeof answer === 'object' && 'body' in answer && 'status' in answer
 
@@ -35,7 +39,7 @@ export async function talkTo({ dialect, credentials }: Declaration) {
     incoming.on('data', (chunk: Buffer) => (text += chunk.toString()))
     incoming.on('end', () => {
       const { method = '', url: path = '', headers } = incoming
-      heard.push({ method, path, headers, body: text === '' ? null : JSON.parse(text) })
+      heard.push({ method, path, headers, body: bodyOf(text) })
       const answer = answers.length > 1 ? answers.shift() : answers[0]
       const {
         status,

@@ -173,7 +173,8 @@ it('knows its webhooks by the keys that fal publishes, over a digest of the body
 it('lists at fal’s other host, and elsewhere at the address it was given', () => {
   const at = (baseUrl: string) => {
     const page = { from: 0, until: 1, model, cursor: null, baseUrl }
-    return fal.dialect.list!.ask(page).baseUrl
+    const account = { baseUrl, apiKey: '', credentials: {}, token: null }
+    return fal.dialect.list!.ask(page, account).baseUrl
   }
   expect(at('https://queue.fal.run')).toBe('https://api.fal.ai')
   expect(at('https://reseller.example/fal')).toBeUndefined()

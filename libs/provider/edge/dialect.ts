@@ -66,7 +66,7 @@ export interface ListPage {
 export interface Listing {
   /** How far back it reaches, in milliseconds. */
   reachMs: number
-  ask(page: ListPage): Request
+  ask(page: ListPage, account: OpenAccount): Request
   items: string
   /** The next page; null after the last. */
   next(answer: unknown, cursor: string | null): string | null
@@ -119,7 +119,7 @@ export interface Dialect {
   handle?: (answer: unknown, request: CreateRequest) => string | null
   /** The id that answers name, of such a text. */
   idOf?: (handle: string) => string
-  get(taskId: string): Request
+  get(taskId: string, account: OpenAccount): Request
 
   /** A look-up by own id, where there is one. */
   find?: (ownId: string) => Request

@@ -50,7 +50,9 @@ export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequ
     if (said.code === '' && at(json, 'error').length === 0)
       return { kind: 'unreadable', reason: redact(`HTTP ${status}: ${plain(text)}`, [], 300) }
   }
-  if (isLater(dialect, status, said))
+  const isDuplicate =
+    isListed(dialect.duplicateCodes, said.code) || dialect.duplicateText?.test(said.message ?? '')
+  if (!isDuplicate && isLater(dialect, status, said))
     return {
       kind: 'later',
       retryAfterMs: waitOf(dialect, answer, said),
@@ -58,8 +60,6 @@ export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequ
     }
   const isDoubtful =
     status >= 500 || status === 408 || status < 200 || isListed(dialect.faultCodes, said.code)
-  const isDuplicate =
-    isListed(dialect.duplicateCodes, said.code) || dialect.duplicateText?.test(said.message ?? '')
   if (isDoubtful || isDuplicate)
     return { kind: 'unknown', reason: redact(`${status} ${said.code || plain(text)}`.trim()) }
   return { kind: 'refused', error: refusal(dialect, answer, said) }

@@ -6,7 +6,7 @@
 import type { CredentialPart } from '../credentials.ts'
 import { secretsOf, splitCredentials } from '../credentials.ts'
 import type { Account } from '../provider.ts'
-import type { Dialect, OpenAccount } from './dialect.ts'
+import type { Dialect, OpenAccount, Request } from './dialect.ts'
 import { firstText, parseJson } from './fields.ts'
 import type { Sent } from './exchange.ts'
 import type { Edge } from './send.ts'
@@ -84,13 +84,9 @@ export class OpenAccounts {
   async #login(account: OpenAccount, secrets: string[], timeoutMs: number): Promise<Token | Sent> {
     const login = this.#dialect.login!
     const now = this.#nowSeconds()
-    const {
-      baseUrl = account.baseUrl,
-      method = 'POST',
-      path,
-      body,
-      headers,
-    } = login.ask(account, now)
+    const request = signed(() => login.ask(account, now))
+    if (request === null) return keyUnusable
+    const { baseUrl = account.baseUrl, method = 'POST', path, body, headers } = request
     const sent = await this.#edge.send({
       method,
       baseUrl,
@@ -112,6 +108,23 @@ export class OpenAccounts {
       ? { ...sent, status: 401 }
       : asNotSent(`no token for it, HTTP ${sent.status}`)
   }
+}
+
+/** Null where the credentials are of no form that can sign. */
+function signed(ask: () => Request): Request | null {
+  try {
+    return ask()
+  } catch {
+    return null
+  }
+}
+
+/** As the provider itself would refuse a key. */
+const keyUnusable: Sent = {
+  kind: 'answered',
+  status: 401,
+  headers: {},
+  text: 'The credentials are of no form that can sign a request.',
 }
 
 /** Whatever became of a login: the request that it was for was not sent. */

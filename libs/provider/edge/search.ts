@@ -1,7 +1,7 @@
 /** A lost create looked for in a provider's list, page by page, and confirmed task by task. */
 import { redact } from '#libs/net/redact.ts'
 import type { Lost, Searched } from '../provider.ts'
-import type { Dialect, Request } from './dialect.ts'
+import type { Dialect, ListPage, OpenAccount, Request } from './dialect.ts'
 import type { Sent } from './exchange.ts'
 import { firstText, parseJson } from './fields.ts'
 import { candidatesOn, slackMs, type Candidate } from './listing.ts'
@@ -12,7 +12,7 @@ const mostPages = 200
 /** Tasks asked for alone, to compare their prompts. */
 const mostAsked = 20
 
-type Ask = (request: Request) => Promise<Sent>
+type Ask = (request: (account: OpenAccount) => Request) => Promise<Sent>
 type Answered = { json: unknown } | { end: Searched }
 
 export async function searchList(
@@ -26,17 +26,14 @@ export async function searchList(
   let cursor: string | null = null
   for (let page = 0; page < mostPages; page++) {
     const { from, until, request } = lost
-    const answered = await read(
-      dialect,
-      ask,
-      listing.ask({
-        from: from - slackMs,
-        until: until + slackMs,
-        model: request.model,
-        cursor,
-        baseUrl,
-      }),
-    )
+    const asked: ListPage = {
+      from: from - slackMs,
+      until: until + slackMs,
+      model: request.model,
+      cursor,
+      baseUrl,
+    }
+    const answered = await read(dialect, ask, (account) => listing.ask(asked, account))
     if ('end' in answered) return answered.end
     try {
       const where = { listing, id: dialect.task.id }
@@ -52,7 +49,7 @@ export async function searchList(
   return { kind: 'none', reason: `its list has more than ${mostPages} pages` }
 }
 
-async function read(dialect: Dialect, ask: Ask, request: Request): Promise<Answered> {
+async function read(dialect: Dialect, ask: Ask, request: Parameters<Ask>[0]): Promise<Answered> {
   const sent = await ask(request)
   if (sent.kind !== 'answered') return { end: { kind: 'none', reason: sent.reason } }
   const { status, text } = sent
@@ -78,7 +75,7 @@ async function choose(
       left.push(one)
       continue
     }
-    const answered = await read(dialect, ask, dialect.get(one.taskId))
+    const answered = await read(dialect, ask, (account) => dialect.get(one.taskId, account))
     if ('end' in answered) return answered.end
     const prompt = firstText(answered.json, dialect.task.prompt)
     const isSamePrompt = prompt === null ? null : prompt === lost.request.prompt.trim()

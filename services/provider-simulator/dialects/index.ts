@@ -2,6 +2,7 @@
 import type { SimulatedProvider } from '../dialect.ts'
 import { ark } from './ark.ts'
 import { dashscope } from './dashscope.ts'
+import { gemini, vertex } from './google.ts'
 import { kling } from './kling.ts'
 import { openaiVideos } from './openai-videos.ts'
 import { fal } from './fal.ts'
@@ -10,6 +11,7 @@ import { minimax, minimaxHailuo } from './minimax.ts'
 import { openrouter } from './openrouter.ts'
 import { replicate } from './replicate.ts'
 import { runway } from './runway.ts'
+import { tencentVod } from './tencent-vod.ts'
 import { vercel } from './vercel.ts'
 import { vidu } from './vidu.ts'
 import { xai } from './xai.ts'
@@ -32,6 +34,9 @@ export const dialects: ReadonlyMap<string, SimulatedProvider> = new Map(
     runway,
     vercel,
     vidu,
+    tencentVod,
+    vertex,
+    gemini,
     xai,
   ].map((one) => [one.name, one]),
 )

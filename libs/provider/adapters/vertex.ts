@@ -1,0 +1,133 @@
+/**
+ * Veo on Vertex AI: an operation that is asked for by a POST. Films go to a bucket of the account's
+ * own and are read there with its credentials. No look-up, no list. Not yet run against the real
+ * service.
+ */
+import { createSign } from 'node:crypto'
+import type { Declaration } from '../declaration.ts'
+import type { OpenAccount, Request } from '../edge/dialect.ts'
+import { at, firstText } from '../edge/fields.ts'
+import { googleErrors, inline, takesNoAddress } from './google.ts'
+
+/** Google has the tokens at one host; one who stands in for it has them at its own. */
+const tokensOf = (baseUrl: string) =>
+  new URL(baseUrl).host.endsWith('.googleapis.com')
+    ? { baseUrl: 'https://oauth2.googleapis.com' }
+    : {}
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+/** A token for a statement that is signed with the service account's key. */
+function login({ credentials, baseUrl }: OpenAccount, nowSeconds: number): Request {
+  const { clientEmail, privateKey = '' } = credentials
+  const claims = {
+    iss: clientEmail,
+    scope: 'https://www.googleapis.com/auth/cloud-platform',
+    aud: 'https://oauth2.googleapis.com/token',
+    iat: nowSeconds,
+    exp: nowSeconds + 3_600,
+  }
+  const text = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(claims)}`
+  const pem = privateKey.replaceAll('\\n', '\n')
+  const signature = createSign('RSA-SHA256').update(text).sign(pem, 'base64url')
+  return {
+    ...tokensOf(baseUrl),
+    path: '/token',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      assertion: `${text}.${signature}`,
+    }).toString(),
+  }
+}
+
+const locationOf = ({ baseUrl }: OpenAccount) =>
+  /^([\w-]+)-aiplatform\./.exec(new URL(baseUrl).host)?.[1] ?? 'us-central1'
+
+function picture(url: string) {
+  const [type = ''] = /\.(png|jpe?g|webp)$/i.exec(url)?.slice(1) ?? []
+  if (url.startsWith('gs://'))
+    return { gcsUri: url, mimeType: `image/${type.replace('jpg', 'jpeg') || 'png'}` }
+  const data = inline(url)
+  return data && { bytesBase64Encoded: data.data, mimeType: data.type }
+}
+
+/** `gs://bucket/film.mp4` as it is fetched. */
+const toLink = (text: string) =>
+  text.replace(/^gs:\/\/(.+)$/, (_, path: string) => {
+    return `https://storage.googleapis.com/${path.split('/').map(encodeURIComponent).join('/')}`
+  })
+
+/** An operation has no word: it is done or not, with films, an error, or films held back. */
+function wordOf(answer: unknown): string | null {
+  const [done] = at(answer, 'done')
+  if (done === undefined) return firstText(answer, ['name']) === null ? null : 'running'
+  if (typeof done !== 'boolean') return String(done)
+  if (!done) return 'running'
+  if (at(answer, 'error').length > 0) return 'failed'
+  const isBlocked = Number(firstText(answer, ['response.raiMediaFilteredCount']) ?? 0) > 0
+  return at(answer, 'response.videos[]').length === 0 && isBlocked ? 'blocked' : 'done'
+}
+
+export const vertex: Declaration = {
+  baseUrl: 'https://us-central1-aiplatform.googleapis.com/v1',
+  credentials: [
+    { name: 'clientEmail', meaning: 'client_email of a service account', isPublic: true },
+    { name: 'privateKey', meaning: 'its private_key, in PEM' },
+    { name: 'project', meaning: 'id of the project', isPublic: true },
+    { name: 'bucket', meaning: 'name of the bucket that films go to', isPublic: true },
+  ],
+  model: 'veo-3.1-generate-001',
+  models: ['veo-3.1-generate-001', 'veo-3.1-fast-generate-001'].map((name) => ({
+    name,
+    durations: [4, 6, 8],
+    aspectRatios: ['16:9', '9:16'],
+    resolutions: ['720p', '1080p', '4k'],
+    inputs: ['text', 'image'],
+  })),
+  linkNeedsKey: true,
+  dialect: {
+    ...googleErrors,
+    name: 'vertex',
+    expectedMs: 10 * 60_000,
+    // the bucket's own; asked for no longer than this
+    resultLifeMs: 24 * 3_600_000,
+    login: { ask: login, token: ['access_token'], lifeSeconds: ['expires_in'] },
+    authenticate: ({ token }) => ({ headers: { authorization: `Bearer ${token}` }, secrets: [] }),
+    create: (input, account) => {
+      const [image, lastFrame] = (input.imageUrls ?? []).map(picture)
+      if (image === null || lastFrame === null) return takesNoAddress
+      const { project, bucket } = account.credentials
+      const model = `projects/${project}/locations/${locationOf(account)}/publishers/google/models`
+      return {
+        path: `/${model}/${encodeURIComponent(input.model)}:predictLongRunning`,
+        body: {
+          instances: [{ prompt: input.prompt, image, lastFrame }],
+          parameters: {
+            sampleCount: 1,
+            durationSeconds: input.durationSeconds,
+            aspectRatio: input.aspectRatio,
+            resolution: input.resolution,
+            storageUri: `gs://${bucket}/${input.ownId}/`,
+          },
+        },
+      }
+    },
+    createdId: ['name'],
+    get: (operationName) => ({
+      path: `/${operationName.replace(/\/operations\/.*$/s, '')}:fetchPredictOperation`,
+      body: { operationName },
+    }),
+    task: {
+      id: ['name'],
+      status: [],
+      word: wordOf,
+      links: ['response.videos[].gcsUri'],
+      toLink,
+      reason: ['error.message', 'response.raiMediaFilteredReasons[]'],
+      reasonCode: ['error.code'],
+    },
+    progressIn: 'percent',
+    words: { running: 'running', done: 'done', failed: 'failed', blocked: 'blocked' },
+  },
+}
