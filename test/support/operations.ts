@@ -1,16 +1,17 @@
 /** Every operation that a gateway describes, with paths and bodies to ask it by. */
-import type { Stack } from './gateway-kit.ts'
+import type { Document } from './openapi-contract.ts'
 
 export interface Operation {
   template: string
   method: string
   operationId: string
   responses: Record<string, { headers?: object }>
-  security?: object[]
+  /** `apiKey` with the scope it needs; none for everybody. */
+  security?: { apiKey?: string[]; token?: [] }[]
 }
 
-export const operationsOf = (stack: Stack): Operation[] =>
-  Object.entries(stack.contract.document.paths).flatMap(([template, methods]) =>
+export const operationsOf = ({ contract }: { contract: { document: Document } }): Operation[] =>
+  Object.entries(contract.document.paths).flatMap(([template, methods]) =>
     Object.entries(methods).map(
       ([method, operation]) =>
         ({ template, method: method.toUpperCase(), ...operation }) as unknown as Operation,

@@ -181,13 +181,14 @@ export async function registerOpenApi(app: App): Promise<void> {
           apiKey: {
             type: 'http',
             scheme: 'bearer',
-            description: 'An API key rk_…, or a JWT of the configured issuer',
+            description:
+              'An API key rk_…, or a JWT of the configured issuer, with the scope that the operation names',
           },
           token: {
             type: 'apiKey',
             in: 'query',
             name: 'token',
-            description: 'On streams and files: a stream token, or an API key',
+            description: 'A stream token, where no header can be sent. API keys are refused here',
           },
         },
       },

@@ -59,6 +59,12 @@ export async function registerProtection(
       throw new Error(`${url} is not described: give it a schema with an operationId`)
     // what is not asked for by name is a mistake of the caller's, and told so
     schema.querystring ??= z.strictObject({})
+    // which scope a key needs is described, too
+    const { scope } = route.access
+    const needed = scope === 'any' ? [] : [scope]
+    schema.security = (schema.security ?? [{ apiKey: [] }]).map((one) =>
+      'apiKey' in one ? { ...one, apiKey: needed } : one,
+    )
   })
   const per = (userId: string) => limits.valuesOf(userId).requestsPerMinute
   await app.register(rateLimit, {
