@@ -84,7 +84,12 @@ it('answers as the gateway does, refusals too, and keeps the key to itself', asy
     'application/problem+json',
   ])
   expect(await refused.json()).toMatchObject({ code: 'not_found' })
-  expect((await fetch(`${url}/api/scene-videos/..%2Fevents`)).status).toBe(404)
+  for (const other of ['..%2Fevents', `${id}/timeline`, `${id}/cancel`])
+    expect((await fetch(`${url}/api/scene-videos/${other}`)).status, other).toBe(404)
+  const foreign = { headers: { origin: 'https://evil.example' } }
+  expect((await fetch(`${url}/api/scene-videos/${id}`, foreign)).status).toBe(403)
+  const stolen = { method: 'POST', ...foreign }
+  expect((await fetch(`${path}/${sceneIds[0]}/generate-video`, stolen)).status).toBe(403)
   expect(await (await fetch(url)).text()).not.toContain(apiKey)
 })
 

@@ -29,7 +29,6 @@ export const longFiles: Record<string, number> = {
   'bench/parts/same-work.ts': 391,
   'libs/bus/connect.ts': 377,
   'libs/bus/topology.ts': 275,
-  'libs/client/test/client.test.ts': 300,
   'libs/outbox/outbox.ts': 258,
   'services/poller/host.test.ts': 305,
   'test/simulation/conformance.test.ts': 440,

@@ -19,15 +19,16 @@ import {
   AiConfigs,
   ApiKeys,
   BulkActions,
+  keyed,
   pathOf,
   Projects,
   queryOf,
-  randomKey,
   Scenes,
   Scripts,
   type CallOptions,
   type KeyedOptions,
   type PageOptions,
+  type WaitOptions,
 } from './resources.ts'
 import type {
   GenerateVideo,
@@ -42,11 +43,20 @@ import { streamPath, Watch, type Target } from './watch.ts'
 
 export { ReelkeeperError } from './errors.ts'
 export type { Options } from './http.ts'
-export type { CallOptions, KeyedOptions, PageOptions } from './resources.ts'
+export type {
+  CallOptions,
+  KeyedOptions,
+  PageOptions,
+  PartsOptions,
+  ScenePlace,
+  WaitOptions,
+} from './resources.ts'
+export type { Token, TokenSource } from './token.ts'
 export type * from './resource-types.ts'
 export * from './types.ts'
 export type { Target } from './watch.ts'
 
+type CountFilter = Omit<ListFilter, 'order'>
 /** A video, or its id: then the attempt that is current when the call is made. */
 export type VideoRef = string | Pick<SceneVideo, 'id' | 'attempt'>
 
@@ -72,33 +82,31 @@ export class Reelkeeper {
   }
 
   async generateVideo(
-    scene: ScenePath,
+    { projectId, scriptId, sceneId }: ScenePath,
     body: GenerateVideo = {},
-    { idempotencyKey = randomKey(), signal }: KeyedOptions = {},
+    options?: KeyedOptions & WaitOptions,
   ): Promise<SceneVideo> {
-    const { projectId, scriptId, sceneId } = scene
     const rest = ['scripts', scriptId, 'scenes', sceneId, 'generate-video']
-    const path = pathOf('projects', projectId, ...rest)
-    return this.#http.send('POST', path, {
-      body,
-      headers: { 'idempotency-key': idempotencyKey },
-      signal,
-      repeatable: true,
-    })
+    return keyed(this.#http, pathOf('projects', projectId, ...rest), body, options)
   }
 
-  async get(id: string, { signal }: CallOptions = {}): Promise<SceneVideo> {
-    return this.#http.send('GET', pathOf('scene-videos', id), { signal, repeatable: true })
+  /** A video in the user's own project, for whoever keeps no scripts and scenes. */
+  async create(
+    body: GenerateVideo & { prompt: string },
+    options?: KeyedOptions & WaitOptions,
+  ): Promise<SceneVideo> {
+    return keyed(this.#http, '/api/videos', body, options)
+  }
+
+  async get(id: string, options?: WaitOptions): Promise<SceneVideo> {
+    return this.#read(pathOf('scene-videos', id), options)
   }
 
   async page(
     filter: ListFilter = {},
     { signal, limit = 100, after }: PageOptions = {},
   ): Promise<Page> {
-    return this.#http.send('GET', `/api/scene-videos${queryOf({ ...filter, limit, after })}`, {
-      signal,
-      repeatable: true,
-    })
+    return this.#read(`/api/scene-videos${queryOf({ ...filter, limit, after })}`, { signal })
   }
 
   /** All of them, newest first; pages are read as they are needed. */
@@ -150,8 +158,8 @@ export class Reelkeeper {
   }
 
   /**
-   * A new attempt for every failed video of a project. Sent once: what fails meanwhile is not for
-   * an earlier call to retry.
+   * A new attempt for what failed in a project, but for what `projects.retryFailed` has to be asked
+   * for. Sent once: what fails meanwhile is not for an earlier call to retry.
    */
   async retryFailed(projectId: string, { signal }: CallOptions = {}): Promise<SceneVideo[]> {
     return (
@@ -163,17 +171,8 @@ export class Reelkeeper {
     ).data
   }
 
-  async project(id: string, { signal }: CallOptions = {}): Promise<Project> {
-    return this.#http.send('GET', pathOf('projects', id), { signal, repeatable: true })
-  }
-
-  /** A video in the user's own project, for whoever keeps no scripts and scenes. */
-  async create(
-    body: GenerateVideo & { prompt: string },
-    { idempotencyKey = randomKey(), signal }: KeyedOptions = {},
-  ): Promise<SceneVideo> {
-    const headers = { 'idempotency-key': idempotencyKey }
-    return this.#http.send('POST', '/api/videos', { body, headers, signal, repeatable: true })
+  async project(id: string, options?: CallOptions): Promise<Project> {
+    return this.#read(pathOf('projects', id), options)
   }
 
   /** What was sent to the provider, answered, looked up and settled. */
@@ -187,7 +186,7 @@ export class Reelkeeper {
     await this.#http.send('DELETE', pathOf('scene-videos', id), { signal, repeatable: true })
   }
 
-  async counts(filter: ListFilter = {}, options?: CallOptions): Promise<Record<string, number>> {
+  async counts(filter: CountFilter = {}, options?: CallOptions): Promise<R.VideoCounts> {
     return this.#read(`/api/scene-videos/counts${queryOf(filter)}`, options)
   }
 
@@ -225,8 +224,8 @@ export class Reelkeeper {
     ).changes()
   }
 
-  #read<A>(path: string, { signal }: CallOptions = {}): Promise<A> {
-    return this.#http.send('GET', path, { signal, repeatable: true })
+  #read<A>(path: string, { signal, waitSeconds }: WaitOptions = {}): Promise<A> {
+    return this.#http.send('GET', path, { signal, waitSeconds, repeatable: true })
   }
 
   async #attemptOf(

@@ -6,14 +6,19 @@
  */
 import { createParser } from 'eventsource-parser'
 import { errorOf, ReelkeeperError } from './errors.ts'
+import { backoffMs, wait } from './wait.ts'
+import { forgetToken, tokenOf, type TokenSource } from './token.ts'
 
 export interface Options {
   /** The gateway's address, or '' for a proxy at the page's own origin. */
   baseUrl: string
   /** For servers only: whoever has it can spend money. */
   apiKey?: string | undefined
-  /** A stream token, or what gets a fresh one for each connection. */
-  token?: string | (() => string | Promise<string>) | undefined
+  /**
+   * A stream token, or what gets one; see token.ts. Give a function: a token ends after 300 s, and
+   * whoever connects later needs another.
+   */
+  token?: TokenSource | undefined
   fetch?: typeof fetch | undefined
   /** How often a request is sent again. */
   retries?: number | undefined
@@ -46,32 +51,8 @@ export interface Request {
   signal?: AbortSignal | undefined
   /** Whether sending it twice does the same as once. */
   repeatable?: boolean
-}
-
-const firstWaitMs = 500
-const longestWaitMs = 30_000
-
-/**
- * Between half and all of a wait that doubles with every failure: clients that lost the same
- * gateway do not return as one.
- */
-export const backoffMs = (failures: number): number =>
-  Math.min(firstWaitMs * 2 ** failures, longestWaitMs) * (0.5 + Math.random() / 2)
-
-/** @throws the signal's reason when it aborts meanwhile */
-export function wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted()
-    const stop = () => {
-      clearTimeout(timer)
-      reject(signal?.reason as Error)
-    }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop)
-      resolve()
-    }, ms)
-    signal?.addEventListener('abort', stop, { once: true })
-  })
+  /** The gateway is asked to answer when the video has ended, or after so long. */
+  waitSeconds?: number | undefined
 }
 
 const withToken = (path: string, token: string | undefined) =>
@@ -99,8 +80,13 @@ export class Http {
     }
   }
 
-  async #once(method: string, path: string, { body, headers, signal }: Request): Promise<unknown> {
-    const timeout = AbortSignal.timeout(this.options.timeoutMs ?? 30_000)
+  async #once(
+    method: string,
+    path: string,
+    { body, headers, signal, waitSeconds = 0 }: Request,
+  ): Promise<unknown> {
+    const timeoutMs = (this.options.timeoutMs ?? 30_000) + waitSeconds * 1_000
+    const timeout = AbortSignal.timeout(timeoutMs)
     const isBlob = body instanceof Blob
     const type = isBlob ? body.type || 'application/octet-stream' : 'application/json'
     const content: Record<string, string> = body === undefined ? {} : { 'content-type': type }
@@ -111,6 +97,7 @@ export class Http {
         headers: {
           accept: 'application/json',
           ...content,
+          ...(waitSeconds > 0 ? { prefer: `wait=${waitSeconds}` } : {}),
           ...(await this.#credentials()),
           ...headers,
         },
@@ -120,7 +107,7 @@ export class Http {
       signal,
     )
     try {
-      if (!response.ok) throw await errorOf(response)
+      if (!response.ok) throw await this.#refused(response)
       return response.status === 204 ? undefined : await response.json()
     } catch (err) {
       signal?.throwIfAborted()
@@ -181,7 +168,9 @@ export class Http {
   async urlWithToken(path: string): Promise<string> {
     if (this.options.apiKey)
       throw new ReelkeeperError('no_token', 0, 'Addresses carry a token, never an API key.')
-    return this.options.baseUrl.replace(/\/$/, '') + withToken(path, await this.#token())
+    return (
+      this.options.baseUrl.replace(/\/$/, '') + withToken(path, await tokenOf(this.options.token))
+    )
   }
 
   async #open(
@@ -189,7 +178,7 @@ export class Http {
     lastEventId: string,
     signal: AbortSignal,
   ): Promise<ReadableStreamDefaultReader<Uint8Array>> {
-    const token = this.options.apiKey ? undefined : await this.#token()
+    const token = this.options.apiKey ? undefined : await tokenOf(this.options.token)
     const headers = {
       accept: 'text/event-stream',
       ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
@@ -200,7 +189,7 @@ export class Http {
       { headers, signal, cache: 'no-store' },
       signal,
     )
-    if (!response.ok) throw await errorOf(response)
+    if (!response.ok) throw await this.#refused(response)
     if (response.body && response.headers.get('content-type')?.startsWith('text/event-stream'))
       return response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>
     throw new ReelkeeperError(
@@ -221,6 +210,11 @@ export class Http {
     )
   }
 
+  #refused(response: Response): Promise<Error> {
+    if (response.status === 401) forgetToken(this.options.token)
+    return errorOf(response)
+  }
+
   #broken(err: unknown, signal: AbortSignal | undefined): never {
     signal?.throwIfAborted()
     if ((err as Error).name === 'TimeoutError')
@@ -228,20 +222,8 @@ export class Http {
     throw new ReelkeeperError('unreachable', 0, 'The gateway cannot be reached.', { cause: err })
   }
 
-  async #token(): Promise<string | undefined> {
-    const { token } = this.options
-    if (typeof token !== 'function') return token
-    try {
-      return await token()
-    } catch (err) {
-      throw err instanceof ReelkeeperError
-        ? err
-        : new ReelkeeperError('no_token', 0, 'There is no token to be had now.', { cause: err })
-    }
-  }
-
   async #credentials(): Promise<Record<string, string>> {
-    const secret = this.options.apiKey ?? (await this.#token())
+    const secret = this.options.apiKey ?? (await tokenOf(this.options.token))
     return secret ? { authorization: `Bearer ${secret}` } : {}
   }
 }

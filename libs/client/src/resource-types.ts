@@ -1,5 +1,8 @@
-/** What the calls of resources.ts take and answer. Instants are ISO 8601 UTC. */
-import type { GenerateVideo, SceneVideo } from './types.ts'
+/**
+ * What the calls of resources.ts take and answer. Instants are ISO 8601 UTC. As types.ts, held
+ * equal to the gateway's schemas by test/client-types.test.ts.
+ */
+import type { GenerateVideo, Guarantee, ListFilter, SceneVideo, Status } from './types.ts'
 
 export interface Listed<R> {
   data: R[]
@@ -15,7 +18,8 @@ export interface ProjectRecord {
   id: string
   title: string
   createdAt: string
-  archivedAt?: string | null
+  /** Null: it is in use. */
+  archivedAt: string | null
 }
 export interface Script extends ProjectRecord {
   projectId: string
@@ -26,28 +30,57 @@ export interface NewScene {
 }
 export interface Scene {
   id: string
+  projectId: string
   scriptId: string
   title: string | null
   prompt: string
   createdAt: string
-  archivedAt?: string | null
-  newestVideo?: SceneVideo | null
+  archivedAt: string | null
+  newestVideo: SceneVideo | null
 }
-export interface GenerateVideos extends GenerateVideo {
-  /** `missing`: scenes without a video; that is the default. */
+export interface GenerateVideos extends Omit<GenerateVideo, 'prompt'> {
+  /** `missing`: scenes without a video, or whose newest one failed; that is the default. */
   only?: 'missing' | 'all' | undefined
   /** Tells what it would do, and does nothing. */
   dryRun?: boolean | undefined
 }
 export interface GeneratedVideos {
+  /** In the order of the scenes; empty in a dry run. */
   data: SceneVideo[]
+  sceneIds: string[]
+  dryRun: boolean
+}
+
+/** What a retry of many leaves out unless it is asked for. */
+export type LeftOut = 'cancelled' | 'content_policy' | 'superseded'
+/** What it costs: results that are there, tasks that run, new creates, and what has to wait. */
+export interface RetryCost {
+  late: number
+  adopted: number
+  creates: number
+  waiting: number
+}
+export interface RetryFailed {
+  ids?: string[] | undefined
+  /** Only those that failed by one of these. */
+  codes?: string[] | undefined
+  include?: LeftOut[] | undefined
+  dryRun?: boolean | undefined
+}
+export interface RetriedVideos {
+  /** As they are now; empty in a dry run. */
+  data: SceneVideo[]
+  ids: string[]
+  cost: RetryCost
+  dryRun: boolean
 }
 
 export interface NewAiConfig {
   provider: string
-  model?: string | undefined
-  baseUrl?: string | undefined
-  apiKey?: string | undefined
+  model?: string | null | undefined
+  baseUrl?: string | null | undefined
+  /** Absent keeps the stored one, null removes it. */
+  apiKey?: string | null | undefined
 }
 export interface AiConfig {
   provider: string
@@ -68,7 +101,7 @@ export type Scope = 'read' | 'write' | 'configure' | 'admin'
 export interface ApiKey {
   id: string
   name: string | null
-  scopes: Scope[]
+  scopes: (Scope | 'operator')[]
   createdAt: string
   revokedAt: string | null
 }
@@ -85,28 +118,78 @@ export interface StreamTokenScope {
 export interface StreamToken {
   token: string
   expiresAt: string
+  expiresInSeconds: number
 }
 
 export interface Me {
   userId: string
   name: string | null
-  key: { id: string; name: string | null; scopes: string[] } | null
+  /** Null for a JWT. */
+  key: { id: string; name: string | null; scopes: (Scope | 'operator')[] } | null
+  scopes: (Scope | 'operator')[]
+  /** Of the gateway. */
   version: string
   features: string[]
+}
+export interface Limit {
+  limit: number
+  used: number
+}
+export interface Limits {
+  requestsPerMinute: Limit
+  createsPerMinute: Limit
+  createsPerDay: Limit
+  openVideos: Limit
+  apiKeys: Limit
+  streams: Limit
 }
 export interface Model {
   provider: string
   model: string
+  /** Seconds; null here and below: not known. */
   durations: number[] | null
   aspectRatios: string[] | null
   resolutions: string[] | null
-  inputs: unknown
-  guarantee: 'proven' | 'by_key' | 'by_match' | 'none'
+  inputs: ('text' | 'image')[]
+  guarantee: Guarantee
+}
+export interface VideoCounts extends Record<Status, number> {
+  total: number
+  /** Whether only the newest 50,000 were looked at. */
+  isPartial: boolean
+}
+export interface StatsQuery {
+  from?: string | undefined
+  to?: string | undefined
+  by?: 'all' | 'provider' | 'model' | undefined
+}
+export interface Stats {
+  from: string
+  to: string
+  data: {
+    provider: string | null
+    model: string | null
+    counts: Record<Status, number>
+    errors: Record<string, number>
+    /** From the request of an attempt to its completion; null where none completed. */
+    seconds: { p50: number; p95: number; p99: number; of: number } | null
+  }[]
 }
 /** One send to a provider, and what became of it. */
 export interface Submission {
   attempt: number
-  [fact: string]: unknown
+  /** Counts from 1 within an attempt. */
+  send: number
+  ownId: string
+  provider: string
+  answer: 'accepted' | 'unreadable' | 'refused' | 'later' | 'absent' | 'lost' | null
+  detail: string | null
+  taskId: string | null
+  outcome: string | null
+  sentAt: string
+  answeredAt: string | null
+  lookedUpAt: string | null
+  settledAt: string | null
 }
 export interface Upload {
   id: string
@@ -114,18 +197,28 @@ export interface Upload {
   type: string
 }
 
-export type BulkFilter = Record<string, string | string[] | undefined>
-export type NewBulkAction = { action: 'retry' | 'cancel'; dryRun?: boolean | undefined } & (
-  { ids: string[] } | { filter: BulkFilter }
-)
+export type BulkFilter = Omit<ListFilter, 'order'>
+export type NewBulkAction = {
+  action: 'retry' | 'cancel'
+  include?: LeftOut[] | undefined
+  dryRun?: boolean | undefined
+} & ({ ids: string[] } | { filter: BulkFilter })
 export interface BulkAction {
-  id: string
-  status: string
-  counts: Record<string, number>
-  /** What it costs: results that are there, tasks that run, new creates, and what has to wait. */
-  cost: { late: number; adopted: number; creates: number; waiting: number }
+  /** Null in a dry run. */
+  id: string | null
+  action: 'retry' | 'cancel'
+  status: 'running' | 'done' | 'aborted' | 'dry_run'
+  counts: { total: number; todo: number; done: number; refused: number; skipped: number }
+  cost: RetryCost
+  createdAt: string | null
+  endedAt: string | null
 }
 export interface BulkResult {
-  videoId?: string
-  [fact: string]: unknown
+  videoId: string
+  /** The attempt that was meant. */
+  attempt: number
+  state: 'todo' | 'done' | 'refused' | 'skipped'
+  code: string | null
+  detail: string | null
+  doneAt: string | null
 }

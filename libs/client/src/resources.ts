@@ -13,6 +13,14 @@ export interface PageOptions extends CallOptions {
   limit?: number | undefined
   after?: string | undefined
 }
+export interface WaitOptions extends CallOptions {
+  /** Answer when the video has ended, or after so many seconds, 60 at most. */
+  waitSeconds?: number | undefined
+}
+/** Of what may be archived: that, or what is in use. */
+export interface PartsOptions extends PageOptions {
+  archived?: boolean | undefined
+}
 export interface KeyedOptions extends CallOptions {
   idempotencyKey?: string | undefined
 }
@@ -21,12 +29,16 @@ export interface KeyedOptions extends CallOptions {
 export const pathOf = (...pieces: string[]): string =>
   `/api/${pieces.map(encodeURIComponent).join('/')}`
 
-/** `?a=1&b=2&b=3`; undefined ones are left out. */
+/** `?a=1&b=2&b=3&c.d=4`; undefined ones are left out. */
 export function queryOf(values: object): string {
   const query = new URLSearchParams()
-  for (const [name, value] of Object.entries(values) as [string, unknown][])
-    for (const one of Array.isArray(value) ? value : [value])
-      if (one !== undefined && one !== null) query.append(name, String(one as string | number))
+  const add = (name: string, value: unknown): void => {
+    if (Array.isArray(value)) for (const one of value) add(name, one)
+    else if (typeof value === 'object' && value !== null)
+      for (const [key, one] of Object.entries(value)) add(`${name}.${key}`, one)
+    else if (value !== undefined && value !== null) query.append(name, String(value as string))
+  }
+  for (const [name, value] of Object.entries(values)) add(name, value)
   return query.size > 0 ? `?${query.toString()}` : ''
 }
 
@@ -35,6 +47,17 @@ export const randomKey = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
     byte.toString(16).padStart(2, '0'),
   ).join('')
+
+/** Sent again under one key, and carried out once. */
+export function keyed<R>(
+  http: Http,
+  path: string,
+  body: unknown,
+  { idempotencyKey = randomKey(), signal, waitSeconds }: KeyedOptions & WaitOptions = {},
+): Promise<R> {
+  const headers = { 'idempotency-key': idempotencyKey }
+  return http.send('POST', path, { body, headers, signal, waitSeconds, repeatable: true })
+}
 
 export class Calls {
   protected readonly http: Http
@@ -52,9 +75,8 @@ export class Calls {
   protected once<R>(path: string, body: unknown, { signal }: CallOptions = {}): Promise<R> {
     return this.http.send('POST', path, { body, signal })
   }
-  protected keyed<R>(path: string, body: unknown, o: KeyedOptions = {}): Promise<R> {
-    const headers = { 'idempotency-key': o.idempotencyKey ?? randomKey() }
-    return this.http.send('POST', path, { body, headers, signal: o.signal, repeatable: true })
+  protected keyed<R>(path: string, body: unknown, o?: KeyedOptions): Promise<R> {
+    return keyed(this.http, path, body, o)
   }
 }
 
@@ -63,7 +85,7 @@ export class Projects extends Calls {
     return this.keyed('/api/projects', body, o)
   }
   /** Newest first. */
-  page(o: PageOptions = {}): Promise<T.Listed<T.ProjectRecord>> {
+  page(o: PartsOptions = {}): Promise<T.Listed<T.ProjectRecord>> {
     const { signal, ...query } = o
     return this.read(`/api/projects${queryOf(query)}`, { signal })
   }
@@ -80,21 +102,38 @@ export class Projects extends Calls {
   delete(id: string, o?: CallOptions): Promise<void> {
     return this.set('DELETE', pathOf('projects', id), undefined, o)
   }
+  /** A new attempt for what failed in it, or with `dryRun` what that would cost. */
+  retryFailed(id: string, body: T.RetryFailed = {}, o?: KeyedOptions): Promise<T.RetriedVideos> {
+    return this.keyed(pathOf('projects', id, 'retry-failed'), body, o)
+  }
 }
+
+const scriptPath = (at: T.ScriptPath, ...rest: string[]) =>
+  pathOf('projects', at.projectId, 'scripts', at.scriptId, ...rest)
 
 export class Scripts extends Calls {
   create(projectId: string, body: { title: string }, o?: KeyedOptions): Promise<T.Script> {
     return this.keyed(pathOf('projects', projectId, 'scripts'), body, o)
   }
-  page(projectId: string, o: PageOptions = {}): Promise<T.Listed<T.Script>> {
+  page(projectId: string, o: PartsOptions = {}): Promise<T.Listed<T.Script>> {
     const { signal, ...query } = o
     return this.read(pathOf('projects', projectId, 'scripts') + queryOf(query), { signal })
   }
   get({ projectId, scriptId }: T.ScriptPath, o?: CallOptions): Promise<T.Script> {
-    return this.read(pathOf('projects', projectId, 'scripts', scriptId), o)
+    return this.read(scriptPath({ projectId, scriptId }), o)
   }
   update(at: T.ScriptPath, body: { title: string }, o?: CallOptions): Promise<T.Script> {
-    return this.set('PATCH', pathOf('projects', at.projectId, 'scripts', at.scriptId), body, o)
+    return this.set('PATCH', scriptPath(at), body, o)
+  }
+  archive(at: T.ScriptPath, o?: CallOptions): Promise<T.Script> {
+    return this.set('POST', scriptPath(at, 'archive'), undefined, o)
+  }
+  restore(at: T.ScriptPath, o?: CallOptions): Promise<T.Script> {
+    return this.set('POST', scriptPath(at, 'restore'), undefined, o)
+  }
+  /** Erases an archived script with its videos. */
+  delete(at: T.ScriptPath, o?: CallOptions): Promise<void> {
+    return this.set('DELETE', scriptPath(at), undefined, o)
   }
   /** A video for each scene that has none, or for all of them. */
   generateVideos(
@@ -102,35 +141,37 @@ export class Scripts extends Calls {
     body: T.GenerateVideos = {},
     o?: KeyedOptions,
   ): Promise<T.GeneratedVideos> {
-    return this.keyed(
-      pathOf('projects', projectId, 'scripts', scriptId, 'generate-videos'),
-      body,
-      o,
-    )
+    return this.keyed(scriptPath({ projectId, scriptId }, 'generate-videos'), body, o)
   }
 }
 
-const scenePath = (at: T.ScriptPath, ...rest: string[]) =>
-  pathOf('projects', at.projectId, 'scripts', at.scriptId, 'scenes', ...rest)
+export type ScenePlace = T.ScriptPath & { sceneId: string }
+const scenePath = (at: T.ScriptPath, ...rest: string[]) => scriptPath(at, 'scenes', ...rest)
 
 export class Scenes extends Calls {
   create(at: T.ScriptPath, body: T.NewScene, o?: KeyedOptions): Promise<T.Scene> {
     return this.keyed(scenePath(at), body, o)
   }
   /** Each with its newest video. */
-  page(at: T.ScriptPath, o: PageOptions = {}): Promise<T.Listed<T.Scene>> {
+  page(at: T.ScriptPath, o: PartsOptions = {}): Promise<T.Listed<T.Scene>> {
     const { signal, ...query } = o
     return this.read(scenePath(at) + queryOf(query), { signal })
   }
-  get(at: T.ScriptPath & { sceneId: string }, o?: CallOptions): Promise<T.Scene> {
+  get(at: ScenePlace, o?: CallOptions): Promise<T.Scene> {
     return this.read(scenePath(at, at.sceneId), o)
   }
-  update(
-    at: T.ScriptPath & { sceneId: string },
-    body: Partial<T.NewScene>,
-    o?: CallOptions,
-  ): Promise<T.Scene> {
+  update(at: ScenePlace, body: Partial<T.NewScene>, o?: CallOptions): Promise<T.Scene> {
     return this.set('PATCH', scenePath(at, at.sceneId), body, o)
+  }
+  archive(at: ScenePlace, o?: CallOptions): Promise<T.Scene> {
+    return this.set('POST', scenePath(at, at.sceneId, 'archive'), undefined, o)
+  }
+  restore(at: ScenePlace, o?: CallOptions): Promise<T.Scene> {
+    return this.set('POST', scenePath(at, at.sceneId, 'restore'), undefined, o)
+  }
+  /** Erases an archived scene with its videos. */
+  delete(at: ScenePlace, o?: CallOptions): Promise<void> {
+    return this.set('DELETE', scenePath(at, at.sceneId), undefined, o)
   }
 }
 
@@ -191,17 +232,14 @@ export class Account extends Calls {
   me(o?: CallOptions): Promise<T.Me> {
     return this.read('/api/me', o)
   }
-  limits(o?: CallOptions): Promise<Record<string, unknown>> {
+  limits(o?: CallOptions): Promise<T.Limits> {
     return this.read('/api/me/limits', o)
   }
   async models(o?: CallOptions): Promise<T.Model[]> {
     return (await this.read<{ data: T.Model[] }>('/api/models', o)).data
   }
   /** Counts, and times to the outcome, between two instants. */
-  stats(
-    query: { from?: string; to?: string; by?: string } = {},
-    o?: CallOptions,
-  ): Promise<Record<string, unknown>> {
+  stats(query: T.StatsQuery = {}, o?: CallOptions): Promise<T.Stats> {
     return this.read(`/api/stats${queryOf(query)}`, o)
   }
   /** An image; its id goes into a submission. Sent once. */

@@ -118,11 +118,25 @@ export interface ScenePath {
   sceneId: string
 }
 
+/** One or several of them. */
+type Some<T> = T | T[] | undefined
 export interface ListFilter {
-  status?: Status | undefined
+  status?: Some<Status>
+  phase?: Some<Phase>
+  errorCode?: Some<string>
+  provider?: Some<string>
+  model?: Some<string>
   projectId?: string | undefined
   scriptId?: string | undefined
   sceneId?: string | undefined
+  /** Created then or later; before then. */
+  createdFrom?: string | undefined
+  createdTo?: string | undefined
+  /** Part of the prompt, a task's id, or the beginning of a video's id. */
+  q?: string | undefined
+  metadata?: Record<string, string> | undefined
+  /** By the time of creation; `desc` without it. */
+  order?: 'asc' | 'desc' | undefined
 }
 
 export interface Page {

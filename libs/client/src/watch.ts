@@ -10,7 +10,8 @@
  * its snapshot begins anew.
  */
 import { ReelkeeperError } from './errors.ts'
-import { backoffMs, wait, type Http } from './http.ts'
+import type { Http } from './http.ts'
+import { backoffMs, wait } from './wait.ts'
 import { isEnded, type ListFilter, type Page, type SceneVideo } from './types.ts'
 
 /** One video, a project's, or with neither all that the key may see. */

@@ -3,7 +3,7 @@ import type { Route } from '../context.ts'
 import { metadataOf, videoFilterQuery, withMetadata } from '../schemas.ts'
 
 const count = z.number().int().min(0)
-const countsSchema = z
+export const countsSchema = z
   .object({
     pending: count,
     generating: count,

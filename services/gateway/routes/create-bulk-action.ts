@@ -9,7 +9,7 @@ import { unprocessable } from '../problem.ts'
 import { id, idempotencyHeader, isRange, notARange, videoFilterQuery } from '../schemas.ts'
 
 const { q, ...listed } = videoFilterQuery
-const body = z
+export const bulkActionBody = z
   .strictObject({
     action: z.enum(['retry', 'cancel']),
     ids: z.array(id).min(1).max(1_000).optional().describe('These videos'),
@@ -47,7 +47,7 @@ export const createBulkAction: Route = (app, context) => {
         summary: 'Retry or cancel many videos',
         description: `At most ${mostAtOnce} at once. It is carried on whoever asked for it goes away.`,
         headers: idempotencyHeader,
-        body,
+        body: bulkActionBody,
         response: { 200: bulkActionSchema.describe('The dry run'), 202: bulkActionSchema },
         'x-problems': [409, 422],
       },

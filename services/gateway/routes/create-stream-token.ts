@@ -4,7 +4,7 @@ import { notFound } from '../problem.ts'
 import { id } from '../schemas.ts'
 import { tokenSeconds } from '../stream-token.ts'
 
-const body = z
+export const streamTokenBody = z
   .strictObject({
     projectId: id.optional().describe('It reads this project and no other'),
     videoId: id.optional().describe('It reads this video and no other'),
@@ -18,6 +18,14 @@ const body = z
   })
   .nullish()
 
+export const streamTokenSchema = z
+  .object({
+    token: z.string(),
+    expiresAt: z.iso.datetime(),
+    expiresInSeconds: z.number().int().describe('For whoever does not trust its own clock'),
+  })
+  .meta({ id: 'StreamToken' })
+
 export const createStreamToken: Route = (app, { reader, streamTokens }) => {
   app.post(
     '/api/stream-tokens',
@@ -29,11 +37,9 @@ export const createStreamToken: Route = (app, { reader, streamTokens }) => {
         summary: 'A short-lived token for a browser, that reads what may be watched',
         description:
           'For streams, files, a video, a project and lists of videos; by `?token=` or as a bearer. Give `projectId` or `videoId` so that it reads no more than that.',
-        body,
+        body: streamTokenBody,
         response: {
-          201: z
-            .object({ token: z.string(), expiresAt: z.iso.datetime() })
-            .meta({ id: 'StreamToken' }),
+          201: streamTokenSchema,
         },
         'x-problems': [404],
       },
@@ -47,7 +53,10 @@ export const createStreamToken: Route = (app, { reader, streamTokens }) => {
       if (videoId && !(await reader.video(userId, videoId)))
         throw notFound('There is no such video.')
       const token = await streamTokens.issue(identity, expiresInSeconds, { projectId, videoId })
-      return reply.code(201).header('cache-control', 'no-store').send(token)
+      return reply
+        .code(201)
+        .header('cache-control', 'no-store')
+        .send({ ...token, expiresInSeconds })
     },
   )
 }

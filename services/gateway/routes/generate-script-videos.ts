@@ -13,14 +13,14 @@ import { idempotencyHeader, ids } from '../schemas.ts'
 
 const mostScenes = 500
 
-const body = generateVideoSchema.omit({ prompt: true }).extend({
+export const generateVideosBody = generateVideoSchema.omit({ prompt: true }).extend({
   only: z
     .enum(['missing', 'all'])
     .default('missing')
     .describe('`missing`: scenes without a video, or whose newest one failed'),
   dryRun: z.boolean().default(false).describe('Only say which scenes it would be'),
 })
-const answer = z
+export const generatedSchema = z
   .object({
     data: z.array(sceneVideoSchema).describe('In the order of the scenes; empty in a dry run'),
     sceneIds: z.array(z.uuid()).describe('The scenes that got one, or would'),
@@ -55,8 +55,8 @@ export const generateScriptVideos: Route = (app, context) => {
         summary: 'Generate a video for every scene of a script',
         headers: idempotencyHeader,
         params: ids('projectId', 'scriptId'),
-        body: body.nullish(),
-        response: { 200: answer.describe('The dry run'), 202: answer },
+        body: generateVideosBody.nullish(),
+        response: { 200: generatedSchema.describe('The dry run'), 202: generatedSchema },
         'x-problems': [404, 409, 422],
       },
     },

@@ -4,7 +4,7 @@ import { notFound } from '../problem.ts'
 import { decodeCursor, ids, pageFrom, pageOf, pageQuery } from '../schemas.ts'
 import { noBulkAction } from './get-bulk-action.ts'
 
-const resultSchema = z
+export const resultSchema = z
   .object({
     videoId: z.uuid(),
     attempt: z.number().int().describe('The attempt that was meant'),

@@ -5,7 +5,7 @@ const limit = (what: string) =>
   z
     .object({ limit: z.number().int(), used: z.number().int() })
     .describe(`${what}, over all keys of the user and all gateways`)
-const limitsAnswer = z
+export const limitsAnswer = z
   .object({
     requestsPerMinute: limit('Requests within this minute'),
     createsPerMinute: limit('Videos asked for within this minute, retries among them'),

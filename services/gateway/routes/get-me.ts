@@ -9,7 +9,7 @@ const { version } = z
 /** What clients may rely on beyond the first version. */
 const features = ['bulk-actions', 'erasing', 'metadata-filters', 'prefer-wait', 'scoped-tokens']
 
-const meSchema = z
+export const meSchema = z
   .object({
     userId: z.uuid(),
     name: z.string().nullable(),

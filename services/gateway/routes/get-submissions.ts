@@ -5,7 +5,7 @@ import { ids } from '../schemas.ts'
 import { noVideo } from './get-video.ts'
 
 const at = z.iso.datetime()
-const submissionsSchema = z
+export const submissionsSchema = z
   .object({
     data: z.array(
       z.object({

@@ -14,7 +14,7 @@ import { eachInOrder } from '../many.ts'
 import { notFound, Problem, unprocessable } from '../problem.ts'
 import { id, idempotencyHeader, ids } from '../schemas.ts'
 
-const body = z.strictObject({
+export const retryFailedBody = z.strictObject({
   ids: z.array(id).min(1).max(1_000).optional().describe('Only these'),
   codes: z
     .array(z.string().min(1).max(64))
@@ -25,7 +25,7 @@ const body = z.strictObject({
   include: z.array(z.enum(leftOut)).default([]).describe('What is left out unless it is asked for'),
   dryRun: z.boolean().default(false).describe('Only say which it would be, and what it would cost'),
 })
-const answer = z
+export const retriedSchema = z
   .object({
     data: z.array(sceneVideoSchema).describe('The videos as they are now; empty in a dry run'),
     ids: z.array(z.uuid()).describe('Those that are retried, or would be'),
@@ -47,8 +47,8 @@ export const retryFailed: Route = (app, context) => {
           'Left out unless asked for: what was cancelled, what a policy refused (`content_policy`), and what is superseded, its scene having a newer video that completed.',
         headers: idempotencyHeader,
         params: ids('projectId'),
-        body: body.nullish(),
-        response: { 200: answer.describe('The dry run'), 202: answer },
+        body: retryFailedBody.nullish(),
+        response: { 200: retriedSchema.describe('The dry run'), 202: retriedSchema },
         'x-problems': [404, 409, 422],
       },
     },

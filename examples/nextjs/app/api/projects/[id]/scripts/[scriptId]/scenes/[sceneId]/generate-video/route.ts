@@ -5,6 +5,7 @@
  */
 import { ReelkeeperError } from '@reelkeeper/client'
 import { reelkeeper } from '../../../../../../../../../lib/config'
+import { isOwnPage, notOwnPage } from '../../../../../../../../../lib/own-page'
 
 type Params = { id: string; scriptId: string; sceneId: string }
 
@@ -12,6 +13,7 @@ export async function POST(
   request: Request,
   { params }: { params: Promise<Params> },
 ): Promise<Response> {
+  if (!isOwnPage(request)) return notOwnPage()
   const { id: projectId, scriptId, sceneId } = await params
   // Check here that whoever is signed in may spend on this project.
   const idempotencyKey = request.headers.get('idempotency-key') ?? undefined
