@@ -23,3 +23,7 @@ export const scene = () => ({
   scriptId: setting('SCRIPT_ID'),
   sceneId: setting('SCENE_ID'),
 })
+
+/** The names this app is served under. */
+export const hostnames = () =>
+  (process.env['APP_HOSTNAMES'] ?? 'localhost,127.0.0.1').split(',').map((one) => one.trim())

@@ -1,7 +1,7 @@
 /**
- * Passes reading one video and its live stream on, with the server's key; nothing else. Where a platform ends long
- * responses, let the page stream from Reelkeeper itself instead: hand it a token from `POST
- * /api/stream-tokens`.
+ * Passes reading one video and its live stream on, with the server's key; nothing else. Where a
+ * platform ends long responses, let the page stream from Reelkeeper itself instead: hand it a token
+ * from `POST /api/stream-tokens`.
  */
 import { upstream } from '../../../../lib/config'
 import { isOwnPage, notOwnPage } from '../../../../lib/own-page'
