@@ -142,7 +142,7 @@ describe('the client', () => {
     await watching
   })
 
-  it('cancels and retries one attempt only, and retries what failed in a project', async () => {
+  it('cancels and retries one attempt only', async () => {
     await system.simulate({ minSeconds: 3, maxSeconds: 4 })
     const { id } = await client.generateVideo(scene())
     await until('its task', async () => (await client.get(id)).status === 'generating' || undefined)
@@ -154,13 +154,21 @@ describe('the client', () => {
     expect(await client.retry(failed)).toMatchObject({ id, attempt: 2 })
     expect((await follow(id)).at(-1)).toMatchObject({ status: 'completed', attempt: 2 })
     await expect(client.cancel(id)).rejects.toMatchObject({ status: 409, code: 'already_terminal' })
+  })
 
-    const { id: doomed } = await client.generateVideo(scene(), { prompt: '[policy]' })
-    expect((await follow(doomed)).at(-1)).toMatchObject({
-      status: 'failed',
-      error: { code: 'content_policy' },
-    })
-    expect((await client.retryFailed(scene().projectId)).map((video) => video.id)).toEqual([doomed])
+  it('retries what failed in a project, and what a policy refused where it is asked to', async () => {
+    await system.simulate({ minSeconds: 1, maxSeconds: 1 })
+    const fails = async (prompt: string) => {
+      const { id } = await client.generateVideo(scene(), { prompt })
+      expect((await follow(id)).at(-1)).toMatchObject({ status: 'failed' })
+      return id
+    }
+    const [refused, failed] = [await fails('[policy]'), await fails('[fail]')]
+    const { projectId } = scene()
+    const include = ['content_policy' as const]
+    const asked = await client.projects.retryFailed(projectId, { include, dryRun: true })
+    expect([asked.data, asked.ids.toSorted()]).toEqual([[], [refused, failed].toSorted()])
+    expect((await client.retryFailed(projectId)).map((video) => video.id)).toEqual([failed])
   })
 
   it('lists all pages, newest first', async () => {
