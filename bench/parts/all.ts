@@ -6,6 +6,7 @@ import { idlePart } from './idle.ts'
 import { limitEventsPart } from './limit-events.ts'
 import { limitPollerPart } from './limit-poller.ts'
 import { limitStatusPart } from './limit-status.ts'
+import { listsPart } from './lists.ts'
 import { pollersPart } from './pollers.ts'
 import { fewChangesPart, sameWorkPart } from './same-work.ts'
 import { slowPostgresPart } from './slow-postgres.ts'
@@ -25,6 +26,7 @@ export const parts: Part[] = [
   takeoverPart,
   adaptivePart,
   slowPostgresPart,
+  listsPart,
   idlePart,
   soakPart,
 ]
