@@ -12,7 +12,6 @@ export const longFunctions: Record<string, number> = {
   'libs/bus/event-feed.ts': 75,
   'libs/provider/toapis.test.ts': 86,
   'test/simulation/conformance.test.ts': 250,
-  'test/system/client.test.ts': 165,
   'test/system/dead-letters.test.ts': 99,
   'test/system/faults.test.ts': 191,
   'test/system/gateway-live.test.ts': 84,
