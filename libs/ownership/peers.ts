@@ -46,13 +46,13 @@ interface Heard extends Omit<Peer, 'session'> {
 const leastLookMs = 100
 
 export class Peers {
-  readonly #o: PeersOptions
+  readonly #options: PeersOptions
   readonly #live = new Map<string, Heard>()
   readonly #dead = new Set<string>()
   #connectedSince = Infinity
 
   constructor(options: PeersOptions) {
-    this.#o = options
+    this.#options = options
   }
 
   /** As last heard. */
@@ -67,15 +67,15 @@ export class Peers {
 
   /** Hears them from now on. */
   listen(): { stop(): void } {
-    this.#connectedSince = this.#o.clock.now()
-    return this.#o.bus.subscribe(subject('session.*'), null, (message) =>
+    this.#connectedSince = this.#options.clock.now()
+    return this.#options.bus.subscribe(subject('session.*'), null, (message) =>
       this.#hear(message.subject.slice(subject('session.').length), message.data),
     )
   }
 
   /** Nothing was heard meanwhile, and deaths may have been taken back. */
   reconnected(): void {
-    this.#connectedSince = this.#o.clock.now()
+    this.#connectedSince = this.#options.clock.now()
     this.#dead.clear()
   }
 
@@ -86,7 +86,7 @@ export class Peers {
 
   /** Looks for silent ones until the signal: when the first of them may be, and once a TTL. */
   async watch(signal: AbortSignal): Promise<void> {
-    const { bus, clock, ttlMs, log } = this.#o
+    const { bus, clock, ttlMs, log } = this.#options
     let discoverAt = 0
     while (!signal.aborted) {
       try {
@@ -105,12 +105,12 @@ export class Peers {
 
   async isDead(session: string): Promise<boolean> {
     if (this.#dead.has(session)) return true
-    const { value } = await read(this.#o.bus, sessionKey(session), sessionSchema)
+    const { value } = await read(this.#options.bus, sessionKey(session), sessionSchema)
     return value === null || value.state === 'dead'
   }
 
   #hear(id: string, data: Uint8Array): void {
-    if (id === this.#o.own() || this.#dead.has(id)) return
+    if (id === this.#options.own() || this.#dead.has(id)) return
     const record = data.length ? sessionSchema.safeParse(jsonOf({ data })).data : undefined
     if (record?.state === 'dead') return this.#found(id, record.stopped)
     if (record) this.#note(id, record)
@@ -118,7 +118,7 @@ export class Peers {
 
   #note(id: string, { beat, owned, state, acceptsClaims, ttlMs }: SessionRecord): void {
     this.#live.set(id, {
-      at: this.#o.clock.now(),
+      at: this.#options.clock.now(),
       beat,
       owned,
       ttlMs,
@@ -129,26 +129,28 @@ export class Peers {
 
   /** Reads of those that were not heard yet. @throws BusUnavailable */
   async discover(): Promise<void> {
-    for (const { id, value } of await readAll(this.#o.bus, 'session', sessionSchema)) {
-      if (id === this.#o.own()) continue
+    for (const { id, value } of await readAll(this.#options.bus, 'session', sessionSchema)) {
+      if (id === this.#options.own()) continue
       if (value.state === 'dead') this.#found(id, value.stopped)
       else if (!this.#live.has(id) && !this.#dead.has(id)) this.#note(id, value)
     }
   }
 
   #silentFor(id: string): number {
-    return this.#o.clock.now() - Math.max(this.#live.get(id)?.at ?? Infinity, this.#connectedSince)
+    return (
+      this.#options.clock.now() - Math.max(this.#live.get(id)?.at ?? Infinity, this.#connectedSince)
+    )
   }
 
   /** How long until it may be declared dead, by the longer of its TTL and ours. */
   #silentInMs(id: string): number {
     // rule: the longer TTL judges
-    return Math.max(this.#o.ttlMs, this.#live.get(id)?.ttlMs ?? 0) - this.#silentFor(id)
+    return Math.max(this.#options.ttlMs, this.#live.get(id)?.ttlMs ?? 0) - this.#silentFor(id)
   }
 
   /** Declares dead whom we, connected throughout, have not heard for the TTL. */
   async #judge(): Promise<void> {
-    const { bus, log } = this.#o
+    const { bus, log } = this.#options
     for (const id of this.#live.keys()) {
       // rule: death needs the whole TTL, second
       if (this.#silentInMs(id) > 0) continue
@@ -184,6 +186,6 @@ export class Peers {
     this.#live.delete(id)
     if (this.#dead.has(id)) return
     this.#dead.add(id)
-    this.#o.onDead(id, stopped)
+    this.#options.onDead(id, stopped)
   }
 }

@@ -42,7 +42,7 @@ export interface SessionOptions {
 const auditEvery = 5
 
 export class Session {
-  readonly #o: SessionOptions & { longestTtlMs(): number }
+  readonly #options: SessionOptions & { longestTtlMs(): number }
   readonly #stop = new AbortController()
   #id = ''
   #revision = 0n
@@ -59,7 +59,7 @@ export class Session {
 
   /** `longestTtlMs`: of this session and of its peers. */
   constructor(options: SessionOptions & { longestTtlMs(): number }) {
-    this.#o = options
+    this.#options = options
   }
 
   /** Empty between the loss of one and the opening of the next. */
@@ -79,10 +79,9 @@ export class Session {
   /** Whether what this process owns is still certainly its own. */
   isTrusted(): boolean {
     // rule: an owner acts only while its session is trusted
-    return this.#o.clock.now() < this.#trustedUntil
+    return this.#options.clock.now() < this.#trustedUntil
   }
 
-  /** Whether it may bid now. */
   mayClaim(): boolean {
     return this.isTrusted() && !this.#draining && this.#isQuietOver()
   }
@@ -94,7 +93,7 @@ export class Session {
   }
 
   #quietMs(): number {
-    return this.#quietSince + this.#o.longestTtlMs() - this.#o.clock.now()
+    return this.#quietSince + this.#options.longestTtlMs() - this.#options.clock.now()
   }
 
   #isQuietOver(): boolean {
@@ -102,7 +101,7 @@ export class Session {
   }
 
   async start(): Promise<void> {
-    const { clock, ttlMs, bus, log } = this.#o
+    const { clock, ttlMs, bus, log } = this.#options
     await this.#open()
     this.#connectedSince = clock.now()
     const { signal } = this.#stop
@@ -118,14 +117,14 @@ export class Session {
 
   reconnected(): void {
     this.#connection++
-    this.#connectedSince = this.#o.clock.now()
+    this.#connectedSince = this.#options.clock.now()
     // rule: nobody claims for one TTL after a reconnect
     this.#quietSince = this.#connectedSince
     this.#isAudited = false
   }
 
   async #open(): Promise<void> {
-    const { bus, clock, ttlMs, log, onOpened } = this.#o
+    const { bus, clock, ttlMs, log, onOpened } = this.#options
     const { ageMs, generation } = await bus.stateOf(streams.ownership)
     const now = clock.now()
     const isVeryFirst = generation === 1 && ageMs < ttlMs
@@ -152,19 +151,19 @@ export class Session {
 
   #record(): SessionRecord {
     return {
-      name: this.#o.name,
+      name: this.#options.name,
       state: this.#draining ? 'draining' : 'live',
       beat: this.#beat,
-      owned: this.#o.owned(),
+      owned: this.#options.owned(),
       acceptsClaims: this.#isQuietOver(),
-      ttlMs: this.#o.ttlMs,
+      ttlMs: this.#options.ttlMs,
       stopped: false,
     }
   }
 
   #trust(renewalStartedAt: number): void {
     // rule: trust ends before a peer may declare death
-    this.#trustedUntil = renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6
+    this.#trustedUntil = renewalStartedAt + this.#options.ttlMs - this.#options.ttlMs / 6
   }
 
   /** One renewal at a time. */
@@ -175,7 +174,7 @@ export class Session {
   }
 
   async #renew(): Promise<void> {
-    const { bus, clock, log, onLost } = this.#o
+    const { bus, clock, log, onLost } = this.#options
     if (this.#id === '') return this.#open()
     const startedAt = clock.now()
     this.#beat++
@@ -212,7 +211,7 @@ export class Session {
 
   /** @throws BusUnavailable when the records may have changed with a reconnect meanwhile */
   async #audit(): Promise<void> {
-    const { bus, audit } = this.#o
+    const { bus, audit } = this.#options
     const [since, id] = [this.#connectedSince, this.#id]
     await audit(async () => {
       const records = await ownerRecords(bus)
@@ -227,7 +226,7 @@ export class Session {
 
   /** Says to its peers now how many it owns, not only with its next heartbeat. */
   async announce(): Promise<void> {
-    if (this.#o.bus.isConnected()) await this.#renewOnce().catch(() => {})
+    if (this.#options.bus.isConnected()) await this.#renewOnce().catch(() => {})
   }
 
   /** Claims nothing more, and says so to its peers. */
@@ -242,8 +241,10 @@ export class Session {
     this.#stop.abort()
     this.#trustedUntil = -Infinity
     await Promise.allSettled(this.#loops)
-    if (!this.#id || !this.#o.bus.isConnected()) return
+    if (!this.#id || !this.#options.bus.isConnected()) return
     const ended: SessionRecord = { ...this.#record(), state: 'dead', stopped: true }
-    await compareAndSet(this.#o.bus, sessionKey(this.#id), ended, this.#revision).catch(() => null)
+    await compareAndSet(this.#options.bus, sessionKey(this.#id), ended, this.#revision).catch(
+      () => null,
+    )
   }
 }

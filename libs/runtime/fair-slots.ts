@@ -30,7 +30,7 @@ interface Waiting {
 const ignore = () => {}
 
 export class FairSlots {
-  readonly #o: FairSlotsOptions
+  readonly #options: FairSlotsOptions
   /** Those that count, the oldest first. */
   readonly #counting = new Set<Slot>()
   readonly #running = new Map<string, number>()
@@ -40,7 +40,7 @@ export class FairSlots {
   #cancelLook: (() => void) | undefined
 
   constructor(options: FairSlotsOptions) {
-    this.#o = options
+    this.#options = options
   }
 
   /** Waits for its turn, however long, and runs. Rejects when the slots are closed before that. */
@@ -83,15 +83,15 @@ export class FairSlots {
   }
 
   #hasTotal(): boolean {
-    return this.#counting.size < this.#o.total
+    return this.#counting.size < this.#options.total
   }
 
   #hasShare(key: string): boolean {
-    return (this.#running.get(key) ?? 0) < this.#o.share
+    return (this.#running.get(key) ?? 0) < this.#options.share
   }
 
   #take(key: string): Slot {
-    const slot: Slot = { key, since: this.#o.clock.now() }
+    const slot: Slot = { key, since: this.#options.clock.now() }
     this.#counting.add(slot)
     this.#running.set(key, (this.#running.get(key) ?? 0) + 1)
     return slot
@@ -125,7 +125,7 @@ export class FairSlots {
   /** While somebody waits for the total: when the oldest run has had its time. */
   #lookAgain(): void {
     if (this.#cancelLook || this.#waiting.size === 0 || this.#hasTotal()) return
-    const { clock, patienceMs } = this.#o
+    const { clock, patienceMs } = this.#options
     const [oldest] = this.#counting
     if (!oldest) return
     this.#cancelLook = clock.after(Math.max(0, oldest.since + patienceMs - clock.now()), () => {
@@ -136,7 +136,7 @@ export class FairSlots {
   }
 
   #stopCounting(): void {
-    const since = this.#o.clock.now() - this.#o.patienceMs
+    const since = this.#options.clock.now() - this.#options.patienceMs
     for (const slot of this.#counting) {
       if (slot.since > since) return
       // rule: a run that takes long counts against its own key only

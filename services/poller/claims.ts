@@ -46,14 +46,14 @@ export interface ClaimsOptions {
 }
 
 export class Claims {
-  readonly #o: ClaimsOptions
+  readonly #options: ClaimsOptions
   readonly #inHand = new Map<string, Promise<BidOutcome>>()
   readonly #undecided = new Set<string>()
   #waiting: Waiting[] = []
   #gathering = false
 
   constructor(options: ClaimsOptions) {
-    this.#o = options
+    this.#options = options
   }
 
   /** How many of them were granted. */
@@ -68,7 +68,7 @@ export class Claims {
 
   /** One bid per video at a time. Never throws for a broker that is away: that is undecided. */
   bid(id: string, options: BidOptions = {}): Promise<BidOutcome> {
-    const { ownership, host } = this.#o
+    const { ownership, host } = this.#options
     if (host.videos.has(id)) return Promise.resolve('granted')
     if (!ownership.mayClaim()) return Promise.resolve('undecided')
     const running = this.#inHand.get(id)
@@ -76,7 +76,8 @@ export class Claims {
     if (running) return running
     const bid = this.#bid(id, options)
       .catch((err: unknown): BidOutcome => {
-        if (!(err instanceof BusUnavailable)) this.#o.log.error({ err, video: id }, 'bid failed')
+        if (!(err instanceof BusUnavailable))
+          this.#options.log.error({ err, video: id }, 'bid failed')
         return 'undecided'
       })
       .then((outcome) => {
@@ -89,7 +90,7 @@ export class Claims {
   }
 
   async #bid(id: string, { from, dueInMs }: BidOptions): Promise<BidOutcome> {
-    const { ownership, host } = this.#o
+    const { ownership, host } = this.#options
     const { session, connection } = ownership
     const epoch = await ownership.claim(id, from)
     if (epoch === null) return 'elsewhere'
@@ -114,7 +115,7 @@ export class Claims {
 
   /** Makes undecided bids again, until the signal. */
   settleUndecided(signal: AbortSignal): Promise<void> {
-    const { clock, ownership, log } = this.#o
+    const { clock, ownership, log } = this.#options
     const settle = async () => {
       if (!ownership.mayClaim()) return
       const ids = [...this.#undecided].slice(0, most)
@@ -135,7 +136,7 @@ export class Claims {
   #gather(ms: number): void {
     if (this.#gathering) return
     this.#gathering = true
-    this.#o.clock.after(ms, () => void this.#flush())
+    this.#options.clock.after(ms, () => void this.#flush())
   }
 
   async #flush(): Promise<void> {
@@ -149,7 +150,7 @@ export class Claims {
 
   /** Null when status could not be reached, or our session ended, meanwhile. */
   async #ask(batch: Waiting[]): Promise<Map<string, Grant | 'undecided'> | null> {
-    const { bus, clock, ownership, log } = this.#o
+    const { bus, clock, ownership, log } = this.#options
     const { session } = ownership
     const bids = batch.map(({ id, epoch }) => ({ id, epoch: epoch.toString() }))
     for (let tries = 0; tries < commitTries && session === ownership.session; tries++) {
@@ -173,7 +174,7 @@ export class Claims {
   #fitting(grants: unknown[]): Grant[] {
     return grants.flatMap((one) => {
       const parsed = grantSchema.safeParse(one)
-      if (!parsed.success) this.#o.log.error({ err: parsed.error }, 'a grant does not fit')
+      if (!parsed.success) this.#options.log.error({ err: parsed.error }, 'a grant does not fit')
       return parsed.success ? parsed.data : []
     })
   }

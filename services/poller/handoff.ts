@@ -18,11 +18,11 @@ export interface HandoffsOptions extends Pick<ClaimsOptions, 'bus' | 'ownership'
 const mostAtOnce = 1_000
 
 export class Handoffs {
-  readonly #o: HandoffsOptions
+  readonly #options: HandoffsOptions
   #inTransit = 0
 
   constructor(options: HandoffsOptions) {
-    this.#o = options
+    this.#options = options
   }
 
   /**
@@ -35,14 +35,14 @@ export class Handoffs {
 
   /** Hands over what is above our share; most often nothing. */
   async balance(): Promise<void> {
-    const { ownership, host, slack } = this.#o
+    const { ownership, host, slack } = this.#options
     if (!ownership.mayClaim()) return
     for (const one of planRebalance(host.videos.size, ownership.peers(), slack))
       await this.#handOver(one)
   }
 
   async #handOver({ session, count }: Handoff): Promise<void> {
-    const { bus, ownership, host, claims, log, timeoutMs } = this.#o
+    const { bus, ownership, host, claims, log, timeoutMs } = this.#options
     const videos = host.releaseForHandoff(Math.min(count, mostAtOnce))
     log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
     crashPoint('handed-over')
@@ -62,7 +62,7 @@ export class Handoffs {
 
   /** Takes what peers hand over to this session. */
   serve(session: string): { stop(): Promise<void> } {
-    const { bus, ownership, claims, log } = this.#o
+    const { bus, ownership, claims, log } = this.#options
     return serve(
       bus,
       { subject: handoffSubject(session), queue: 'poller', schema: handoffSchema, log },

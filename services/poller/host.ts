@@ -54,11 +54,10 @@ export class Host {
     this.#accounts = new PolledAccounts(options.keyEncryptionKey, options.providers)
     this.#reporter = new Reporter(options.bus, options.clock)
     this.#polls = new Polls(options, {
-      isHosted: (video) => this.#isHosted(video),
       answered: (video, answer) => this.#answered(video, answer),
     })
     this.#watches = new TimerQueue(options.clock, (video, at) => {
-      if (video.watchAt === at && this.#isHosted(video)) this.#watch(video)
+      if (video.watchAt === at && video.isHosted) this.#watch(video)
     })
   }
 
@@ -98,10 +97,13 @@ export class Host {
 
   /** Forgets everything without a word: it is ours no more. */
   dropAll(): void {
-    this.videos.clear()
+    for (const id of this.videos.keys()) this.drop(id)
   }
 
   drop(id: string): void {
+    const video = this.videos.get(id)
+    if (!video) return
+    video.isHosted = false
     this.videos.delete(id)
   }
 
@@ -127,10 +129,6 @@ export class Host {
     await Promise.race([this.#polls.stop(), sleep(ms, undefined, this.#options.clock)])
   }
 
-  #isHosted(video: Hosted): boolean {
-    return this.videos.get(video.id) === video
-  }
-
   /** What time alone brings, and what somebody asked for: whether or not a query is open. */
   #watch(video: Hosted): void {
     const { clock, isTrusted } = this.#options
@@ -154,7 +152,7 @@ export class Host {
     video.isAlone = answer === null
     if (answer === null) return this.#polls.schedule(video, 0)
     this.#options.polls.inc({ answer: answer.kind })
-    if (!this.#isHosted(video)) return
+    if (!video.isHosted) return
     if (!this.#options.isTrusted()) return this.#polls.schedule(video, lookAgainMs)
     // rule: the life of a result begins when the provider last worked on it
     if (answer.kind === 'working') video.workingAt = this.#options.clock.now()
@@ -237,9 +235,9 @@ export class Host {
       try {
         await this.#reporter.store(report)
         crashPoint('report-stored')
-        return this.#isHosted(video)
+        return video.isHosted
       } catch (err) {
-        if (!this.#isHosted(video)) return false
+        if (!video.isHosted) return false
         log.warn({ err, video: id }, 'report not stored yet')
         await sleep(reportAgainMs, undefined, clock)
       }

@@ -22,6 +22,8 @@ export interface Hosted {
    */
   slot: Slot | null
   reportedAt: number
+  /** False once it was dropped: whatever is still under way for it is void. */
+  isHosted: boolean
   /** Left out by a query of many: asked alone the next time. */
   isAlone: boolean
   /** A query about it is open, or waits for its turn. */
@@ -49,6 +51,7 @@ export const hostedFrom = (grant: Grant, account: PolledAccount, now: number): H
   nextPollAt: 0,
   slot: null,
   reportedAt: now - grant.sinceSignOfLifeMs,
+  isHosted: true,
   isAlone: false,
   polling: false,
   cancelRequested: grant.cancelRequested,

@@ -35,7 +35,6 @@ export interface PollsOptions {
 
 /** What the host does with them. */
 export interface PollsHost {
-  isHosted(video: Hosted): boolean
   /**
    * Null: the query of many left it out. Resolves when what follows from the answer is stored; it
    * schedules the next poll.
@@ -52,7 +51,7 @@ const unstoredPerQuery = 25
 export const lookAgainMs = 250
 
 export class Polls {
-  readonly #o: PollsOptions
+  readonly #options: PollsOptions
   readonly #host: PollsHost
   readonly #queue: TimerQueue<Hosted>
   readonly #slots: FairSlots
@@ -64,18 +63,18 @@ export class Polls {
 
   constructor(options: PollsOptions, host: PollsHost) {
     const { clock } = options
-    this.#o = options
+    this.#options = options
     this.#host = host
     this.#slots = new FairSlots(sharedByHalf(options.concurrency, clock))
     this.#open = new OpenQueries(clock, options.queryTimeoutMs)
     const due = (video: Hosted, at: number) => {
-      if (video.nextPollAt === at && host.isHosted(video) && !video.polling) this.#due(video)
+      if (video.nextPollAt === at && video.isHosted && !video.polling) this.#due(video)
     }
     this.#queue = new TimerQueue(clock, due, () => this.#hasRoom())
   }
 
   schedule(video: Hosted, delayMs: number): void {
-    video.nextPollAt = this.#o.clock.now() + delayMs
+    video.nextPollAt = this.#options.clock.now() + delayMs
     this.#queue.add(video, video.nextPollAt)
   }
 
@@ -88,11 +87,11 @@ export class Polls {
   }
 
   #hasRoom(): boolean {
-    return this.#inHand < this.#o.concurrency * (1 + unstoredPerQuery)
+    return this.#inHand < this.#options.concurrency * (1 + unstoredPerQuery)
   }
 
   #due(video: Hosted): void {
-    if (!this.#o.isTrusted()) return this.schedule(video, lookAgainMs)
+    if (!this.#options.isTrusted()) return this.schedule(video, lookAgainMs)
     video.polling = true
     const most = video.account.provider?.mostAtOnce(video.account) ?? 1
     if (most === 1 || video.isAlone) return this.#await([video])
@@ -106,8 +105,8 @@ export class Polls {
 
   /** One query for videos of one account: now, or when its budget allows. */
   #begin(waited: Hosted[], slot: QuerySlot): void {
-    const { clock, lateness, isTrusted } = this.#o
-    const videos = waited.filter((video) => this.#host.isHosted(video))
+    const { clock, lateness, isTrusted } = this.#options
+    const videos = waited.filter((video) => video.isHosted)
     const wait = !isTrusted() || !this.#hasRoom() ? lookAgainMs : this.#waitForBudget(videos)
     if (videos.length === 0 || wait > 0) {
       this.#slots.leave(slot)
@@ -127,7 +126,7 @@ export class Polls {
 
   /** Milliseconds until the account's budget allows for the query; the call is reserved then. */
   #waitForBudget(videos: Hosted[]): number {
-    const { budget, clock } = this.#o
+    const { budget, clock } = this.#options
     const [first] = videos
     if (!first) return 0
     const slot = budget.reserve(
@@ -145,11 +144,11 @@ export class Polls {
   }
 
   async #poll(videos: Hosted[], slot: QuerySlot): Promise<void> {
-    const { budget, intervalMs, isTrusted, log } = this.#o
+    const { budget, intervalMs, isTrusted, log } = this.#options
     const { account } = videos[0]!
     const { answers, rateLimit } = await this.#open.run(
       (control) => query(videos, control, log),
-      () => isTrusted() && videos.some((video) => this.#host.isHosted(video)),
+      () => isTrusted() && videos.some((video) => video.isHosted),
       () => noneFor(videos, 'no end of the answer in time'),
     )
     this.#slots.leave(slot)
@@ -162,7 +161,7 @@ export class Polls {
   }
 
   async #answered(video: Hosted, answer: TaskAnswer | null): Promise<void> {
-    const { log, intervalMs } = this.#o
+    const { log, intervalMs } = this.#options
     try {
       await this.#host.answered(video, answer)
     } catch (err) {

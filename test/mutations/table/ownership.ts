@@ -10,8 +10,8 @@ export const ownership: Mutation[] = [
   },
   {
     rule: 'trust ends before a peer may declare death',
-    find: 'renewalStartedAt + this.#o.ttlMs - this.#o.ttlMs / 6',
-    replace: 'renewalStartedAt + this.#o.ttlMs * 1.5',
+    find: 'renewalStartedAt + this.#options.ttlMs - this.#options.ttlMs / 6',
+    replace: 'renewalStartedAt + this.#options.ttlMs * 1.5',
     by: 'simulation',
   },
   {
@@ -128,8 +128,8 @@ export const ownership: Mutation[] = [
   },
   {
     rule: 'the longer TTL judges',
-    find: 'Math.max(this.#o.ttlMs, this.#live.get(id)?.ttlMs ?? 0)',
-    replace: 'this.#o.ttlMs',
+    find: 'Math.max(this.#options.ttlMs, this.#live.get(id)?.ttlMs ?? 0)',
+    replace: 'this.#options.ttlMs',
     by: 'rules by themselves',
   },
   {

@@ -28,7 +28,7 @@ export const polling: Mutation[] = [
   },
   {
     rule: 'an owner acts only while its session is trusted',
-    find: 'return this.#o.clock.now() < this.#trustedUntil',
+    find: 'return this.#options.clock.now() < this.#trustedUntil',
     replace: 'return true',
     by: 'simulation',
   },
