@@ -24,7 +24,37 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** One step of a path: a field, and of a list its elements, all or those whose `key` is `wanted`. */
+interface Step {
+  name: string
+  isList: boolean
+  key: string | undefined
+  wanted: string | undefined
+}
 const stepOf = /^([^[]*)(\[(?:(\w+)=(\w+))?\])?$/
+/** Paths stand in declarations: there are few, and every answer is read by them. */
+const known = new Map<string, readonly Step[]>()
+
+function stepsOf(path: string): readonly Step[] {
+  let steps = known.get(path)
+  if (steps) return steps
+  steps = (path === '' ? [] : path.split('.')).map((step) => {
+    const [, name = '', list, key, wanted] = stepOf.exec(step) ?? []
+    return { name, isList: list !== undefined, key, wanted }
+  })
+  known.set(path, steps)
+  return steps
+}
+
+function follow(value: unknown, { name, isList, key, wanted }: Step): unknown[] {
+  const object = typeof value === 'string' && value.startsWith('{') ? parseJson(value) : value
+  if (typeof object !== 'object' || object === null) return []
+  const next = name === '' ? object : (object as Record<string, unknown>)[name]
+  if (next === undefined || next === null) return []
+  if (!isList) return [next]
+  if (!Array.isArray(next)) return []
+  return key === undefined ? next : next.filter((one) => at(one, key)[0] === wanted)
+}
 
 /**
  * What lies at a path like `result.data[].url`: `[]` is every element, so there may be several;
@@ -33,17 +63,10 @@ const stepOf = /^([^[]*)(\[(?:(\w+)=(\w+))?\])?$/
  */
 export function at(json: unknown, path: string): unknown[] {
   let found: unknown[] = [json]
-  for (const step of path === '' ? [] : path.split('.')) {
-    const [, name = '', list, key, wanted] = stepOf.exec(step) ?? []
-    found = found.flatMap((value) => {
-      const object = typeof value === 'string' && value.startsWith('{') ? parseJson(value) : value
-      if (typeof object !== 'object' || object === null) return []
-      const next = name === '' ? object : (object as Record<string, unknown>)[name]
-      if (next === undefined || next === null) return []
-      if (list === undefined) return [next]
-      if (!Array.isArray(next)) return []
-      return key === undefined ? next : next.filter((one) => at(one, key)[0] === wanted)
-    })
+  for (const step of stepsOf(path)) {
+    found =
+      found.length === 1 ? follow(found[0], step) : found.flatMap((value) => follow(value, step))
+    if (found.length === 0) break
   }
   return found
 }
