@@ -17,7 +17,10 @@ export const pollerSettings = z.object({
    */
   POLL_ADAPTIVE: z.stringbool().default(false),
   POLL_TIMEOUT_MS: milliseconds(10_000),
-  /** A session not renewed for this long may be declared dead by a peer. */
+  /**
+   * A session not renewed for this long may be declared dead by a peer. It is told in the session's
+   * record: of two pollers that differ, the longer one counts.
+   */
   SESSION_TTL_MS: milliseconds(6_000, 500),
   /**
    * The query budget of one account at a provider of which nothing else is known, all pollers
@@ -25,7 +28,10 @@ export const pollerSettings = z.object({
    */
   QUERY_PER_SECOND: z.coerce.number().positive().default(50),
   QUERY_BURST: z.coerce.number().min(1).default(500),
-  /** Queries under way at once. */
+  /**
+   * Queries under way at once; one account has at most half of them, and one that takes over a
+   * second counts against its account only.
+   */
   POLL_CONCURRENCY: z.coerce.number().int().min(1).max(10_000).default(200),
 })
 export type PollerConfig = z.infer<typeof pollerSettings>
