@@ -24,7 +24,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** One step of a path: a field, and of a list its elements, all or those whose `key` is `wanted`. */
+/** A step of a path: a field; of a list its elements, all or those whose `key` is `wanted`. */
 interface Step {
   name: string
   isList: boolean
