@@ -1,7 +1,6 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse } from 'yaml'
 import { natsUsers } from '#libs/bus/permissions.ts'
 import { grants, roles } from '#libs/store/roles.ts'
 import { archiverSettings } from '#services/archiver/config.ts'
@@ -15,22 +14,6 @@ import { natsConfig } from '../deploy/nats-config.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const services = ['gateway', 'submit', 'status', 'reconciler', 'archiver', 'poller']
-interface Container {
-  name: string
-  args: string[]
-  envFrom?: { secretRef?: { name: string } }[]
-  env?: { name: string; value?: string; valueFrom?: object }[]
-  livenessProbe?: object
-  readinessProbe?: object
-  startupProbe?: object
-}
-interface Manifest {
-  kind: string
-  metadata: { name: string }
-  spec: { template: { spec: { containers: Container[]; terminationGracePeriodSeconds?: number } } }
-  data?: Record<string, string>
-}
-
 /** What a service also takes in place of others, and is not given. */
 const inPlace: Record<string, string> = { gateway: 'KEY_ENCRYPTION_KEY' }
 const settings: Record<string, { shape: object }> = {
@@ -43,75 +26,6 @@ const settings: Record<string, { shape: object }> = {
 }
 /** Every setting a service reads. */
 const settingsOf = (service: string) => new Set(Object.keys(settings[service]!.shape))
-
-/** Rendered by kubectl where it is there, else the files as they are. */
-function manifests(): Manifest[] {
-  const rendered = spawnSync('kubectl', ['kustomize', 'deploy/kubernetes'], { encoding: 'utf8' })
-  if (!rendered.error) expect(rendered.stderr).toBe('')
-  const text = rendered.error
-    ? ['supporting', 'deployments']
-        .map((name) => read(`deploy/kubernetes/${name}.yaml`))
-        .join('\n---\n')
-    : rendered.stdout
-  return parseAllDocuments(text).map((document) => document.toJS() as Manifest)
-}
-
-describe('Kubernetes', () => {
-  const all = manifests()
-  const shared = Object.keys(all.find((one) => one.kind === 'ConfigMap')!.data!)
-
-  it.each(services)(
-    'runs %s with probes, a grace period, and only settings it reads',
-    (service) => {
-      const deployment = all.find(
-        (one) => one.kind === 'Deployment' && one.metadata.name === service,
-      )!
-      const { containers, terminationGracePeriodSeconds } = deployment.spec.template.spec
-      const container = containers[0]!
-      expect(existsSync(container.args.at(-1)!)).toBe(true)
-      expect(container).toMatchObject({ livenessProbe: {}, readinessProbe: {}, startupProbe: {} })
-      expect(terminationGracePeriodSeconds).toBeGreaterThan(20)
-      const known = settingsOf(service)
-      for (const { name } of container.env!)
-        expect(known, `${service} does not read ${name}`).toContain(name)
-    },
-  )
-
-  it('gives keys that spend or open to submit and pollers only', () => {
-    const holders = (name: string) =>
-      all
-        .filter((one) => one.kind === 'Deployment')
-        .filter((one) =>
-          one.spec.template.spec.containers[0]!.env!.some((env) => env.name === name),
-        )
-        .map((one) => one.metadata.name)
-        .toSorted()
-    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['poller', 'submit'])
-    const holdsProviderKeys = all
-      .filter((one) => one.kind === 'Deployment')
-      .filter((one) =>
-        one.spec.template.spec.containers[0]!.envFrom!.some(
-          (from) => from.secretRef?.name === 'reelkeeper-provider-keys',
-        ),
-      )
-      .map((one) => one.metadata.name)
-    expect(holdsProviderKeys).toEqual(['submit'])
-  })
-
-  it('shares only settings that some service reads, and keeps secrets by reference', () => {
-    for (const name of shared)
-      expect(
-        services.some((service) => settingsOf(service).has(name)),
-        name,
-      ).toBe(true)
-    expect(all.some((one) => one.kind === 'Secret')).toBe(false)
-    const inline = all
-      .filter((one) => one.kind === 'Deployment')
-      .flatMap((one) => one.spec.template.spec.containers[0]!.env!)
-      .filter((env) => env.value !== undefined)
-    expect(inline.map((env) => env.name).filter((name) => /KEY|URL|SECRET/.test(name))).toEqual([])
-  })
-})
 
 describe('Compose', () => {
   interface Compose {
@@ -197,13 +111,6 @@ it('asks for a password on NATS and Postgres, one for each service', () => {
     expect(compose.match(new RegExp(`NATS_${user.toUpperCase()}_PASSWORD`, 'g'))).not.toBeNull()
   for (const role of roles)
     expect(compose).toContain(`POSTGRES_${role.replace('reelkeeper_', '').toUpperCase()}_PASSWORD`)
-  const secrets = read('deploy/kubernetes/secret.sample.yaml')
-  const asked = [
-    ...(
-      read('deploy/kubernetes/deployments.yaml') + read('deploy/kubernetes/supporting.yaml')
-    ).matchAll(/secretKeyRef: \{ name: reelkeeper, key: ([\w-]+) \}/g),
-  ].map((match) => match[1]!)
-  for (const key of new Set(asked)) expect(secrets, key).toContain(`\n  ${key}: `)
 })
 
 it('gives every table of the schema a line in the grants', () => {
