@@ -34,7 +34,7 @@ describe('Compose', () => {
       {
         command?: string[]
         environment?: Record<string, string>
-        env_file?: { path: string }[]
+        env_file?: string[]
         depends_on?: Record<string, { condition: string }>
         healthcheck?: object
         deploy?: { replicas: number }
@@ -57,9 +57,9 @@ describe('Compose', () => {
       const isProviders = (name: string) =>
         providerNames.some((provider) => name.startsWith(settingPrefix(provider)))
       const takesProviders = Object.keys(settings[service]!.shape).some(isProviders)
-      expect(one.env_file?.map((file) => file.path) ?? []).toEqual([
-        ...(takesProviders ? ['providers.env'] : []),
-        ...(service === 'submit' ? ['provider-keys.env'] : []),
+      expect(one.env_file ?? []).toEqual([
+        ...(takesProviders ? ['deploy/providers.env'] : []),
+        ...(service === 'submit' ? ['deploy/provider-keys.env'] : []),
       ])
       expect(
         Object.keys(settings[service]!.shape).filter(
