@@ -56,7 +56,8 @@ export interface Loaded {
 
 type Text<T> = { [K in keyof T]: T[K] extends Date | null ? string | null : T[K] }
 type Row = Text<PendingVideo> & { waitReason: string | null }
-interface Found {
+/** As Postgres tells it, in JSON. */
+export interface Found {
   video: Row
   revision: string
   sends: (Text<SendRecord> & { intentAt: string })[]
@@ -80,8 +81,10 @@ export async function loadPendingVideo(db: Database, id: string): Promise<Loaded
       'requestedMs', extract(epoch FROM now() - v."requestedAt") * 1000,
       'untilTryMs', extract(epoch FROM v."waitUntil" - now()) * 1000
     ) AS found FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
-  if (!row) return null
-  const { video, revision, sends, config, nowMs, ...times } = row.found
+  return row ? loadedOf(row.found) : null
+}
+
+export function loadedOf({ video, revision, sends, config, nowMs, ...times }: Found): Loaded {
   const restoredAt = date(video.restoredAt)
   const submissions = sends.map((send) => ({
     ...send,

@@ -13,14 +13,12 @@ import {
   type NoTask,
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
-import { Refused } from '#libs/scene-video/refusals.ts'
 import type { Actor, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
-import { insertVideo, type NewVideo } from './accept-video.ts'
+import { acceptVideo, type Accepted, type NewVideo } from './accept-video.ts'
 import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
 import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
-import { isLockFault } from './errors.ts'
-import { earlierUse, keyInUse } from './idempotency.ts'
+import { gatherAcceptances, gatherIntents } from './move-many.ts'
 import {
   writeAcceptance,
   writeFailure,
@@ -36,11 +34,20 @@ import {
   type Loaded,
   type SendRecord,
 } from './pending-video.ts'
-import { toSceneVideo } from './rows.ts'
 import { addDoubtfulIntents, writeAnswer, writeLateResult, writeLooked } from './sends.ts'
 import type { VideoRecord } from './video-row.ts'
 
-export type { DueVideo, EffectiveConfig, Loaded, NewVideo, Pins, SendRecord, VideoRecord, Wait }
+export type {
+  Accepted,
+  DueVideo,
+  EffectiveConfig,
+  Loaded,
+  NewVideo,
+  Pins,
+  SendRecord,
+  VideoRecord,
+  Wait,
+}
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
 
 export interface AcceptanceResult {
@@ -53,31 +60,18 @@ const mostTries = 20
 
 export class SubmissionWriter {
   readonly #db: Database
+  readonly #intents: ReturnType<typeof gatherIntents>
+  readonly #acceptances: ReturnType<typeof gatherAcceptances>
+
   constructor(db: Database) {
     this.#db = db
+    this.#intents = gatherIntents(db)
+    this.#acceptances = gatherAcceptances(db)
   }
 
-  /**
-   * Null for the event where an earlier request under the same key made the video. @throws Refused
-   */
-  async accept(request: NewVideo): Promise<{ video: SceneVideo; event: OwedEvent | null }> {
-    const event = await insertVideo(this.#db, request).catch((err: unknown) => {
-      throw request.idempotencyKey && isLockFault(err) ? keyInUse() : err
-    })
-    if (event) {
-      const { userId: _, ...video } = event.body
-      return { video, event }
-    }
-    const { userId, sceneId, idempotencyKey } = request
-    const earlier = idempotencyKey && (await earlierUse(this.#db, userId, idempotencyKey))
-    const row =
-      earlier && (await this.#db.sceneVideo.findFirst({ where: { id: earlier, sceneId } }))
-    if (!row)
-      throw new Refused(
-        'not_found',
-        'There is no such scene in that script and project, or it is archived.',
-      )
-    return { video: toSceneVideo(row), event: null }
+  /** @throws Refused */
+  accept(request: NewVideo): Promise<Accepted> {
+    return acceptVideo(this.#db, request)
   }
 
   async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
@@ -126,7 +120,10 @@ export class SubmissionWriter {
     return this.#settled(id, seen, async (loaded) => {
       const how = decideIntent(loaded.video, loaded.submissions, { attempt, send })
       if (how === null) return null
-      const revision = await writeIntent(this.#db, loaded, { attempt, send }, pins, how)
+      const revision =
+        how === 'insert'
+          ? await this.#intents.do({ id, loaded, attempt, send, pins })
+          : await writeIntent(this.#db, loaded, { attempt, send }, pins, how)
       if (revision === null) return 'changed'
       const sent: SendRecord = {
         ...pins,
@@ -157,7 +154,10 @@ export class SubmissionWriter {
   async accepted(id: string, task: AcceptedTask, seen?: Loaded): Promise<AcceptanceResult> {
     return this.#settled(id, seen, async (loaded) => {
       const decision = decideAcceptance(loaded.video, loaded.submissions, task)
-      const event = await writeAcceptance(this.#db, loaded, task, decision)
+      const isPlain = decision.moves && decision.record === 'on_send'
+      const event = isPlain
+        ? await this.#acceptances.do({ id, loaded, task })
+        : await writeAcceptance(this.#db, loaded, task, decision)
       return event === 'changed' ? event : { fate: decision.fate, event }
     })
   }

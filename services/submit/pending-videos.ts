@@ -8,7 +8,7 @@ import { eachLimited } from '#libs/runtime/limited.ts'
 import { every } from '#libs/runtime/every.ts'
 import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
 import { advancePending, signalOfTimes, stateOfPending } from '#libs/scene-video/pending.ts'
-import type { DueVideo } from '#libs/store/submissions.ts'
+import type { DueVideo, Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { failVideo, submitVideo } from './submit-video.ts'
 
@@ -45,8 +45,11 @@ export class PendingVideos implements AsyncDisposable {
     ]
   }
 
-  /** Works on it now; once more, when it is being worked on. */
-  take(id: string): void {
+  /**
+   * Works on it now; once more, when it is being worked on. `loaded`: the video as it was just
+   * read.
+   */
+  take(id: string, loaded?: Loaded): void {
     if (this.#stop.signal.aborted) return
     this.#timers.get(id)?.()
     this.#timers.delete(id)
@@ -55,17 +58,17 @@ export class PendingVideos implements AsyncDisposable {
       running.again = true
       return
     }
-    const run = this.#run(id).finally(() => this.#runs.delete(run))
+    const run = this.#run(id, loaded).finally(() => this.#runs.delete(run))
     this.#runs.add(run)
   }
 
-  async #run(id: string): Promise<void> {
+  async #run(id: string, loaded?: Loaded): Promise<void> {
     const { clock, log } = this.#context
     const inHand: InHand = { since: clock.now(), again: false }
     this.#running.set(id, inHand)
     let againMs: number | null
     try {
-      againMs = await submitVideo(this.#context, id)
+      againMs = await submitVideo(this.#context, id, loaded)
       this.#failures.delete(id)
     } catch (err) {
       if (this.#stop.signal.aborted) return

@@ -25,8 +25,13 @@ export type Again = number | null
 /** What to send the machine next, or that the turn is over. */
 type Next = VideoSignal | Again
 
-export async function submitVideo(context: SubmitContext, id: string): Promise<Again> {
-  const loaded = await context.store.load(id)
+/** `known`: the video as it was just read. */
+export async function submitVideo(
+  context: SubmitContext,
+  id: string,
+  known?: Loaded,
+): Promise<Again> {
+  const loaded = known ?? (await context.store.load(id))
   return loaded?.video.status === 'pending' ? new Turn(context, loaded).run() : null
 }
 

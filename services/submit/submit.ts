@@ -95,11 +95,11 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
   return [
     answer(commandSubject.generate, generateCommandSchema, async (command) => {
       const system = context.systemAccounts.defaults
-      const { video, event } = await store.accept({ ...command, id: newId(), system })
-      if (event === null) return { video, repeated: true }
+      const { video, made } = await store.accept({ ...command, id: newId(), system })
+      if (made === null) return { video, repeated: true }
       crashPoint('request-accepted')
-      publish(event)
-      pending.take(video.id)
+      publish(made.event)
+      pending.take(video.id, made.loaded)
       return { video }
     }),
     answer(commandSubject.cancel, videoCommandSchema, async (command) => {

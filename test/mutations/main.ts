@@ -58,6 +58,7 @@ const finders: Record<Finder, string[]> = {
   'the reconciler by itself': vitest('test/simulation/reconciler.test.ts', ''),
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
+  'moves together': vitest('test/system/moves-together.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),
   files: vitest('test/system/archiver', ''),
 }

@@ -11,6 +11,7 @@ export type Finder =
   | 'broker against nats-server'
   | 'outbox'
   | 'rules of the store'
+  | 'moves together'
   | 'rules by themselves'
   | 'decisions'
   | 'submit by itself'

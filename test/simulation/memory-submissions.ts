@@ -3,8 +3,6 @@
  * store by running the same operations on both. Time is the world's, in milliseconds.
  */
 import { MemoryPending } from './memory-pending.ts'
-import type { OwedEvent } from '#libs/scene-video/messages.ts'
-import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import {
   decideAcceptance,
   decideIntent,
@@ -14,6 +12,7 @@ import {
 import { toSceneVideo } from '#libs/store/rows.ts'
 import type {
   AcceptanceResult,
+  Accepted,
   Loaded,
   NewVideo,
   Pins,
@@ -24,12 +23,13 @@ import { newVideo } from './rows.ts'
 const noWait = { dueAt: null, waitReason: null, waitUntil: null }
 
 export class MemorySubmissions extends MemoryPending {
-  async accept(request: NewVideo): Promise<{ video: SceneVideo; event: OwedEvent | null }> {
+  async accept(request: NewVideo): Promise<Accepted> {
     const at = this.date()
     const video = newVideo(request, at)
     this.videos.set(video.id, video)
     this.record(video, 'requested')
-    return { video: toSceneVideo(video), event: this.newest() }
+    const loaded = (await this.load(video.id))!
+    return { video: toSceneVideo(video), made: { event: this.newest(), loaded } }
   }
 
   /** The event just recorded. */
@@ -58,7 +58,11 @@ export class MemorySubmissions extends MemoryPending {
     const sends = this.sends(id)
     const decision = decideIntent(this.video(id), sends, { attempt, send })
     if (decision === null) return null
-    Object.assign(this.video(id), { updatedAt: this.date(), waitReason: null, waitUntil: null })
+    Object.assign(this.video(id), {
+      updatedAt: this.date(),
+      waitReason: null,
+      waitUntil: null,
+    })
     if (decision === 'replace')
       Object.assign(this.submission(id, attempt, send - 1)!, {
         send,

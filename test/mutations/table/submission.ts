@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const submission: Mutation[] = [
   {
+    rule: 'a decision is written only to the row it was taken from, together',
+    find: 'WHERE v.xmin = i.revision::xid ORDER',
+    replace: 'WHERE i.revision IS NOT NULL ORDER',
+    by: 'moves together',
+  },
+  {
     rule: 'a query without an end is given up',
     find: 'open.giveUp()',
     replace: '',

@@ -1,0 +1,51 @@
+/**
+ * Many callers, one statement: what comes within a few milliseconds is carried out together. An
+ * item that the statement leaves out (its row has changed, or somebody holds it) is carried out
+ * alone, and so is each where the statement fails: no item spoils another, or has it wait.
+ */
+import { Batcher } from '#libs/runtime/batcher.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+
+const waitMs = 3
+const mostTogether = 100
+
+interface Waiting<T, R> {
+  item: T
+  resolve(result: R): void
+  reject(err: unknown): void
+}
+
+export class Gather<T extends { id: string }, R> {
+  readonly #together: (items: T[]) => Promise<Map<string, R>>
+  readonly #alone: (item: T) => Promise<R>
+  readonly #batcher: Batcher<Waiting<T, R>>
+
+  /** `together` gives the results by id, for those that it carried out. */
+  constructor(together: (items: T[]) => Promise<Map<string, R>>, alone: (item: T) => Promise<R>) {
+    this.#together = together
+    this.#alone = alone
+    this.#batcher = new Batcher({
+      clock: systemClock,
+      waitMs,
+      maxSize: mostTogether,
+      handle: (batch) => void this.#run(batch),
+    })
+  }
+
+  do(item: T): Promise<R> {
+    return new Promise((resolve, reject) => this.#batcher.add({ item, resolve, reject }))
+  }
+
+  async #run(batch: Waiting<T, R>[]): Promise<void> {
+    const first = [...new Map(batch.toReversed().map((one) => [one.item.id, one])).values()]
+    const done =
+      first.length > 1
+        ? await this.#together(first.map(({ item }) => item)).catch(() => new Map<string, R>())
+        : new Map<string, R>()
+    for (const one of batch) {
+      const result = first.includes(one) ? done.get(one.item.id) : undefined
+      if (result !== undefined) one.resolve(result)
+      else void this.#alone(one.item).then(one.resolve, one.reject)
+    }
+  }
+}

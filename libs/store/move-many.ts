@@ -1,0 +1,90 @@
+/**
+ * Intents and acceptances of many videos, each kind by one statement. As the single forms in
+ * move-pending.ts, it changes nothing of a row that is not at the revision it was decided from; nor
+ * does it wait for one that somebody holds. Both are left out of what comes back.
+ */
+import type { OwedEvent } from '#libs/scene-video/messages.ts'
+import type { Database } from './connect.ts'
+import { Prisma } from './generated/client.ts'
+import { Gather } from './gather.ts'
+import { writeAcceptance, writeIntent, type AcceptedTask, type Pins } from './move-pending.ts'
+import type { Loaded } from './pending-video.ts'
+import { owedEvent, type Recorded } from './rows.ts'
+
+interface IntentToWrite {
+  id: string
+  loaded: Loaded
+  attempt: number
+  send: number
+  pins: Pins
+}
+
+interface AcceptanceToWrite {
+  id: string
+  loaded: Loaded
+  task: AcceptedTask
+}
+
+/** Index: the primary keys. */
+// rule: a decision is written only to the row it was taken from, together
+const locked = Prisma.sql`SELECT v.id FROM "SceneVideo" v JOIN i USING (id) WHERE v.xmin = i.revision::xid ORDER BY v.id FOR NO KEY UPDATE OF v SKIP LOCKED`
+
+/** The revisions that the rows then have, by id. */
+async function writeIntents(db: Database, items: IntentToWrite[]): Promise<Map<string, string>> {
+  const rows = await db.$queryRaw<{ id: string; revision: string }[]>`
+    WITH i AS (
+      SELECT * FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ loaded }) => loaded.revision)}::text[], ${items.map(({ attempt }) => attempt)}::int[],
+        ${items.map(({ send }) => send)}::int[], ${items.map(({ pins }) => pins.provider)}::text[], ${items.map(({ pins }) => pins.baseUrl)}::text[],
+        ${items.map(({ pins }) => pins.keyCipher)}::text[])
+        AS i(id, revision, attempt, send, provider, "baseUrl", "keyCipher")
+    ), locked AS (${locked}), moved AS (
+      UPDATE "SceneVideo" v SET "updatedAt" = now(), "waitReason" = NULL, "waitUntil" = NULL
+      FROM i JOIN locked USING (id) WHERE v.id = i.id RETURNING v.id, v.xmin::text AS revision
+    ), sent AS (
+      INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
+      SELECT id, attempt, send, provider, "baseUrl", "keyCipher" FROM i JOIN moved USING (id) RETURNING "videoId"
+    )
+    SELECT m.id, m.revision FROM moved m JOIN sent s ON s."videoId" = m.id`
+  return new Map(rows.map((row) => [row.id, row.revision]))
+}
+
+/** The events of those that moved, by id. */
+async function writeAcceptances(
+  db: Database,
+  items: AcceptanceToWrite[],
+): Promise<Map<string, OwedEvent>> {
+  const rows = await db.$queryRaw<(Recorded & { id: string })[]>`
+    WITH i AS (
+      SELECT * FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ loaded }) => loaded.revision)}::text[], ${items.map(({ task }) => task.attempt)}::int[],
+        ${items.map(({ task }) => task.send)}::int[], ${items.map(({ task }) => task.taskId)}::text[], ${items.map(({ task }) => task.how)}::text[])
+        AS i(id, revision, attempt, send, "taskId", how)
+    ), locked AS (${locked}), moved AS (
+      UPDATE "SceneVideo" v SET "taskId" = i."taskId", phase = 'submitted', version = v.version + 1, "submittedAt" = now(), "updatedAt" = now(),
+        "dueAt" = NULL, "waitReason" = NULL, "waitUntil" = NULL
+      FROM i JOIN locked USING (id) WHERE v.id = i.id RETURNING v.*
+    ), sent AS (
+      UPDATE "Submission" s SET answer = 'accepted', "taskId" = i."taskId", detail = i.how, "answeredAt" = now(),
+        "settledAt" = CASE WHEN s.outcome IS NULL THEN NULL ELSE s."settledAt" END
+      FROM i JOIN moved m USING (id) WHERE s."videoId" = i.id AND s.attempt = i.attempt AND s.send = i.send
+    )
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
+    SELECT m.id, m.version, m.attempt, 'submitted', 'submitted', m.status, m.phase, m.progress, 'submit', jsonb_build_object('how', i.how), to_jsonb(m), true
+    FROM moved m JOIN i USING (id) RETURNING "videoId" AS id, id AS "timelineId", event, at, snapshot`
+  return new Map(rows.map((row) => [row.id, owedEvent(row)]))
+}
+
+/** First intents of a number; null for the revision where the row has changed. */
+export const gatherIntents = (db: Database): Gather<IntentToWrite, string | null> =>
+  new Gather<IntentToWrite, string | null>(
+    (items) => writeIntents(db, items),
+    ({ loaded, attempt, send, pins }) => writeIntent(db, loaded, { attempt, send }, pins, 'insert'),
+  )
+
+/** Acceptances that move their video. */
+export const gatherAcceptances = (
+  db: Database,
+): Gather<AcceptanceToWrite, OwedEvent | null | 'changed'> =>
+  new Gather<AcceptanceToWrite, OwedEvent | null | 'changed'>(
+    (items) => writeAcceptances(db, items),
+    ({ loaded, task }) => writeAcceptance(db, loaded, task, { moves: true, record: 'on_send' }),
+  )

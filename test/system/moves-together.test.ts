@@ -1,0 +1,116 @@
+/**
+ * Intents and acceptances that come at the same moment are one statement; whoever's row has
+ * changed, or is held by somebody, spoils no other.
+ */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { migrate } from '#libs/store/migrate.ts'
+import { SubmissionWriter, type Loaded } from '#libs/store/submissions.ts'
+import { seedDemo, type Demo } from '#services/dev/seed.ts'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-moves-'))
+chmodSync(dir, 0o755)
+let server: LocalServer
+let db: Database
+let demo: Demo
+let store: SubmissionWriter
+beforeAll(async () => {
+  server = await startPostgres({ dir: join(dir, 'postgres') })
+  await migrate(server.url)
+  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
+  db = openDatabase(server.url, 8)
+  store = new SubmissionWriter(db)
+})
+afterAll(async () => {
+  await db?.$disconnect()
+  await server?.stop()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
+
+async function newVideo(): Promise<Loaded> {
+  const request = { ...demo, sceneId: demo.sceneIds[0]!, body: {}, idempotencyKey: null }
+  const system = { provider: 'toapis', providers: {} }
+  const { made } = await store.accept({ ...request, id: crypto.randomUUID(), system })
+  return made!.loaded
+}
+const newVideos = (count: number) => Promise.all(Array.from({ length: count }, newVideo))
+const intend = (loaded: Loaded) => store.intend(loaded.video.id, 1, 1, pins, loaded)
+const accept = (loaded: Loaded) =>
+  store.accepted(
+    loaded.video.id,
+    { attempt: 1, send: 1, taskId: `task-${loaded.video.id}`, how: 'answer' },
+    loaded,
+  )
+const commits = async () => {
+  const [row] = await db.$queryRaw<{ n: bigint }[]>`SELECT pg_current_xact_id()::text::bigint AS n`
+  return Number(row!.n)
+}
+
+it('accepts a request with what the next step reads', async () => {
+  const loaded = await newVideo()
+  const read = (await store.load(loaded.video.id))!
+  expect({ ...loaded, requestedMs: 0 }).toEqual({ ...read, requestedMs: 0 })
+})
+
+it('writes many of them by one statement each', async () => {
+  const videos = await newVideos(40)
+  const before = await commits()
+  const intended = await Promise.all(videos.map(intend))
+  const results = await Promise.all(intended.map((loaded) => accept(loaded!)))
+  expect((await commits()) - before).toBeLessThan(20)
+  expect(results.map(({ fate }) => fate)).toEqual(videos.map(() => 'taken'))
+  for (const [i, { event }] of results.entries())
+    expect(event).toMatchObject({
+      event: 'submitted',
+      body: {
+        id: videos[i]!.video.id,
+        taskId: `task-${videos[i]!.video.id}`,
+        phase: 'submitted',
+        version: 2,
+      },
+    })
+  const sends = await db.submission.findMany({
+    where: { videoId: { in: videos.map(({ video }) => video.id) } },
+  })
+  expect(sends.map(({ answer, detail }) => [answer, detail])).toEqual(
+    videos.map(() => ['accepted', 'answer']),
+  )
+})
+
+it('leaves out a video that was cancelled meanwhile, and waits for none that is held', async () => {
+  const [held, cancelled, ...others] = await newVideos(10)
+  await store.cancel(demo.userId, cancelled!.video.id, null)
+  const holder = new pg.Client(server.url)
+  await holder.connect()
+  await holder.query('BEGIN')
+  await holder.query('SELECT 1 FROM "SceneVideo" WHERE id = $1 FOR UPDATE', [held!.video.id])
+  let isHeld = true
+  const waiting = intend(held!).finally(() => (isHeld = false))
+  const [refused, ...done] = await Promise.all([cancelled!, ...others].map(intend))
+  expect(refused).toBeNull()
+  expect(done.every((loaded) => loaded !== null)).toBe(true)
+  expect(isHeld).toBe(true)
+  await holder.query('COMMIT')
+  await holder.end()
+  expect(await waiting).not.toBeNull()
+})
+
+it('carries out each alone where one of them cannot be written at all', async () => {
+  const [bad, ...others] = await newVideos(5)
+  const results = await Promise.allSettled([
+    store.intend(bad!.video.id, 1, 1, { ...pins, baseUrl: 'a\0b' }, bad),
+    ...others.map(intend),
+  ])
+  expect(results.map(({ status }) => status)).toEqual([
+    'rejected',
+    ...others.map(() => 'fulfilled'),
+  ])
+})
