@@ -5,6 +5,7 @@
 import { ConfigError } from '#libs/runtime/config.ts'
 import { UsageError, type Command } from './command.ts'
 import * as deadLetters from './dead-letters.ts'
+import * as files from './files.ts'
 import { keys } from './keys.ts'
 import * as postgresRoles from './postgres-roles.ts'
 import * as postgresRestored from './postgres-restored.ts'
@@ -13,6 +14,7 @@ import { users } from './users.ts'
 const commands: Record<string, Command> = {
   users,
   keys,
+  files,
   'dead-letters': deadLetters,
   'postgres-restored': postgresRestored,
   'postgres-roles': postgresRoles,

@@ -5,6 +5,7 @@
  */
 import type { Database } from './connect.ts'
 import type { Place } from './library.ts'
+import { removeFileOf } from './file-removal.ts'
 import { lockOwn } from './video-row.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
@@ -17,6 +18,7 @@ const blank = JSON.stringify({
   videoUrlExpiresAt: null,
   errorMessage: null,
   usage: null,
+  file: null,
 })
 
 /** What an ended video said. @throws Refused when it has not ended, or is not this user's */
@@ -28,6 +30,7 @@ export async function eraseVideo(db: Database, userId: string, id: string): Prom
     await tx.$executeRaw`
       UPDATE "SceneVideo" SET prompt = '', params = '{}', "videoUrl" = NULL, "videoUrlExpiresAt" = NULL, "errorMessage" = NULL,
         "erasedAt" = now() WHERE id = ${id}::uuid`
+    await removeFileOf(tx, id, 'Erased.')
     await tx.$executeRaw`
       UPDATE "Timeline" SET snapshot = CASE WHEN snapshot IS NULL THEN NULL ELSE snapshot || ${blank}::jsonb END, detail = detail - 'videoUrl' - 'message'
       WHERE "videoId" = ${id}::uuid`

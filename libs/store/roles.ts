@@ -42,7 +42,7 @@ export const grants: Grants = {
     archiver: ['SELECT', 'UPDATE'],
   },
   File: {
-    gateway: read,
+    gateway: ['SELECT', 'UPDATE'],
     submit: ['SELECT', 'UPDATE'],
     reconciler: ['SELECT', 'UPDATE'],
     archiver: change,

@@ -12,6 +12,7 @@ import { every } from '#libs/runtime/every.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
+import type { FileRemoval } from '#libs/store/file-removal.ts'
 import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import { keepFile, keyOf, type Kept } from './keep-file.ts'
@@ -21,6 +22,7 @@ export interface ArchiverParts {
   log: Logger
   files: FileStore
   records: InterfaceOf<FileRecords>
+  removal: Pick<InterfaceOf<FileRemoval>, 'removing' | 'removed'>
   fetch(file: ClaimedFile, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Publishes a committed event; never throws, an unpublished one stays owed. */
   publish(event: OwedEvent): Promise<void>
@@ -35,6 +37,7 @@ const lookMs = 1_000
 const leaseMs = 30_000
 const renewMs = 8_000
 const gaugeMs = 15_000
+const removeMs = 3_000
 export const expiringSoonMs = 3_600_000
 
 interface Running {
@@ -57,6 +60,7 @@ export class Archiver implements AsyncDisposable {
     this.#loops = [
       every(clock, lookMs, signal, () => this.#look(), again, 0),
       every(clock, renewMs, signal, () => this.#renew(), again),
+      every(clock, removeMs, signal, () => this.#remove(), again),
       every(clock, gaugeMs, signal, () => this.#measure(), again, 0),
     ]
   }
@@ -144,6 +148,16 @@ export class Archiver implements AsyncDisposable {
     // rule: a fetch whose claim is lost is called off
     for (const { id } of held)
       if (!still.has(id)) this.#running.get(id)?.stop.abort(new Error('the claim is lost'))
+  }
+
+  /** Removing an object twice does no harm. */
+  async #remove(): Promise<void> {
+    const { removal, files, log } = this.#parts
+    const some = await removal.removing(100)
+    for (const { key } of some) await files.remove(key)
+    if (some.length === 0) return
+    await removal.removed(some.map(({ videoId }) => videoId))
+    log.info({ files: some.length }, 'Removed files')
   }
 
   async #measure(): Promise<void> {

@@ -16,6 +16,7 @@ import type { Metrics } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { FileRecords } from '#libs/store/file-records.ts'
+import { FileRemoval } from '#libs/store/file-removal.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Archiver, type ArchiverParts } from './archiver.ts'
 import type { ArchiverConfig } from './config.ts'
@@ -49,6 +50,7 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
         log,
         files,
         records: new FileRecords(db),
+        removal: new FileRemoval(db),
         fetch: (file, called) =>
           download(file.url, {
             dispatcherFor: routes.to,

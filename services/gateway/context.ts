@@ -15,6 +15,7 @@ import type { AiConfigs } from '#libs/store/ai-configs.ts'
 import type { ApiKeys } from '#libs/store/api-keys.ts'
 import type { BulkActions } from '#libs/store/bulk-actions.ts'
 import type { Eraser } from '#libs/store/erase.ts'
+import type { FileRemoval } from '#libs/store/file-removal.ts'
 import type { FileReader } from '#libs/store/file-reader.ts'
 import type { Library } from '#libs/store/library.ts'
 import type { OperatorReader } from '#libs/store/operator-reader.ts'
@@ -44,6 +45,7 @@ export interface Context {
   eraser: Eraser
   files: FileStore
   fileReader: FileReader
+  fileRemoval: FileRemoval
   /** Files are read by links into the store. */
   presignsFiles: boolean
   retries: Retries

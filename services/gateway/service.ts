@@ -24,6 +24,7 @@ import {
 } from '#libs/store/connect.ts'
 import { Eraser } from '#libs/store/erase.ts'
 import { isOutage } from '#libs/store/errors.ts'
+import { FileRemoval } from '#libs/store/file-removal.ts'
 import { FileReader } from '#libs/store/file-reader.ts'
 import { Library } from '#libs/store/library.ts'
 import { OperatorReader } from '#libs/store/operator-reader.ts'
@@ -160,6 +161,7 @@ const storesOf = (db: Database) => ({
   projects: new ProjectWriter(db),
   eraser: new Eraser(db),
   fileReader: new FileReader(db),
+  fileRemoval: new FileRemoval(db),
   retries: new Retries(db),
   operator: new OperatorReader(db),
   aiConfigs: new AiConfigs(db),

@@ -9,7 +9,9 @@ import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
+import { FileRemoval } from '#libs/store/file-removal.ts'
 import type { ReconcilerConfig } from './config.ts'
+import { removeOldFiles } from './old-files.ts'
 import { runReconciler } from './reconciler.ts'
 
 /** Of every provider there is: toapis keeps results for a day. */
@@ -52,6 +54,10 @@ export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal):
         },
       }),
     )
+    if (config.FILE_DAYS !== undefined)
+      stack.use(
+        removeOldFiles(new FileRemoval(db), { days: config.FILE_DAYS, clock: systemClock, log }),
+      )
     return {}
   })
 }

@@ -148,8 +148,8 @@ export class Stack implements AsyncDisposable {
     return service
   }
 
-  async reconciler(): Promise<void> {
-    this.#kept(await startReconciler(readConfig(reconcilerSettings, this.env)))
+  async reconciler(env: NodeJS.ProcessEnv = {}): Promise<void> {
+    this.#kept(await startReconciler(readConfig(reconcilerSettings, { ...this.env, ...env })))
   }
 
   /**

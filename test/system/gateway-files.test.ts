@@ -1,7 +1,13 @@
 /** The kept file as the gateway serves it, from a real provider's link to a reader's bytes. */
 import { createHash } from 'node:crypto'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openFileStore } from '#libs/files/settings.ts'
+import { readConfig } from '#libs/runtime/config.ts'
+import { FileRemoval } from '#libs/store/file-removal.ts'
+import { archiverSettings } from '#services/archiver/config.ts'
 import { Stack } from '../support/gateway-kit.ts'
 import { SseReader } from '../support/live-reader.ts'
 import { until } from '../support/system.ts'
@@ -169,6 +175,75 @@ it('says that a file is lost, and where it is gone from the store', async () => 
   const shown = await stack.ask('GET', `/api/scene-videos/${id}`)
   expect(shown.body).toMatchObject({ file: null, fileLoss: { code: 'lost' } })
   await stack.db.sceneVideo.update({ where: { id }, data: { file: file.file! } })
+  const { key } = await stack.db.file.findUniqueOrThrow({ where: { videoId: id } })
   await stack.db.file.update({ where: { videoId: id }, data: { state: 'stored', key: 'gone-1-1' } })
   expect((await stack.ask('GET', path)).status).toBe(404)
+  await stack.db.file.update({ where: { videoId: id }, data: { key } })
+})
+
+describe('ends', () => {
+  const stored = () => stack.db.file.findUniqueOrThrow({ where: { videoId: id } })
+  const untilState = (state: string) =>
+    until(state, async () => ((await stored()).state === state ? true : undefined))
+  const keptIn = async () =>
+    openFileStore(readConfig(archiverSettings, { ...stack.env, NATS_URL: 'nats://x' }))
+
+  it('after its days, but not what is to be kept', async () => {
+    const { key } = await stored()
+    const files = await keptIn()
+    expect(await files.size(key!)).toBe(clip.length)
+    const old = new Date('2020-01-01')
+    await stack.db.file.update({ where: { videoId: id }, data: { storedAt: old } })
+    expect(
+      (await stack.ask('PUT', `/api/scene-videos/${id}/keep`, { body: { keep: true } })).body,
+    ).toEqual({ id, keep: true })
+    const stranger = await stack.stranger()
+    const theirs = { key: stranger, body: { keep: false } }
+    expect((await stack.ask('PUT', `/api/scene-videos/${id}/keep`, theirs)).status).toBe(404)
+    const removal = new FileRemoval(stack.db)
+    expect([await removal.outdated(30), await removal.expire(30, 10)]).toEqual([
+      { files: 0, bytes: 0 },
+      0,
+    ])
+    await stack.ask('PUT', `/api/scene-videos/${id}/keep`, { body: { keep: false } })
+    await stack.reconciler({ FILE_DAYS: '30' })
+    await untilState('removed')
+    expect(await files.size(key!)).toBeNull()
+    const answer = await stack.ask('GET', path)
+    expect([answer.status, answer.body['code'], answer.body['detail']]).toEqual([
+      410,
+      'file_removed',
+      'Kept for 30 days.',
+    ])
+  })
+
+  it('with the video that is erased, and nothing is left that no row names', async () => {
+    const { projectId, scriptId, sceneIds } = stack.demo
+    const scene = `/api/projects/${projectId}/scripts/${scriptId}/scenes/${sceneIds[0]}`
+    const made = await stack.ask('POST', `${scene}/generate-video`, { body: { prompt: 'b' } })
+    id = String(made.body['id'])
+    await until('the file to be kept', async () =>
+      (await stack.ask('GET', `/api/scene-videos/${id}`)).body['phase'] === 'stored'
+        ? true
+        : undefined,
+    )
+    expect((await stack.ask('DELETE', `/api/scene-videos/${id}`)).status).toBe(204)
+    await untilState('removed')
+    const files = await keptIn()
+    await files.put('stray-1', Readable.from([Buffer.from('x')]), { type: 'video/mp4' })
+    const verify = (...args: string[]) =>
+      spawnSync(process.execPath, ['cli/main.ts', 'files', 'verify', ...args], {
+        env: { ...process.env, ...stack.env },
+        encoding: 'utf8',
+      })
+    const found = verify()
+    expect([found.status, found.stdout]).toEqual([1, expect.stringContaining('stray    stray-1')])
+    expect(verify('--remove-strays')).toMatchObject({ status: 0 })
+    expect(verify()).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(
+        '0 missing or of another size, 0 that nothing names',
+      ) as string,
+    })
+  })
 })

@@ -28,6 +28,7 @@ import { getStats } from './get-stats.ts'
 import { getSubmissions } from './get-submissions.ts'
 import { getTimeline } from './get-timeline.ts'
 import { getVideo } from './get-video.ts'
+import { keepVideo } from './keep-video.ts'
 import { listApiKeys } from './list-api-keys.ts'
 import { listModels } from './list-models.ts'
 import { listProjects } from './list-projects.ts'
@@ -87,6 +88,7 @@ const routes: Route[] = [
   getSubmissions,
   getTimeline,
   getVideo,
+  keepVideo,
   listApiKeys,
   listModels,
   listProjects,

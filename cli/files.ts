@@ -1,0 +1,76 @@
+/** Whether what rows promise is in the store, and what is there that no row names. */
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { fileSettings, openFileStore } from '#libs/files/settings.ts'
+import type { FileStore } from '#libs/files/file-store.ts'
+import { readConfig } from '#libs/runtime/config.ts'
+import { FileRemoval } from '#libs/store/file-removal.ts'
+import { UsageError } from './command.ts'
+import { environment, withDatabase } from './config.ts'
+
+export const usage = `files verify [--remove-strays]     compare the file store with what was recorded, both ways
+
+The store is found by FILES_STORE, FILES_DIR or S3_…; exit 1 where they differ.`
+
+const page = 1_000
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+const progress = (line: string) => void process.stderr.write(`${line}\n`)
+
+export async function run([verb, ...args]: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    options: { 'remove-strays': { type: 'boolean', default: false } },
+    allowPositionals: true,
+  })
+  if (verb !== 'verify' || positionals.length) throw new UsageError('Which files?')
+  const config = readConfig(z.object(fileSettings), environment())
+  await using files = await openFileStore(config)
+  return withDatabase(async (db) => {
+    const rows = new FileRemoval(db)
+    const { missing, promised } = await findMissing(files, rows)
+    const { strays, found } = await findStrays(files, rows, values['remove-strays'])
+    const removed = values['remove-strays'] ? ', removed' : ''
+    say(`${promised} files recorded, ${found} in ${files.place}`)
+    say(`${missing} missing or of another size, ${strays} that nothing names${removed}`)
+    return missing + (values['remove-strays'] ? 0 : strays) > 0 ? 1 : 0
+  })
+}
+
+async function findMissing(files: FileStore, rows: FileRemoval) {
+  let [missing, promised] = [0, 0]
+  for (let after = ''; ;) {
+    const some = await rows.stored(after, page)
+    for (const { key, bytes } of some) {
+      const size = await files.size(key)
+      if (size === bytes) continue
+      missing += 1
+      say(`missing  ${key}  ${size === null ? 'not there' : `${size} bytes instead of ${bytes}`}`)
+    }
+    promised += some.length
+    if (some.length < page) return { missing, promised }
+    after = some.at(-1)!.key
+    progress(`${promised} recorded files looked at`)
+  }
+}
+
+async function findStrays(files: FileStore, rows: FileRemoval, remove: boolean) {
+  let [strays, found] = [0, 0]
+  let some: string[] = []
+  const judge = async () => {
+    for (const key of await rows.strays(some)) {
+      strays += 1
+      say(`stray    ${key}`)
+      if (remove) await files.remove(key)
+    }
+    some = []
+  }
+  for await (const { key } of files.list()) {
+    found += 1
+    some.push(key)
+    if (some.length < page) continue
+    await judge()
+    progress(`${found} files in the store looked at`)
+  }
+  await judge()
+  return { strays, found }
+}

@@ -1,0 +1,80 @@
+/**
+ * Removing kept files. The row says so first (`removing`), then the archiver removes the object and
+ * the row says `removed`: whoever dies between the two leaves a row that is found again, and never
+ * an object that a row still promises.
+ */
+import type { Database } from './connect.ts'
+import type { Tx } from './video-row.ts'
+
+/** A file that has an object in the store is removed; one that was never fetched is forgotten. */
+export async function removeFileOf(tx: Tx, videoId: string, reason: string): Promise<void> {
+  await tx.$executeRaw`
+    WITH gone AS (
+      UPDATE "File" SET state = CASE WHEN key IS NULL THEN 'removed' ELSE 'removing' END, url = '', "claimedUntil" = NULL
+      WHERE "videoId" = ${videoId}::uuid AND state IN ('waiting', 'stored', 'lost') RETURNING "videoId"
+    )
+    UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', ${reason}::text)
+    FROM gone WHERE v.id = gone."videoId"`
+}
+
+export class FileRemoval {
+  readonly #db: Database
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  /** Files whose object is to be removed. Index: File_removing_idx. */
+  async removing(limit: number): Promise<{ videoId: string; key: string }[]> {
+    return this.#db.$queryRaw`
+      SELECT "videoId", key FROM "File" WHERE state = 'removing' ORDER BY "videoId" LIMIT ${limit}::int`
+  }
+
+  /** Their objects are removed. */
+  async removed(videoIds: string[]): Promise<void> {
+    await this.#db.$executeRaw`
+      UPDATE "File" SET state = 'removed', key = NULL WHERE "videoId" = ANY(${videoIds}::uuid[]) AND state = 'removing'`
+  }
+
+  /** How many files, with how many bytes, were kept longer than `days`, and are not to be kept. */
+  async outdated(days: number): Promise<{ files: number; bytes: number }> {
+    const [row] = await this.#db.$queryRaw<{ files: number; bytes: number }[]>`
+      SELECT count(*)::int AS files, coalesce(sum(bytes), 0)::float8 AS bytes FROM "File"
+      WHERE state = 'stored' AND NOT keep AND "storedAt" < now() - ${days}::int * interval '1 day'`
+    return row!
+  }
+
+  /** Marks up to `limit` of these for removal; how many. Index: File_storedAt_idx. */
+  async expire(days: number, limit: number): Promise<number> {
+    return this.#db.$executeRaw`
+      WITH old AS (
+        SELECT "videoId" FROM "File" WHERE state = 'stored' AND NOT keep AND "storedAt" < now() - ${days}::int * interval '1 day'
+        ORDER BY "storedAt" LIMIT ${limit}::int FOR UPDATE SKIP LOCKED
+      ), gone AS (
+        UPDATE "File" f SET state = 'removing' FROM old WHERE f."videoId" = old."videoId" RETURNING f."videoId"
+      )
+      UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', 'Kept for ' || ${days}::int || ' days.')
+      FROM gone WHERE v.id = gone."videoId"`
+  }
+
+  /** Whether retention passes this user's file by; false where there is no file. */
+  async keep(userId: string, videoId: string, keep: boolean): Promise<boolean> {
+    const changed = await this.#db.$executeRaw`
+      UPDATE "File" SET keep = ${keep} WHERE "videoId" = ${videoId}::uuid AND "userId" = ${userId}::uuid
+        AND state IN ('waiting', 'stored')`
+    return changed === 1
+  }
+
+  /** A page of the files that are promised, by key. */
+  async stored(after: string, limit: number): Promise<{ key: string; bytes: number }[]> {
+    return this.#db.$queryRaw`
+      SELECT key, bytes::float8 AS bytes FROM "File" WHERE state = 'stored' AND key > ${after} ORDER BY key LIMIT ${limit}::int`
+  }
+
+  /** Of these keys, those that no row names and no fetch under way writes. */
+  async strays(keys: string[]): Promise<string[]> {
+    const rows = await this.#db.$queryRaw<{ key: string }[]>`
+      SELECT k.key FROM unnest(${keys}::text[]) AS k(key) WHERE NOT EXISTS (
+        SELECT 1 FROM "File" f WHERE f."videoId"::text = left(k.key, 36) AND (f.key = k.key OR (f.state = 'waiting' AND f."claimedUntil" > now())))`
+    return rows.map(({ key }) => key)
+  }
+}
