@@ -96,9 +96,9 @@ export const videoPage = pageOf('SceneVideoPage', sceneVideoSchema)
 export const videoFilterQuery = {
   status: repeated(z.enum(statuses)).describe('May be repeated'),
   phase: repeated(z.enum(phases)).describe('May be repeated'),
-  errorCode: repeated(z.string().min(1).max(64)).describe('May be repeated'),
-  provider: repeated(z.string().min(1).max(64)).describe('May be repeated'),
-  model: repeated(z.string().min(1).max(128)).describe('May be repeated'),
+  errorCode: repeated(storable.min(1).max(64)).describe('May be repeated'),
+  provider: repeated(storable.min(1).max(64)).describe('May be repeated'),
+  model: repeated(storable.min(1).max(128)).describe('May be repeated'),
   projectId: id.optional(),
   scriptId: id.optional(),
   sceneId: id.optional(),
@@ -120,6 +120,9 @@ export const notARange = { message: 'must be before createdTo', path: ['createdF
 
 const metadataPrefix = 'metadata.'
 
+const isMetadata = (key: string) =>
+  key.startsWith(metadataPrefix) && key !== metadataPrefix && storable.safeParse(key).success
+
 /** Strict but for `metadata.<key>`, which comes out as `metadata`. */
 export const withMetadata = <S extends z.ZodRawShape>(shape: S) =>
   z
@@ -128,7 +131,7 @@ export const withMetadata = <S extends z.ZodRawShape>(shape: S) =>
     .meta({ additionalProperties: false })
     .superRefine((query, context) => {
       for (const key of Object.keys(query))
-        if (!(key in shape) && (!key.startsWith(metadataPrefix) || key === metadataPrefix))
+        if (!(key in shape) && !isMetadata(key))
           context.addIssue({ code: 'unrecognized_keys', keys: [key], input: query })
     })
     .refine(isRange, notARange)

@@ -151,6 +151,8 @@ describe('scopes', () => {
     for (const [template, methods] of Object.entries(stack.contract.document.paths).filter(
       ([template]) => template.startsWith('/api'),
     )) {
+      // it says to every key what that key is
+      if (template === '/api/me') continue
       for (const method of Object.keys(methods)) {
         const isConfig = template.includes('/ai-config') && method !== 'get'
         const scope = template.startsWith('/api/operator')

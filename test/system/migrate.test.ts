@@ -50,5 +50,9 @@ it('the migrations lead to schema.prisma, and run again they change nothing', as
     client.query(fresh),
   )
   expect(migrated.length).toBeGreaterThan(50)
-  expect(migrated).toEqual(wanted)
+  expect(wanted.filter((line) => !migrated.includes(line))).toEqual([])
+  const more = migrated.filter((line) => !wanted.includes(line))
+  // what schema.prisma has no words for
+  const inSqlOnly = /^CREATE INDEX .*( WHERE | INCLUDE | USING gin )/
+  expect(more.filter((line) => !inSqlOnly.test(line))).toEqual([])
 })

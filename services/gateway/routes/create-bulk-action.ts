@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { storable } from '#libs/scene-video/scene-video.ts'
 import { costsOf, leftOut, mostAtOnce } from '#libs/store/retry-candidates.ts'
 import { bulkActionSchema } from '../bulk.ts'
 import type { Route } from '../context.ts'
@@ -17,7 +18,7 @@ export const bulkActionBody = z
       .strictObject({
         ...listed,
         q,
-        metadata: z.record(z.string().max(128), z.string()).optional(),
+        metadata: z.record(storable.max(128), storable).optional(),
       })
       .refine(isRange, notARange)
       .optional()

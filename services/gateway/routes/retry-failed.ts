@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
+import { sceneVideoSchema, storable } from '#libs/scene-video/scene-video.ts'
 import { costsOf, leftOut, mostAtOnce } from '#libs/store/retry-candidates.ts'
 import { costSchema } from '../bulk.ts'
 import { command } from '../commands.ts'
@@ -17,7 +17,7 @@ import { id, idempotencyHeader, ids } from '../schemas.ts'
 export const retryFailedBody = z.strictObject({
   ids: z.array(id).min(1).max(1_000).optional().describe('Only these'),
   codes: z
-    .array(z.string().min(1).max(64))
+    .array(storable.min(1).max(64))
     .min(1)
     .max(20)
     .optional()
