@@ -54,10 +54,12 @@ it('submits, watches to the end, and reads what it was', async () => {
   const seen = await follow(id)
   expect(seen.at(-1)).toMatchObject({ id, status: 'completed', prompt: 'a lighthouse' })
   expect(seen.length).toBeGreaterThan(2)
-  expect(await client.get(id)).toEqual(seen.at(-1))
+  expect(await client.get(id)).toMatchObject({ id, status: 'completed' })
   const timeline = await client.timeline(id)
   expect(timeline.map((entry) => entry.version)).toEqual([...timeline.keys()].map((i) => i + 1))
-  expect(timeline.at(-1)).toMatchObject({ version: seen.at(-1)!.version, status: 'completed' })
+  expect(timeline.find(({ status }) => status === 'completed')).toMatchObject({
+    version: seen.at(-1)!.version,
+  })
   const project = await client.project(scene().projectId)
   expect(project.counts.completed).toBeGreaterThan(0)
 })

@@ -186,6 +186,12 @@ export class Reelkeeper {
     await this.#http.send('DELETE', pathOf('scene-videos', id), { signal, repeatable: true })
   }
 
+  /** Whether its file outlives the days that files are kept. */
+  async keep(id: string, keep = true, { signal }: CallOptions = {}): Promise<void> {
+    const path = pathOf('scene-videos', id, 'keep')
+    await this.#http.send('PUT', path, { body: { keep }, signal, repeatable: true })
+  }
+
   async counts(filter: CountFilter = {}, options?: CallOptions): Promise<R.VideoCounts> {
     return this.#read(`/api/scene-videos/counts${queryOf(filter)}`, options)
   }
