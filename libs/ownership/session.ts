@@ -4,23 +4,13 @@
  * A session found dead or gone is lost for good: everything owned under it is dropped, and another
  * one is opened.
  */
-import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
 import { streams } from '#libs/bus/streams.ts'
-import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import {
-  compareAndSet,
-  ownerRecords,
-  read,
-  sessionKey,
-  sessionSchema,
-  type SessionRecord,
-} from './records.ts'
+import { Audit, type AuditOptions } from './audit.ts'
+import { compareAndSet, read, sessionKey, sessionSchema, type SessionRecord } from './records.ts'
 
-export interface SessionOptions {
-  bus: Bus
-  clock: Clock
+export interface SessionOptions extends AuditOptions {
   log: Logger
   /** For people; sessions are told apart by a random id. */
   name: string
@@ -31,14 +21,9 @@ export interface SessionOptions {
   onOpened(session: string): void
   /** The session was declared dead, or its record is gone: drop everything owned under it. */
   onLost(): void
-  /**
-   * Hold what is polled against the owner records that name this session, as `read` tells them, by
-   * video. Take down what is polled before reading: what is claimed meanwhile may not be listed.
-   */
-  audit(read: () => Promise<Map<string, bigint>>): Promise<void>
 }
 
-/** In TTLs: so often what is polled is held against the owner records. */
+/** In TTLs: so often, at most, what is polled is held against the owner records. */
 const auditEvery = 5
 
 export class Session {
@@ -53,13 +38,14 @@ export class Session {
   #quietSince = Infinity
   #connectedSince = Infinity
   #connection = 0
-  #isAudited = true
+  readonly #audit: Audit
   #renewing: Promise<void> = Promise.resolve()
   #loops: Promise<void>[] = []
 
   /** `longestTtlMs`: of this session and of its peers. */
   constructor(options: SessionOptions & { longestTtlMs(): number }) {
     this.#options = options
+    this.#audit = new Audit(options, () => this.#id)
   }
 
   /** Empty between the loss of one and the opening of the next. */
@@ -106,8 +92,7 @@ export class Session {
     this.#connectedSince = clock.now()
     const { signal } = this.#stop
     const renew = async () => bus.isConnected() && (await this.#renewOnce())
-    const audit = async () =>
-      bus.isConnected() && this.#isAudited && this.#id && (await this.#audit())
+    const audit = async () => bus.isConnected() && (await this.#audit.runIfDue())
     const failed = (what: string) => (err: unknown) => log.warn({ err }, what)
     this.#loops = [
       every(clock, ttlMs / 4, signal, renew, failed('session not renewed')),
@@ -120,7 +105,7 @@ export class Session {
     this.#connectedSince = this.#options.clock.now()
     // rule: nobody claims for one TTL after a reconnect
     this.#quietSince = this.#connectedSince
-    this.#isAudited = false
+    this.#audit.reconnected()
   }
 
   async #open(): Promise<void> {
@@ -182,7 +167,7 @@ export class Session {
     if (revision !== null) {
       this.#revision = revision
       // rule: after a reconnect an owner audits its records
-      if (!this.#isAudited) await this.#audit()
+      if (!this.#audit.isDone) await this.#audit.run()
       // rule: trust that had lapsed waits for one TTL after a reconnect
       if (!this.#mayBeTakenOver()) this.#trust(startedAt)
       return
@@ -207,21 +192,6 @@ export class Session {
    */
   #mayBeTakenOver(): boolean {
     return !this.isTrusted() && !this.#isQuietOver()
-  }
-
-  /** @throws BusUnavailable when the records may have changed with a reconnect meanwhile */
-  async #audit(): Promise<void> {
-    const { bus, audit } = this.#options
-    const [since, id] = [this.#connectedSince, this.#id]
-    await audit(async () => {
-      const records = await ownerRecords(bus)
-      if (since !== this.#connectedSince || id !== this.#id)
-        throw new BusUnavailable('a reconnect came between')
-      const own = records.filter((record) => record.session === id)
-      return new Map(own.map((record) => [record.videoId, record.revision]))
-    })
-    if (since !== this.#connectedSince) throw new BusUnavailable('a reconnect came between')
-    this.#isAudited = true
   }
 
   /** Says to its peers now how many it owns, not only with its next heartbeat. */

@@ -86,7 +86,7 @@ export const ownership: Mutation[] = [
   },
   {
     rule: 'after a reconnect an owner audits its records',
-    find: 'if (!this.#isAudited) await this.#audit()',
+    find: 'if (!this.#audit.isDone) await this.#audit.run()',
     replace: '',
     by: 'simulation',
   },
