@@ -170,6 +170,7 @@ class Send implements PlannedSend {
 
   /** Longer with its age, so that what waits for long is quiet, and never all at once. */
   #waiting(ms: number, reason: string): VideoSignal {
+    // rule: what waits for long is tried seldom
     const leastMs = Math.min(longestWaitMs * 0.75, Math.max(ms, this.#loaded.requestedMs / 2))
     const spreadMs = Math.max(1_000, Math.min(longestWaitMs / 4, leastMs))
     return { type: 'WAITING', reason, ms: leastMs + this.#context.clock.random() * spreadMs }

@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const submission: Mutation[] = [
   {
+    rule: 'what waits for long is tried seldom',
+    find: 'Math.max(ms, this.#loaded.requestedMs / 2)',
+    replace: 'Math.max(ms, 0)',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a decision is written only to the row it was taken from, together',
     find: 'WHERE v.xmin = i.revision::xid ORDER',
     replace: 'WHERE i.revision IS NOT NULL ORDER',
