@@ -104,7 +104,9 @@ export async function createRoles(
     }
     await client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`)
     await client.query(`ALTER DATABASE ${database} OWNER TO ${owner}`)
-    await client.query(`GRANT pg_read_all_data, pg_read_all_stats TO ${readerRole}`)
+    await client.query(
+      `GRANT pg_read_all_data, pg_read_all_stats TO ${readerRole}, ${operatorRole}`,
+    )
     await client.query(toOwner)
   })
 }

@@ -3,7 +3,7 @@
  * user of their own, with passwords derived from the secrets in .reelkeeper/secrets.json (0600).
  */
 import { serviceUsers, type NatsUser } from '#libs/bus/permissions.ts'
-import { operatorRole, owner, readerRole, serviceRoles } from '#libs/store/roles.ts'
+import { operatorRole, owner, serviceRoles } from '#libs/store/roles.ts'
 import type { Ports, Secrets } from './state.ts'
 import { urlFor } from './servers/passwords.ts'
 
@@ -19,8 +19,11 @@ export function credentials(ports: Pick<Ports, 'postgres' | 'nats'>, secrets: Ke
     /** Applies migrations. */
     owner: postgres(owner),
     operator: { DATABASE_URL: postgres(operatorRole), NATS_URL: nats('operator') },
-    /** Reads everything, changes nothing: what dev.json carries. */
-    tool: { databaseUrl: postgres(readerRole), natsUrl: nats('tool') },
+    /**
+     * What dev.json carries. On NATS it reads everything and changes nothing; in Postgres it reads
+     * everything, and locks and changes rows, as whoever looks into one's own machine needs to.
+     */
+    tool: { databaseUrl: postgres(operatorRole), natsUrl: nats('tool') },
     /** Settings of a service, and of nobody else's servers that the environment may name. */
     service(name: string): NodeJS.ProcessEnv {
       const user = serviceUsers.find((one) => one === name)

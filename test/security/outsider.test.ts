@@ -95,6 +95,8 @@ describe('with the password of one service', () => {
     ['reconciler', `INSERT INTO "SceneVideo" (id) VALUES (gen_random_uuid())`, /permission denied/],
     ['reader', `SELECT * FROM "ApiKey"`, null],
     ['reader', `UPDATE "SceneVideo" SET version = 1`, /permission denied/],
+    ['operator', `SELECT * FROM "SceneVideo" FOR UPDATE`, null],
+    ['operator', `SELECT query FROM pg_stat_activity, _prisma_migrations`, null],
     ['operator', `DROP TABLE "SceneVideo"`, /must be owner/],
     ['owner', `COPY (SELECT 1) TO PROGRAM 'id'`, /permission denied/],
   ]
