@@ -1,7 +1,8 @@
 /**
  * Where nats-server comes from: NATS_SERVER_BIN; else one on PATH or in the usual places that is
- * new enough; else the cache, filled once: from the pinned official release, held against its
- * checksums, or from Debian's package through the machine's own mirrors.
+ * new enough; else the cache, filled once: from the pinned official release, held against the
+ * checksums kept here, or from Debian's package through the machine's own mirrors. A network or a
+ * proxy that does not answer is given up after a minute or two.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -21,7 +22,15 @@ import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 export const oldest = '2.12.1'
-const pinned = '2.15.1'
+/** The official release, by the SHA-256 of its archives. What comes from apt, apt has checked. */
+const release = {
+  version: '2.15.0',
+  sha256: {
+    'linux-amd64': '5d2c51caca950333aba84911df7d377f826f3a59ec36061c6539105084f65c92',
+    'linux-arm64': 'cdc208f5a3f42963a52b6ab06ef65626bb870315dc936e26ba571780c6351112',
+    'darwin-arm64': 'e1c4e22d70bd44abfa0bcb3c16f7cf0c66f648c2e728c58924e8a1ce88913cc8',
+  } as Record<string, string>,
+}
 const usualPlaces = [
   '/usr/local/bin',
   '/usr/bin',
@@ -56,13 +65,12 @@ export async function findNatsServer(
       `${candidate} is ${version ? `version ${version}, too old` : 'not usable'}; looking further`,
     )
   }
-  const cached = join(
-    env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
-    'reelkeeper',
-    `nats-server-${pinned}`,
-    'nats-server',
-  )
-  if (existsSync(cached) && isNewEnough(versionOf(cached) ?? '0')) return cached
+  const cache = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'reelkeeper')
+  const cached = list(cache)
+    .filter((name) => name.startsWith('nats-server-'))
+    .map((name) => join(cache, name, 'nats-server'))
+    .find((path) => existsSync(path) && isNewEnough(versionOf(path) ?? '0'))
+  if (cached) return cached
   const failures: string[] = []
   for (const fetchIt of [fromRelease, fromApt]) {
     const work = mkdtempSync(join(tmpdir(), 'reelkeeper-nats-'))
@@ -71,13 +79,8 @@ export async function findNatsServer(
       const version = versionOf(binary)
       if (!version || !isNewEnough(version))
         throw new Error(`it is version ${version ?? 'unknown'}, older than ${oldest}`)
-      mkdirSync(join(cached, '..'), { recursive: true })
-      const half = `${cached}.${process.pid}`
-      copyFileSync(binary, half)
-      chmodSync(half, 0o755)
-      renameSync(half, cached)
       say(`nats-server ${version} is in the cache`)
-      return cached
+      return keep(binary, join(cache, `nats-server-${version}`))
     } catch (err) {
       failures.push((err as Error).message)
       say((err as Error).message)
@@ -88,6 +91,16 @@ export async function findNatsServer(
   throw new Error(
     `No nats-server of at least ${oldest} is to be had (${failures.join('; ')}). ${whatToDo}`,
   )
+}
+
+/** Whole or not at all, also where two runs do so at once. */
+function keep(binary: string, directory: string): string {
+  mkdirSync(directory, { recursive: true })
+  const [kept, half] = [join(directory, 'nats-server'), join(directory, `half.${process.pid}`)]
+  copyFileSync(binary, half)
+  chmodSync(half, 0o755)
+  renameSync(half, kept)
+  return kept
 }
 
 const whatToDo = `Install nats-server ${oldest} or later, or set NATS_SERVER_BIN to one.`
@@ -109,24 +122,20 @@ export function isNewEnough(version: string): boolean {
 
 async function fromRelease(work: string, say: Say): Promise<string> {
   const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch as string]
-  const name = `nats-server-v${pinned}-${process.platform}-${arch}.tar.gz`
-  const base = `https://github.com/nats-io/nats-server/releases/download/v${pinned}`
-  say(`fetching nats-server ${pinned} from its official release`)
-  const get = async (file: string) => {
-    const response = await fetch(`${base}/${file}`, { signal: AbortSignal.timeout(60_000) }).catch(
-      (err: unknown) => {
-        throw new Error(`the official release cannot be reached (${(err as Error).message})`)
-      },
-    )
-    if (!response.ok) throw new Error(`the official release answered ${response.status}`)
-    return Buffer.from(await response.arrayBuffer())
-  }
-  const sums = (await get('SHA256SUMS')).toString()
-  const archive = await get(name)
-  const expected = sums
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .find(([, file]) => file?.replace(/^\*/, '') === name)?.[0]
+  const { version, sha256 } = release
+  const platform = `${process.platform}-${arch}`
+  const expected = sha256[platform]
+  if (!expected) throw new Error(`no checksum of the official release is kept for ${platform}`)
+  const name = `nats-server-v${version}-${platform}.tar.gz`
+  const url = `https://github.com/nats-io/nats-server/releases/download/v${version}/${name}`
+  say(`fetching nats-server ${version} from its official release`)
+  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) }).catch(
+    (err: unknown) => {
+      throw new Error(`the official release cannot be reached (${(err as Error).message})`)
+    },
+  )
+  if (!response.ok) throw new Error(`the official release answered ${response.status}`)
+  const archive = Buffer.from(await response.arrayBuffer())
   if (createHash('sha256').update(archive).digest('hex') !== expected)
     throw new Error('the official release does not match its checksum')
   writeFileSync(join(work, name), archive)
@@ -154,6 +163,9 @@ async function fromApt(work: string, say: Say): Promise<string> {
     'Dir::State::status': join(work, 'status'),
     'Dir::Cache': join(work, 'cache'),
     'Acquire::Languages': 'none',
+    'Acquire::http::Timeout': '20',
+    'Acquire::https::Timeout': '20',
+    'Acquire::Retries': '0',
     'APT::Sandbox::User': '',
     'APT::Default-Release': '',
   }
