@@ -435,5 +435,5 @@ describe(`the store in memory, seed ${seed}`, () => {
       row.event,
     ])
     expect(memory.timeline.map((row) => [row.videoId, row.version, row.event])).toEqual(kinds)
-  }, 120_000)
+  }, 600_000)
 })
