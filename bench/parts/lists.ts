@@ -115,7 +115,7 @@ async function one(rows: number, asked: number, say: (line: string) => void): Pr
 
 const plan = ({ quick, options }: Pick<Context, 'quick' | 'options'>) => ({
   counts: options.videos.length ? options.videos : [quick ? 20_000 : 1_000_000],
-  asked: quick ? 20 : 200,
+  asked: quick ? 20 : 100,
 })
 
 export const listsPart = part<Found[]>({
