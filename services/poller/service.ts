@@ -67,7 +67,6 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
     const owned = metrics.gauge('owned_videos', 'Videos this poller owns')
     const gauge = setInterval(() => owned.set(poller.host.videos.size), 1_000)
     stack.defer(() => clearInterval(gauge))
-    log.info({ session: poller.ownership.session }, 'session opened')
     return {}
   })
 }
