@@ -25,7 +25,7 @@ export interface VideoPage {
 }
 
 /** Rows looked at, one step after another, until the page is full. */
-const steps = [400, 4_000, 16_000]
+const steps = [400, 4_000, 6_000]
 /** What carries metadata is found by its index, where it is no more than this. */
 const mostHits = 20_000
 
@@ -70,6 +70,15 @@ const beyond = (after: string | null | undefined, { order }: PageOptions) =>
 const direction = ({ order }: PageOptions) =>
   order === 'desc' ? Prisma.sql`DESC` : Prisma.sql`ASC`
 
+const inBranches = ({ branches }: FilterSql): Prisma.Sql[] =>
+  branches === null
+    ? [Prisma.sql`true`]
+    : branches.values.map((value) =>
+        branches.column === 'status'
+          ? Prisma.sql`v.status = ${value}::"Status"`
+          : Prisma.sql`v."errorCode" = ${value}`,
+      )
+
 type Found = { rows: VideoPage['rows']; floor: string | null }
 
 /** One step: the next `scan` rows of each branch; of those that fit, no more than the limit. */
@@ -79,21 +88,15 @@ async function scanned(
   options: PageOptions,
   scan: number,
 ): Promise<VideoPage> {
-  const { branches } = sql
-  const inBranch =
-    branches === null
-      ? Prisma.sql`true`
-      : branches.column === 'status'
-        ? Prisma.sql`v.status = b.branch::"Status"`
-        : Prisma.sql`v."errorCode" = b.branch`
+  // each with its value in place: Postgres chooses the index by how many rows have that value
+  const branches = inBranches(sql).map(
+    (inBranch, i) => Prisma.sql`
+      (SELECT ${i}::int AS branch, v.id, (${sql.fits}) AS fits FROM "SceneVideo" v WHERE ${sql.base} AND ${inBranch} AND ${beyond(options.after, options)}
+      ORDER BY v.id ${direction(options)} LIMIT ${scan}::int)`,
+  )
   const isDesc = options.order === 'desc'
   const [found] = await db.$queryRaw<{ found: Found }[]>`
-    WITH scanned AS MATERIALIZED (
-      SELECT b.branch, x.id, x.fits FROM unnest(${branches?.values ?? ['']}::text[]) AS b(branch) CROSS JOIN LATERAL (
-        SELECT v.id, (${sql.fits}) AS fits FROM "SceneVideo" v WHERE ${sql.base} AND ${inBranch} AND ${beyond(options.after, options)}
-        ORDER BY v.id ${direction(options)} LIMIT ${scan}::int
-      ) x
-    ), ends AS (
+    WITH scanned AS MATERIALIZED (${Prisma.join(branches, ' UNION ALL ')}), ends AS (
       SELECT ${isDesc ? Prisma.sql`max(e.last)` : Prisma.sql`min(e.last)`} AS floor FROM (
         SELECT ${isDesc ? Prisma.sql`min(id::text)` : Prisma.sql`max(id::text)`} AS last FROM scanned GROUP BY branch HAVING count(*) >= ${scan}::int
       ) e
