@@ -166,15 +166,26 @@ const maxMetadataLength = 4_096
 
 /** What a caller may ask for; all of it optional. `prompt` falls back to the scene's. */
 export const generateVideoSchema = z.strictObject({
-  prompt: storable.trim().min(1).max(10_000).optional(),
-  provider: storable.min(1).max(64).optional(),
-  model: storable.min(1).max(128).optional(),
-  durationSeconds: z.number().int().min(1).max(600).optional(),
+  prompt: storable.trim().min(1).max(10_000).optional().describe('Without one it is the scene’s'),
+  provider: storable
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('See /api/models; without one that of the project’s, user’s or system’s account'),
+  model: storable.min(1).max(128).optional().describe('See /api/models'),
+  durationSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(600)
+    .optional()
+    .describe('Without one, and below likewise: the provider’s own default'),
   aspectRatio: z
     .string()
     .regex(/^\d{1,3}:\d{1,3}$/, 'must look like 16:9')
-    .optional(),
-  resolution: storable.min(1).max(32).optional(),
+    .optional()
+    .describe('Like `16:9`'),
+  resolution: storable.min(1).max(32).optional().describe('Like `720p`; see /api/models'),
   imageUrls: z
     .array(
       z
@@ -186,21 +197,23 @@ export const generateVideoSchema = z.strictObject({
         ),
     )
     .max(16)
-    .optional(),
-  /** Seconds after acceptance at which the caller no longer wants the video. */
+    .optional()
+    .describe('Where the provider finds images to begin with'),
   deadlineSeconds: z
     .number()
     .int()
     .min(1)
     .max(30 * 24 * 3600)
-    .optional(),
+    .optional()
+    .describe('Seconds after acceptance at which the video is no longer wanted: it fails then'),
   metadata: z
     .record(storable.max(128), metadataValue)
     .refine(
       (data) => JSON.stringify(data).length <= maxMetadataLength,
       `must have at most ${maxMetadataLength} characters as JSON`,
     )
-    .optional(),
+    .optional()
+    .describe('The caller’s own: answered, told in events, and found by `metadata.<key>`'),
 })
 /** What a create takes of it besides the prompt, as kept with the video. */
 export const createParamsSchema = generateVideoSchema

@@ -15,7 +15,10 @@ export interface Document {
         operationId?: string
         servers?: unknown
         parameters?: { in: string; name: string; schema: object }[]
-        requestBody?: { content: Record<string, { schema: object }> }
+        requestBody?: {
+          required?: boolean
+          content: Record<string, { schema: object; example?: unknown }>
+        }
         responses: Record<string, { $ref?: string; content?: Record<string, object> }>
       }
     >

@@ -2,6 +2,7 @@
  * Every route that is described: that it is what was promised, and that each of its answers says
  * what is left of the limit.
  */
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { readConfig } from '#libs/runtime/config.ts'
@@ -65,6 +66,24 @@ describe('what was promised', () => {
         `${method} ${template} ${Object.keys(responses).find((status) => status < '400')}`,
     )
     expect(described).toEqual(expect.arrayContaining(promised))
+  })
+
+  it('has for every body an example that is taken, and says which may be left out', () => {
+    const { paths, components } = stack.contract.document
+    const optional: string[] = []
+    for (const { operationId, requestBody } of Object.values(paths).flatMap(Object.values)) {
+      const content = requestBody?.content['application/json']
+      if (!content || String(operationId).startsWith('webhook')) continue
+      if (!requestBody?.required) optional.push(String(operationId))
+      const validate = new Ajv2020({ strict: false }).compile({ ...content.schema, components })
+      expect(validate(content.example), `${operationId}: ${JSON.stringify(validate.errors)}`).toBe(
+        true,
+      )
+    }
+    expect(optional).toEqual(
+      expect.arrayContaining(['generateVideo', 'cancelVideo', 'retryFailed']),
+    )
+    expect(optional).not.toContain('createVideo')
   })
 
   it('is answered: a video with every field, times in UTC, absent values null', async () => {

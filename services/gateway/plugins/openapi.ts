@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
 import type { App } from '../context.ts'
+import { bodyExamples } from './openapi-examples.ts'
 
 /** Which problems a route answers beyond those that all like it do: `schema['x-problems']`. */
 declare module 'fastify' {
@@ -79,7 +80,14 @@ const description = `Keeps AI video generation tasks alive: submitted once, paid
 Errors are \`application/problem+json\`; programs decide by \`code\`. 503 and 429 carry \`Retry-After\`. Every POST below \`/api\` takes an \`Idempotency-Key\`
 where it says so: sent again within 24 h with the same body, it answers with the same object as it is now.`
 
+type Schema = Record<string, unknown>
+interface Body {
+  required?: boolean
+  content: Record<string, { schema?: Schema; example?: unknown }>
+}
 interface Operation {
+  operationId?: string
+  requestBody?: Body
   responses: Record<string, unknown>
   security?: unknown[]
   parameters?: { in: string; name: string }[]
@@ -107,6 +115,7 @@ function withProblems(document: OpenApi): OpenApi {
       used.add(status)
       operation.responses[status] ??= { $ref: `#/components/responses/Problem${status}` }
     }
+    if (operation.requestBody) describeBody(operation.requestBody, operation.operationId)
     if (operation['x-public']) operation.security = []
     else describeLimits(operation)
     delete operation['x-problems']
@@ -151,6 +160,19 @@ function withoutUnused(document: OpenApi): OpenApi {
         ...document,
         components: { ...document.components, schemas: Object.fromEntries(used) },
       })
+}
+
+/** A body that may be left out is said to be optional, and each has an example. */
+function describeBody(body: Body, operationId = ''): void {
+  const content = body.content['application/json']
+  if (!content) return
+  const given = content.schema?.['anyOf'] as Schema[] | undefined
+  const [needed, ...more] = given?.filter((one) => one['type'] !== 'null') ?? []
+  if (needed && given && more.length === 0 && given.length === 2) {
+    body.required = false
+    content.schema = needed
+  }
+  if (operationId in bodyExamples) content.example = bodyExamples[operationId]
 }
 
 /** On what a key asks and gets; problems are described once for all. */
@@ -200,6 +222,11 @@ export async function registerOpenApi(app: App): Promise<void> {
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    theme: {
+      title: 'Reelkeeper API',
+      // of the pages' own head there is only a search field for other documents
+      css: [{ filename: 'theme.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
     staticCSP: true,
     transformStaticCSP: (csp) => csp.replace('upgrade-insecure-requests;', ''),
   })

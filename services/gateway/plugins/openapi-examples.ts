@@ -1,0 +1,26 @@
+/** What the pages at /docs send when one tries an operation: bodies that are taken as they are. */
+const prompt = 'A paper boat drifts down a rain-filled street at dusk'
+
+export const bodyExamples: Record<string, unknown> = {
+  cancelVideo: {},
+  retryVideo: {},
+  operatorCancel: {},
+  operatorRetry: {},
+  createVideo: { prompt, metadata: { shot: 7 } },
+  generateVideo: { prompt },
+  generateScriptVideos: { only: 'missing', dryRun: true },
+  retryFailed: { dryRun: true },
+  createBulkAction: { action: 'retry', filter: { errorCode: ['timed_out'] }, dryRun: true },
+  createProject: { title: 'Pilot' },
+  updateProject: { title: 'Pilot, second cut' },
+  createScript: { title: 'Act one' },
+  updateScript: { title: 'Act one, shortened' },
+  createScene: { title: 'Rain', prompt },
+  updateScene: { prompt },
+  createApiKey: { name: 'server', scopes: ['read', 'write'] },
+  createStreamToken: { expiresInSeconds: 300 },
+  putUserAiConfig: { provider: 'toapis', apiKey: 'sk-of-your-own' },
+  putProjectAiConfig: { provider: 'toapis', apiKey: 'sk-of-your-own' },
+  testUserAiConfig: {},
+  testProjectAiConfig: {},
+}
