@@ -97,7 +97,10 @@ const namesProvider: [RegExp, string][] = [
   [/^(test|bench)\/|\.test\.ts$/, 'tests and measures choose one'],
   [/^services\/provider-simulator\//, 'the simulator speaks its format'],
   [/^services\/dev\/settings\.ts$/, 'the local start sets the simulator up'],
-  [/^services\/gateway\/(models|schemas)\.ts$/, 'examples in the API’s reference'],
+  [
+    /^services\/gateway\/(models|schemas|plugins\/openapi-examples)\.ts$/,
+    'examples in the API’s reference',
+  ],
 ]
 const named = new RegExp(`['"\`/_.](${providerNames.join('|')})['"\`/_]|toapis`, 'i')
 const providerRules: Check = (path, text) =>

@@ -1,4 +1,5 @@
 /** What the pages at /docs send when one tries an operation: bodies that are taken as they are. */
+const account = { provider: 'toapis', apiKey: 'sk-of-your-own' }
 const prompt = 'A paper boat drifts down a rain-filled street at dusk'
 
 export const bodyExamples: Record<string, unknown> = {
@@ -19,8 +20,8 @@ export const bodyExamples: Record<string, unknown> = {
   updateScene: { prompt },
   createApiKey: { name: 'server', scopes: ['read', 'write'] },
   createStreamToken: { expiresInSeconds: 300 },
-  putUserAiConfig: { provider: 'toapis', apiKey: 'sk-of-your-own' },
-  putProjectAiConfig: { provider: 'toapis', apiKey: 'sk-of-your-own' },
+  putUserAiConfig: account,
+  putProjectAiConfig: account,
   testUserAiConfig: {},
   testProjectAiConfig: {},
 }
