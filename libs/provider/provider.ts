@@ -47,6 +47,8 @@ export interface Lost {
   until: number
   /** Tasks that are known to be of other creates. */
   known: ReadonlySet<string>
+  /** Another such create is lost as well: then only a mark tells which task is whose. */
+  hasRivals?: boolean
 }
 
 export type Searched =

@@ -2,6 +2,7 @@
 import type { NoTask } from '#libs/scene-video/decisions.ts'
 import type { Database } from './connect.ts'
 import type { Pins } from './move-pending.ts'
+import type { SendRecord } from './pending-video.ts'
 
 interface SendKey {
   id: string
@@ -25,6 +26,34 @@ export async function writeAnswer(
 export async function writeLooked(db: Database, { id, attempt, send }: SendKey): Promise<void> {
   await db.$executeRaw`
     UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
+}
+
+/** Of what was sent to the same place at about the same time as this send. */
+export interface Beside {
+  /** Tasks that are recorded with other sends. */
+  known: string[]
+  /** Another video of the same model and prompt has a send of which nobody knows the task. */
+  hasRivals: boolean
+}
+
+/**
+ * Everything sent to the place of this send no earlier than `withinMs` before it. Index: by intent,
+ * of which few pages are read.
+ */
+export async function readSentBeside(
+  db: Database,
+  send: Pick<SendRecord, 'videoId' | 'attempt' | 'provider' | 'baseUrl' | 'intentAt'>,
+  withinMs: number,
+): Promise<Beside> {
+  const since = new Date(send.intentAt.getTime() - withinMs)
+  const [row] = await db.$queryRaw<Beside[]>`
+    SELECT coalesce(array_agg(s."taskId") FILTER (WHERE s."taskId" IS NOT NULL), '{}') AS known,
+      coalesce(bool_or(s."taskId" IS NULL AND s."videoId" <> m.id AND v.model = m.model AND v.prompt = m.prompt
+        AND (s.answer IS NULL OR s.answer IN ('unreadable', 'lost'))), false) AS "hasRivals"
+    FROM "SceneVideo" m, "Submission" s JOIN "SceneVideo" v ON v.id = s."videoId"
+    WHERE m.id = ${send.videoId}::uuid AND s."intentAt" >= ${since}::timestamptz AND s.provider = ${send.provider} AND s."baseUrl" = ${send.baseUrl}
+      AND NOT (s."videoId" = m.id AND s.attempt = ${send.attempt}::int)`
+  return row ?? { known: [], hasRivals: false }
 }
 
 /**

@@ -17,6 +17,7 @@ import type { Actor, SceneVideo, VideoError } from '#libs/scene-video/scene-vide
 import { acceptVideo, type Accepted, type NewVideo } from './accept-video.ts'
 import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
+import { readProof, writeProof } from './account-proofs.ts'
 import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
 import { gatherAcceptances, gatherIntents } from './move-many.ts'
 import {
@@ -34,7 +35,13 @@ import {
   type Loaded,
   type SendRecord,
 } from './pending-video.ts'
-import { addDoubtfulIntents, writeAnswer, writeLateResult, writeLooked } from './sends.ts'
+import {
+  addDoubtfulIntents,
+  readSentBeside,
+  writeAnswer,
+  writeLateResult,
+  writeLooked,
+} from './sends.ts'
 import type { VideoRecord } from './video-row.ts'
 
 export type {
@@ -231,13 +238,9 @@ export class SubmissionWriter {
     return writeLateResult(this.#db, { id, attempt, send }, said, detail)
   }
 
-  /** Whether a task of this account was ever seen to be found by our own id. */
-  async isProven(accountId: string, provider: string): Promise<boolean> {
-    return (await this.#db.accountProof.count({ where: { accountId, provider } })) > 0
-  }
-
-  async prove(accountId: string, provider: string): Promise<void> {
-    await this.#db
-      .$executeRaw`INSERT INTO "AccountProof" ("accountId", provider) VALUES (${accountId}, ${provider}) ON CONFLICT DO NOTHING`
-  }
+  /** See `readSentBeside`. */
+  sentBeside = (send: SendRecord, withinMs: number) => readSentBeside(this.#db, send, withinMs)
+  /** See account-proofs.ts. */
+  isProven = (accountId: string, provider: string) => readProof(this.#db, { accountId, provider })
+  prove = (accountId: string, provider: string) => writeProof(this.#db, { accountId, provider })
 }

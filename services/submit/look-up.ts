@@ -3,13 +3,13 @@
  * of them may still have been accepted, and every question ends: an absence counts after the
  * look-up window (see absences.ts), no usable answer at all once the results' life has passed.
  */
-import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { TaskAnswer } from '#libs/provider/provider.ts'
 import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
+import { canRecover, recover, type Recovered, type Wanted } from './recover.ts'
 
 const accepted: VideoSignal = { type: 'ACCEPTED' }
 
@@ -19,10 +19,9 @@ const accepted: VideoSignal = { type: 'ACCEPTED' }
  */
 export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promise<VideoSignal> {
   for (const [index, submission] of loaded.submissions.entries()) {
-    const finding = await lookUpSend(context, submission, {
-      ageMs: loaded.ageMs[index]!,
-      isEarlier: submission.attempt !== loaded.video.attempt,
-    })
+    const { video, ageMs } = loaded
+    const wanted = { submission, video, ageMs: ageMs[index]! }
+    const finding = await lookUpSend(context, wanted, submission.attempt !== video.attempt)
     if (finding) return finding
   }
   return { type: 'ABSENT' }
@@ -31,24 +30,25 @@ export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promi
 /** Null where nothing of it could still deliver. */
 async function lookUpSend(
   context: SubmitContext,
-  submission: SendRecord,
-  { ageMs, isEarlier }: { ageMs: number; isEarlier: boolean },
+  wanted: Wanted,
+  isEarlier: boolean,
 ): Promise<VideoSignal | null> {
+  const { submission, ageMs } = wanted
   const { answer: known, outcome } = submission
   if (known === 'lost') return isEarlier ? null : { type: 'LOST', reason: cannotBeAsked }
   if (known === 'later' || known === 'refused' || known === 'absent' || outcome === 'failed')
     return null
   const { providers, log } = context
   const { videoId: id, attempt, send } = submission
-  if (!isAskable(context, submission))
+  if (!isAskable(context, wanted))
     return ageMs >= context.config.LOOKUP_WINDOW_MS
       ? giveUp(context, submission, isEarlier, cannotBeAsked)
       : inDoubt(isEarlier, context.config.LOOKUP_WINDOW_MS - ageMs)
 
-  const { answer, taskId } = await ask(context, submission)
+  const { answer, taskId, doubt } = await ask(context, wanted)
   if (taskId !== null && !isEarlier) {
     await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
-    log.info({ video: id, taskId }, 'Lost answer found by own id')
+    log.info({ video: id, taskId }, 'Lost answer found at the provider')
     await proveAccount(context, submission)
     return accepted
   }
@@ -65,7 +65,17 @@ async function lookUpSend(
   }
   // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
-  if (ageMs >= (providers.of(submission.provider)?.resultLifeMs ?? 0))
+  const provider = providers.of(submission.provider)
+  const patienceMs = Math.max(context.config.LOOKUP_WINDOW_MS, provider?.expectedMs ?? 0)
+  // rule: a task that may be somebody else’s is not taken
+  if (doubt && ageMs >= patienceMs)
+    return giveUp(
+      context,
+      submission,
+      isEarlier,
+      `Nobody can tell whether it was accepted: ${doubt}.`,
+    )
+  if (ageMs >= (provider?.resultLifeMs ?? 0))
     return giveUp(context, submission, isEarlier, cannotBeAsked)
   const ms =
     answer.kind === 'later'
@@ -99,7 +109,7 @@ async function onAbsent(
       context,
       submission,
       isEarlier,
-      'The provider’s answer to its create could not be read, and no task is found by our own id.',
+      'The provider’s answer to its create could not be read, and no task of it is found.',
     )
   const account = accounts.open(submission)
   // rule: absence counts only where recovery was seen to work
@@ -108,9 +118,9 @@ async function onAbsent(
       context,
       submission,
       isEarlier,
-      'No task is found by our own id, and none ever was at this account: it may have been accepted.',
+      'No task of it is found, and none ever was at this account: it may have been accepted.',
     )
-  await store.answered(videoId, attempt, send, 'absent', 'not found by own id for the whole window')
+  await store.answered(videoId, attempt, send, 'absent', 'not found for the whole window')
   return null
 }
 
@@ -130,35 +140,17 @@ async function proveAccount({ accounts, store }: SubmitContext, send: SendRecord
   if (account) await accounts.prove(store, account.id, send.provider)
 }
 
-/** After an accepted create: whether its task is found by own id, noted with the account. */
-export async function proveByLookUp(
-  context: SubmitContext,
-  account: OpenedAccount,
-  name: string,
-  own: string,
-  taskId: string,
-): Promise<void> {
-  const { accounts, providers, store, log } = context
-  const provider = providers.of(name)
-  if (!provider?.can.findByOwnId) return
-  try {
-    if (await accounts.isProven(store, account.id, provider.name)) return
-    const found = await provider.find(account, own)
-    if (found.taskId === taskId) await accounts.prove(store, account.id, provider.name)
-  } catch (err) {
-    log.warn({ err }, 'finding a task by own id was not tried to its end')
-  }
-}
-
 const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)
 /** In words we do not know it is still a task. */
 const mayDeliver = (answer: TaskAnswer) =>
   ['working', 'done', 'unusable', 'unknown'].includes(answer.kind)
 
 /** Whether the provider can be asked about this send at all. */
-export function isAskable({ providers }: SubmitContext, { provider, taskId }: SendRecord): boolean {
-  const can = providers.of(provider)?.can
-  return can !== undefined && (taskId !== null || can.findByOwnId)
+export function isAskable({ providers }: SubmitContext, wanted: Wanted): boolean {
+  const { submission, video, ageMs } = wanted
+  const can = providers.of(submission.provider)?.can
+  if (!can) return false
+  return submission.taskId !== null || canRecover(can, ageMs, video.status !== 'pending')
 }
 
 /**
@@ -179,21 +171,20 @@ export const isAbsent = (
  * Asks; the task's id is the one said, or the one known. Counted, and logged when the words are
  * unknown to us.
  */
-export async function ask(
-  context: SubmitContext,
-  submission: SendRecord,
-): Promise<{ answer: TaskAnswer; taskId: string | null }> {
+export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recovered> {
+  const { submission } = wanted
   const { providers, accounts, lookups, log, slots } = context
   const account = accounts.open(submission)
   const provider = providers.of(submission.provider)
-  const { answer, taskId } =
+  const unreadable = { kind: 'none', reason: 'the stored key cannot be read' } as const
+  const { answer, taskId, doubt }: Recovered =
     account && provider
-      ? await slots.run(account.id, () =>
+      ? await slots.run<Recovered>(account.id, () =>
           submission.taskId === null
-            ? provider.find(account, ownId(submission.videoId, submission.attempt))
+            ? recover(context, provider, account, wanted)
             : provider.get(account, submission.taskId),
         )
-      : { answer: { kind: 'none', reason: 'the stored key cannot be read' } as const, taskId: null }
+      : { answer: unreadable, taskId: null }
   lookups.inc({ answer: answer.kind })
   if (answer.kind === 'unknown')
     log.error(
@@ -202,7 +193,7 @@ export async function ask(
     )
   if (answer.kind === 'none')
     log.warn({ video: submission.videoId, reason: answer.reason }, 'No usable answer to a look-up')
-  return { answer, taskId: submission.taskId ?? taskId }
+  return { answer, taskId: submission.taskId ?? taskId, ...(doubt ? { doubt } : {}) }
 }
 
 /**

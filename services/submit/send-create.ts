@@ -3,14 +3,15 @@
  * what the machine is told of it.
  */
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
-import type { CreateAnswer } from '#libs/provider/provider.ts'
+import type { CreateAnswer, CreateRequest } from '#libs/provider/provider.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { isNotAccepted } from '#libs/scene-video/decisions.ts'
-import { createParamsSchema, ownId, type GenerateVideo } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { lostAnswer, proveByLookUp, recordTask } from './look-up.ts'
+import { lostAnswer, recordTask } from './look-up.ts'
+import { proveByLookUp } from './proofs.ts'
+import { requestOf } from './requests.ts'
 
 /** However long the wait: tried this often, so that a changed answer is noticed. */
 const longestWaitMs = 60_000
@@ -33,12 +34,12 @@ export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | 
   if (!pins) return noAccount(context, video.provider)
   const account = context.accounts.open(pins)
   if (!account) return { type: 'HELD', reason: 'the stored key cannot be read', ms: longestWaitMs }
-  const params = createParamsSchema.safeParse(video.params)
-  if (!params.success) {
+  const request = requestOf(video, video.attempt)
+  if (!request) {
     const message = 'Its stored parameters cannot be read.'
     return { type: 'REFUSED', error: { code: 'invalid_request', message } }
   }
-  const plan = { send: (last?.send ?? 0) + 1, pins, account, params: params.data }
+  const plan = { send: (last?.send ?? 0) + 1, pins, account, request }
   return new Send(context, loaded, plan)
 }
 
@@ -46,7 +47,7 @@ interface Plan {
   send: number
   pins: Pins
   account: OpenedAccount
-  params: Omit<GenerateVideo, 'prompt'>
+  request: CreateRequest
 }
 
 class Send implements PlannedSend {
@@ -109,12 +110,7 @@ class Send implements PlannedSend {
       await store.answered(video.id, video.attempt, send, 'later', 'send window passed, not sent')
       return held(leastWaitMs)
     }
-    const request = {
-      ...this.#plan.params,
-      ownId: ownId(video.id, video.attempt),
-      model: video.model,
-      prompt: video.prompt,
-    }
+    const { request } = this.#plan
     // the turn began with it
     const provider = providers.of(video.provider)!
     const answer = await provider.create(this.account, request, { mayWrite: this.#mayWrite })
@@ -158,13 +154,13 @@ class Send implements PlannedSend {
 
   async #accepted(taskId: string): Promise<VideoSignal | null> {
     const { log, accounts } = this.#context
-    const { id, attempt, provider } = this.#loaded.video
+    const { id, attempt } = this.#loaded.video
     const task = { id, attempt, send: this.#plan.send, taskId, how: 'answer' } as const
     const isTaken = await recordTask(this.#context, task, this.#intended)
     crashPoint('acceptance-recorded')
     log.debug({ video: id, taskId, attempt }, 'Submitted')
     if (!accounts.isKnownProven(this.account.id))
-      void proveByLookUp(this.#context, this.account, provider, ownId(id, attempt), taskId)
+      void proveByLookUp(this.#context, this.account, this.#loaded.video, taskId)
     return isTaken ? { type: 'ACCEPTED' } : null
   }
 

@@ -13,18 +13,19 @@ export async function settleVideo(context: SubmitContext, id: string): Promise<v
     if (submission.settledAt !== null) continue
     const { attempt, send } = submission
     const ageMs = loaded.ageMs[index]!
-    if (!isAskable(context, submission)) {
+    const wanted = { submission, video: loaded.video, ageMs }
+    if (!isAskable(context, wanted)) {
       if (ageMs >= config.LOOKUP_WINDOW_MS)
         await store.answered(id, attempt, send, 'lost', 'cannot be looked up')
       continue
     }
     await store.looked(id, attempt, send)
-    const { answer, taskId } = await ask(context, submission)
+    const { answer, taskId } = await ask(context, wanted)
     if (answer.kind === 'later') continue // asked again when its turn has come, see unsettledVideos
     if (taskId !== null && submission.taskId === null)
       await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
     if (isAbsent(context, submission, answer))
-      await store.answered(id, attempt, send, 'absent', 'not found by own id for the whole window')
+      await store.answered(id, attempt, send, 'absent', 'not found for the whole window')
     if (answer.kind !== 'done' && answer.kind !== 'failed') continue
     const said = answer.kind === 'done' ? 'completed' : 'failed'
     const detail =

@@ -69,6 +69,8 @@ export class MemoryPending extends MemoryRows {
     return held.length
   }
 
+  /** Its provider looks up by own id. */
+  readonly sentBeside = async () => ({ known: [], hasRivals: false })
   readonly #proven = new Set<string>()
   readonly isProven = async (accountId: string): Promise<boolean> => this.#proven.has(accountId)
   readonly prove = async (accountId: string): Promise<void> => void this.#proven.add(accountId)

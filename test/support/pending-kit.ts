@@ -87,6 +87,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
       }),
       intend: async () => ({ video: row }),
       accepted: async () => ({ fate: 'taken', event: null }),
+      sentBeside: async () => ({ known: [], hasRivals: false }),
       isProven: async () => true,
       prove: async () => {},
       answered,

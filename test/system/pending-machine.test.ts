@@ -176,3 +176,38 @@ it(`records what the machine says, seed ${seed}`, async () => {
   }
   expect([...reached].toSorted()).toEqual(['done', 'inDoubt', 'submitted', 'throttled'])
 }, 600_000)
+
+it('reads what was sent beside a lost create: tasks that are known, and rivals of the same prompt', async () => {
+  const place = {
+    provider: 'toapis',
+    baseUrl: 'https://beside.example.com',
+    keyCipher: 'v1.a.b.c',
+  }
+  const newVideo = async () => {
+    const request = { ...demo, sceneId: demo.sceneIds[0]!, body: {}, idempotencyKey: null }
+    const system = { provider: 'toapis', providers: {} }
+    return (await store.accept({ ...request, id: crypto.randomUUID(), system })).video.id
+  }
+  const sent = async (answer?: 'absent' | 'lost') => {
+    const id = await newVideo()
+    expect(await store.intend(id, 1, 1, place)).not.toBeNull()
+    if (answer) await store.answered(id, 1, 1, answer, 'why')
+    return (await store.load(id))!.submissions[0]!
+  }
+  const mine = await sent()
+  expect(await store.sentBeside(mine, 60_000)).toEqual({ known: [], hasRivals: false })
+  await sent('absent')
+  const other = await sent()
+  await store.accepted(other.videoId, {
+    attempt: 1,
+    send: 1,
+    taskId: 'theirs',
+    how: 'answer',
+  })
+  expect(await store.sentBeside(mine, 60_000)).toEqual({
+    known: ['theirs'],
+    hasRivals: false,
+  })
+  await sent('lost')
+  expect(await store.sentBeside(mine, 60_000)).toEqual({ known: ['theirs'], hasRivals: true })
+})

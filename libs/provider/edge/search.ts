@@ -86,7 +86,7 @@ async function choose(
   if (left.length === 0) return { kind: 'absent' }
   const [only] = left
   // rule: a task is taken from a list only when it alone fits
-  if (left.length === 1 && only!.isSamePrompt === true)
+  if (left.length === 1 && only!.isSamePrompt === true && !lost.hasRivals)
     return { kind: 'found', taskId: only!.taskId }
   return {
     kind: 'doubtful',

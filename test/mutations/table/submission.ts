@@ -127,6 +127,18 @@ export const submission: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'a create is repeated only while its key holds',
+    find: ' && ageMs < repeatMs / 2',
+    replace: '',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a task that may be somebody else’s is not taken',
+    find: 'if (doubt && ageMs >= patienceMs)',
+    replace: 'if (doubt && ageMs < 0)',
+    by: 'submit by itself',
+  },
+  {
     rule: 'absence counts only where recovery was seen to work',
     find: 'if (!isEarlier && !(account && (await accounts.isProven(store, account.id, provider)))) return',
     replace: 'if (!isEarlier && !account) return',

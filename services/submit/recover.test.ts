@@ -1,0 +1,101 @@
+/** A lost create, recovered by the form that its provider has. */
+import { expect, it, vi } from 'vitest'
+import type { Lost, Searched } from '#libs/provider/provider.ts'
+import { pendingKit, sendOf } from '../../test/support/pending-kit.ts'
+import { submitVideo } from './submit-video.ts'
+
+const intentAt = new Date(1_000_000)
+const minute = 60_000
+
+/** A send of which no answer is known, that old. */
+function lost(
+  ageMs: number,
+  provider: object,
+  store: object = {},
+  counts: () => boolean = () => true,
+) {
+  const submissions = [sendOf({ intentAt })]
+  const accepted = vi.fn(async () => ({ fate: 'taken', event: null }))
+  const kit = pendingKit({
+    submissions,
+    provider: { expectedMs: 10 * minute, resultLifeMs: 1_440 * minute, ...provider },
+    store: { accepted, ...store },
+  })
+  const { load } = kit.context.store
+  Object.assign(kit.context.store, {
+    load: async (id: string) => ({ ...(await load(id))!, ageMs: [ageMs] }),
+    wait: async () => null,
+  })
+  Object.assign(kit.context, { absences: { counts } })
+  return { ...kit, accepted }
+}
+const byKey = { can: { findByOwnId: false, repeatMs: 10 * minute, cancel: false } }
+const byList = (search: (account: object, lost: Lost) => Promise<Searched>) => ({
+  can: { findByOwnId: false, listMs: 60 * minute, cancel: false },
+  search: vi.fn(search),
+})
+const taken = { attempt: 1, send: 1, taskId: 't', how: 'lookup' }
+
+it('repeats a create under its key while that makes no second task', async () => {
+  const { context, create, accepted } = lost(minute, byKey)
+  await submitVideo(context, 'v')
+  expect(create).toHaveBeenCalledTimes(1)
+  expect(create).toHaveBeenCalledWith(expect.anything(), expect.objectContaining({ ownId: 'v-1' }))
+  expect(accepted).toHaveBeenCalledWith('v', taken, undefined)
+})
+
+it('repeats nothing when half of that time has passed', async () => {
+  const { context, create, failPending } = lost(5 * minute, byKey)
+  await submitVideo(context, 'v')
+  expect(create).not.toHaveBeenCalled()
+  expect(failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
+})
+
+it('does not take a refusal of the repeated create for the fate of the first', async () => {
+  const refused = { kind: 'refused', error: { code: 'bad_key', message: 'no' } }
+  const { context, failPending } = lost(minute, { ...byKey, create: async () => refused })
+  expect(await submitVideo(context, 'v')).toBeGreaterThan(0)
+  expect(failPending).not.toHaveBeenCalled()
+})
+
+it('takes the task that is found in the list, asked for the time of the send', async () => {
+  const provider = byList(async () => ({ kind: 'found', taskId: 't' }))
+  const { context, create, accepted } = lost(minute, provider, {
+    sentBeside: async () => ({ known: ['other'], hasRivals: true }),
+  })
+  await submitVideo(context, 'v')
+  expect(provider.search.mock.calls[0]![1]).toMatchObject({
+    request: { ownId: 'v-1', model: 'm', prompt: 'p' },
+    from: 1_000_000,
+    until: 1_006_000,
+    known: new Set(['other']),
+    hasRivals: true,
+  })
+  expect(accepted).toHaveBeenCalledWith('v', taken, undefined)
+  expect(create).not.toHaveBeenCalled()
+})
+
+it('sends again what is absent from a list in which a task was ever found, and only then', async () => {
+  const absent = byList(async () => ({ kind: 'absent' }))
+  const proven = lost(2 * minute, absent)
+  await submitVideo(proven.context, 'v')
+  expect(proven.create).toHaveBeenCalledTimes(1)
+  const never = lost(2 * minute, absent, { isProven: async () => false })
+  await submitVideo(never.context, 'v')
+  expect(never.create).not.toHaveBeenCalled()
+  expect(never.failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
+})
+
+it('asks on while more than one task may be it, and then gives up', async () => {
+  const doubtful = byList(async () => ({ kind: 'doubtful', reason: '2 tasks may be it' }))
+  const early = lost(minute, doubtful)
+  expect(await submitVideo(early.context, 'v')).toBeGreaterThan(0)
+  expect(early.failPending).not.toHaveBeenCalled()
+  const late = lost(11 * minute, doubtful)
+  await submitVideo(late.context, 'v')
+  expect(late.create).not.toHaveBeenCalled()
+  expect(late.failPending.mock.calls[0]![2]).toMatchObject({
+    code: 'submission_unknown',
+    message: expect.stringContaining('2 tasks may be it'),
+  })
+})

@@ -1,0 +1,107 @@
+/**
+ * What became of a send whose task is not known, asked in the way its provider has: by our own id,
+ * by the same create again under its key, or in its list. Each may be repeated; none of them makes
+ * a second task.
+ */
+import type { OpenedAccount } from '#libs/provider/accounts.ts'
+import type { Declared, Provider, TaskAnswer } from '#libs/provider/provider.ts'
+import { ownId } from '#libs/scene-video/scene-video.ts'
+import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
+import type { SubmitContext } from './context.ts'
+import { requestOf } from './requests.ts'
+
+export interface Recovered {
+  answer: TaskAnswer
+  taskId: string | null
+  /** Why nobody can tell, though the provider answered; asking again may help for a while. */
+  doubt?: string
+}
+
+/** What is looked for: a send of this video. */
+export interface Wanted {
+  submission: SendRecord
+  video: Loaded['video']
+  /** Since its intent, by Postgres' clock. */
+  ageMs: number
+}
+
+/** A create is repeated only while half of the time is left in which that makes no second task. */
+const mayRepeat = ({ repeatMs }: Declared['can'], ageMs: number): boolean =>
+  // rule: a create is repeated only while its key holds
+  repeatMs !== undefined && ageMs < repeatMs / 2
+
+/** Whether the provider can be asked at all. `isOver`: the video has ended, so nothing is sent. */
+export const canRecover = (can: Declared['can'], ageMs: number, isOver = false): boolean =>
+  can.findByOwnId ||
+  (!isOver && mayRepeat(can, ageMs)) ||
+  (can.listMs !== undefined && ageMs < can.listMs)
+
+export async function recover(
+  context: SubmitContext,
+  provider: Provider,
+  account: OpenedAccount,
+  { submission, video, ageMs }: Wanted,
+): Promise<Recovered> {
+  const { attempt } = submission
+  if (provider.can.findByOwnId) return provider.find(account, ownId(video.id, attempt))
+  const isOver = video.status !== 'pending'
+  if (!isOver && mayRepeat(provider.can, ageMs)) return repeat(provider, account, video, attempt)
+  return search(context, provider, account, { submission, video, ageMs })
+}
+
+async function repeat(
+  provider: Provider,
+  account: OpenedAccount,
+  video: Loaded['video'],
+  attempt: number,
+): Promise<Recovered> {
+  const request = requestOf(video, attempt)
+  if (!request) return none('its stored parameters cannot be read')
+  const answer = await provider.create(account, request)
+  switch (answer.kind) {
+    case 'accepted':
+      return { answer: working, taskId: answer.taskId }
+    case 'later':
+      return { answer: { kind: 'later', retryAfterMs: answer.retryAfterMs }, taskId: null }
+    case 'refused':
+      return doubt(`the same create again was refused: ${answer.error.message}`)
+    default:
+      return none(answer.reason)
+  }
+}
+
+async function search(
+  { store, config }: SubmitContext,
+  provider: Provider,
+  account: OpenedAccount,
+  { submission, video }: Wanted,
+): Promise<Recovered> {
+  const request = requestOf(video, submission.attempt)
+  if (!request) return none('its stored parameters cannot be read')
+  const from = submission.intentAt.getTime()
+  const { known, hasRivals } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)
+  const found = await provider.search(account, {
+    request,
+    from,
+    until: from + config.LOOKUP_WINDOW_MS,
+    known: new Set(known),
+    hasRivals,
+  })
+  switch (found.kind) {
+    case 'found':
+      return { answer: working, taskId: found.taskId }
+    case 'absent':
+      return { answer: { kind: 'missing' }, taskId: null }
+    case 'doubtful':
+      return doubt(found.reason)
+    case 'later':
+      return { answer: { kind: 'later', retryAfterMs: found.retryAfterMs }, taskId: null }
+    case 'none':
+      return none(found.reason)
+  }
+}
+
+/** It is there; how far it has come is for a poller to ask. */
+const working: TaskAnswer = { kind: 'working', phase: 'queued', progress: null }
+const none = (reason: string): Recovered => ({ answer: { kind: 'none', reason }, taskId: null })
+const doubt = (reason: string): Recovered => ({ ...none(reason), doubt: reason })

@@ -1,0 +1,11 @@
+import type { CreateRequest } from '#libs/provider/provider.ts'
+import { createParamsSchema, ownId } from '#libs/scene-video/scene-video.ts'
+import type { Loaded } from '#libs/store/submissions.ts'
+
+/** The create of this attempt; null where its stored parameters cannot be read. */
+export function requestOf(video: Loaded['video'], attempt: number): CreateRequest | null {
+  const params = createParamsSchema.safeParse(video.params)
+  if (!params.success) return null
+  const { id, model, prompt } = video
+  return { ...params.data, ownId: ownId(id, attempt), model, prompt }
+}
