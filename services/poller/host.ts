@@ -21,6 +21,7 @@ import type { ProviderSource } from '#libs/provider/providers.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { VideoAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import { PolledAccounts } from './accounts.ts'
+import { askToCancel } from './cancel.ts'
 import { hostedFrom, nextWatchAt, owesSignOfLife, signalOfTime, type Hosted } from './hosted.ts'
 import { lookAgainMs, Polls, type PollsOptions } from './polls.ts'
 import { Reporter } from './reporter.ts'
@@ -156,6 +157,7 @@ export class Host {
     if (!this.#options.isTrusted()) return this.#polls.schedule(video, lookAgainMs)
     // rule: the life of a result begins when the provider last worked on it
     if (answer.kind === 'working') video.workingAt = this.#options.clock.now()
+    if (answer.kind === 'working') video.saidLast = answer.phase
     const signal = signalOf(answer)
     if (isNoop(video.state, signal)) return this.#execute(video, { type: 'askAgain' }, answer)
     await this.#send(video, signal, answer)
@@ -190,8 +192,9 @@ export class Host {
           'The provider answered in words unknown to us; polling on',
         )
       case 'cancelAtProvider':
-        // no provider of ours can be asked to stop a task: that is the answer
-        return void this.#send(video, { type: 'CANCELLED' })
+        return void askToCancel(video, this.#options).then(() =>
+          this.#send(video, { type: 'CANCELLED' }),
+        )
       case 'release':
         return this.#release(video)
       case 'drop':

@@ -34,6 +34,8 @@ export interface Hosted {
   watchAt: number
   /** The provider was last heard to work on it: the life of its result begins no earlier. */
   workingAt: number
+  /** What the provider said of it last, while it works on it. */
+  saidLast: 'queued' | 'running' | null
   readonly overdueAt: number
   readonly deadlineAt: number
 }
@@ -57,6 +59,7 @@ export const hostedFrom = (grant: Grant, account: PolledAccount, now: number): H
   cancelRequested: grant.cancelRequested,
   watchAt: 0,
   workingAt: now - grant.sinceSignOfLifeMs,
+  saidLast: null,
   overdueAt: now + account.lives.expectedMs - grant.sinceSubmittedMs,
   deadlineAt: grant.untilDeadlineMs === null ? Infinity : now + grant.untilDeadlineMs,
 })

@@ -9,6 +9,12 @@ export const polling: Mutation[] = [
     by: 'the host by itself',
   },
   {
+    rule: 'what runs is not asked to stop where only what waits can be',
+    find: " && saidLast !== 'queued'",
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
     rule: 'an owner acts on a cancel',
     find: "reason === 'cancel'",
     replace: 'false',
