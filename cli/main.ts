@@ -9,12 +9,14 @@ import * as files from './files.ts'
 import { keys } from './keys.ts'
 import * as postgresRoles from './postgres-roles.ts'
 import * as postgresRestored from './postgres-restored.ts'
+import { providers } from './providers.ts'
 import { users } from './users.ts'
 
 const commands: Record<string, Command> = {
   users,
   keys,
   files,
+  providers,
   'dead-letters': deadLetters,
   'postgres-restored': postgresRestored,
   'postgres-roles': postgresRoles,

@@ -34,6 +34,7 @@ const makersClients = [
   '@openrouter/sdk',
   '@runwayml/sdk',
   'lumaai',
+  'openai',
   'replicate',
 ]
 /** Packages with one home. */

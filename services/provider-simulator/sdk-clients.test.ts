@@ -10,6 +10,7 @@ import { createFalClient } from '@fal-ai/client'
 import { OpenRouter } from '@openrouter/sdk'
 import RunwayML from '@runwayml/sdk'
 import { LumaAI } from 'lumaai'
+import OpenAI from 'openai'
 import Replicate from 'replicate'
 import { beforeAll, beforeEach, expect, it } from 'vitest'
 import { readConfig } from '#libs/runtime/config.ts'
@@ -53,6 +54,18 @@ it('speaks to @runwayml/sdk', async () => {
   expect((await client.tasks.retrieve(other.id)).status).toBe('PENDING')
   await client.tasks.delete(other.id)
   expect((await client.tasks.retrieve(other.id)).status).toBe('CANCELLED')
+})
+
+it('speaks to openai, which sends forms, fetches films with the key and knows refusals', async () => {
+  const client = new OpenAI({ apiKey: key, baseURL: `${url}/openai-videos`, maxRetries: 0 })
+  const asked = { model: 'sora-2', prompt, seconds: '8' } as const
+  const made = await client.videos.create(asked)
+  expect(made).toMatchObject({ object: 'video', status: 'queued', seconds: '8' })
+  await until(() => client.videos.retrieve(made.id)).toMatchObject({ status: 'completed' })
+  const content = await client.videos.downloadContent(made.id)
+  expect((await content.bytes()).length).toBeGreaterThan(1_000)
+  const refused = client.videos.create({ ...asked, prompt: 'a fox [policy]' })
+  await expect(refused).rejects.toMatchObject({ status: 400, code: 'moderation_blocked' })
 })
 
 it('speaks to replicate', async () => {

@@ -38,6 +38,11 @@ it('signs type, host and body, at its second, for a day and a service', () => {
       /^TC3-HMAC-SHA256 Credential=AKIDtest\/1970-01-01\/vod\/tc3_request, SignedHeaders=content-type;host, Signature=[0-9a-f]{64}$/,
     ),
   })
+  // by the SDK of Tencent, 4.1.287, of the same request
+  const body = JSON.stringify({ TaskId: 't', SubAppId: 1_500_000_001 })
+  expect(sign({ body, nowSeconds: 1_767_225_600 }).headers['authorization']).toBe(
+    'TC3-HMAC-SHA256 Credential=AKIDtest/2026-01-01/vod/tc3_request, SignedHeaders=content-type;host, Signature=b045771c35d3d9d7173a20088c8930c635048392acd05a1513d8d70b3f41f708',
+  )
   expect(sign().secrets).toEqual([simulatedSecretKey])
   const all = [{}, { body: '{"a":1}' }, { nowSeconds: 1 }, { baseUrl: 'https://b.example' }].map(
     (more) => sign(more).headers['authorization'],

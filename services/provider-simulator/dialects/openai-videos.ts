@@ -10,6 +10,7 @@ import {
   said,
   seconds,
   text,
+  type Incoming,
   type SimulatedProvider,
   type Status,
   type TroubleKind,
@@ -65,6 +66,14 @@ function task(view: View): Record<string, unknown> {
   }
 }
 
+/** JSON or a form; the original's own client sends forms. */
+async function fieldsOf(request: Incoming): Promise<Record<string, unknown>> {
+  const type = request.headers['content-type'] ?? ''
+  if (!type.startsWith('multipart/form-data')) return json(request)
+  const form = new Response(request.raw, { headers: { 'content-type': type } }).formData()
+  return Object.fromEntries([...(await form)].filter(([, value]) => typeof value === 'string'))
+}
+
 export const openaiVideos: SimulatedProvider = {
   name: 'openai-videos',
   account: bearerOf,
@@ -73,10 +82,10 @@ export const openaiVideos: SimulatedProvider = {
     const type = status === 429 ? 'rate_limit_error' : 'invalid_request_error'
     return { status, body: { error: { message, type, param: null, code } } }
   },
-  handle(request, world) {
+  async handle(request, world) {
     const { method, path } = request
     if (method === 'POST' && path === '/videos') {
-      const body = json(request)
+      const body = await fieldsOf(request)
       const { seconds: length = '4', size = '720x1280' } = body
       const view = world.create({
         taskId: `video_${randomBytes(16).toString('hex')}`,
