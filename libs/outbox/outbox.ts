@@ -18,7 +18,7 @@ import { eventSubject, outSubject, type OwedEvent } from '#libs/scene-video/mess
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Conflict, type Bus, type StreamState } from '#libs/bus/bus.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { firstSequence as firstOf } from '#libs/bus/topology.ts'
+import { firstSequence as firstOf } from '#libs/bus/stream-configs.ts'
 
 export interface OutboxStore {
   /** Owed events in version order per video; of these videos, or of any (oldest first). */

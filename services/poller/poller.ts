@@ -5,7 +5,7 @@
  */
 import { listen } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { consumers } from '#libs/bus/topology.ts'
+import { consumers } from '#libs/bus/stream-configs.ts'
 import { consumeWork, Snooze, type DeadLetterCounter } from '#libs/bus/work.ts'
 import { Ownership } from '#libs/ownership/lease.ts'
 import { sleep } from '#libs/runtime/clock.ts'

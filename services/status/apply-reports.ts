@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { consumers } from '#libs/bus/topology.ts'
+import { consumers } from '#libs/bus/stream-configs.ts'
 import { deadLetter, parseOrDeadLetter, type DeadLetterCounter } from '#libs/bus/work.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
 import type { Clock } from '#libs/runtime/clock.ts'

@@ -5,7 +5,7 @@
 import type { z } from 'zod'
 import { serve } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { consumers } from '#libs/bus/topology.ts'
+import { consumers } from '#libs/bus/stream-configs.ts'
 import { consumeWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import {

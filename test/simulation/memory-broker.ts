@@ -5,7 +5,7 @@
  */
 import type { StoreOptions } from '#libs/bus/bus.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { consumers } from '#libs/bus/topology.ts'
+import { consumers } from '#libs/bus/stream-configs.ts'
 import { Consumer } from './memory-consumer.ts'
 import { fits, rules, Stream, type Message } from './memory-stream.ts'
 import type { World } from './world.ts'

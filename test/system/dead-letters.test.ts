@@ -13,7 +13,8 @@ import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import { deadLetters } from '#libs/bus/dead-letters.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { consumers, ensureTopology } from '#libs/bus/topology.ts'
+import { consumers } from '#libs/bus/stream-configs.ts'
+import { ensureTopology } from '#libs/bus/topology.ts'
 import { consumeWork, Snooze, publishWork } from '#libs/bus/work.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
@@ -30,7 +31,6 @@ const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const log = createLogger('test', 'silent')
 let server: LocalServer
 let bus: NatsBus
-
 beforeAll(async () => {
   server = await startNats({ dir: join(dir, 'nats') })
   bus = await connectBus({ config: { NATS_URL: server.url }, name: 'test', log })

@@ -24,7 +24,8 @@ import {
   type PublishedLog,
 } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/streams.ts'
-import { applySettings, consumers, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
+import { consumers } from '#libs/bus/stream-configs.ts'
+import { applySettings, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
 import { until } from '../support/system.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))

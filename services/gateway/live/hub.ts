@@ -5,7 +5,8 @@
  * Between two calls without an `await`, nothing can come in: who reads `after()` and subscribes in
  * one go misses nothing.
  */
-import type { EventFeed, FeedEvent } from '#libs/bus/event-feed.ts'
+import type { EventFeed } from '#libs/bus/event-feed.ts'
+import type { FeedEvent } from '#libs/bus/replay.ts'
 import { Frame } from './frame.ts'
 
 export interface Wanted {

@@ -9,7 +9,7 @@
  * is sent once more, with whatever has changed since the gateway heard the last of it.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import type { FeedEvent } from '#libs/bus/event-feed.ts'
+import type { FeedEvent } from '#libs/bus/replay.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import type { Reader } from '#libs/store/reader.ts'
 import { Frame } from './frame.ts'
