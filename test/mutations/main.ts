@@ -41,11 +41,8 @@ const finders: Record<Finder, string[]> = {
     '10000',
     '--stop',
   ],
-  'store against Postgres': vitest('test/simulation/conformance.test.ts', 'as Postgres does'),
-  'broker against nats-server': vitest(
-    'test/simulation/conformance.test.ts',
-    'as nats-server does',
-  ),
+  'store against Postgres': vitest('test/simulation/store-conformance.test.ts', ''),
+  'broker against nats-server': vitest('test/simulation/broker-conformance.test.ts', ''),
   providers: vitest('libs/provider', ''),
   'the host by itself': vitest('services/poller', ''),
   outbox: vitest('test/system/outbox.test.ts', ''),

@@ -1,0 +1,126 @@
+/**
+ * The simulation's store behaves as Postgres: the same random operations on both, with the same
+ * answers and the same rows.
+ */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { migrate } from '#libs/store/migrate.ts'
+import { Outbox } from '#libs/store/outbox.ts'
+import { Recovery } from '#libs/store/recovery.ts'
+import { ReportWriter } from '#libs/store/reports.ts'
+import { SubmissionWriter } from '#libs/store/submissions.ts'
+import { seedDemo, type Demo } from '#services/dev/seed.ts'
+import { startPostgres } from '#services/dev/servers/postgres.ts'
+import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { said, seed } from './conformance.ts'
+import { MemoryStore } from './memory-store.ts'
+import { joined, Operations, type Store } from './store-operations.ts'
+import { World } from './world.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-conformance-'))
+chmodSync(dir, 0o755)
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+const state = ({
+  id,
+  status,
+  phase,
+  progress,
+  attempt,
+  version,
+  epoch,
+  reportNo,
+  session,
+  taskId,
+  videoUrl,
+  errorCode,
+  cancelRequested,
+  waitReason,
+  dueAt,
+  startedAt,
+  completedAt,
+}: Awaited<ReturnType<Database['sceneVideo']['findUniqueOrThrow']>>) => [
+  id,
+  status,
+  phase,
+  progress,
+  attempt,
+  version,
+  String(epoch),
+  reportNo,
+  session,
+  taskId,
+  videoUrl,
+  errorCode,
+  cancelRequested,
+  waitReason,
+  dueAt !== null,
+  startedAt !== null,
+  completedAt !== null,
+]
+
+describe(`the store in memory, seed ${seed}`, () => {
+  const world = new World(seed)
+  const memory = new MemoryStore(() => world.now)
+  let server: LocalServer
+  let db: Database
+  let demo: Demo
+  let operations: Operations
+  let real: Store
+
+  beforeAll(async () => {
+    server = await startPostgres({ dir: join(dir, 'postgres') })
+    await migrate(server.url)
+    demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
+    db = openDatabase(server.url, 4)
+    real = joined([
+      new SubmissionWriter(db),
+      new ReportWriter(db),
+      new Outbox(db),
+      new Recovery(db),
+    ])
+    operations = new Operations({ world, memory, real, db, userId: demo.userId })
+  })
+  afterAll(async () => {
+    await db?.$disconnect()
+    await server?.stop()
+  })
+
+  it('changes and answers as Postgres does', async () => {
+    const ids: string[] = []
+    for (let i = 0; i < 12; i++) {
+      const request = {
+        id: world.uuid(),
+        userId: demo.userId,
+        projectId: demo.projectId,
+        scriptId: demo.scriptId,
+        sceneId: demo.sceneIds[0]!,
+        body: { prompt: 'x' },
+        idempotencyKey: null,
+        system: { provider: 'toapis', model: 'm' },
+      }
+      for (const store of [real, memory]) await store.accept(request)
+      ids.push(request.id)
+    }
+    for (let i = 0; i < 1_500; i++) {
+      world.now += 1_000
+      const operation = operations.choose(ids)
+      const answers = [await said(() => operation(real)), await said(() => operation(memory))]
+      expect(answers[1], `answer to operation ${i}: ${String(operation)}`).toEqual(answers[0])
+      const rows = await db.sceneVideo.findMany({ orderBy: { id: 'asc' } })
+      expect(
+        [...memory.videos.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(state),
+        `rows after operation ${i}: ${String(operation)}`,
+      ).toEqual(rows.map(state))
+    }
+    const kinds = (await db.timeline.findMany({ orderBy: { id: 'asc' } })).map((row) => [
+      row.videoId,
+      row.version,
+      row.event,
+    ])
+    expect(memory.timeline.map((row) => [row.videoId, row.version, row.event])).toEqual(kinds)
+  }, 600_000)
+})
