@@ -100,7 +100,7 @@ describe(`the store in memory, seed ${seed}`, () => {
         sceneId: demo.sceneIds[0]!,
         body: { prompt: 'x' },
         idempotencyKey: null,
-        system: { provider: 'toapis', model: 'm' },
+        system: { provider: 'toapis', providers: {} },
       }
       for (const store of [real, memory]) await store.accept(request)
       ids.push(request.id)
