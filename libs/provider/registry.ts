@@ -6,6 +6,7 @@ import { ark } from './adapters/ark.ts'
 import { dashscope } from './adapters/dashscope.ts'
 import { fal } from './adapters/fal.ts'
 import { gemini } from './adapters/gemini.ts'
+import { kie } from './adapters/kie.ts'
 import { kling } from './adapters/kling.ts'
 import { luma, lumaDreamMachine } from './adapters/luma.ts'
 import { minimax, minimaxHailuo } from './adapters/minimax.ts'
@@ -44,6 +45,7 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
     vercel,
     luma,
     lumaDreamMachine,
+    kie,
   ].map((one) => [one.dialect.name, one]),
 )
 /** The first is the default of `PROVIDERS`. */

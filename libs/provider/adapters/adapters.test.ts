@@ -48,5 +48,6 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['vercel', 'by_key'],
     ['luma', 'none'],
     ['luma-dream-machine', 'by_match'],
+    ['kie', 'none'],
   ])
 })

@@ -3,6 +3,7 @@ import type { SimulatedProvider } from '../dialect.ts'
 import { ark } from './ark.ts'
 import { dashscope } from './dashscope.ts'
 import { gemini, vertex } from './google.ts'
+import { kie } from './kie.ts'
 import { kling } from './kling.ts'
 import { openaiVideos } from './openai-videos.ts'
 import { fal } from './fal.ts'
@@ -38,5 +39,6 @@ export const dialects: ReadonlyMap<string, SimulatedProvider> = new Map(
     vertex,
     gemini,
     xai,
+    kie,
   ].map((one) => [one.name, one]),
 )
