@@ -1,6 +1,7 @@
 /** What `npm start` tells the services, beside what its own environment says. */
 import { resolve } from 'node:path'
 import { sealingKeyOf } from '#libs/runtime/secrets.ts'
+import { providerCredentials, simulatedProviders } from './simulated-providers.ts'
 import type { Secrets } from './state.ts'
 
 /** On one's own machine one user is all there are: no share of anything is kept for others. */
@@ -17,8 +18,8 @@ export const commonSettings = (
   env: NodeJS.ProcessEnv,
   { dir, simulatorPort, secrets }: { dir: string; simulatorPort: number; secrets: Secrets },
 ): NodeJS.ProcessEnv => ({
+  ...simulatedProviders(`http://127.0.0.1:${simulatorPort}`, secrets.providerKey),
   TOAPIS_BASE_URL: `http://127.0.0.1:${simulatorPort}/v1`,
-  TOAPIS_API_KEY: secrets.providerKey,
   TOAPIS_WEBHOOK_SECRET: secrets.webhookSecret,
   FILES_DIR: resolve(dir, 'files'),
   FILE_TRUSTED_HOSTS: `127.0.0.1:${simulatorPort}`,
@@ -38,7 +39,7 @@ export const commonSettings = (
 export const gatewaySettings = (port: number, secrets: Secrets): NodeJS.ProcessEnv => ({
   PORT: String(port),
   HOST: '127.0.0.1',
-  TOAPIS_API_KEY: undefined,
+  ...Object.fromEntries(providerCredentials().map((name) => [name, undefined])),
   KEY_ENCRYPTION_KEY: undefined,
   KEY_SEALING_KEY: sealingKeyOf(Buffer.from(secrets.keyEncryptionKey, 'base64')).toString('base64'),
   STREAM_TOKEN_KEY: secrets.streamTokenKey,

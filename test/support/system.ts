@@ -26,6 +26,7 @@ export interface Dev {
 }
 
 export interface LedgerRow {
+  provider: string
   client_business_id: string
   task_id: string
   status: string

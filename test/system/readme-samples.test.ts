@@ -25,19 +25,22 @@ it('work', () => {
     [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
   const helpers = blocks(readme).find((block) => block.startsWith('cat > .reelkeeper/reel.sh'))!
   const samples = blocks(readFileSync('docs/operating/users-and-keys.md', 'utf8'))
-  expect(samples).toHaveLength(4)
+  expect(samples).toHaveLength(5)
   const script = [helpers, ...samples].join('echo; echo ---\n')
   const { status, stdout, stderr } = spawnSync('bash', ['-euc', script], {
     cwd: system.dir,
     encoding: 'utf8',
+    // bash takes a socket for a remote shell, and reads its own start files
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 120_000,
   })
   expect([status, stderr]).toEqual([0, ''])
-  const [, users, browser, account, rotation] = stdout.split('---\n')
+  const [, users, operator, browser, account, rotation] = stdout.split('---\n')
   expect(users).toMatch(/^[0-9a-z]+\tread,write,admin\t\S+\tvalid\tserver\n/)
   expect(users).toMatch(
     /\{"id":"[0-9a-f-]{36}",.*"title":"Pilot"\}\{.*"scopes":\["read"\].*"apiKey":"rk_.*"\}revoked [0-9a-z]+\n/,
   )
+  expect(operator).toContain('A studio')
   expect(browser).toMatch(/^retry: \d+\n\n(: *\n\n)?id: \d+-\d+\nevent: snapshot\ndata: \{"id":/)
   expect(account).toContain('"apiKeyLast4":"-own","source":"project"')
   expect(account).toContain('"ok":true')

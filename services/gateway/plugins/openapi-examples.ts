@@ -22,6 +22,7 @@ export const bodyExamples: Record<string, unknown> = {
   createStreamToken: { expiresInSeconds: 300 },
   putUserAiConfig: account,
   putProjectAiConfig: account,
+  keepVideo: { keep: true },
   testUserAiConfig: {},
   testProjectAiConfig: {},
 }
