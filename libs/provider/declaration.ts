@@ -41,7 +41,7 @@ export const extraSettings = <S extends Record<string, z.ZodType>>(
   apply: (dialect: Dialect, values: { [K in keyof S]: z.output<S[K]> }) => Dialect,
 ): ExtraSettings => ({ shape, apply: apply as ExtraSettings['apply'] })
 
-/** What an account of the usual class may do; settable as `<NAME>_QUERY_PER_SECOND` and so on. */
+/** What an account of the usual class may do, as documented. */
 export interface Budget {
   queryPerSecond?: number
   queryBurst?: number

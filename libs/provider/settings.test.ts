@@ -53,14 +53,11 @@ it('reads each provider’s settings by one pattern', () => {
     KLING_API_KEY: 'k',
     KLING_MODEL: 'kling-2.6',
     KLING_BASE_URL: 'beijing',
-    KLING_QUERY_PER_SECOND: '3',
-    KLING_PARALLEL_TASKS: '2',
   })
   expect(kling).toMatchObject({
     apiKey: 'k',
     model: 'kling-2.6',
     baseUrl: 'https://api-beijing.klingai.com',
-    budget: { queryPerSecond: 3, parallelTasks: 2 },
   })
   expect(configured({})[0]).toMatchObject({ apiKey: null, values: { FIND_BY_OWN_ID: true } })
 })

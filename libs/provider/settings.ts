@@ -6,7 +6,7 @@
  */
 import { z } from 'zod'
 import { joinCredentials, oneKey, settingOf } from './credentials.ts'
-import type { Budget, Declaration } from './declaration.ts'
+import type { Declaration } from './declaration.ts'
 import { normalizeBaseUrl } from './edge/base-url.ts'
 import type { EdgeOptions } from './edge/send.ts'
 import { declarationOf, providerNames, settingPrefix } from './registry.ts'
@@ -41,15 +41,6 @@ const ofEach = (shapeOf: (declaration: Declaration) => Shape): Unnamed =>
     ),
   )
 
-const rate = z.coerce.number().positive().optional()
-/** Of the same name as in `Budget`, as settings. */
-const budgetSettings: Record<keyof Budget, string> = {
-  queryPerSecond: 'QUERY_PER_SECOND',
-  queryBurst: 'QUERY_BURST',
-  createPerMinute: 'CREATE_PER_MINUTE',
-  parallelTasks: 'PARALLEL_TASKS',
-}
-
 /** The keys of the system's own accounts: for whoever sends, and nobody else. */
 export const credentialSettings = ofEach(({ credentials = oneKey }) =>
   Object.fromEntries(
@@ -77,7 +68,6 @@ export const providerSettings = {
     BASE_URL: addressSetting(regions).default(baseUrl),
     MODEL: z.string().min(1).default(model),
     ...settings?.shape,
-    ...Object.fromEntries(Object.values(budgetSettings).map((key) => [key, rate])),
   })),
 }
 
@@ -105,7 +95,6 @@ export interface ConfiguredProvider {
   /** Of the system's own account; null where there is none, or this service is not told. */
   apiKey: string | null
   webhookSecret: string | null
-  budget: Budget
   /** Settings of its own, by their names without prefix. */
   values: Readonly<Record<string, unknown>>
 }
@@ -125,10 +114,6 @@ export function configuredProviders(config: Config): ConfiguredProvider[] {
       const value = text(settingOf(part.name))
       return value === null ? [] : [[part.name, value] as const]
     })
-    const limits = Object.entries(budgetSettings).flatMap(([limit, key]) => {
-      const value = read(key)
-      return value === undefined ? [] : [[limit, value]]
-    })
     return {
       name,
       declaration,
@@ -137,7 +122,6 @@ export function configuredProviders(config: Config): ConfiguredProvider[] {
       model: text('MODEL') ?? declaration.model,
       apiKey: joinCredentials(parts, Object.fromEntries(given)),
       webhookSecret: text('WEBHOOK_SECRET'),
-      budget: { ...declaration.budget, ...(Object.fromEntries(limits) as Budget) },
       values: Object.fromEntries(
         Object.entries(declaration.settings?.shape ?? {}).map(([key, schema]) => [
           key,

@@ -22,10 +22,7 @@ export const pollerSettings = z.object({
    * record: of two pollers that differ, the longer one counts.
    */
   SESSION_TTL_MS: milliseconds(6_000, 500),
-  /**
-   * The query budget of one account at a provider of which nothing else is known, all pollers
-   * together.
-   */
+  /** The query budget of one account at a provider, all pollers together. */
   QUERY_PER_SECOND: z.coerce.number().positive().default(50),
   QUERY_BURST: z.coerce.number().min(1).default(500),
   /**

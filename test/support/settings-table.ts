@@ -81,9 +81,6 @@ own. A provider that is switched off makes no new videos; what is under way ther
 | \`<NAME>_MODEL\` | gateway, poller, submit | The model where nobody names one. |
 | \`<NAME>_API_KEY\` | submit | What opens the system’s account there; of several parts where the table says so. |
 | \`<NAME>_WEBHOOK_SECRET\` | gateway | What its webhooks are verified with; without one they are refused. |
-| \`<NAME>_QUERY_PER_SECOND\`, \`<NAME>_QUERY_BURST\` | poller | Queries of one account a second, all pollers together, and how many at once after a pause. |
-| \`<NAME>_CREATE_PER_MINUTE\` | submit | Creates of one account a minute. |
-| \`<NAME>_PARALLEL_TASKS\` | submit | Tasks of one account at once. |
 
 | provider | credentials | base URL | regions | model |
 |---|---|---|---|---|
