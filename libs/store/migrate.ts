@@ -8,15 +8,27 @@ import { fileURLToPath } from 'node:url'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils'
 import { SchemaEngine } from '@prisma/schema-engine-wasm'
+import pg from 'pg'
 import { grantRoles } from './roles.ts'
 
 const prismaDir = new URL('../../prisma/', import.meta.url)
 const filters = { externalTables: [], externalEnums: [] }
 
-async function openEngine(connectionString: string): Promise<SchemaEngine> {
+/** Runs the engine on connections that are closed when it is done. */
+async function withEngine<T>(
+  connectionString: string,
+  run: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
   const schema = await readFile(new URL('schema.prisma', prismaDir), 'utf8')
-  const factory = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString }))
-  return SchemaEngine.new({ datamodels: [['schema.prisma', schema]] }, () => {}, factory)
+  const pool = new pg.Pool({ connectionString })
+  try {
+    const factory = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool))
+    return await run(
+      await SchemaEngine.new({ datamodels: [['schema.prisma', schema]] }, () => {}, factory),
+    )
+  } finally {
+    await pool.end()
+  }
 }
 
 /**
@@ -44,11 +56,12 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
     path: 'migration_lock.toml',
     content: await readFile(`${baseDir}/migration_lock.toml`, 'utf8'),
   }
-  const engine = await openEngine(databaseUrl)
-  const { appliedMigrationNames } = await engine.applyMigrations({
-    migrationsList: { baseDir, lockfile, migrationDirectories, shadowDbInitScript: '' },
-    filters,
-  })
+  const { appliedMigrationNames } = await withEngine(databaseUrl, (engine) =>
+    engine.applyMigrations({
+      migrationsList: { baseDir, lockfile, migrationDirectories, shadowDbInitScript: '' },
+      filters,
+    }),
+  )
   await grantRoles(databaseUrl)
   return appliedMigrationNames
 }
@@ -58,16 +71,17 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
  * prisma/schema.prisma.
  */
 export async function schemaDiff(databaseUrl: string, from: 'empty' | 'database'): Promise<string> {
-  const engine = await openEngine(databaseUrl)
   const path = fileURLToPath(new URL('schema.prisma', prismaDir))
   const content = await readFile(path, 'utf8')
-  const { stdout } = await engine.diff({
-    from: from === 'empty' ? { tag: 'empty' } : { tag: 'url', url: databaseUrl },
-    to: { tag: 'schemaDatamodel', files: [{ path, content }] },
-    script: true,
-    exitCode: null,
-    filters,
-  })
+  const { stdout } = await withEngine(databaseUrl, (engine) =>
+    engine.diff({
+      from: from === 'empty' ? { tag: 'empty' } : { tag: 'url', url: databaseUrl },
+      to: { tag: 'schemaDatamodel', files: [{ path, content }] },
+      script: true,
+      exitCode: null,
+      filters,
+    }),
+  )
   return stdout ?? ''
 }
 

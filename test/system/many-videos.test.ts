@@ -17,6 +17,7 @@ import { afterRestore } from '#libs/store/restored.ts'
 import { seedDemo } from '#services/dev/seed.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { until } from '../support/system.ts'
 
 const count = Number(process.env['MANY_VIDEOS'] ?? 150_000)
 /** One of a hundred is open. */
@@ -48,6 +49,7 @@ beforeAll(async () => {
     `INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, sequence) SELECT id, 1, 1, 'requested', 'requested', 'pending', 'queued', 'submit', row_number() over () FROM "SceneVideo"`,
   )
   await admin.query('VACUUM ANALYZE')
+  await countersAreWhole()
   db = openDatabase(server.url, 1)
 }, 600_000)
 afterAll(async () => {
@@ -63,6 +65,17 @@ const openIds = async (limit: number) =>
       `SELECT id FROM "SceneVideo" WHERE status = 'generating' ORDER BY id LIMIT ${limit}`,
     )
   ).rows.map((row) => row.id)
+
+/** What was done to fill the tables is counted: sessions tell their counts late. */
+async function countersAreWhole(): Promise<void> {
+  await admin.query('SELECT pg_stat_force_next_flush()')
+  await until('every other session to end', async () => {
+    const { rows } = await admin.query(
+      `SELECT pid, query FROM pg_stat_activity WHERE backend_type IN ('client backend', 'parallel worker', 'autovacuum worker') AND pid <> pg_backend_pid()`,
+    )
+    return rows.length === 0 || undefined
+  })
+}
 
 /** How often the large tables were read from end to end. */
 async function fullReads(): Promise<Record<string, number>> {
