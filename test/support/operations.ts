@@ -57,6 +57,7 @@ export const bodies: Record<string, unknown> = {
   updateScript: { title: 'x' },
   updateScene: { prompt: 'x' },
   createVideo: { prompt: 'x' },
+  keepVideo: { keep: true },
   createBulkAction: { action: 'cancel', ids: [nobodys] },
   putProjectAiConfig: { provider: 'toapis' },
   putUserAiConfig: { provider: 'toapis', model: 'theirs' },

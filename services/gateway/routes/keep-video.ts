@@ -1,10 +1,11 @@
 /** Whether the file of a video outlives the days that files are kept. */
 import { z } from 'zod'
 import type { Route } from '../context.ts'
-import { Problem } from '../problem.ts'
+import { notFound, Problem } from '../problem.ts'
 import { ids } from '../schemas.ts'
+import { noVideo } from './get-video.ts'
 
-export const keepVideo: Route = (app, { fileRemoval }) => {
+export const keepVideo: Route = (app, { fileRemoval, reader }) => {
   app.put(
     '/api/scene-videos/:id/keep',
     {
@@ -24,8 +25,11 @@ export const keepVideo: Route = (app, { fileRemoval }) => {
     async (request) => {
       const { id } = request.params
       const { keep } = request.body
-      if (!(await fileRemoval.keep(request.identity.userId, id, keep)))
-        throw new Problem(404, 'not_stored', 'There is no file of such a video.')
+      const { userId } = request.identity
+      if (!(await fileRemoval.keep(userId, id, keep))) {
+        if (!(await reader.video(userId, id))) throw notFound(noVideo)
+        throw new Problem(404, 'not_stored', 'No file of this video is stored.')
+      }
       return { id, keep }
     },
   )
