@@ -189,7 +189,10 @@ export const generateVideoSchema = z.strictObject({
   imageUrls: z
     .array(
       z
-        .url({ protocol: /^https?$/ })
+        .url({
+          protocol: /^https?$/,
+          error: 'must be an http or https link that the provider can fetch; data: is not taken',
+        })
         .max(8192)
         .refine(
           (url) => url.isWellFormed() && !url.includes('\0'),

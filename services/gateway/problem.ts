@@ -91,7 +91,7 @@ export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const problem = toProblem(err)
+  const problem = toProblem(err, request.routeOptions.bodyLimit)
   if (problem.code === 'internal')
     request.log.error({ err, route: request.routeOptions?.url }, 'request failed')
   if (problem.status === 503 || problem.retryAfterSeconds !== undefined)
@@ -152,7 +152,7 @@ const codes: Record<number, string> = {
   431: 'too_large',
 }
 
-function toProblem(err: unknown): Problem {
+function toProblem(err: unknown, bodyLimit: number | undefined): Problem {
   if (err instanceof Problem) return err
   if (err instanceof Refused) return refusal({ code: err.code, detail: err.message })
   if (hasZodFastifySchemaValidationErrors(err)) {
@@ -173,6 +173,8 @@ function toProblem(err: unknown): Problem {
       'unsupported_media_type',
       'Send JSON, as content-type application/json.',
     )
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' && bodyLimit)
+    return new Problem(413, 'too_large', `The body is too large: ${bodyLimit} bytes at most.`)
   if (statusCode && statusCode >= 400 && statusCode < 500)
     return new Problem(
       statusCode === 414 ? 404 : statusCode,

@@ -61,6 +61,20 @@ it('takes metadata that an event can carry, and no more', async () => {
   expect((await generate({ imageUrls: [longUrl] })).params.imageUrls).toEqual([longUrl])
 })
 
+it.each([
+  ['2 KB of data:', 2_000, 400, 'must be an http or https link that the provider can fetch'],
+  ['a base64 without a prefix', -2_000, 400, 'must be an http or https link'],
+  ['300 KB of data:', 300_000, 413, '262144 bytes at most'],
+  ['2.8 MB of data:', 2_800_000, 413, '262144 bytes at most'],
+])('says what it takes instead of a picture itself: %s', async (_, length, status, words) => {
+  const picture = `${length > 0 ? 'data:image/png;base64,' : ''}${'A'.repeat(Math.abs(length))}`
+  const answer = await stack.ask('POST', `${stack.scenePath}/generate-video`, {
+    body: { imageUrls: [picture] },
+  })
+  expect(answer.status).toBe(status)
+  expect(JSON.stringify(answer.body)).toContain(words)
+})
+
 it('shows on request how the video was recorded at each entry of the timeline', async () => {
   const { id } = await generate({ prompt: 'a kite', metadata: { shot: 7 } })
   const path = `/api/scene-videos/${id}/timeline`
