@@ -99,8 +99,8 @@ export type TaskAnswer =
   | { kind: 'missing' }
   /** No usable answer: network, time-out, 5xx, a body that cannot be read, a key not accepted. */
   | { kind: 'none'; reason: string }
-  /** Readable, but not in words we know, or about another task. */
-  | { kind: 'unknown'; body: string }
+  /** Readable, but not in words we know, or about another task: `said` is the word, or which. */
+  | { kind: 'unknown'; said: string; body: string }
 
 export interface Found {
   answer: TaskAnswer

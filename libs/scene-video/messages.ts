@@ -202,6 +202,8 @@ export const reportSchema = z.object({
       error: z.object({ code: word(errorCodes), message: z.string().max(2000) }).nullable(),
     })
     .nullable(),
+  /** What the provider said that we do not know; only beside no change. */
+  said: z.string().max(200).optional(),
 })
 export type Report = z.infer<typeof reportSchema>
 /** Read one by one by `reportSchema`: one that does not fit spoils no other. */

@@ -15,6 +15,7 @@ import type { Changed, Outcome } from './fence.ts'
 import { recordEnds } from './record-ends.ts'
 import { recordProgress } from './record-progress.ts'
 import { recordSignsOfLife } from './record-signs-of-life.ts'
+import { recordUnknownWords, type Said } from './record-unknown-words.ts'
 
 export type { Fate, Outcome } from './fence.ts'
 
@@ -33,11 +34,14 @@ export class ReportWriter {
     const changed = reports.filter((report): report is Changed => report.change !== null)
     const ends = changed.filter((report) => isTerminal(report.change.status))
     const goesOn = changed.filter((report) => !isTerminal(report.change.status))
-    const alive = reports.filter((report) => report.change === null)
+    const still = reports.filter((report) => report.change === null)
+    const alive = still.filter((report) => report.said === undefined)
+    const vague = still.filter((report): report is Said => report.said !== undefined)
     const outcomes = await Promise.all([
       ends.length ? recordEnds(this.#db, ends) : [],
       goesOn.length ? recordProgress(this.#db, goesOn) : [],
       alive.length ? recordSignsOfLife(this.#db, alive) : [],
+      vague.length ? recordUnknownWords(this.#db, vague) : [],
     ])
     return new Map(outcomes.flat())
   }

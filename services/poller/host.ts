@@ -28,6 +28,7 @@ import { Reporter } from './reporter.ts'
 import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from './schedule.ts'
 import { signalOf } from './signal-of.ts'
 import { TimerQueue } from './timer-queue.ts'
+import { UnknownWords } from './unknown-words.ts'
 
 const reportAgainMs = 500
 
@@ -49,11 +50,15 @@ export class Host {
   readonly #watches: TimerQueue<Hosted>
   readonly #accounts: PolledAccounts
   readonly #reporter: Reporter
+  readonly #unknown: UnknownWords<Hosted>
 
   constructor(options: HostOptions) {
     this.#options = options
     this.#accounts = new PolledAccounts(options.keyEncryptionKey, options.providers)
     this.#reporter = new Reporter(options.bus, options.clock)
+    this.#unknown = new UnknownWords(options.log, (video, said) => {
+      void this.#report(video, null, said)
+    })
     this.#polls = new Polls(options, {
       answered: (video, answer) => this.#answered(video, answer),
     })
@@ -187,10 +192,7 @@ export class Host {
         return this.#polls.schedule(video, afterMiss(intervalMs, action.misses, clock.random()))
       }
       case 'tellUnknown':
-        return log.error(
-          { video: video.id, body: answer && 'body' in answer ? answer.body : undefined },
-          'The provider answered in words unknown to us; polling on',
-        )
+        return this.#unknown.tell(video, answer)
       case 'cancelAtProvider':
         return void askToCancel(video, this.#options).then(() =>
           this.#send(video, { type: 'CANCELLED' }),
@@ -204,13 +206,12 @@ export class Host {
 
   #release(video: Hosted): void {
     const { log, onEnded } = this.#options
-    const { id, epoch } = video
+    const { id, epoch, state } = video
     crashPoint('end-reported')
     this.drop(id)
     onEnded(id, BigInt(epoch))
-    if (video.state.status === 'completed')
-      log.info({ video: id }, `Video generated successfully for ${id}`)
-    else log.info({ video: id }, `Video generation failed for ${id}`)
+    const end = state.status === 'completed' ? 'generated successfully' : 'generation failed'
+    log.info({ video: id }, `Video ${end} for ${id}`)
     log.info({ video: id }, `Stopped polling for ${id}`)
   }
 
@@ -229,10 +230,10 @@ export class Host {
    * Stores the report in the queue; tries again for as long as the video is ours. False when it is
    * not any more: nobody waits for our word.
    */
-  async #report(video: Hosted, change: Change | null): Promise<boolean> {
+  async #report(video: Hosted, change: Change | null, said?: string): Promise<boolean> {
     const { clock, log } = this.#options
     const { id, attempt, epoch } = video
-    const report: Report = { id, attempt, epoch, no: ++video.no, change }
+    const report: Report = { id, attempt, epoch, no: ++video.no, change, said }
     video.reportedAt = clock.now()
     for (;;) {
       try {

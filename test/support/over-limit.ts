@@ -31,5 +31,5 @@ export const longFiles: Record<string, number> = {
   'test/system/nats-fuzz.test.ts': 388,
   'test/system/outbox.test.ts': 273,
   'test/system/provider.test.ts': 485,
-  'test/system/reports.test.ts': 290,
+  'test/system/reports.test.ts': 263,
 }

@@ -92,6 +92,9 @@ it('tells the provider’s key to nobody, though the provider repeats it everywh
       return /"status":"failed"/.test(video) || undefined
     })
   for (const id of ids.values()) told += await ask(`/api/scene-videos/${id}/timeline`)
+  // once, however often it was said
+  expect(told.split('"kind":"unknown"')).toHaveLength(2)
+  expect(told).toContain('"detail":{"said":"word [key]"}')
   expect(told).toContain('[key]')
   // all of it on the disk: streams, tables, and what was logged of them
   await system.stop()

@@ -1,65 +1,29 @@
 /** The fence, on a real Postgres: what an older owner says changes nothing. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Change, Report } from '#libs/scene-video/messages.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { isOutage } from '#libs/store/errors.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
-import { ReportWriter } from '#libs/store/reports.ts'
-import { SubmissionWriter } from '#libs/store/submissions.ts'
+import type { ReportWriter } from '#libs/store/reports.ts'
+import type { SubmissionWriter } from '#libs/store/submissions.ts'
+import type { Demo } from '#services/dev/seed.ts'
+import { pins, startStore, type StoreKit } from '../support/store-kit.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-store-'))
-chmodSync(dir, 0o755)
-let server: LocalServer
+let kit: StoreKit
 let db: Database
 let demo: Demo
 let submissions: SubmissionWriter
 let writer: ReportWriter
+const pendingVideo = () => kit.pendingVideo()
+const submittedVideo = () => kit.submittedVideo()
 
 beforeAll(async () => {
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
-  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-  db = openDatabase(server.url, 8)
-  submissions = new SubmissionWriter(db)
-  writer = new ReportWriter(db)
+  kit = await startStore()
+  ;({ db, demo, submissions, writer } = kit)
 })
-afterAll(async () => {
-  await db?.$disconnect()
-  await server?.stop()
-  rmSync(dir, { recursive: true, force: true })
-})
-
-const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
-
-async function pendingVideo(): Promise<string> {
-  const { video } = await submissions.accept({
-    id: crypto.randomUUID(),
-    userId: demo.userId,
-    projectId: demo.projectId,
-    scriptId: demo.scriptId,
-    sceneId: demo.sceneIds[0]!,
-    body: {},
-    idempotencyKey: null,
-    system: { provider: 'toapis', providers: {} },
-  })
-  return video.id
-}
-
-async function submittedVideo(): Promise<string> {
-  const id = await pendingVideo()
-  expect(await submissions.intend(id, 1, 1, pins)).not.toBeNull()
-  await submissions.accepted(id, { attempt: 1, send: 1, taskId: `task-${id}`, how: 'answer' })
-  return id
-}
+afterAll(() => kit[Symbol.asyncDispose]())
 
 const running = (progress: number): Change => ({
   status: 'generating',
@@ -112,6 +76,27 @@ it('refuses reports of an epoch that was never committed, of an older one, and r
   expect(await fate(report(id, '11', 1, running(6), 2))).toBe('stale')
   expect(await fate(report(id, '11', 1, running(6)))).toBe('applied')
   expect((await writer.commitClaims('a', [{ id, epoch: '10' }])).grants).toHaveLength(0)
+})
+
+it('shows a word that nobody knows once on the timeline, whoever owns the video, as no version', async () => {
+  const id = await submittedVideo()
+  const { version } = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
+  await writer.commitClaims('a', [{ id, epoch: '15' }])
+  const says = (epoch: string, no: number, said: string) =>
+    fate({ ...report(id, epoch, no, null), said })
+  expect(await says('15', 1, 'reticulating')).toBe('applied')
+  expect(await says('15', 1, 'reticulating')).toBe('applied')
+  expect(await says('14', 2, 'annealing')).toBe('stale')
+  await writer.commitClaims('b', [{ id, epoch: '16' }])
+  expect(await says('16', 1, 'reticulating')).toBe('applied')
+  expect(await says('16', 2, `it's "{null,}"`)).toBe('applied')
+  const entries = await db.timeline.findMany({ where: { videoId: id, kind: 'unknown' } })
+  expect(entries.map(({ detail, phase }) => [detail, phase])).toEqual([
+    [{ said: 'reticulating' }, 'submitted'],
+    [{ said: `it's "{null,}"` }, 'submitted'],
+  ])
+  expect(await db.sceneVideo.findUniqueOrThrow({ where: { id } })).toMatchObject({ version })
+  expect(await events(id)).not.toContain('unknown')
 })
 
 it('ends a video once, and notes what comes later on the timeline', async () => {
@@ -192,7 +177,7 @@ it('forgets idempotency keys after their 24 hours, and none before', async () =>
 
 /** Holds a video's row, as a transaction does whose process stands still, until disposed. */
 async function held(id: string): Promise<AsyncDisposable> {
-  const client = new pg.Client(server.url)
+  const client = new pg.Client(kit.url)
   await client.connect()
   await client.query('BEGIN')
   await client.query('SELECT 1 FROM "SceneVideo" WHERE id = $1 FOR UPDATE', [id])
@@ -255,10 +240,10 @@ it('ends a transaction whose process stands still', async () => {
 })
 
 it('records instants in UTC whatever the zone of the database is', async () => {
-  const admin = new pg.Client(server.url)
+  const admin = new pg.Client(kit.url)
   await admin.connect()
   await admin.query(`ALTER DATABASE reelkeeper SET timezone TO 'Asia/Shanghai'`)
-  const other = openDatabase(server.url, 1)
+  const other = openDatabase(kit.url, 1)
   try {
     const id = await pendingVideo()
     const given = new Date('2026-01-02T03:04:05.000Z')

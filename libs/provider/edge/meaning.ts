@@ -31,6 +31,9 @@ import {
   type Answer,
 } from './refusal.ts'
 
+/** Of a status word that we do not know, as it is told. */
+const longestWord = 80
+
 /** The task's handle in an answer to a create. */
 function handleOf(dialect: Dialect, json: unknown, request: CreateRequest): string | undefined {
   const ids = idsOf(json, dialect.createdId)
@@ -65,6 +68,12 @@ export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequ
   return { kind: 'refused', error: refusal(dialect, answer, said) }
 }
 
+const unknown = (said: string, text: string): TaskAnswer => ({
+  kind: 'unknown',
+  said: redact(said, [], longestWord),
+  body: excerpt(text),
+})
+
 /** Whom a query was about. */
 export type Asked = { taskId: string } | { ownId: string }
 
@@ -87,9 +96,7 @@ export function readTask(
     return of({ kind: 'later', retryAfterMs: waitOf(dialect, answer, said) })
   if (status >= 200 && status < 300 && said.code === '')
     return of(
-      json === undefined
-        ? { kind: 'none', reason: 'not JSON' }
-        : { kind: 'unknown', body: excerpt(text) },
+      json === undefined ? { kind: 'none', reason: 'not JSON' } : unknown('no status', text),
     )
   const location = header(headers, 'location')
   const detail = status < 400 && location ? `redirected to ${location}` : said.code
@@ -124,7 +131,7 @@ export function readTaskBody(
       ? ids.length > 0 && ![...ids, ...ownIds].includes(idIn(dialect, asked.taskId))
       : ownIds.some((own) => own !== asked.ownId)
   // rule: an answer is about what was asked
-  if (isOther) return { answer: { kind: 'unknown', body: excerpt(about.text) }, taskId: null }
+  if (isOther) return { answer: unknown('an answer about another task', about.text), taskId: null }
   const taskId = 'taskId' in asked ? asked.taskId : (ids[0] ?? asked.ownId)
   return { answer: meaningOf(dialect, json, about), taskId }
 }
@@ -171,7 +178,7 @@ function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskA
     case 'missing':
       return { kind: 'missing' }
     case undefined:
-      return { kind: 'unknown', body: excerpt(about.text) }
+      return unknown(word, about.text)
   }
 }
 
