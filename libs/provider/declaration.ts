@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { CredentialPart } from './credentials.ts'
 import type { Dialect } from './edge/dialect.ts'
+import type { Budget } from './provider.ts'
 
 /** A model as far as it is known; absent is unknown, and then nothing is refused for it. */
 export interface Model {
@@ -41,15 +42,6 @@ export const extraSettings = <S extends Record<string, z.ZodType>>(
   apply: (dialect: Dialect, values: { [K in keyof S]: z.output<S[K]> }) => Dialect,
 ): ExtraSettings => ({ shape, apply: apply as ExtraSettings['apply'] })
 
-/** What an account of the usual class may do, as documented. */
-export interface Budget {
-  queryPerSecond?: number
-  queryBurst?: number
-  createPerMinute?: number
-  /** Tasks at work at once; more are refused or queued there. */
-  parallelTasks?: number
-}
-
 export interface Declaration {
   dialect: Dialect
   /** The provider's own address; settable as `<NAME>_BASE_URL`. */
@@ -63,6 +55,7 @@ export interface Declaration {
   models: readonly Model[]
   /** Asked no more often than this for one video, in milliseconds. */
   leastIntervalMs?: number
+  /** Of an account of the usual class, as documented; each settable, see settings.ts. */
   budget?: Budget
   settings?: ExtraSettings
   webhook?: WebhookVerifier

@@ -72,6 +72,24 @@ export interface RateLimit {
   remaining: number
   /** Milliseconds until it is full again. */
   resetMs: number
+  /** Calls a second that the limit allows for, where it says over which time it counts. */
+  perSecond: number | null
+}
+
+/** What one account may do: as documented of the usual class, and as the operator has set it. */
+export interface Budgets {
+  usual: Budget
+  set: Budget
+}
+
+/** Absent is unknown. */
+export interface Budget {
+  queryPerSecond?: number
+  /** Queries that may be made at once after a pause. */
+  queryBurst?: number
+  createPerMinute?: number
+  /** Tasks at work at once; more are refused or queued there. */
+  parallelTasks?: number
 }
 
 export type CreateAnswer =
@@ -160,6 +178,7 @@ export interface Declared {
    */
   readonly expectedMs: number
   readonly resultLifeMs: number
+  readonly budgets?: Budgets | undefined
 }
 
 export interface Provider

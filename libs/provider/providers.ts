@@ -30,6 +30,7 @@ export class Providers implements ProviderSource, AsyncDisposable {
     const { credentials } = one.declaration
     const provider = createRestProvider(dialectOf(one.declaration, one.values), {
       credentials,
+      budgets: one.budgets,
       ...this.#options,
     })
     this.#made.set(name, provider)

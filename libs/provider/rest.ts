@@ -15,7 +15,15 @@ import { OpenAccounts } from './edge/open-accounts.ts'
 import type { Answer } from './edge/refusal.ts'
 import { searchList } from './edge/search.ts'
 import { Edge, type EdgeOptions } from './edge/send.ts'
-import type { Account, Control, CreateAnswer, Found, Provider, TaskAnswer } from './provider.ts'
+import type {
+  Account,
+  Budgets,
+  Control,
+  CreateAnswer,
+  Found,
+  Provider,
+  TaskAnswer,
+} from './provider.ts'
 
 export interface RestOptions extends EdgeOptions {
   /** Of a whole request, in milliseconds. */
@@ -25,6 +33,7 @@ export interface RestOptions extends EdgeOptions {
   nowSeconds?: (() => number) | undefined
   /** What an account is opened with; one key where it is not given. */
   credentials?: readonly CredentialPart[] | undefined
+  budgets?: Budgets | undefined
 }
 
 /** Refused once, a query of many is not tried again there for as long as this process lives. */
@@ -104,6 +113,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     },
     expectedMs: dialect.expectedMs,
     resultLifeMs: dialect.resultLifeMs,
+    budgets: options.budgets,
     async create(account, input, control) {
       const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
       const sent = await send(account, requestOf, options.createTimeoutMs, control)
@@ -136,7 +146,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       // rule: a useless query of many is not repeated
       if (answers.every((one) => one === null) && withoutMany.size < mostWithoutMany)
         withoutMany.add(account.baseUrl)
-      return { answers, rateLimit: rateLimitOf(sent.headers) }
+      return { answers, rateLimit: rateLimitOf(sent.headers, dialect.limitPerMs) }
     },
     [Symbol.asyncDispose]: () => edge[Symbol.asyncDispose](),
   }
@@ -145,7 +155,8 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
 function foundIn(dialect: Dialect, sent: Sent, asked: Asked, baseUrl: string): Found {
   if (sent.kind !== 'answered')
     return { answer: withoutAnswer(sent), taskId: null, rateLimit: null }
-  return { ...readTask(dialect, sent, asked, baseUrl), rateLimit: rateLimitOf(sent.headers) }
+  const rateLimit = rateLimitOf(sent.headers, dialect.limitPerMs)
+  return { ...readTask(dialect, sent, asked, baseUrl), rateLimit }
 }
 
 /** By task id; null for what is left out. One refusal is the answer for all. */

@@ -61,3 +61,12 @@ it('reads each provider’s settings by one pattern', () => {
   })
   expect(configured({})[0]).toMatchObject({ apiKey: null, values: { FIND_BY_OWN_ID: true } })
 })
+
+it('has what the operator set of a budget beside what is declared of it', () => {
+  const [toapis] = configured({ TOAPIS_QUERY_PER_SECOND: '120' })
+  expect(toapis?.budgets).toEqual({
+    usual: { queryPerSecond: 50, queryBurst: 500 },
+    set: { queryPerSecond: 120 },
+  })
+  expect(() => configured({ TOAPIS_QUERY_PER_SECOND: '0' })).toThrow('TOAPIS_QUERY_PER_SECOND')
+})

@@ -9,6 +9,7 @@ import { joinCredentials, oneKey, settingOf } from './credentials.ts'
 import type { Declaration } from './declaration.ts'
 import { normalizeBaseUrl } from './edge/base-url.ts'
 import type { EdgeOptions } from './edge/send.ts'
+import type { Budget, Budgets } from './provider.ts'
 import { declarationOf, providerNames, settingPrefix } from './registry.ts'
 
 const malformed = 'must be an http or https address without credentials, query or fragment'
@@ -41,6 +42,13 @@ const ofEach = (shapeOf: (declaration: Declaration) => Shape): Unnamed =>
     ),
   )
 
+const limit = (meaning: string) => z.coerce.number().positive().optional().describe(meaning)
+/** What each account at a provider may do, as the operator knows it. */
+export const budgetSettings: Partial<Record<keyof Budget, [key: string, z.ZodType]>> = {
+  queryPerSecond: ['QUERY_PER_SECOND', limit('Queries a second of one account.')],
+  queryBurst: ['QUERY_BURST', limit('Queries of one account at once after a pause.')],
+}
+
 /** The keys of the system's own accounts: for whoever sends, and nobody else. */
 export const credentialSettings = ofEach(({ credentials = oneKey }) =>
   Object.fromEntries(
@@ -68,6 +76,7 @@ export const providerSettings = {
     BASE_URL: addressSetting(regions).default(baseUrl),
     MODEL: z.string().min(1).default(model),
     ...settings?.shape,
+    ...Object.fromEntries(Object.values(budgetSettings)),
   })),
 }
 
@@ -95,6 +104,7 @@ export interface ConfiguredProvider {
   /** Of the system's own account; null where there is none, or this service is not told. */
   apiKey: string | null
   webhookSecret: string | null
+  budgets: Budgets
   /** Settings of its own, by their names without prefix. */
   values: Readonly<Record<string, unknown>>
 }
@@ -114,6 +124,10 @@ export function configuredProviders(config: Config): ConfiguredProvider[] {
       const value = text(settingOf(part.name))
       return value === null ? [] : [[part.name, value] as const]
     })
+    const limits = Object.entries(budgetSettings).flatMap(([one, [key]]) => {
+      const value = read(key)
+      return value === undefined ? [] : [[one, value]]
+    })
     return {
       name,
       declaration,
@@ -122,6 +136,7 @@ export function configuredProviders(config: Config): ConfiguredProvider[] {
       model: text('MODEL') ?? declaration.model,
       apiKey: joinCredentials(parts, Object.fromEntries(given)),
       webhookSecret: text('WEBHOOK_SECRET'),
+      budgets: { usual: declaration.budget ?? {}, set: Object.fromEntries(limits) as Budget },
       values: Object.fromEntries(
         Object.entries(declaration.settings?.shape ?? {}).map(([key, schema]) => [
           key,

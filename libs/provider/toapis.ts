@@ -64,6 +64,7 @@ const dialect: Dialect = {
   },
   laterCodes: ['rate_limit_exceeded', 'rate_limit_unavailable'],
   missingCodes: ['task_not_found'],
+  limitPerMs: 60_000,
 }
 
 export const toapis: Declaration = {
@@ -71,6 +72,8 @@ export const toapis: Declaration = {
   baseUrl: 'https://toapis.com/v1',
   model: 'sora-2',
   models: [{ name: 'sora-2', inputs: ['text', 'image'] }],
+  // creates: 300 a minute, but more in the higher tiers, which its first answer tells
+  budget: { queryPerSecond: 50, queryBurst: 500 },
   webhook: toapisWebhook,
   settings: extraSettings(
     {

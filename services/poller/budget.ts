@@ -5,15 +5,35 @@
  * Who asks too early is given the next free slot, and keeps it: so with more videos than the rate
  * allows for, all of an account's intervals stretch alike, in the order in which they were due, and
  * nobody asks again and again. An account not met before is taken for used up: a restart brings no
- * burst. The provider's own word (what remains, Retry-After) overrules the estimate.
+ * burst. The provider's own word (its limit, what remains, Retry-After) overrules the estimate;
+ * where it has us wait without having told a limit, less is asked for a while.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import type { RateLimit } from '#libs/provider/provider.ts'
+import type { Budgets, RateLimit } from '#libs/provider/provider.ts'
 
-interface Account {
+/** Whose budget it is, and what is known of it beforehand. */
+export interface BudgetAccount {
+  readonly id: string
+  readonly provider: { readonly budgets?: Budgets | undefined } | null
+}
+
+/** Of an account of which nothing is set or told; absent: what is declared of its provider. */
+export interface FallbackBudget {
+  perSecond?: number | undefined
+  burst?: number | undefined
+}
+
+interface Entry {
   /** When the bucket is full again if nobody takes any more (GCRA's theoretical arrival time). */
   fullAt: number
   pausedUntil: number
+  /** How often it was paused. */
+  pauses: number
+  /** Calls a second as the provider tells them; null: it does not. */
+  told: number | null
+  /** Of the rate, what was used after the last refusal, and when that was. */
+  share: number
+  refusedAt: number
 }
 
 /**
@@ -22,6 +42,8 @@ interface Account {
 export interface Slot {
   at: number
   used: boolean
+  /** Of the account's pauses: a slot of before the last one is void. */
+  pause: number
 }
 
 /**
@@ -29,28 +51,35 @@ export interface Slot {
  */
 const shareHoldsMs = 250
 const mostAccounts = 10_000
+const usual = { perSecond: 50, burst: 500 }
+/** Of a limit: the rest is for look-ups, and for what arrives closer together than it left. */
+const usedOfLimit = 0.95
+/** After a refusal so much of the rate is used, and every second so much more. */
+const keptAfterRefusal = 0.7
+const regainedPerSecond = 0.03
+const leastShare = 0.05
 
 export class Budget {
-  readonly #accounts = new Map<string, Account>()
+  readonly #accounts = new Map<string, Entry>()
   readonly #clock: Clock
-  readonly #rate: { perSecond: number; burst: number }
+  readonly #fallback: FallbackBudget
   readonly #shares: () => number
-  #share = 1
-  #shareUntil = -Infinity
+  #pollers = 1
+  #pollersUntil = -Infinity
 
-  constructor(clock: Clock, rate: { perSecond: number; burst: number }, shares: () => number) {
+  constructor(clock: Clock, fallback: FallbackBudget, shares: () => number) {
     this.#clock = clock
-    this.#rate = rate
+    this.#fallback = fallback
     this.#shares = shares
   }
 
   /**
    * Takes one call: 0 when it may be made now, else milliseconds until the slot reserved for it.
    */
-  take(account: string): number {
+  take(account: BudgetAccount): number {
     const now = this.#clock.now()
     const entry = this.#entry(account, now)
-    const { every, slack } = this.#pace(now)
+    const { every, slack } = this.#pace(account, entry, now)
     const fullAt = Math.max(entry.fullAt, now)
     entry.fullAt = fullAt + every
     return Math.max(0, fullAt - slack - now)
@@ -60,57 +89,90 @@ export class Budget {
    * The earliest of the slots held that is still good, else another; it is used when its instant
    * has come.
    */
-  reserve(account: string, held: (Slot | null)[]): Slot {
+  reserve(account: BudgetAccount, held: (Slot | null)[]): Slot {
     const now = this.#clock.now()
-    const isGood = (slot: Slot | null): slot is Slot => slot !== null && !slot.used
-    const good = this.isPaused(account) ? [] : held.filter(isGood)
+    const { pauses } = this.#entry(account, now)
+    // rule: no slot outlives a pause
+    const good = held.filter((one): one is Slot => one?.used === false && one.pause === pauses)
     const slot = good.length
       ? good.reduce((a, b) => (b.at < a.at ? b : a))
-      : { at: now + this.take(account), used: false }
+      : { at: now + this.take(account), used: false, pause: pauses }
     slot.used = slot.at <= now
     return slot
   }
 
-  /** Whether the account was asked to wait since a slot was reserved: it is void then. */
-  isPaused(account: string): boolean {
-    return (this.#accounts.get(account)?.pausedUntil ?? 0) > this.#clock.now()
-  }
-
   /** The provider knows better what is left, for all pollers together. */
-  learn(account: string, { remaining }: RateLimit): void {
+  learn(account: BudgetAccount, { remaining, resetMs, perSecond }: RateLimit): void {
     const now = this.#clock.now()
     const entry = this.#entry(account, now)
-    const { every, slack } = this.#pace(now)
+    entry.told = perSecond ?? entry.told
+    const { every, slack } = this.#pace(account, entry, now)
     entry.fullAt = Math.max(
       entry.fullAt,
-      now + slack + every - Math.max(1, remaining / this.#share) * every,
+      now + slack + every - Math.max(1, remaining / this.#pollers) * every,
     )
+    // a window of a length that nobody knows, and nothing left in it
+    if (remaining === 0 && resetMs > 0 && entry.told === null)
+      this.#stop(account, entry, now + resetMs)
   }
 
   /** Nobody asks for `ms`; then the bucket fills from empty. */
-  pause(account: string, ms: number): void {
+  pause(account: BudgetAccount, ms: number): void {
     const now = this.#clock.now()
     const entry = this.#entry(account, now)
-    entry.pausedUntil = Math.max(entry.pausedUntil, now + ms)
-    entry.fullAt = Math.max(entry.fullAt, entry.pausedUntil + this.#pace(now).slack)
+    // what was under way when the first of them was refused says nothing more
+    if (entry.told === null && now >= entry.pausedUntil) {
+      entry.share = Math.max(leastShare, keptAfterRefusal * shareAt(entry, now))
+      entry.refusedAt = now + ms
+    }
+    this.#stop(account, entry, now + ms)
+  }
+
+  /** Whatever was reserved is void, and reserved anew from then on. */
+  #stop(account: BudgetAccount, entry: Entry, until: number): void {
+    if (until <= entry.pausedUntil) return
+    entry.pausedUntil = until
+    entry.pauses++
+    entry.fullAt = until + this.#pace(account, entry, this.#clock.now()).slack
   }
 
   /** Milliseconds from one call to the next, and by how many the bucket lets calls come early. */
-  #pace(now: number): { every: number; slack: number } {
-    if (now >= this.#shareUntil) {
-      this.#share = Math.max(1, this.#shares())
-      this.#shareUntil = now + shareHoldsMs
+  #pace(account: BudgetAccount, entry: Entry, now: number): { every: number; slack: number } {
+    if (now >= this.#pollersUntil) {
+      this.#pollers = Math.max(1, this.#shares())
+      this.#pollersUntil = now + shareHoldsMs
     }
-    const every = (1_000 * this.#share) / this.#rate.perSecond
-    return { every, slack: Math.max(0, this.#rate.burst / this.#share - 1) * every }
+    const { perSecond, burst } = this.#limitOf(account, entry.told)
+    const used = perSecond * usedOfLimit * shareAt(entry, now)
+    const every = (1_000 * this.#pollers) / used
+    return { every, slack: Math.max(0, burst / this.#pollers - 1) * every }
   }
 
-  #entry(account: string, now: number): Account {
-    const known = this.#accounts.get(account)
+  /** What the operator set for the provider is never exceeded; what is told says what there is. */
+  #limitOf({ provider }: BudgetAccount, told: number | null) {
+    const { usual: declared = {}, set = {} } = provider?.budgets ?? {}
+    const known = this.#fallback.perSecond ?? declared.queryPerSecond ?? usual.perSecond
+    const perSecond = Math.min(set.queryPerSecond ?? Infinity, told ?? set.queryPerSecond ?? known)
+    const isKnown = perSecond !== usual.perSecond
+    const burst =
+      set.queryBurst ?? this.#fallback.burst ?? declared.queryBurst ?? (isKnown ? 1 : usual.burst)
+    return { perSecond, burst }
+  }
+
+  #entry(account: BudgetAccount, now: number): Entry {
+    const known = this.#accounts.get(account.id)
     if (known) return known
     if (this.#accounts.size >= mostAccounts) this.#forget(now)
-    const entry = { fullAt: now + this.#pace(now).slack, pausedUntil: 0 }
-    this.#accounts.set(account, entry)
+    const entry = {
+      fullAt: now,
+      pausedUntil: 0,
+      pauses: 0,
+      told: null,
+      share: 1,
+      refusedAt: -Infinity,
+    }
+    entry.fullAt += this.#pace(account, entry, now).slack
+    this.#accounts.set(account.id, entry)
     return entry
   }
 
@@ -120,3 +182,6 @@ export class Budget {
       if (fullAt <= now && pausedUntil <= now) this.#accounts.delete(id)
   }
 }
+
+const shareAt = ({ share, refusedAt }: Entry, now: number): number =>
+  Math.min(1, share + Math.max(0, (now - refusedAt) / 1_000) * regainedPerSecond)

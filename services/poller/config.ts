@@ -22,9 +22,13 @@ export const pollerSettings = z.object({
    * record: of two pollers that differ, the longer one counts.
    */
   SESSION_TTL_MS: milliseconds(6_000, 500),
-  /** The query budget of one account at a provider, all pollers together. */
-  QUERY_PER_SECOND: z.coerce.number().positive().default(50),
-  QUERY_BURST: z.coerce.number().min(1).default(500),
+  /**
+   * The query budget of one account at a provider, all pollers together, where neither
+   * `<NAME>_QUERY_PER_SECOND` is set nor the provider's answers tell it: else what is declared of
+   * the provider, or 50.
+   */
+  QUERY_PER_SECOND: z.coerce.number().positive().optional(),
+  QUERY_BURST: z.coerce.number().min(1).optional(),
   /**
    * Queries under way at once; one account has at most half of them, and one that takes over a
    * second counts against its account only.

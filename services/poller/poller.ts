@@ -13,7 +13,7 @@ import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { every } from '#libs/runtime/every.ts'
 import { nudgeSchema, nudgeSubject, type Nudge, workSchema } from '#libs/scene-video/messages.ts'
 import { answerAsks } from './answer-asks.ts'
-import { Budget } from './budget.ts'
+import { Budget, type FallbackBudget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Handoffs } from './handoff.ts'
 import { Host, type HostOptions } from './host.ts'
@@ -25,8 +25,8 @@ export interface PollerParts extends Omit<HostOptions, 'budget' | 'isTrusted' | 
   dead?: DeadLetterCounter
   ttlMs: number
   slack?: Slack
-  /** The provider's query budget per account, shared by all pollers. */
-  queryBudget: { perSecond: number; burst: number }
+  /** The query budget of an account of which nothing else is known, shared by all pollers. */
+  queryBudget: FallbackBudget
 }
 
 export interface Poller extends AsyncDisposable {

@@ -130,7 +130,7 @@ export class Polls {
     const [first] = videos
     if (!first) return 0
     const slot = budget.reserve(
-      first.account.id,
+      first.account,
       videos.map((video) => video.slot),
     )
     for (const video of videos) video.slot = slot
@@ -153,9 +153,9 @@ export class Polls {
     )
     this.#slots.leave(slot)
     crashPoint('poll-answered')
-    if (rateLimit) budget.learn(account.id, rateLimit)
+    if (rateLimit) budget.learn(account, rateLimit)
     const refused = answers.find((answer) => answer?.kind === 'later')
-    if (refused?.kind === 'later') budget.pause(account.id, refused.retryAfterMs ?? intervalMs)
+    if (refused?.kind === 'later') budget.pause(account, refused.retryAfterMs ?? intervalMs)
     if (videos.length === 1) return this.#answered(videos[0]!, answers[0] ?? null)
     await Promise.all(videos.map((video, i) => this.#answered(video, answers[i] ?? null)))
   }

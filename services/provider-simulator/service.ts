@@ -136,7 +136,12 @@ async function asAuditor(
   if (path === '/livez' || path === '/readyz') return send(response, 200, { status: 'ok' })
   if (path === '/ledger')
     return send(response, 200, { tasks: ledger.all().map((task) => ledgerRow(task, at)) })
-  if (path === '/polls') return send(response, 200, { now: at.now(), polls: at.polls.all() })
+  if (path === '/polls')
+    return send(response, 200, {
+      now: at.now(),
+      polls: at.polls.all(),
+      seconds: at.polls.seconds(),
+    })
   if (path === '/settings' && request.method === 'GET') return send(response, 200, ledger.settings)
   if (path === '/settings' && request.method === 'PUT') {
     const patch = patchSchema.parse(JSON.parse(await readText(request)))

@@ -127,6 +127,7 @@ export class LiveWorld implements World {
     const key = `${provider} ${account}`
     const { headers, waitSeconds } = limits.take(key, category, ledger.settings.tier, this.now)
     this.headers = headers
+    if (category === 'query') this.#at.polls.count(this.now, waitSeconds > 0)
     if (waitSeconds > 0)
       throw new Trouble('throttled', 'Too many requests.', headers['Retry-After'])
   }

@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { oneKey, settingOf } from '#libs/provider/credentials.ts'
+import { budgetSettings } from '#libs/provider/settings.ts'
 import { declarationOf, providerNames, settingPrefix } from '#libs/provider/registry.ts'
 
 export const settingsPath = 'docs/operating/settings.md'
@@ -81,18 +82,36 @@ own. A provider that is switched off makes no new videos; what is under way ther
 | \`<NAME>_MODEL\` | gateway, poller, submit | The model where nobody names one. |
 | \`<NAME>_API_KEY\` | submit | What opens the system’s account there; of several parts where the table says so. |
 | \`<NAME>_WEBHOOK_SECRET\` | gateway | What its webhooks are verified with; without one they are refused. |
+${budgetRows()}
 
-| provider | credentials | base URL | regions | model |
-|---|---|---|---|---|
+What an account may do is learned from its answers, too (\`x-ratelimit-…\`, \`ratelimit-…\`, \`retry-after\`): what is set here is never exceeded.
+
+| provider | credentials | base URL | regions | model | declared |
+|---|---|---|---|---|---|
 `
 
+/** Of every provider alike. */
+function budgetRows(): string {
+  return Object.entries(budgetSettings)
+    .map(([limit, [key, schema]]) => {
+      const services = limit.startsWith('query') ? 'poller' : 'submit'
+      return row(`\`<NAME>_${key}\``, services, schema.description ?? '').trimEnd()
+    })
+    .join('\n')
+}
+
 function providerRow(name: string): string {
-  const { credentials = oneKey, baseUrl, regions = {}, model } = declarationOf(name)!
+  const { credentials = oneKey, baseUrl, regions = {}, model, budget = {} } = declarationOf(name)!
   const parts = credentials.map(
     (part) =>
       `\`${settingPrefix(name)}${settingOf(part.name)}\`${part.isOptional ? ' (optional)' : ''}`,
   )
-  return row(name, parts.join(', '), baseUrl, Object.keys(regions).join(', ') || '–', model)
+  const limits = Object.entries(budgetSettings).flatMap(([limit, [key]]) => {
+    const most = budget[limit as keyof typeof budget]
+    return most === undefined ? [] : [`\`${key}\` ${most}`]
+  })
+  const names = Object.keys(regions).join(', ') || '–'
+  return row(name, parts.join(', '), baseUrl, names, model, limits.join(', ') || '–')
 }
 
 const ownHead = `

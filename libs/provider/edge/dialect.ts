@@ -194,6 +194,9 @@ export interface Dialect {
   /** The same, where it is told in the text only. */
   duplicateText?: RegExp
 
+  /** The time over which `x-ratelimit-limit` counts, in milliseconds, where that is documented. */
+  limitPerMs?: number
+
   /** A query of many; answers are told apart by `task.id`. What it leaves out is asked alone. */
   many?: { most: number; ask(taskIds: string[]): Request; tasks: string }
 }

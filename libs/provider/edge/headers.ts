@@ -33,9 +33,45 @@ export function retryAfterMs(headers: Headers): number | null {
   return Math.min(longestWaitMs, Math.max(0, until - date))
 }
 
-export function rateLimitOf(headers: Headers): RateLimit | null {
-  const said = header(headers, 'x-ratelimit-remaining')
-  const remaining = Number(said)
-  if (said === undefined || said.trim() === '' || !Number.isFinite(remaining)) return null
-  return { remaining, resetMs: secondsToMs(header(headers, 'x-ratelimit-reset')) ?? 0 }
+/** The first number that is said. */
+function numberOf(...said: (string | undefined)[]): number | null {
+  for (const one of said) {
+    const digits = /^\s*(\d+(?:\.\d+)?)/.exec(one ?? '')?.[1]
+    if (digits !== undefined) return Number(digits)
+  }
+  return null
+}
+
+/** Of a member such as `"default";r=50;t=30`. */
+const parameter = (member: string | undefined, name: string): string | undefined =>
+  new RegExp(`;\\s*${name}\\s*=\\s*(\\d+)`).exec(member ?? '')?.[1]
+
+/** Seconds, or an instant in Unix seconds, as some tell it; at most an hour. */
+function resetMsOf(said: number, headers: Headers): number {
+  const now = said > 1e9 ? (dateOf(headers) ?? said * 1_000) : 0
+  return Math.min(longestWaitMs, Math.max(0, said * 1_000 - now))
+}
+
+/**
+ * The headers `x-ratelimit-…`, `ratelimit-…`, or the newer `ratelimit` and `ratelimit-policy`; null
+ * where none says what is left. `limitPerMs`: over which time a plain limit counts, where known.
+ */
+export function rateLimitOf(headers: Headers, limitPerMs?: number): RateLimit | null {
+  const of = (name: string) => header(headers, name)
+  const now = of('ratelimit')
+  const remaining = numberOf(
+    parameter(now, 'r'),
+    of('ratelimit-remaining'),
+    of('x-ratelimit-remaining'),
+  )
+  if (remaining === null) return null
+  const reset = numberOf(parameter(now, 't'), of('ratelimit-reset'), of('x-ratelimit-reset'))
+  const policy = of('ratelimit-policy')
+  const [, plain] = /(\d+)\s*;\s*w=/.exec(of('ratelimit-limit') ?? '') ?? []
+  const quota = numberOf(parameter(policy, 'q'), plain)
+  const seconds = numberOf(parameter(policy, 'w'), parameter(of('ratelimit-limit'), 'w'))
+  const limit = numberOf(of('x-ratelimit-limit'))
+  const perSecond =
+    quota && seconds ? quota / seconds : limit && limitPerMs ? (limit * 1_000) / limitPerMs : null
+  return { remaining, resetMs: resetMsOf(reset ?? 0, headers), perSecond }
 }

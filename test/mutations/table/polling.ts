@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const polling: Mutation[] = [
   {
+    rule: 'no slot outlives a pause',
+    find: ' && one.pause === pauses',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
     rule: 'done without a result is unknown first, then the end',
     find: 'context.unusable + 1 >= unusableToEnd',
     replace: 'context.unusable < 0',
