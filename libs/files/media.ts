@@ -1,6 +1,6 @@
 /**
- * What a stored file is, told by its bytes and not by what somebody said of it. Reads only the pieces
- * it needs; a file that is no video of a known container is refused.
+ * What a stored file is, told by its bytes and not by what somebody said of it. Reads only the
+ * pieces it needs; a file that is no video of a known container is refused.
  */
 import {
   CustomSource,
@@ -82,7 +82,7 @@ export async function readMediaFacts(
   }
 }
 
-/** @throws NotAVideo where the file breaks off: its last frame, or the rest of its last box, is not there */
+/** @throws NotAVideo where its last frame, or the rest of its last box, is not there */
 async function requireWhole(
   video: InputVideoTrack,
   iso: { store: Pick<FileStore, 'read'>; key: string; bytes: number } | null,

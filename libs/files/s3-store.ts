@@ -2,7 +2,7 @@
  * Files in an S3-compatible bucket. Uploads are multipart with at most two parts of 8 MiB in
  * memory, aborted when they fail; a file appears with the upload's completion, whole or not at all.
  * Parts that a dead process left behind are the bucket's to expire: set a lifecycle rule for
- * incomplete multipart uploads.
+ * incomplete multipart uploads. A service that does not answer fails a call within a minute or two.
  */
 import {
   DeleteObjectCommand,
@@ -11,6 +11,7 @@ import {
   paginateListObjectsV2,
   S3Client,
   S3ServiceException,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
@@ -31,10 +32,16 @@ export interface S3Options {
   /** Server-side encryption: `AES256`, or `aws:kms` with the key's id. */
   encryption?: 'AES256' | 'aws:kms' | undefined
   kmsKeyId?: string | undefined
+  /** CRCs with every part, and held against a file of one part; not all copies of S3 know them. */
+  checksums?: boolean
 }
 
 const partBytes = 8 * 1024 * 1024
 const partsAtOnce = 2
+/** Until a connection is made; until an answer begins; without a byte of one. */
+const patience = { connectionTimeout: 5_000, requestTimeout: 30_000, socketTimeout: 300_000 }
+/** Each reader who pauses holds one: with the SDK's own 50 they would be all of them. */
+const connections = { keepAlive: true, maxSockets: 10_000, maxFreeSockets: 64 }
 
 export function openS3Store(options: S3Options): FileStore {
   const { bucket: Bucket, prefix } = options
@@ -76,15 +83,23 @@ export function openS3Store(options: S3Options): FileStore {
   }
 }
 
-function clientOf({ region, endpoint, pathStyle, credentials }: S3Options): S3Client {
+function clientOf(options: S3Options): S3Client {
+  const { region, endpoint, pathStyle, credentials, checksums } = options
+  const calculation = checksums ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED'
+
   return new S3Client({
     region,
     forcePathStyle: pathStyle,
     ...(endpoint ? { endpoint } : {}),
     ...(credentials ? { credentials } : {}),
-    // Checksums where an operation demands them: services that copy S3 do not know all of them.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestChecksumCalculation: calculation,
+    responseChecksumValidation: calculation,
+    requestHandler: {
+      ...patience,
+      throwOnRequestTimeout: true,
+      httpAgent: connections,
+      httpsAgent: connections,
+    },
   })
 }
 
@@ -98,12 +113,14 @@ async function upload(
   let bytes = 0
   const counted = async function* () {
     for await (const chunk of body) {
+      signal?.throwIfAborted()
       bytes += chunk.length
       yield chunk
     }
+    signal?.throwIfAborted()
   }
   const running = new Upload({
-    client,
+    client: callingOff(client, signal),
     params: {
       ...at,
       Body: Readable.from(counted(), { objectMode: false }),
@@ -114,8 +131,6 @@ async function upload(
     partSize: partBytes,
     queueSize: partsAtOnce,
   })
-  const abort = () => void running.abort().catch(() => {})
-  signal?.addEventListener('abort', abort, { once: true })
   try {
     signal?.throwIfAborted()
     await running.done()
@@ -123,10 +138,25 @@ async function upload(
   } catch (err) {
     if (err instanceof S3ServiceException && fullCodes.has(err.name))
       throw new StoreFull(`no room in bucket ${at.Bucket}: ${err.name}`, { cause: err })
+    // the SDK's own text may be "UnknownError" and no more
+    if (err instanceof S3ServiceException)
+      throw new Error(`the bucket ${at.Bucket} answers ${err.name}`, { cause: err })
     throw err
-  } finally {
-    signal?.removeEventListener('abort', abort)
   }
+}
+
+/**
+ * The client, whose parts end with the signal. `Upload.abort` is not used: it settles `done` at
+ * once, while the upload goes on, may leave its parts, and may yet complete. Whatever makes a file
+ * or removes parts is not called off: its outcome would not be known.
+ */
+function callingOff(client: S3Client, signal: AbortSignal | undefined): S3Client {
+  if (!signal) return client
+  const send = (command: Parameters<S3Client['send']>[0]) =>
+    command instanceof UploadPartCommand
+      ? client.send(command, { abortSignal: signal })
+      : client.send(command)
+  return Object.create(client, { send: { value: send } }) as S3Client
 }
 
 const fullCodes = new Set(['QuotaExceeded', 'InsufficientStorage', 'XMinioStorageFull'])

@@ -23,6 +23,11 @@ export const fileSettings = {
   /** Server-side encryption; with aws:kms also S3_KMS_KEY_ID. */
   S3_ENCRYPTION: z.enum(['AES256', 'aws:kms']).optional(),
   S3_KMS_KEY_ID: z.string().optional(),
+  /**
+   * CRCs with every part that is put, and held against what is read in one part. Without a value:
+   * at AWS, and not at an S3_ENDPOINT, as not all services know them.
+   */
+  S3_CHECKSUMS: z.stringbool().optional(),
 }
 const schema = z.object(fileSettings)
 export type FileSettings = z.infer<typeof schema>
@@ -42,5 +47,6 @@ export async function openFileStore(settings: FileSettings): Promise<FileStore> 
     credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
     encryption: settings.S3_ENCRYPTION,
     kmsKeyId: settings.S3_KMS_KEY_ID,
+    checksums: settings.S3_CHECKSUMS ?? settings.S3_ENDPOINT === undefined,
   })
 }

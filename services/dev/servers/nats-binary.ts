@@ -4,7 +4,7 @@
  * checksums kept here, or from Debian's package through the machine's own mirrors. A network or a
  * proxy that does not answer is given up after a minute or two.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
@@ -13,13 +13,13 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { privateApt, run } from './apt.ts'
 
 export const oldest = '2.12.1'
 /** The official release, by the SHA-256 of its archives. What comes from apt, apt has checked. */
@@ -65,7 +65,7 @@ export async function findNatsServer(
       `${candidate} is ${version ? `version ${version}, too old` : 'not usable'}; looking further`,
     )
   }
-  const cache = join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'reelkeeper')
+  const cache = cacheDir(env)
   const cached = list(cache)
     .filter((name) => name.startsWith('nats-server-'))
     .map((name) => join(cache, name, 'nats-server'))
@@ -92,6 +92,10 @@ export async function findNatsServer(
     `No nats-server of at least ${oldest} is to be had (${failures.join('; ')}). ${whatToDo}`,
   )
 }
+
+/** For what is fetched once and kept. */
+export const cacheDir = (env: NodeJS.ProcessEnv = process.env): string =>
+  join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'reelkeeper')
 
 /** Whole or not at all, also where two runs do so at once. */
 function keep(binary: string, directory: string): string {
@@ -143,35 +147,12 @@ async function fromRelease(work: string, say: Say): Promise<string> {
   return join(work, 'nats-server')
 }
 
-/**
- * Debian's package of suite sid, by a private list, unpacked without installing. apt checks its
- * signatures.
- */
+/** Debian's package of suite sid, unpacked without installing. */
 async function fromApt(work: string, say: Say): Promise<string> {
-  const mirror = aptMirror()
-  if (!mirror) throw new Error('no apt mirror is configured here')
+  const apt = privateApt(work)
   say('fetching nats-server from the Debian package')
-  for (const dir of ['lists/partial', 'cache/archives/partial', 'state'])
-    mkdirSync(join(work, dir), { recursive: true })
-  writeFileSync(join(work, 'sources.list'), `deb ${mirror} sid main\n`)
-  writeFileSync(join(work, 'status'), '')
-  const settings = {
-    'Dir::Etc::sourcelist': join(work, 'sources.list'),
-    'Dir::Etc::sourceparts': '-',
-    'Dir::State': join(work, 'state'),
-    'Dir::State::lists': join(work, 'lists'),
-    'Dir::State::status': join(work, 'status'),
-    'Dir::Cache': join(work, 'cache'),
-    'Acquire::Languages': 'none',
-    'Acquire::http::Timeout': '20',
-    'Acquire::https::Timeout': '20',
-    'Acquire::Retries': '0',
-    'APT::Sandbox::User': '',
-    'APT::Default-Release': '',
-  }
-  const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
-  await run('apt-get', [...options, '-q', 'update'], work)
-  await run('apt-get', [...options, '-q', 'download', 'nats-server'], work)
+  await apt('update')
+  await apt('download', 'nats-server')
   const deb = readdirSync(work).find((file) => file.endsWith('.deb'))
   if (!deb) throw new Error('the Debian package did not arrive')
   await run('dpkg-deb', ['-x', join(work, deb), join(work, 'unpacked')])
@@ -182,38 +163,4 @@ async function fromApt(work: string, say: Say): Promise<string> {
   return found
 }
 
-/** The first Debian archive of the machine's own sources, in either format. */
-function aptMirror(): string | null {
-  const files = [
-    '/etc/apt/sources.list',
-    ...list('/etc/apt/sources.list.d').map((file) => `/etc/apt/sources.list.d/${file}`),
-  ].filter(existsSync)
-  for (const file of files) {
-    const text = readFileSync(file, 'utf8')
-    const found =
-      /^deb\s+(?:\[[^\]]*\]\s+)?(\S+\/debian\/?)\s/m.exec(text)?.[1] ??
-      /^URIs:\s*(\S+\/debian\/?)(?:\s|$)/m.exec(text)?.[1]
-    if (found) return found
-  }
-  return null
-}
-
 const list = (dir: string) => (existsSync(dir) ? readdirSync(dir) : [])
-
-function run(command: string, args: string[], cwd?: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: 180_000,
-      ...(cwd ? { cwd } : {}),
-    })
-    let errors = ''
-    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
-    child.once('error', (err) => reject(new Error(`${command} does not run: ${err.message}`)))
-    child.once('exit', (code) =>
-      code === 0
-        ? resolve()
-        : reject(new Error(`${command} failed: ${errors.trim().split('\n').at(-1) ?? code}`)),
-    )
-  })
-}

@@ -1,0 +1,196 @@
+/** The store of files in S3, against servers that were written by others. */
+import { HeadObjectCommand, ListMultipartUploadsCommand, type S3Client } from '@aws-sdk/client-s3'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { createServer, request as ask, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { FileStore } from '#libs/files/file-store.ts'
+import { openS3Store, type S3Options } from '#libs/files/s3-store.ts'
+import { describesFileStore } from '../conformance/file-store.ts'
+import {
+  findS3Servers,
+  makeBucket,
+  optionsOf,
+  startMoto,
+  type S3Server,
+} from '../support/s3-servers.ts'
+
+const found = await findS3Servers()
+const root = 'root' in found ? found.root : ''
+const isMissing = 'missing' in found
+const why = 'missing' in found ? ` (not run: ${found.missing})` : ''
+
+const type = 'video/mp4'
+const newKey = () => `${randomUUID()}-1-1`
+const opened: FileStore[] = []
+
+function openStore(server: S3Server, more?: Partial<S3Options>): FileStore {
+  const store = openS3Store(optionsOf(server, more))
+  opened.push(store)
+  return store
+}
+const one = async function* (data: Uint8Array) {
+  yield data
+}
+const all = async (body: AsyncIterable<Uint8Array> | null) => {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body ?? []) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+afterAll(async () => {
+  for (const store of opened) await store[Symbol.asyncDispose]()
+})
+
+let moto: S3Server
+let client: S3Client
+let between: Server
+let spoil = false
+
+beforeAll(async () => {
+  if (isMissing) return
+  moto = await startMoto(root)
+  client = await makeBucket(moto)
+  between = await startSpoiler(moto.port, () => spoil)
+})
+afterAll(async () => {
+  client?.destroy()
+  between?.close()
+  await moto?.stop()
+})
+
+describe.skipIf(isMissing)(`a bucket of moto${why}`, () => {
+  const lastByteSpoilt = (): S3Server => ({
+    ...moto,
+    url: `http://127.0.0.1:${(between.address() as AddressInfo).port}`,
+  })
+
+  describe('without checksums', () => {
+    const open = () => openStore(moto, { checksums: false })
+    describesFileStore(open)
+  })
+
+  describe('with checksums', () => {
+    const open = () => openStore(moto, { checksums: true })
+    describesFileStore(open)
+
+    // of what was put in parts S3 keeps no checksum of the whole: the SDK holds nothing against it
+    it('notices a byte that was changed on the way, where it was put in one part', async () => {
+      const key = newKey()
+      const [store, without] = [
+        openStore(lastByteSpoilt(), { checksums: true }),
+        openStore(lastByteSpoilt(), { checksums: false }),
+      ]
+      const data = randomBytes(1_000)
+      await store.put(key, one(data), { type })
+      expect((await all(await store.read(key))).equals(data)).toBe(true)
+      spoil = true
+      try {
+        expect((await all(await without.read(key))).equals(data)).toBe(false)
+        await expect(store.read(key).then(all)).rejects.toThrow(/[Cc]hecksum/)
+      } finally {
+        spoil = false
+      }
+    })
+  })
+})
+
+describe.skipIf(isMissing)(`what a bucket is asked for${why}`, () => {
+  it('leaves no parts of an upload that broke off or was called off', async () => {
+    const store = openStore(moto)
+    const stop = new AbortController()
+    const endless = async function* (end: () => void) {
+      for (let i = 0; i < 40; i++) {
+        if (i === 30) end()
+        yield randomBytes(1024 * 1024)
+      }
+    }
+    await expect(
+      store.put(
+        newKey(),
+        endless(() => {
+          throw new Error('broke off')
+        }),
+        { type },
+      ),
+    ).rejects.toThrow('broke off')
+    await expect(
+      store.put(
+        newKey(),
+        endless(() => stop.abort(new Error('called off'))),
+        { type, signal: stop.signal },
+      ),
+    ).rejects.toThrow()
+    const left = await client.send(new ListMultipartUploadsCommand({ Bucket: 'films' }))
+    expect(left.Uploads ?? []).toEqual([])
+  })
+
+  it.each([
+    ['AES256', undefined],
+    ['aws:kms', 'arn:aws:kms:us-east-1:123456789012:key/films'],
+  ] as const)('asks for encryption by %s, whole and in parts', async (encryption, kmsKeyId) => {
+    const store = openStore(moto, { encryption, kmsKeyId })
+    for (const bytes of [10, 9_000_000]) {
+      const key = newKey()
+      await store.put(key, one(randomBytes(bytes)), { type })
+      const head = await client.send(new HeadObjectCommand({ Bucket: 'films', Key: `kept/${key}` }))
+      expect(head).toMatchObject({
+        ContentType: type,
+        ContentLength: bytes,
+        ServerSideEncryption: encryption,
+        ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
+      })
+    }
+  })
+})
+
+describe.skipIf(isMissing)(`its files in a bucket${why}`, () => {
+  it('lie beneath its prefix, and it lists no others', async () => {
+    const [kept, other] = [openStore(moto), openStore(moto, { prefix: 'other/' })]
+    const key = newKey()
+    await other.put(key, one(randomBytes(10)), { type })
+    expect(await kept.size(key)).toBeNull()
+    const listed: string[] = []
+    for await (const file of other.list()) listed.push(file.key)
+    expect(listed).toEqual([key])
+  })
+
+  it('are listed, also where there are more than a page of a thousand', async () => {
+    const store = openStore(moto, { prefix: 'many/' })
+    const keys = Array.from({ length: 1_003 }, newKey)
+    for (let at = 0; at < keys.length; at += 50)
+      await Promise.all(
+        keys.slice(at, at + 50).map((key) => store.put(key, one(Buffer.from('x')), { type })),
+      )
+    const listed: string[] = []
+    for await (const file of store.list()) listed.push(file.key)
+    expect(listed.toSorted()).toEqual(keys.toSorted())
+  })
+
+  it('are not taken for missing where the bucket is, or the service is away', async () => {
+    const missing = openStore(moto, { bucket: 'nobodys' })
+    await expect(missing.read(newKey())).rejects.toThrow()
+    await expect(missing.put(newKey(), one(Buffer.from('x')), { type })).rejects.toThrow()
+    const away = openStore({ ...moto, url: 'http://127.0.0.1:1' })
+    await expect(away.size(newKey())).rejects.toThrow()
+  })
+})
+
+/** Hands requests on to a port; where `spoils`, with the last byte of an object changed. */
+async function startSpoiler(port: number, spoils: () => boolean): Promise<Server> {
+  const server = createServer((incoming, outgoing) => {
+    const { method, url, headers } = incoming
+    const onward = ask({ port, host: '127.0.0.1', method, path: url, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode!, answer.headers)
+      const chunks: Buffer[] = []
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+      answer.on('end', () => {
+        const body = Buffer.concat(chunks)
+        if (spoils() && body.length > 0) body[body.length - 1]! ^= 1
+        outgoing.end(body)
+      })
+    })
+    incoming.pipe(onward)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return server
+}
