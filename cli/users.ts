@@ -11,14 +11,18 @@ const limitNames = [
   'openVideos',
   'apiKeys',
   'streams',
+  'spendPerDay',
+  'spendPerMonth',
 ] as const
 
 /** `name=value,…`, or `none`. */
 function limitsOf(text: string): Record<string, number> | null {
   if (text === 'none') return null
-  const pairs = text.split(',').map((one) => /^(\w+)=(\d{1,9})$/.exec(one.trim()))
+  const pairs = text.split(',').map((one) => /^(\w+)=(\d{1,9}(?:\.\d{1,6})?)$/.exec(one.trim()))
   const known: readonly string[] = limitNames
-  if (!pairs.every((pair) => pair !== null && known.includes(pair[1]!)))
+  const isKnown = ([, name, value]: RegExpExecArray) =>
+    known.includes(name!) && (name!.startsWith('spend') || !value!.includes('.'))
+  if (!pairs.every((pair) => pair !== null && isKnown(pair)))
     throw new UsageError(`Limits are <name>=<number>,… of ${limitNames.join(', ')}; or none.`)
   return Object.fromEntries(pairs.map((pair) => [pair![1]!, Number(pair![2])]))
 }

@@ -9,6 +9,7 @@ import {
   actorSchema,
   errorCodes,
   generateVideoSchema,
+  moneySchema,
   phases,
   sceneVideoSchema,
   statuses,
@@ -49,6 +50,7 @@ export const generateCommandSchema = z.object({
   sceneId: z.uuid(),
   idempotencyKey: idempotencyKeySchema.nullable(),
   body: generateVideoSchema,
+  cost: moneySchema.nullable().default(null),
   by: actorSchema.nullable().default(null),
 })
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
@@ -59,6 +61,8 @@ export const videoCommandSchema = z.object({
   id: videoId,
   attempt: int4.min(1).nullable(),
   idempotencyKey: idempotencyKeySchema.nullable().default(null),
+  /** Of a retry: what a create of it costs now. */
+  cost: moneySchema.nullable().default(null),
   by: actorSchema.nullable().default(null),
 })
 export type VideoCommand = z.infer<typeof videoCommandSchema>

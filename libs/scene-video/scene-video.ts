@@ -64,6 +64,12 @@ export const storable = z
 
 const metadataValue = z.union([storable.max(4096), z.number(), z.boolean(), z.null()])
 
+export const moneySchema = z.object({
+  amount: z.number().min(0),
+  currency: z.string().describe('As the operator names it'),
+})
+export type Money = z.infer<typeof moneySchema>
+
 /** What was asked for besides the prompt; null where the provider's own default was taken. */
 export const videoParamsSchema = z.object({
   durationSeconds: z.number().int().nullable().describe('Length asked for, in seconds'),
@@ -145,6 +151,12 @@ export const sceneVideoSchema = z
       .nullable()
       .default(null)
       .describe('What the provider says it used or charged, in its own words and units'),
+    cost: moneySchema
+      .nullable()
+      .default(null)
+      .describe(
+        'What one create of it costs by the operator’s prices, when it was last asked for; null where no price is known',
+      ),
     error: videoErrorSchema.nullable(),
     attempt: z.number().int().min(1).describe('Counts from 1; a retry opens the next'),
     version: z.number().int().min(1).describe('Grows with every recorded change'),

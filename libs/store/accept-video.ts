@@ -5,7 +5,13 @@
  * same moment, no longer than that one's statement takes.
  */
 import { Refused } from '#libs/scene-video/refusals.ts'
-import type { Actor, GenerateVideo, Guarantee, SceneVideo } from '#libs/scene-video/scene-video.ts'
+import type {
+  Actor,
+  GenerateVideo,
+  Guarantee,
+  Money,
+  SceneVideo,
+} from '#libs/scene-video/scene-video.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { isLockFault } from './errors.ts'
@@ -27,6 +33,8 @@ export interface NewVideo {
     provider: string
     providers: Readonly<Record<string, { model: string; guarantee: Guarantee }>>
   }
+  /** What a create of it costs, where that is known. */
+  cost?: Money | null
   /** Who asks: onto the timeline. */
   by?: Actor | null
 }
@@ -65,7 +73,8 @@ export async function acceptVideo(db: Database, request: NewVideo): Promise<Acce
 
 /** Null where nothing was made. */
 async function insertVideo(db: Database, request: NewVideo): Promise<Inserted | null> {
-  const { id, userId, projectId, scriptId, sceneId, idempotencyKey, system, by = null } = request
+  const { id, userId, projectId, scriptId, sceneId, idempotencyKey, system } = request
+  const { by = null, cost = null } = request
   const { prompt, provider, model, deadlineSeconds, ...params } = request.body
   const { key = null, route = null, bodyHash = null } = idempotencyKey ?? {}
   const [made] = await db.$queryRaw<(Recorded & Read)[]>`
@@ -82,10 +91,10 @@ async function insertVideo(db: Database, request: NewVideo): Promise<Inserted | 
       ON CONFLICT ("userId", route, key) DO UPDATE SET "bodyHash" = excluded."bodyHash", "resultId" = excluded."resultId", "createdAt" = now()
       WHERE "IdempotencyKey"."createdAt" < now() - interval '24 hours' RETURNING 1
     ), made AS (
-      INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, guarantee, prompt, params, "deadlineSeconds", "deadlineAt", "dueAt")
+      INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, guarantee, prompt, params, cost, "deadlineSeconds", "deadlineAt", "dueAt")
       SELECT ${id}::uuid, ${userId}::uuid, ${projectId}::uuid, ${scriptId}::uuid, s.id, p.name,
         coalesce(${model ?? null}, CASE WHEN c.provider = p.name THEN c.model END, p.known->>'model', ''), p.known->>'guarantee', coalesce(${prompt ?? null}, s.prompt),
-        ${JSON.stringify(params)}::jsonb, ${deadlineSeconds ?? null}::int, now() + ${deadlineSeconds ?? null}::int * interval '1 second',
+        ${JSON.stringify(params)}::jsonb, ${jsonOf(cost)}::jsonb, ${deadlineSeconds ?? null}::int, now() + ${deadlineSeconds ?? null}::int * interval '1 second',
         now() + least(${deadlineSeconds ?? null}::int, 45) * interval '1 second'
       FROM scene s LEFT JOIN config c ON true
       CROSS JOIN LATERAL (SELECT coalesce(${provider ?? null}, c.provider, ${system.provider}) AS name) chosen

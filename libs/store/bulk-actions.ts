@@ -3,7 +3,7 @@
  * carries it on. An item is taken for `takenMs`, so what a gateway died over is taken again by
  * another; each names the attempt it means, so done twice it is done once.
  */
-import type { Actor } from '#libs/scene-video/scene-video.ts'
+import type { Actor, Money } from '#libs/scene-video/scene-video.ts'
 import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 import type { Database } from './connect.ts'
@@ -11,12 +11,15 @@ import { claimIdempotencyKey } from './idempotency.ts'
 import type { RetryCost } from './retry-candidates.ts'
 
 export type BulkActionName = 'retry' | 'cancel'
+export type BulkCost = Record<RetryCost, number> & {
+  price: (Money & { unpriced: number }) | null
+}
 export interface BulkActionRecord {
   id: string
   action: BulkActionName
   status: 'running' | 'done' | 'aborted'
   counts: { total: number; todo: number; done: number; refused: number; skipped: number }
-  cost: Record<RetryCost, number>
+  cost: BulkCost
   createdAt: string
   endedAt: string | null
 }
@@ -52,7 +55,7 @@ export class BulkActions {
       action: BulkActionName
       by: Actor
       videos: { id: string; attempt: number }[]
-      cost: Record<RetryCost, number>
+      cost: BulkCost
     },
     idempotencyKey: IdempotencyKey | null,
   ): Promise<string> {
@@ -91,6 +94,8 @@ export class BulkActions {
     const { createdAt, endedAt } = row
     return {
       ...row,
+      // older ones have no price
+      cost: { ...row.cost, price: row.cost.price ?? null },
       counts,
       createdAt: createdAt.toISOString(),
       endedAt: endedAt?.toISOString() ?? null,

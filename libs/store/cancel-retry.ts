@@ -8,11 +8,16 @@ import {
   requireRetry,
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
-import { isTerminal, type Actor, type SceneVideo } from '#libs/scene-video/scene-video.ts'
+import {
+  isTerminal,
+  type Actor,
+  type Money,
+  type SceneVideo,
+} from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
 import { claimIdempotencyKey } from './idempotency.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, lockOwn, noteAsked, record, type Tx } from './video-row.ts'
+import { failRow, jsonOf, lockOwn, noteAsked, record, type Tx } from './video-row.ts'
 
 export interface VideoOrder {
   userId: string
@@ -21,6 +26,8 @@ export interface VideoOrder {
   attempt: number | null
   idempotencyKey: IdempotencyKey | null
   by: Actor | null
+  /** Of a retry: what a create of it costs now. */
+  cost?: Money | null
 }
 
 /** True when the owner has to act on it; false when it is done already. @throws Refused */
@@ -59,7 +66,7 @@ async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
 /** Opens the next attempt of a failed video. @throws Refused */
 export function retryVideo(
   db: Database,
-  { userId, id, attempt, idempotencyKey, by }: VideoOrder,
+  { userId, id, attempt, idempotencyKey, by, cost = null }: VideoOrder,
 ): Promise<SceneVideo> {
   return db.$transaction(async (tx) => {
     const video = await lockOwn(tx, userId, id)
@@ -68,7 +75,7 @@ export function retryVideo(
     await tx.$executeRaw`
       UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
         "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
-        "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
+        "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), cost = coalesce(${jsonOf(cost)}::jsonb, cost), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
         "dueAt" = now() + least("deadlineSeconds", 45) * interval '1 second'
       WHERE id = ${id}::uuid`
     await record(tx, id, 'requested', null, by)

@@ -22,7 +22,13 @@ export interface Candidate {
   attempt: number
   /** Null where it costs nothing. */
   cost: RetryCost | null
+  provider: string
+  model: string
+  /** Length that was asked for. */
+  seconds: number | null
 }
+
+const made = Prisma.sql`v.id, v.attempt, v.provider, v.model, (v.params->>'durationSeconds')::int AS seconds`
 
 /** No more than these at once. */
 export const mostAtOnce = 10_000
@@ -43,7 +49,7 @@ async function retryCandidates(
     ? Prisma.sql`true`
     : Prisma.sql`NOT EXISTS (SELECT 1 FROM "SceneVideo" n WHERE n."sceneId" = v."sceneId" AND n.id > v.id AND n.status = 'completed')`
   return db.$queryRaw<Candidate[]>`
-    SELECT v.id, v.attempt, CASE
+    SELECT ${made}, CASE
       WHEN EXISTS (SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s.outcome = 'completed') THEN 'late'
       WHEN EXISTS (SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s."taskId" IS NOT NULL AND s.outcome IS NULL AND s."settledAt" IS NULL) THEN 'adopted'
       WHEN EXISTS (SELECT 1 FROM "Submission" s WHERE s."videoId" = v.id AND s."taskId" IS NULL AND (s.answer IS NULL OR s.answer = 'unreadable')) THEN 'waiting'
@@ -58,7 +64,7 @@ async function cancelCandidates(db: Database, filter: VideoFilter) {
   const { base, fits } = filterSql({ ...filter, status: undefined })
   const status = filter.status ?? ['pending', 'generating']
   return db.$queryRaw<Candidate[]>`
-    SELECT v.id, v.attempt, NULL AS cost FROM "SceneVideo" v
+    SELECT ${made}, NULL AS cost FROM "SceneVideo" v
     WHERE ${base} AND v.status IN ('pending', 'generating') AND v.status::text = ANY(${status}::text[]) AND ${fits}
     ORDER BY v.id LIMIT ${mostAtOnce + 1}::int`
 }

@@ -60,6 +60,7 @@ export const grants: Grants = {
   BulkAction: { gateway: change },
   BulkItem: { gateway: change },
   UserUsage: { gateway: all },
+  UserSpend: { gateway: change },
   IdempotencyKey: { gateway: all, submit: all, reconciler: ['SELECT', 'DELETE'] },
   System: { status: change },
 }

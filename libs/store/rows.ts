@@ -2,6 +2,7 @@ import {
   isTerminal,
   type ErrorCode,
   type Guarantee,
+  type Money,
   type Phase,
   type SceneVideo,
   type Status,
@@ -41,6 +42,7 @@ export interface VideoRow {
   waitUntil: Instant | null
   guarantee: string | null
   usage: unknown
+  cost: unknown
   file: unknown
 }
 
@@ -123,6 +125,8 @@ export function toSceneVideo(row: VideoRow): SceneVideo {
     guarantee: (row.guarantee ?? 'none') as Guarantee,
     ...fileOf(row),
     usage: isObject(row.usage) ? row.usage : null,
+    // as the gateway priced it
+    cost: isObject(row.cost) ? (row.cost as Money) : null,
     taskId: row.taskId,
     videoUrl: row.videoUrl,
     videoUrlExpiresAt: isoOrNull(row.videoUrlExpiresAt),

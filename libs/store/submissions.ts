@@ -13,7 +13,7 @@ import {
   type NoTask,
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
-import type { Actor, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import type { Actor, Money, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
 import { acceptVideo, type Accepted, type NewVideo } from './accept-video.ts'
 import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
@@ -224,8 +224,9 @@ export class SubmissionWriter {
     attempt: number | null,
     idempotencyKey: IdempotencyKey | null = null,
     by: Actor | null = null,
+    cost: Money | null = null,
   ): Promise<SceneVideo> {
-    return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by })
+    return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by, cost })
   }
 
   noteLate(

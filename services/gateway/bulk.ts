@@ -9,6 +9,7 @@ import { every } from '#libs/runtime/every.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
+import { moneySchema } from '#libs/scene-video/scene-video.ts'
 import type { Bus } from '#libs/bus/bus.ts'
 import type { BulkActions, BulkJob } from '#libs/store/bulk-actions.ts'
 
@@ -20,6 +21,10 @@ export const costSchema = z
     adopted: count.describe('Tasks that still run, and are adopted: nothing more to pay'),
     creates: count.describe('New creates: these are paid'),
     waiting: count.describe('What became of an earlier send is not known; it is settled first'),
+    price: moneySchema
+      .extend({ unpriced: count.describe('Creates whose price is not known, beside these') })
+      .nullable()
+      .describe('What creates and waiting come to; null where no price is known'),
   })
   .meta({ id: 'RetryCost' })
 

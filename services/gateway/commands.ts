@@ -11,8 +11,10 @@ import {
 } from '#libs/scene-video/messages.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+import type { Candidate } from '#libs/store/retry-candidates.ts'
 import type { Context } from './context.ts'
 import { actorOf, type Identity } from './identity.ts'
+import { sumOf } from './prices.ts'
 import { Problem, refusal } from './problem.ts'
 
 const timeoutMs = 10_000
@@ -36,30 +38,51 @@ export async function waitingForKey<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Takes back so much of what was counted. */
-type TakeBack = (n: number) => void
+/** Takes back so much of what was counted and charged. */
+type TakeBack = (one: Admission) => Promise<void>
+/** So many creates, and what they cost together as far as is known. */
+interface Admission {
+  n: number
+  micros: number
+}
+const nothing: TakeBack = async () => {}
 
 /**
- * Counts what may be paid for against the user's limits. What an earlier request under the same key
- * made is made already: it is answered however full the limits are. @throws Problem 429
+ * Counts what may be paid for against the user's limits, and charges its budget. What an earlier
+ * request under the same key made is made already: it is answered however full the limits are.
+ * @throws Problem 429 or 402
  */
 export async function admit(
-  { limits, reader }: Context,
+  context: Context,
   userId: string,
-  n: number,
+  { n, micros }: Admission,
   key?: IdempotencyKey | null,
 ): Promise<TakeBack> {
   try {
-    return await limits.admitCreates(userId, n)
+    return await admitted(context, userId, { n, micros })
   } catch (err) {
-    if (!key || !(await reader.madeUnder(userId, key))) throw err
-    return () => {}
+    if (!key || !(await context.reader.madeUnder(userId, key))) throw err
+    return nothing
+  }
+}
+
+async function admitted({ limits, budget }: Context, userId: string, { n, micros }: Admission) {
+  const uncount = await limits.admitCreates(userId, n)
+  try {
+    const refund = await budget.charge(userId, micros)
+    return async (back: Admission) => {
+      uncount(back.n)
+      if (back.micros > 0) await refund(back.micros)
+    }
+  } catch (err) {
+    uncount(n)
+    throw err
   }
 }
 
 /**
- * Sends a command of this user; what it may create is counted against the user's limits, unless
- * that was done before (`admitted`). @throws Problem when it is refused, BusUnavailable when submit
+ * Sends a command of this user; what it may create is counted and charged, unless that was done
+ * before (`admitted`). @throws Problem when it is refused, BusUnavailable when submit
  * is away
  */
 export async function command(
@@ -67,22 +90,23 @@ export async function command(
   identity: Identity,
   verb: 'generate' | 'retry' | 'cancel',
   body: { idempotencyKey?: IdempotencyKey | null } & Record<string, unknown>,
-  admitted?: TakeBack,
+  paid: { micros?: number | null; admitted?: TakeBack } = {},
 ): Promise<SceneVideo> {
   const { userId } = identity
+  const one = { n: 1, micros: paid.micros ?? 0 }
   const takeBack =
-    admitted ??
-    (verb === 'cancel' ? () => {} : await admit(context, userId, 1, body.idempotencyKey))
+    paid.admitted ??
+    (verb === 'cancel' ? nothing : await admit(context, userId, one, body.idempotencyKey))
   return waitingForKey(async () => {
     const whole = { userId, by: actorOf(identity), ...body }
     const reply = commandReplySchema.parse(
       await context.bus.request(commandSubject[verb], whole, timeoutMs),
     )
     if (!reply.ok) throw refusal(reply)
-    if (reply.repeated) takeBack(1)
+    if (reply.repeated) await takeBack(one)
     return reply.video
-  }).catch((err: unknown) => {
-    if (err instanceof Problem) takeBack(1)
+  }).catch(async (err: unknown) => {
+    if (err instanceof Problem) await takeBack(one)
     throw err
   })
 }
@@ -93,4 +117,31 @@ export async function eraseVideo({ bus }: Context, userId: string, id: string): 
     await bus.request(commandSubject.erase, { userId, id }, timeoutMs),
   )
   if (!reply.ok) throw refusal(reply)
+}
+
+/** What a retry costs: nothing where a result is taken or a running task adopted. */
+const retryMicros = ({ prices }: Context, { cost, ...made }: Candidate): number | null =>
+  cost === 'late' || cost === 'adopted' ? 0 : prices.ofCreate(made)
+
+export const priceOfRetries = (context: Context, some: readonly Candidate[]) =>
+  sumOf(
+    context.prices,
+    some
+      .filter((one) => one.cost === 'creates' || one.cost === 'waiting')
+      .map((one) => retryMicros(context, one)),
+  )
+
+/** Retries a video whose price is known from how it is `found`; admitted before, or now. */
+export function retryAsPriced(
+  context: Context,
+  identity: Identity,
+  body: { id: string; attempt: number | null; idempotencyKey: IdempotencyKey | null },
+  found: Candidate | undefined,
+  admitted?: TakeBack,
+): Promise<SceneVideo> {
+  const create = found && context.prices.ofCreate(found)
+  const cost = create == null ? null : context.prices.money(create)
+  const micros = found ? retryMicros(context, found) : null
+  const paid = { micros, ...(admitted ? { admitted } : {}) }
+  return command(context, identity, 'retry', { ...body, cost }, paid)
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
 import { fileSettings } from '#libs/files/settings.ts'
 import { providerSettings, webhookSettings } from '#libs/provider/settings.ts'
+import { priceListSetting } from './prices.ts'
 import { keyEncryptionKey, keySealingKey } from '#libs/runtime/secrets.ts'
 
 const commaSeparated = z.string().transform((text) =>
@@ -46,6 +47,17 @@ export const gatewaySettings = z
     MAX_CREATES_PER_MINUTE: z.coerce.number().int().min(0).default(600),
     /** Videos that one user may ask for within a day (UTC), retries among them. */
     MAX_CREATES_PER_DAY: z.coerce.number().int().min(0).default(20_000),
+    /**
+     * What a create costs, by commas: `toapis/sora-2=0.1/second, fal/*=0.5/video`; `*` is any other
+     * model of the provider. What has no price here counts against no budget.
+     */
+    PRICES: priceListSetting,
+    /** What PRICES and budgets are in. */
+    PRICE_CURRENCY: z.string().min(1).max(16).default('USD'),
+    /** Money one user may spend within a day (UTC), as far as PRICES tell; no bound without. */
+    MAX_SPEND_PER_DAY: z.coerce.number().min(0).optional(),
+    /** Likewise within a month. */
+    MAX_SPEND_PER_MONTH: z.coerce.number().min(0).optional(),
     /** Videos of one user that have not ended. */
     MAX_OPEN_VIDEOS: z.coerce.number().int().min(0).default(10_000),
     /** API keys of one user that are valid. */

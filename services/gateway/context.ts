@@ -23,9 +23,11 @@ import type { ProjectWriter } from '#libs/store/projects.ts'
 import type { Reader } from '#libs/store/reader.ts'
 import type { Retries } from '#libs/store/retry-candidates.ts'
 import type { Auth } from './auth.ts'
+import type { Budget } from './budget.ts'
 import type { Limits } from './limits.ts'
 import type { Hub } from './live/hub.ts'
 import type { OpenStreams } from './live/open-streams.ts'
+import type { Prices } from './prices.ts'
 import type { StreamTokens } from './stream-token.ts'
 
 export type App = FastifyInstance<
@@ -55,6 +57,8 @@ export interface Context {
   aiConfigs: AiConfigs
   auth: Auth
   limits: Limits
+  budget: Budget
+  prices: Prices
   streamTokens: StreamTokens
   open: OpenStreams
   /** Users' provider keys are sealed to it; nothing here opens them. */

@@ -48,6 +48,7 @@ export class Limits implements AsyncDisposable {
   readonly #flushing: Promise<void>
   /** Postgres' time less this process' monotonic one; unknown, a window begins anywhere. */
   #offsetMs = 0
+  #forgotAt = -Infinity
 
   constructor(defaults: LimitValues, store: UsageStore, parts: { clock: Clock; log: Logger }) {
     const { clock, log } = parts
@@ -158,6 +159,17 @@ export class Limits implements AsyncDisposable {
     return ms - ((this.#clock.now() + this.#offsetMs) % ms)
   }
 
+  /** The time is another than was thought: what is counted now, counts in the window it is in. */
+  #setOffset(offsetMs: number): void {
+    const before = kinds.map((kind) => [kind, this.#windowOf(kind)] as const)
+    this.#offsetMs = offsetMs
+    for (const { counts } of this.#users.values())
+      for (const [kind, window] of before) {
+        const count = counts.get(kind)
+        if (count?.window === window) count.window = this.#windowOf(kind)
+      }
+  }
+
   #count(user: User, kind: UsageKind): Count {
     const window = this.#windowOf(kind)
     let count = user.counts.get(kind)
@@ -179,8 +191,12 @@ export class Limits implements AsyncDisposable {
     }
     if (told.length === 0) return
     const { sums, nowMs } = await this.#store.add(told.map((one) => one.usage))
+    if (now - this.#forgotAt > minuteMs) {
+      this.#forgotAt = now
+      await this.#store.forget()
+    }
     const offsetMs = nowMs - this.#clock.now()
-    if (Math.abs(offsetMs - this.#offsetMs) > clockSlackMs) this.#offsetMs = offsetMs
+    if (Math.abs(offsetMs - this.#offsetMs) > clockSlackMs) this.#setOffset(offsetMs)
     for (const { usage, count } of told) {
       const sum = sums.find((one) => one.userId === usage.userId && one.kind === usage.kind)
       // the sum is of Postgres' window, which may be another than was thought

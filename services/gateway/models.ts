@@ -3,9 +3,10 @@
  * these the lengths, ratios and resolutions they declare. What nobody declared is not refused.
  */
 import { z } from 'zod'
-import { guarantees, type GenerateVideo } from '#libs/scene-video/scene-video.ts'
+import { guarantees, type GenerateVideo, type Money } from '#libs/scene-video/scene-video.ts'
 import type { ProviderDescription } from '#libs/provider/registry.ts'
 import type { AiConfigs } from '#libs/store/ai-configs.ts'
+import type { Prices } from './prices.ts'
 import { unprocessable } from './problem.ts'
 
 export const modelSchema = z
@@ -19,6 +20,10 @@ export const modelSchema = z
     guarantee: z
       .enum(guarantees)
       .describe('What becomes of a create whose answer is lost, see SceneVideo'),
+    price: z
+      .object({ amount: z.number(), currency: z.string(), per: z.enum(['second', 'video']) })
+      .nullable()
+      .describe('What the operator tells of it; null: not known'),
   })
   .meta({ id: 'Model' })
 export type Model = z.infer<typeof modelSchema>
@@ -26,9 +31,14 @@ export type Model = z.infer<typeof modelSchema>
 export interface Catalogue {
   providers: ProviderDescription[]
   system: { provider: string }
+  prices: Prices
 }
 
-export function modelsOf({ providers }: Pick<Catalogue, 'providers'>): Model[] {
+export function modelsOf({ providers, prices }: Pick<Catalogue, 'providers' | 'prices'>): Model[] {
+  const priceOf = (provider: string, model: string): Model['price'] => {
+    const price = prices.of(provider, model)
+    return price && { ...prices.money(price.micros), per: price.per }
+  }
   return providers.flatMap(({ name, model, models, guarantee }) => {
     const known = models.map((one) => ({
       provider: name,
@@ -38,24 +48,40 @@ export function modelsOf({ providers }: Pick<Catalogue, 'providers'>): Model[] {
       resolutions: one.resolutions ? [...one.resolutions] : null,
       inputs: [...one.inputs],
       guarantee,
+      price: priceOf(name, one.name),
     }))
     if (known.some((one) => one.model === model)) return known
     const unknown = { durations: null, aspectRatios: null, resolutions: null }
     const inputs: Model['inputs'] = ['text', 'image']
-    return [...known, { provider: name, model, ...unknown, inputs, guarantee }]
+    const price = priceOf(name, model)
+    return [...known, { provider: name, model, ...unknown, inputs, guarantee, price }]
   })
 }
 
-/** @throws Problem 422 for a provider, model or value that is not to be had */
-export async function requireAvailable(
+/** What is asked for, and what a create of it costs. */
+export interface Order {
+  body: GenerateVideo
+  /** In micros; null where no price is known. */
+  micros: number | null
+  cost: Money | null
+}
+
+/**
+ * What has a price is made as it was priced: provider and model are then written down.
+ * @throws Problem 422 for a provider, model or value that is not to be had
+ */
+export async function orderOf(
   catalogue: Catalogue,
   aiConfigs: Pick<AiConfigs, 'effective'>,
   place: { userId: string; projectId: string },
   body: GenerateVideo,
-): Promise<void> {
+): Promise<Order> {
   const { provider, model } = body
+  const { prices } = catalogue
+  const free = { body, micros: null, cost: null }
   const asked = [provider, model, body.durationSeconds, body.aspectRatio, body.resolution]
-  if (asked.every((one) => one === undefined) && !body.imageUrls?.length) return
+  const asksNothing = asked.every((one) => one === undefined) && !body.imageUrls?.length
+  if (asksNothing && !prices.areKnown) return free
   const names = catalogue.providers.map((one) => one.name)
   if (provider !== undefined && !names.includes(provider))
     throw unprocessable('unknown_provider', '/provider', `use one of: ${names.join(', ')}`)
@@ -64,7 +90,8 @@ export async function requireAvailable(
   const models = modelsOf(catalogue).filter((one) => one.provider === name)
   const ownModel = own?.provider === name ? own.model : null
   const usual = catalogue.providers.find((one) => one.name === name)?.model
-  const known = models.find((one) => one.model === (model ?? ownModel ?? usual))
+  const chosen = model ?? ownModel ?? usual
+  const known = models.find((one) => one.model === chosen)
   if (model !== undefined && !known && model !== ownModel)
     throw unprocessable(
       'unknown_model',
@@ -72,6 +99,10 @@ export async function requireAvailable(
       `${name} has: ${models.map((one) => one.model).join(', ')}`,
     )
   if (known) requireDeclared(known, body)
+  if (chosen === undefined) return free
+  const one = { provider: name, model: chosen }
+  const micros = prices.ofCreate({ ...one, seconds: body.durationSeconds ?? null })
+  return micros === null ? free : { body: { ...body, ...one }, micros, cost: prices.money(micros) }
 }
 
 function requireDeclared(known: Model, body: GenerateVideo): void {

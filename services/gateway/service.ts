@@ -31,9 +31,11 @@ import { OperatorReader } from '#libs/store/operator-reader.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
 import { Reader } from '#libs/store/reader.ts'
 import { Retries } from '#libs/store/retry-candidates.ts'
+import { SpendStore } from '#libs/store/spend.ts'
 import { UsageStore } from '#libs/store/usage.ts'
 import type { Context } from './context.ts'
 import { Auth } from './auth.ts'
+import { Budget } from './budget.ts'
 import type { GatewayConfig } from './config.ts'
 import { createJwtVerifier } from './jwt.ts'
 import { BulkRunner } from './bulk.ts'
@@ -45,6 +47,7 @@ import { registerConnections } from './plugins/connections.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
 import { registerProtection } from './plugins/protection.ts'
 import { registerRoutes } from './routes/index.ts'
+import { Prices, toMicros } from './prices.ts'
 import { createApp } from './server.ts'
 import { StreamTokens } from './stream-token.ts'
 
@@ -112,6 +115,8 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     mostPerToken: config.MAX_STREAMS_PER_TOKEN,
     count: metrics.gauge('open_streams', 'Live streams open on this gateway'),
   })
+  const providers = providersOf(config)
+  const prices = new Prices(config.PRICES, config.PRICE_CURRENCY, providers.providers)
   return {
     ...storesOf(db),
     files: stack.use(await openFileStore(config)),
@@ -123,12 +128,14 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     bulkActions,
     streamTokens,
     hub: new Hub(feed),
+    budget: new Budget(new SpendStore(db), prices, budgetsOf(config)),
     limits: stack.use(
       new Limits(limitsOf(config), new UsageStore(db), { clock: systemClock, log }),
     ),
     auth: new Auth(apiKeys, systemClock, jwtVerifierOf(config, apiKeys), streamTokens),
     sealingKey: config.KEY_SEALING_KEY ?? sealingKeyOf(config.KEY_ENCRYPTION_KEY![0]),
-    ...providersOf(config),
+    ...providers,
+    prices,
     allowPrivateBaseUrls: config.ALLOW_PRIVATE_BASE_URLS,
   }
 }
@@ -173,6 +180,11 @@ function jwtVerifierOf(config: GatewayConfig, apiKeys: ApiKeys) {
     ? createJwtVerifier({ jwksUrl, issuer, audience }, apiKeys)
     : null
 }
+
+const budgetsOf = ({ MAX_SPEND_PER_DAY: day, MAX_SPEND_PER_MONTH: month }: GatewayConfig) => ({
+  dayMicros: day === undefined ? null : toMicros(day),
+  monthMicros: month === undefined ? null : toMicros(month),
+})
 
 const limitsOf = (config: GatewayConfig): LimitValues => ({
   requestsPerMinute: config.RATE_LIMIT_PER_MINUTE,

@@ -110,8 +110,8 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       return { video }
     }),
     answer(commandSubject.retry, videoCommandSchema, async (command) => {
-      const { userId, id, attempt, idempotencyKey, by } = command
-      const video = await store.retry(userId, id, attempt, idempotencyKey, by)
+      const { userId, id, attempt, idempotencyKey, by, cost } = command
+      const video = await store.retry(userId, id, attempt, idempotencyKey, by, cost)
       void publishOwed(video.id)
       pending.take(video.id)
       return { video }

@@ -73,6 +73,7 @@ export function newVideo(request: NewVideo, at: Date): VideoRecord {
     waitUntil: null,
     guarantee: null,
     usage: null,
+    cost: null,
     erasedAt: null,
     ...dueAfter(deadlineSeconds ?? null, at),
     createdAt: at,

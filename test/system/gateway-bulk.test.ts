@@ -53,7 +53,7 @@ it('a bulk action retries what fits, whoever asked for it goes away, and tells o
     expect.objectContaining({
       id: null,
       status: 'dry_run',
-      cost: { late: 0, adopted: 0, waiting: 0, creates: 20 },
+      cost: { late: 0, adopted: 0, waiting: 0, creates: 20, price: null },
     }),
   ])
   const headers = { 'idempotency-key': 'many' }

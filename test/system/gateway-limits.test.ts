@@ -98,6 +98,23 @@ describe('a limit', () => {
   })
 })
 
+it('windows that are over are forgotten', async () => {
+  const { keys, id } = await userWithKeys(1)
+  await stack.db.$executeRaw`INSERT INTO "UserUsage" ("userId", kind, "window", used)
+    SELECT ${id}::uuid, kind, now() - age::interval, 1 FROM (VALUES ('requests', '6 minutes'), ('creates_day', '3 days'), ('creates_day', '1 day')) AS old(kind, age)`
+  const { url } = await stack.gateway()
+  await stack.ask('GET', '/api/me', { url, key: keys[0]! })
+  await until('only what counts to be left', async () => {
+    const left = await stack.db.userUsage.findMany({
+      where: { userId: id, used: 1, kind: 'creates_day' },
+    })
+    const old = await stack.db.userUsage.count({
+      where: { userId: id, window: { lt: new Date(Date.now() - 300_000) } },
+    })
+    return (left.length === 1 && old === 1) || undefined
+  })
+})
+
 describe('a request sent again under its key', () => {
   const under = (url: string, key: string, name: string, path = '/api/videos') =>
     stack.ask('POST', path, {

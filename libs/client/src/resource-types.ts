@@ -48,6 +48,7 @@ export interface GeneratedVideos {
   /** In the order of the scenes; empty in a dry run. */
   data: SceneVideo[]
   sceneIds: string[]
+  cost: RetryCost
   dryRun: boolean
 }
 
@@ -59,6 +60,8 @@ export interface RetryCost {
   adopted: number
   creates: number
   waiting: number
+  /** What creates and waiting come to, and how many of them have no price; null without any. */
+  price: { amount: number; currency: string; unpriced: number } | null
 }
 export interface RetryFailed {
   ids?: string[] | undefined
@@ -135,12 +138,20 @@ export interface Limit {
   limit: number
   used: number
 }
+/** Money; a limit of null is none. */
+export interface SpendLimit {
+  limit: number | null
+  used: number
+  currency: string
+}
 export interface Limits {
   requestsPerMinute: Limit
   createsPerMinute: Limit
   createsPerDay: Limit
   openVideos: Limit
   apiKeys: Limit
+  spendPerDay: SpendLimit
+  spendPerMonth: SpendLimit
   streams: Limit
 }
 export interface Model {
@@ -152,6 +163,8 @@ export interface Model {
   resolutions: string[] | null
   inputs: ('text' | 'image')[]
   guarantee: Guarantee
+  /** What the operator tells of it; null: not known. */
+  price: { amount: number; currency: string; per: 'second' | 'video' } | null
 }
 export interface VideoCounts extends Record<Status, number> {
   total: number

@@ -31,6 +31,11 @@ export type VideoErrorCode =
 /** Found again by own id, deduplicated by key, looked for by match; `none`: nobody can tell. */
 export type Guarantee = 'proven' | 'by_key' | 'by_match' | 'none'
 
+export interface Money {
+  amount: number
+  currency: string
+}
+
 /** What was asked for besides the prompt; null where the provider's own default was taken. */
 export interface VideoParams {
   durationSeconds: number | null
@@ -85,6 +90,8 @@ export interface SceneVideo {
   fileLoss: { code: 'lost' | 'removed'; reason: string } | null
   /** What the provider says it used or charged, in its own words and units. */
   usage: Record<string, unknown> | null
+  /** What one create of it costs by the operator's prices; null where none is known. */
+  cost: Money | null
   error: { code: VideoErrorCode; message: string } | null
   attempt: number
   /** Grows with every recorded change, over all attempts. */

@@ -3,7 +3,7 @@ import { storable } from '#libs/scene-video/scene-video.ts'
 import { costsOf, leftOut, mostAtOnce } from '#libs/store/retry-candidates.ts'
 import { bulkActionSchema } from '../bulk.ts'
 import type { Route } from '../context.ts'
-import { waitingForKey } from '../commands.ts'
+import { admit, priceOfRetries, waitingForKey } from '../commands.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { actorOf } from '../identity.ts'
 import { unprocessable } from '../problem.ts'
@@ -50,19 +50,20 @@ export const createBulkAction: Route = (app, context) => {
         headers: idempotencyHeader,
         body: bulkActionBody,
         response: { 200: bulkActionSchema.describe('The dry run'), 202: bulkActionSchema },
-        'x-problems': [409, 422],
+        'x-problems': [402, 409, 422],
       },
     },
     async (request, reply) => {
       const { userId } = request.identity
       const { action, ids, filter, include, dryRun } = request.body
       const wanted = { ...filter, ids, userId }
-      const { retries, bulkActions, limits } = context
+      const { retries, bulkActions } = context
       const videos =
         action === 'retry' ? await retries.ofFailed(wanted, include) : await retries.ofOpen(wanted)
       if (videos.length > mostAtOnce)
         throw unprocessable('too_many', '/filter', `more than ${mostAtOnce} videos; narrow it down`)
-      const cost = costsOf(videos)
+      const { micros, price } = priceOfRetries(context, action === 'retry' ? videos : [])
+      const cost = { ...costsOf(videos), price }
       const total = videos.length
       if (dryRun) {
         const counts = { total, todo: total, done: 0, refused: 0, skipped: 0 }
@@ -71,7 +72,8 @@ export const createBulkAction: Route = (app, context) => {
       }
       const key = idempotencyKeyOf(request, 'bulk-actions')
       const earlier = key && (await context.reader.madeUnder(userId, key))
-      if (action === 'retry' && total > 0 && !earlier) await limits.admitCreates(userId, total)
+      if (action === 'retry' && total > 0 && !earlier)
+        await admit(context, userId, { n: total, micros })
       const made = await waitingForKey(() =>
         bulkActions.create({ userId, action, by: actorOf(request.identity), videos, cost }, key),
       )

@@ -8,7 +8,7 @@ import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-v
 import { admit, command, waitingForKey } from '../commands.ts'
 import type { Context, Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
-import { requireAvailable } from '../models.ts'
+import { orderOf } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
 import { notFound } from '../problem.ts'
 import { idempotencyHeader, preferHeader, prompt } from '../schemas.ts'
@@ -42,7 +42,7 @@ export const createVideo: Route = (app, context) => {
         headers: idempotencyHeader.extend(preferHeader.shape),
         body: generateVideoSchema.extend({ prompt }),
         response: { 202: sceneVideoSchema.describe('Accepted: it will reach completed or failed') },
-        'x-problems': [409, 422],
+        'x-problems': [402, 409, 422],
       },
     },
     async (request, reply) => {
@@ -51,12 +51,14 @@ export const createVideo: Route = (app, context) => {
       const idempotencyKey = idempotencyKeyOf(request, 'videos')
       const place = await context.projects.ownPlace(userId)
       const { projectId } = place
-      await requireAvailable(context, context.aiConfigs, { userId, projectId }, body)
+      const inOwn = { userId, projectId }
+      const { micros, ...order } = await orderOf(context, context.aiConfigs, inOwn, body)
+      const once = { n: 1, micros: micros ?? 0 }
       // before the scene is made: what is refused leaves nothing behind
-      const takeBack = await admit(context, userId, 1, idempotencyKey)
+      const takeBack = await admit(context, userId, once, idempotencyKey)
       const scene = await newScene(context, userId, place, body.prompt, idempotencyKey).catch(
-        (err: unknown) => {
-          takeBack(1)
+        async (err: unknown) => {
+          await takeBack(once)
           throw err
         },
       )
@@ -66,8 +68,8 @@ export const createVideo: Route = (app, context) => {
         context,
         identity,
         'generate',
-        { ...at, idempotencyKey, body },
-        takeBack,
+        { ...at, ...order, idempotencyKey },
+        { micros, admitted: takeBack },
       )
       void reply.code(202).header('location', `/api/scene-videos/${video.id}`)
       return reply.send(await preferWait(context, request, reply, video))

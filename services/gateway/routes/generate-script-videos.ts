@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
 import type { SceneRecord } from '#libs/store/library.ts'
+import { costSchema } from '../bulk.ts'
 import { admit, command } from '../commands.ts'
 import type { Context, Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { eachInOrder } from '../many.ts'
-import { requireAvailable } from '../models.ts'
+import { orderOf } from '../models.ts'
+import { sumOf } from '../prices.ts'
 import { notFound, unprocessable } from '../problem.ts'
 import { idempotencyHeader, ids } from '../schemas.ts'
 
@@ -24,6 +26,7 @@ export const generatedSchema = z
   .object({
     data: z.array(sceneVideoSchema).describe('In the order of the scenes; empty in a dry run'),
     sceneIds: z.array(z.uuid()).describe('The scenes that got one, or would'),
+    cost: costSchema,
     dryRun: z.boolean(),
   })
   .meta({ id: 'GeneratedVideos' })
@@ -57,15 +60,15 @@ export const generateScriptVideos: Route = (app, context) => {
         params: ids('projectId', 'scriptId'),
         body: generateVideosBody.nullish(),
         response: { 200: generatedSchema.describe('The dry run'), 202: generatedSchema },
-        'x-problems': [404, 409, 422],
+        'x-problems': [402, 404, 409, 422],
       },
     },
     async (request, reply) => {
       const { identity, params } = request
       const { only = 'missing', dryRun = false, ...asked } = request.body ?? {}
       const place = { userId: identity.userId, projectId: params.projectId }
-      await requireAvailable(context, context.aiConfigs, place, asked)
-      const all = await scenesOf(context, identity.userId, params)
+      const { micros, ...order } = await orderOf(context, context.aiConfigs, place, asked)
+      const found = await scenesOf(context, identity.userId, params)
       const key = idempotencyKeyOf(request, 'generate-videos')
       const prefix =
         key && createHash('sha256').update(`${key.key} ${params.scriptId}`).digest('hex')
@@ -74,24 +77,28 @@ export const generateScriptVideos: Route = (app, context) => {
         ? await context.reader.videosUnderKey(identity.userId, 'generate-videos', prefix)
         : []
       const before = new Set(made.map((video) => video.sceneId))
-      const scenes = all.filter((scene) => only === 'all' || before.has(scene.id) || hasNone(scene))
+      const scenes = found.filter(
+        (scene) => only === 'all' || before.has(scene.id) || hasNone(scene),
+      )
       const sceneIds = scenes.map((scene) => scene.id)
-      if (dryRun) return reply.code(200).send({ data: [], sceneIds, dryRun })
-      // all of them or none; what an earlier request under this key made is counted already
+      // what an earlier request under this key made is counted already
       const missing = sceneIds.filter((sceneId) => !before.has(sceneId))
-      const takeBack = await admit(context, identity.userId, missing.length)
+      const { price, micros: total } = sumOf(
+        context.prices,
+        missing.map(() => micros),
+      )
+      const cost = { late: 0, adopted: 0, creates: missing.length, waiting: 0, price }
+      if (dryRun) return reply.code(200).send({ data: [], sceneIds, cost, dryRun })
+      // all of them or none
+      const all = { n: missing.length, micros: total }
+      const admitted = await admit(context, identity.userId, all)
       const data = await eachInOrder(sceneIds, (sceneId) => {
         const idempotencyKey = key && { ...key, key: `${prefix} ${sceneId}` }
-        const one = { ...params, sceneId, idempotencyKey, body: asked }
-        return command(
-          context,
-          identity,
-          'generate',
-          one,
-          before.has(sceneId) ? () => {} : takeBack,
-        )
+        const one = { ...params, ...order, sceneId, idempotencyKey }
+        const paid = before.has(sceneId) ? { admitted: async () => {} } : { micros, admitted }
+        return command(context, identity, 'generate', one, paid)
       })
-      return reply.code(202).send({ data, sceneIds, dryRun })
+      return reply.code(202).send({ data, sceneIds, cost, dryRun })
     },
   )
 }

@@ -3,7 +3,7 @@ import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-v
 import { command } from '../commands.ts'
 import type { Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
-import { requireAvailable } from '../models.ts'
+import { orderOf } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
 import { idempotencyHeader, ids, preferHeader } from '../schemas.ts'
 
@@ -21,19 +21,17 @@ export const generateVideo: Route = (app, context) => {
         params: ids('projectId', 'scriptId', 'sceneId'),
         body: generateVideoSchema.nullish(),
         response: { 202: sceneVideoSchema.describe('Accepted: it will reach completed or failed') },
-        'x-problems': [404, 409, 422],
+        'x-problems': [402, 404, 409, 422],
       },
     },
     async (request, reply) => {
       const { identity, params } = request
       const body = request.body ?? {}
       const place = { userId: identity.userId, projectId: params.projectId }
-      await requireAvailable(context, context.aiConfigs, place, body)
-      const video = await command(context, identity, 'generate', {
-        ...params,
-        idempotencyKey: idempotencyKeyOf(request, 'generate-video'),
-        body,
-      })
+      const { micros, ...order } = await orderOf(context, context.aiConfigs, place, body)
+      const idempotencyKey = idempotencyKeyOf(request, 'generate-video')
+      const one = { ...params, ...order, idempotencyKey }
+      const video = await command(context, identity, 'generate', one, { micros })
       void reply.code(202).header('location', `/api/scene-videos/${video.id}`)
       return reply.send(await preferWait(context, request, reply, video))
     },

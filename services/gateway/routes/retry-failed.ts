@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { sceneVideoSchema, storable } from '#libs/scene-video/scene-video.ts'
-import { costsOf, leftOut, mostAtOnce } from '#libs/store/retry-candidates.ts'
+import { costsOf, leftOut, mostAtOnce, type Candidate } from '#libs/store/retry-candidates.ts'
 import { costSchema } from '../bulk.ts'
-import { command } from '../commands.ts'
+import { admit, priceOfRetries, retryAsPriced } from '../commands.ts'
 import type { Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { eachInOrder } from '../many.ts'
@@ -49,7 +49,7 @@ export const retryFailed: Route = (app, context) => {
         params: ids('projectId'),
         body: retryFailedBody.nullish(),
         response: { 200: retriedSchema.describe('The dry run'), 202: retriedSchema },
-        'x-problems': [404, 409, 422],
+        'x-problems': [402, 404, 409, 422],
       },
     },
     async (request, reply) => {
@@ -63,7 +63,8 @@ export const retryFailed: Route = (app, context) => {
       const candidates = await context.retries.ofFailed(filter, include)
       if (candidates.length > mostAtOnce)
         throw unprocessable('too_many', '', `more than ${mostAtOnce} at once; use ids or codes`)
-      const cost = costsOf(candidates)
+      const price = (some: Candidate[]) => priceOfRetries(context, some)
+      const cost = { ...costsOf(candidates), price: price(candidates).price }
       if (dryRun) {
         const found = candidates.map((one) => one.id)
         return reply.code(200).send({ data: [], ids: found, cost, dryRun })
@@ -73,19 +74,20 @@ export const retryFailed: Route = (app, context) => {
         key && `${createHash('sha256').update(`${key.key} ${projectId}`).digest('hex')} `
       const before = prefix ? await reader.videosUnderKey(userId, 'retry-failed', prefix) : []
       const done = new Set(before.map((one) => one.id))
-      const retried = await eachInOrder(
-        candidates.filter((one) => !done.has(one.id)),
-        ({ id: video, attempt }) =>
-          command(context, request.identity, 'retry', {
-            id: video,
-            attempt,
-            idempotencyKey: key && { ...key, key: `${prefix}${video}` },
-          }).catch((err: unknown) => {
+      const todo = candidates.filter((one) => !done.has(one.id))
+      // all of them or none
+      const admitted = await admit(context, userId, { n: todo.length, ...price(todo) })
+      const retried = await eachInOrder(todo, (one) => {
+        const idempotencyKey = key && { ...key, key: `${prefix}${one.id}` }
+        const body = { id: one.id, attempt: one.attempt, idempotencyKey }
+        return retryAsPriced(context, request.identity, body, one, admitted).catch(
+          (err: unknown) => {
             // somebody else was quicker
             if (err instanceof Problem && err.status === 409) return null
             throw err
-          }),
-      )
+          },
+        )
+      })
       const data = [...before, ...retried.filter((video) => video !== null)]
       return reply.code(202).send({ data, ids: data.map((one) => one.id), cost, dryRun })
     },

@@ -1,5 +1,6 @@
 import { sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
-import { command } from '../commands.ts'
+import { leftOut } from '#libs/store/retry-candidates.ts'
+import { retryAsPriced } from '../commands.ts'
 import type { Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { preferWait } from '../prefer-wait.ts'
@@ -20,15 +21,21 @@ export const retryVideo: Route = (app, context) => {
         params: ids('id'),
         body: attemptBody,
         response: { 202: sceneVideoSchema },
-        'x-problems': [404, 409, 422],
+        'x-problems': [402, 404, 409, 422],
       },
     },
     async (request, reply) => {
-      const video = await command(context, request.identity, 'retry', {
-        id: request.params.id,
+      const { id } = request.params
+      const { userId } = request.identity
+      const body = {
+        id,
         attempt: request.body?.attempt ?? null,
         idempotencyKey: idempotencyKeyOf(request, 'retry'),
-      })
+      }
+      const [found] = context.prices.areKnown
+        ? await context.retries.ofFailed({ userId, ids: [id] }, leftOut)
+        : []
+      const video = await retryAsPriced(context, request.identity, body, found)
       void reply.code(202)
       return reply.send(await preferWait(context, request, reply, video))
     },
