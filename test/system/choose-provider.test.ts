@@ -80,6 +80,7 @@ beforeAll(async () => {
     ARK_BASE_URL: ark.url,
     ARK_API_KEY: 'sk-system-ark',
     ARK_MODEL: 'seedance-of-ours',
+    KLING_API_KEY: '',
     ALLOW_PRIVATE_BASE_URLS: 'true',
     POLL_INTERVAL_MS: '300',
   })

@@ -60,12 +60,15 @@ const answers = () =>
 
 /** Sends a signal to sessions of others, up to `most`, of whichever role. */
 const signal = (name: NodeJS.Signals, most: number) =>
-  session(async (client) => {
-    const { rows } = await client.query<{ pid: number }>(
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT ${most}`,
-    )
-    for (const { pid } of rows) process.kill(pid, name)
-  })
+  until('sessions to end', () =>
+    session(async (client) => {
+      const { rows } = await client.query<{ pid: number }>(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT ${most}`,
+      )
+      for (const { pid } of rows) process.kill(pid, name)
+      return rows.length > 0 || undefined
+    }),
+  )
 
 const waysToDie: Record<string, () => Promise<unknown>> = {
   'its first process is killed': () => system.kill9('postgres'),
@@ -77,13 +80,16 @@ it.each(Object.keys(waysToDie))('nobody dies when %s', async (way) => {
   const before = pids()
   expect(Object.values(before).every((pid) => pid > 0)).toBe(true)
   const load = traffic()
-  for (let round = 0; round < 4; round++) {
-    await pause(700 + 200 * round)
-    await waysToDie[way]!()
-    await answers()
+  try {
+    for (let round = 0; round < 4; round++) {
+      await pause(700 + 200 * round)
+      await waysToDie[way]!()
+      await answers()
+    }
+    await pause(500)
+  } finally {
+    await load.stop()
   }
-  await pause(500)
-  await load.stop()
   expect(pids()).toEqual(before)
   expect(load.accepted.length).toBeGreaterThan(0)
   await until(
