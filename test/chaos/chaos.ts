@@ -3,7 +3,6 @@
  * provider account that misbehaves in every way, and faults by chance, all at once. When the time
  * is over everything is left alone, must come to rest, and is judged.
  */
-import { readFileSync } from 'node:fs'
 import { generator } from '../simulation/world.ts'
 import { BadProvider, badWays } from '../support/bad-provider.ts'
 import { pause } from '../support/system.ts'
@@ -20,6 +19,7 @@ import {
 import { judge, type Verdict } from './judge.ts'
 import { latenessTable, promisesKept, tooLate, type Bounds, type Span } from './lateness.ts'
 import { longestGap } from './polling.ts'
+import { watchMemory } from './memory.ts'
 import { atRest } from './rest.ts'
 import { Users } from './users.ts'
 import { Witness } from './witness.ts'
@@ -90,9 +90,6 @@ const bounds: Record<string, Bounds> = {
 }
 const noProviderFaults = Object.fromEntries(Object.keys(providerFaults).map((name) => [name, 0]))
 
-/** Kinds of faults in which a server or the provider is away itself: nothing is late meanwhile. */
-const isAway = (kind: string) => kind in serverFaults || /provider|store lost/.test(kind)
-
 /** Faults by chance until the time is over. */
 class Trouble {
   readonly faults: Record<string, number> = {}
@@ -104,6 +101,8 @@ class Trouble {
   readonly #cluster: Cluster
   readonly #dice: Dice
   readonly #endAt: number
+  /** Faults of the servers come one after another: none deletes what another one has started. */
+  #ofServers: Promise<unknown> = Promise.resolve()
 
   constructor(cluster: Cluster, dice: Dice, ms: number) {
     this.#cluster = cluster
@@ -123,9 +122,31 @@ class Trouble {
     await Promise.all([
       this.track(processFaults, 500, 4_000),
       this.track(processFaults, 500, 4_000),
-      this.track(serverFaults, 10_000, 30_000),
-      this.track({ 'NATS store lost': loseStore }, 60_000, 240_000),
+      this.track(this.#oneByOne(serverFaults), 10_000, 30_000),
+      this.track(this.#oneByOne({ 'NATS store lost': loseStore }), 60_000, 240_000),
     ])
+  }
+
+  #oneByOne(kinds: Record<string, Fault>): Record<string, Fault> {
+    const wrapped = Object.entries(kinds).map(([kind, fault]): [string, Fault] => [
+      kind,
+      (cluster, dice) => {
+        const run = this.#ofServers.then(() => this.#whileAway(() => fault(cluster, dice)))
+        this.#ofServers = run.catch(() => {})
+        return run
+      },
+    ])
+    return Object.fromEntries(wrapped)
+  }
+
+  /** Nothing is late meanwhile. */
+  async #whileAway<T>(act: () => Promise<T>): Promise<T> {
+    const from = Date.now()
+    try {
+      return await act()
+    } finally {
+      this.away.push([from, Date.now()])
+    }
   }
 
   async track(kinds: Record<string, Fault>, low: number, high: number): Promise<void> {
@@ -134,11 +155,10 @@ class Trouble {
       if (this.leftMs <= 0) return
       const kind = this.#dice.pick(Object.keys(kinds))
       this.healing.push(kind)
-      const from = Date.now()
-      const what = await kinds[kind]!(this.#cluster, withinMs(this.#dice, this.leftMs)).catch(
+      const act = () => kinds[kind]!(this.#cluster, withinMs(this.#dice, this.leftMs))
+      const what = await (kind.includes('the provider') ? this.#whileAway(act) : act()).catch(
         (err: unknown) => void this.failures.push(`${kind}: ${(err as Error).message}`),
       )
-      if (isAway(kind)) this.away.push([from, Date.now()])
       this.healing.splice(this.healing.indexOf(kind), 1)
       this.faults[what ?? kind] = (this.faults[what ?? kind] ?? 0) + 1
     }
@@ -213,30 +233,5 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
     restSeconds,
     ...(await longestGap(cluster)),
     mostRssMb: rss.stop(),
-  }
-}
-
-/** The most memory each kind of service had, in MB. */
-function watchMemory(cluster: Cluster): { stop(): Record<string, number> } {
-  const most: Record<string, number> = {}
-  const timer = setInterval(() => {
-    for (const name of cluster.services) {
-      try {
-        const kb = Number(
-          /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${cluster.pid(name)}/status`, 'utf8'))?.[1] ??
-            0,
-        )
-        const kind = name.replace(/-\d+$/, '')
-        most[kind] = Math.max(most[kind] ?? 0, Math.round(kb / 1024))
-      } catch {
-        // between two lives
-      }
-    }
-  }, 2_000)
-  return {
-    stop() {
-      clearInterval(timer)
-      return most
-    },
   }
 }

@@ -12,7 +12,7 @@ export type Kind = 'create' | 'record' | 'event' | 'cancel' | 'deadline'
 export type Span = readonly [number, number]
 
 /** One promise, and how many ms after it was due it was kept. */
-interface Kept {
+export interface Kept {
   kind: Kind
   tenant: string
   id: string
@@ -32,7 +32,8 @@ export function promisesKept(evidence: Evidence, users: Users[], away: Span[]): 
   const tasksOf = Map.groupBy(tasks, (task) => task.client_business_id.slice(0, 36))
   const of = new Map(users.map((one) => [one.tenant.demo.userId, one]))
   return rows.flatMap((row) => {
-    const own = of.get(row.userId)!
+    const own = of.get(row.userId)
+    if (!own) return []
     const { name: tenant } = own.tenant
     const changes = byVideo.get(row.id) ?? []
     const kept = (kind: Kind, due: number, done: number | undefined): Kept[] =>

@@ -8,6 +8,7 @@ import { postgresRestored } from './postgres-restored.ts'
 import { powerFailure } from './power-failure.ts'
 import { short } from './short.ts'
 import { storeLost } from './store-lost.ts'
+import { tenants } from './tenants.ts'
 
 export const drills: Record<string, Drill> = {
   'crash-points': crashPointsDrill,
@@ -20,4 +21,5 @@ export const drills: Record<string, Drill> = {
   'postgres-restored': postgresRestored,
   short,
   'store-lost': storeLost,
+  tenants,
 }
