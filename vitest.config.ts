@@ -27,7 +27,10 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'system',
-          include: ['test/{system,security}/**/*.test.ts', 'test/simulation/*-conformance.test.ts'],
+          include: [
+            'test/{system,security,laws}/**/*.test.ts',
+            'test/simulation/*-conformance.test.ts',
+          ],
         },
       },
       { test: { ...shared, name: 'images', include: ['test/images/*.test.ts'] } },

@@ -30,6 +30,8 @@ export interface LedgerRow {
   client_business_id: string
   task_id: string
   status: string
+  created_at: string
+  finished_at: string | null
 }
 
 const entry = fileURLToPath(new URL('../../services/dev/start.ts', import.meta.url))
@@ -125,6 +127,11 @@ export class System implements AsyncDisposable {
       natsUrl: natsAs('operator'),
       natsAs,
     }
+  }
+
+  /** What the operator's command line is run with. */
+  get operatorEnv(): NodeJS.ProcessEnv {
+    return { ...process.env, DATABASE_URL: this.internal.postgresAs('reelkeeper_operator') }
   }
 
   get hasDevJson(): boolean {
