@@ -15,6 +15,8 @@ export interface Wishes {
   prompts?: string[]
 }
 
+let made = 0
+
 export class Users {
   /** Accepted videos, and when (Unix ms). */
   readonly accepted = new Map<string, number>()
@@ -28,6 +30,8 @@ export class Users {
   readonly unclear: string[] = []
   readonly tenant: Tenant
   readonly #random: () => number
+  /** Idempotency keys are per user: two of the same tenant must not mean the same videos. */
+  readonly #name = `users-${++made}`
   readonly #inHand = new Set<Promise<void>>()
   #keys = 0
   #stopped = false
@@ -86,7 +90,7 @@ export class Users {
   async #submit(body: object): Promise<void> {
     const { projectId, scriptId, sceneIds } = this.tenant.demo
     const path = `/api/projects/${projectId}/scripts/${scriptId}/scenes/${sceneIds[this.#keys % sceneIds.length]}/generate-video`
-    const key = `key-${this.#keys++}`
+    const key = `${this.#name}-${this.#keys++}`
     for (let tries = 0; tries < 1_200; tries++) {
       const begun = performance.now()
       const answer = await this.tenant.api('POST', path, body, { 'idempotency-key': key })

@@ -47,6 +47,8 @@ async function beside(drilling: Drilling, bad: BadProvider, way: BadProvider['wa
   await until('the good tenant’s videos to end', async () =>
     (await openOf(cluster, good!.tenant.demo.userId)) === 0 ? true : undefined,
   ).catch((err: unknown) => drilling.breaches.push(`${way}: ${(err as Error).message}`))
+  if (good!.accepted.size === 0 || (await openOf(cluster, other!.tenant.demo.userId)) < count / 2)
+    if (way !== 'fine') drilling.breaches.push(`${way}: the other’s videos were not in hand`)
   const minutes = (performance.now() - begun) / 60_000
   const requests = bad.asked.creates + bad.asked.queries - asked.creates - asked.queries
   bad.way = 'fine'
