@@ -2,13 +2,19 @@ import type { Clock } from './clock.ts'
 
 /**
  * Gathers what is added within `waitMs` and hands it over together, at most `maxSize` at a time and
- * at once when there are as many. `size` is what an item counts for, 1 unless given.
+ * at once when there are as many. `size` is what an item counts for, 1 unless given. While
+ * `atOnce` batches are under way, what is added goes on gathering.
  */
 export class Batcher<T> {
   readonly #o: BatcherOptions<T>
   #items: T[] = []
   #size = 0
   #cancel: (() => void) | undefined
+  /** Full, and waiting for one under way to end. */
+  readonly #full: T[][] = []
+  #underWay = 0
+  /** What is gathered has had its time. */
+  #isDue = false
 
   constructor(options: BatcherOptions<T>) {
     this.#o = options
@@ -18,21 +24,47 @@ export class Batcher<T> {
   add(item: T): void {
     const { clock, waitMs, maxSize, sizeOf } = this.#o
     const size = sizeOf?.(item) ?? 1
-    if (this.#items.length > 0 && this.#size + size > maxSize) this.flush()
+    if (this.#items.length > 0 && this.#size + size > maxSize) this.#fill()
     this.#items.push(item)
     this.#size += size
-    if (this.#size >= maxSize) this.flush()
+    if (this.#size >= maxSize) this.#fill()
     else this.#cancel ??= clock.after(waitMs, () => this.flush())
   }
 
-  /** Hands over what is gathered now. */
+  /** Hands over what is gathered now, as soon as it may. */
   flush(): void {
+    this.#isDue = this.#items.length > 0
+    this.#handOver()
+  }
+
+  #fill(): void {
+    this.#full.push(this.#cut())
+    this.#handOver()
+  }
+
+  #cut(): T[] {
     this.#cancel?.()
     this.#cancel = undefined
+    this.#isDue = false
     const batch = this.#items
     this.#items = []
     this.#size = 0
-    if (batch.length) this.#o.handle(batch)
+    return batch
+  }
+
+  #handOver(): void {
+    const { handle, atOnce = Infinity } = this.#o
+    while (this.#underWay < atOnce) {
+      const batch = this.#full.shift() ?? (this.#isDue ? this.#cut() : undefined)
+      if (!batch) return
+      const running = handle(batch)
+      if (!running) continue
+      this.#underWay++
+      void running.then(() => {
+        this.#underWay--
+        this.#handOver()
+      })
+    }
   }
 }
 
@@ -41,6 +73,8 @@ export interface BatcherOptions<T> {
   waitMs: number
   maxSize: number
   sizeOf?: (item: T) => number
-  /** Must not throw. */
-  handle: (batch: T[]) => void
+  /** Batches under way at once; any number unless given. */
+  atOnce?: number
+  /** Must not throw. A batch is under way until the promise resolves. */
+  handle: (batch: T[]) => void | Promise<void>
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { backoffMs, jitteredBackoffMs } from './backoff.ts'
 import { Batcher } from './batcher.ts'
 import { systemClock } from './clock.ts'
@@ -72,6 +72,30 @@ describe('a batcher', () => {
     batcher.flush()
     batcher.flush()
     expect(batches).toEqual([[4, 4], [4], [10], [3, 7], [50], [1]])
+  })
+
+  it('goes on gathering while as many as allowed are under way', async () => {
+    const batches: number[][] = []
+    const ends: (() => void)[] = []
+    const batcher = new Batcher<number>({
+      clock: systemClock,
+      waitMs: 1,
+      maxSize: 3,
+      atOnce: 1,
+      handle: (batch) => {
+        batches.push(batch)
+        return new Promise((end) => ends.push(end))
+      },
+    })
+    for (const item of [1, 2, 3, 4, 5]) batcher.add(item)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    for (const item of [6, 7]) batcher.add(item)
+    expect(batches).toEqual([[1, 2, 3]])
+    for (const count of [2, 3]) {
+      ends.at(-1)!()
+      await vi.waitFor(() => expect(batches).toHaveLength(count))
+    }
+    expect(batches).toEqual([[1, 2, 3], [4, 5, 6], [7]])
   })
 
   it('hands over after its time', async () => {

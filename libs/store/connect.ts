@@ -41,16 +41,29 @@ const sessionSettings = [
   'tcp_keepalives_count=3',
 ]
 
+const connectMs = 5_000
+
+/** Opening a connection has an end of its own; pg.Pool's covers waiting for a turn as well. */
+class Client extends pg.Client {
+  constructor(config: pg.ClientConfig = {}) {
+    super({ ...config, connectionTimeoutMillis: connectMs })
+  }
+}
+
 /**
- * Opens a pool of at most `max` connections. A statement or a transaction may take 15 s, getting a
+ * Opens a pool of at most `max` connections. A statement or a transaction may take 15 s, opening a
  * connection 5 s, waiting for a lock 2 s; then it fails. A transaction whose process says nothing
- * for 5 s is ended, so that a process that stands still holds no row for longer.
+ * for 5 s is ended, so that a process that stands still holds no row for longer. While all
+ * connections are in use a statement waits for its turn, first come first served, for at most
+ * `waitMs`; without that it waits for as long as it takes.
  */
-export function openDatabase(connectionString: string, max = 8): Database {
+export function openDatabase(connectionString: string, max = 8, waitMs = 0): Database {
+  // rule: a full pool is waited for
   const pool = new pg.Pool({
     connectionString,
     max,
-    connectionTimeoutMillis: 5_000,
+    Client,
+    connectionTimeoutMillis: waitMs,
     statement_timeout: 15_000,
     lock_timeout: 2_000,
     idle_in_transaction_session_timeout: 5_000,

@@ -8,6 +8,7 @@ import type { Database } from './connect.ts'
 
 export interface DueVideo extends PendingTimes, VideoFacts {
   id: string
+  userId: string
 }
 
 /** For how long whoever found a due video has it to himself. */
@@ -21,7 +22,7 @@ export async function takeDueVideos(db: Database, limit: number): Promise<DueVid
     )
     UPDATE "SceneVideo" v SET "dueAt" = CASE WHEN v.status = 'pending' AND v."taskId" IS NULL THEN now() + ${heldSeconds}::int * interval '1 second' END
     FROM due WHERE v.id = due.id
-    RETURNING v.id, v.attempt, v.status, v.phase, v."taskId", v."cancelRequested", v."waitReason", v."dueAt" IS NOT NULL AS pending,
+    RETURNING v.id, v."userId", v.attempt, v.status, v.phase, v."taskId", v."cancelRequested", v."waitReason", v."dueAt" IS NOT NULL AS pending,
       (extract(epoch FROM v."deadlineAt" - now()) * 1000)::float8 AS "untilDeadlineMs", (extract(epoch FROM now() - v."requestedAt") * 1000)::float8 AS "requestedMs"`
   return rows.filter((row) => row.pending)
 }

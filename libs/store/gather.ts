@@ -1,13 +1,16 @@
 /**
- * Many callers, one statement: what comes within a few milliseconds is carried out together. An
- * item that the statement leaves out (its row has changed, or somebody holds it) is carried out
- * alone, and so is each where the statement fails: no item spoils another, or has it wait.
+ * Many callers, one statement: what comes within a few milliseconds, or while two statements are
+ * under way, is carried out together. An item that the statement leaves out (its row has changed,
+ * or somebody holds it) is carried out alone, and so is each where the statement fails: no item
+ * spoils another, or has it wait. Where Postgres is away, all of them fail.
  */
 import { Batcher } from '#libs/runtime/batcher.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
+import { isLockFault, isOutage } from './errors.ts'
 
 const waitMs = 3
 const mostTogether = 100
+const atOnce = 2
 
 interface Waiting<T, R> {
   item: T
@@ -28,7 +31,8 @@ export class Gather<T extends { id: string }, R> {
       clock: systemClock,
       waitMs,
       maxSize: mostTogether,
-      handle: (batch) => void this.#run(batch),
+      atOnce,
+      handle: (batch) => this.#run(batch),
     })
   }
 
@@ -38,12 +42,15 @@ export class Gather<T extends { id: string }, R> {
 
   async #run(batch: Waiting<T, R>[]): Promise<void> {
     const first = [...new Map(batch.toReversed().map((one) => [one.item.id, one])).values()]
-    const done =
-      first.length > 1
-        ? await this.#together(first.map(({ item }) => item)).catch(() => new Map<string, R>())
-        : new Map<string, R>()
+    let done = new Map<string, R>()
+    try {
+      if (first.length > 1) done = await this.#together(first.map(({ item }) => item))
+    } catch (err) {
+      if (isOutage(err) && !isLockFault(err)) return batch.forEach(({ reject }) => reject(err))
+    }
+    const together = new Set(first)
     for (const one of batch) {
-      const result = first.includes(one) ? done.get(one.item.id) : undefined
+      const result = together.has(one) ? done.get(one.item.id) : undefined
       if (result !== undefined) one.resolve(result)
       else void this.#alone(one.item).then(one.resolve, one.reject)
     }

@@ -1,5 +1,5 @@
 /**
- * Intents and acceptances of many videos, each kind by one statement. As the single forms in
+ * Intents, acceptances and waits of many videos, each kind by one statement. As the single forms in
  * move-pending.ts, it changes nothing of a row that is not at the revision it was decided from; nor
  * does it wait for one that somebody holds. Both are left out of what comes back.
  */
@@ -7,7 +7,15 @@ import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { Prisma } from './generated/client.ts'
 import { Gather } from './gather.ts'
-import { writeAcceptance, writeIntent, type AcceptedTask, type Pins } from './move-pending.ts'
+import {
+  waiting,
+  writeAcceptance,
+  writeIntent,
+  writeWait,
+  type AcceptedTask,
+  type Pins,
+  type Wait,
+} from './move-pending.ts'
 import type { Loaded } from './pending-video.ts'
 import { owedEvent, type Recorded } from './rows.ts'
 
@@ -17,6 +25,12 @@ interface IntentToWrite {
   attempt: number
   send: number
   pins: Pins
+}
+
+interface WaitToWrite {
+  id: string
+  attempt: number
+  wait: Wait
 }
 
 interface AcceptanceToWrite {
@@ -73,6 +87,30 @@ async function writeAcceptances(
   return new Map(rows.map((row) => [row.id, owedEvent(row)]))
 }
 
+/** The events of those that wait, by id; null where the phase stayed. */
+async function writeWaits(
+  db: Database,
+  items: WaitToWrite[],
+): Promise<Map<string, OwedEvent | null>> {
+  const rows = await db.$queryRaw<(Recorded & { id: string })[]>`
+    WITH i AS (
+      SELECT * FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ attempt }) => attempt)}::int[], ${items.map(({ wait }) => wait.reason)}::text[],
+        ${items.map(({ wait }) => Math.round(wait.ms))}::int[], ${items.map(({ wait }) => wait.phase)}::text[])
+        AS i(id, attempt, reason, ms, phase)
+    ), locked AS (
+      SELECT v.id FROM "SceneVideo" v JOIN i USING (id, attempt) WHERE v.status = 'pending' AND v."taskId" IS NULL ORDER BY v.id FOR NO KEY UPDATE OF v SKIP LOCKED
+    ), waits AS (
+      UPDATE "SceneVideo" v SET ${waiting(Prisma.sql`i.reason`, Prisma.sql`i.ms`, Prisma.sql`i.phase`)}
+      FROM i JOIN locked USING (id) WHERE v.id = i.id RETURNING new.*, old.version AS was
+    ), told AS (
+      INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, detail, snapshot, owed)
+      SELECT m.id, m.version, m.attempt, 'progress', 'progress', m.status, m.phase, m.progress, 'submit', jsonb_build_object('reason', i.reason), to_jsonb(m), true
+      FROM waits m JOIN i USING (id) WHERE m.version > m.was RETURNING "videoId", id AS "timelineId", event, at, snapshot
+    )
+    SELECT w.id, t."timelineId", t.event, t.at, t.snapshot FROM waits w LEFT JOIN told t ON t."videoId" = w.id`
+  return new Map(rows.map((row) => [row.id, row.event === null ? null : owedEvent(row)]))
+}
+
 /** First intents of a number; null for the revision where the row has changed. */
 export const gatherIntents = (db: Database): Gather<IntentToWrite, string | null> =>
   new Gather<IntentToWrite, string | null>(
@@ -87,4 +125,11 @@ export const gatherAcceptances = (
   new Gather<AcceptanceToWrite, OwedEvent | null | 'changed'>(
     (items) => writeAcceptances(db, items),
     ({ loaded, task }) => writeAcceptance(db, loaded, task, { moves: true, record: 'on_send' }),
+  )
+
+/** See `writeWait`. */
+export const gatherWaits = (db: Database): Gather<WaitToWrite, OwedEvent | null> =>
+  new Gather<WaitToWrite, OwedEvent | null>(
+    (items) => writeWaits(db, items),
+    ({ id, attempt, wait }) => writeWait(db, id, attempt, wait),
   )

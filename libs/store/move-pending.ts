@@ -124,6 +124,11 @@ export interface Wait {
 /** How long after its time somebody else tries a video that waits. */
 const graceMs = 15_000
 
+export const waiting = (reason: Prisma.Sql, ms: Prisma.Sql, phase: Prisma.Sql) => Prisma.sql`
+  "waitReason" = ${reason}, "waitUntil" = now() + ${ms} * interval '1 millisecond', "updatedAt" = now(),
+  "dueAt" = CASE WHEN v."cancelRequested" THEN v."dueAt" ELSE least(now() + (${ms} + ${graceMs}::int) * interval '1 millisecond', v."deadlineAt") END,
+  phase = coalesce(${phase}, v.phase), version = v.version + CASE WHEN coalesce(${phase}, v.phase) <> v.phase THEN 1 ELSE 0 END`
+
 /**
  * The event where the phase changed. A cancel that was asked for stays due. Nothing where the video
  * does not wait for its acceptance.
@@ -136,9 +141,7 @@ export async function writeWait(
 ): Promise<OwedEvent | null> {
   const [row] = await db.$queryRaw<Recorded[]>`
     WITH waits AS (
-      UPDATE "SceneVideo" v SET "waitReason" = ${reason}, "waitUntil" = now() + ${Math.round(ms)}::int * interval '1 millisecond', "updatedAt" = now(),
-        "dueAt" = CASE WHEN v."cancelRequested" THEN v."dueAt" ELSE least(now() + ${Math.round(ms) + graceMs}::int * interval '1 millisecond', v."deadlineAt") END,
-        phase = coalesce(${phase}, v.phase), version = v.version + CASE WHEN coalesce(${phase}, v.phase) <> v.phase THEN 1 ELSE 0 END
+      UPDATE "SceneVideo" v SET ${waiting(Prisma.sql`${reason}::text`, Prisma.sql`${Math.round(ms)}::int`, Prisma.sql`${phase}::text`)}
       WHERE v.id = ${id}::uuid AND v.attempt = ${attempt}::int AND v.status = 'pending' AND v."taskId" IS NULL
       RETURNING new.*, old.version AS was
     ), moved AS (SELECT * FROM waits WHERE version > was)

@@ -1,10 +1,11 @@
 /**
- * A video with all its sends, read by one statement; what decisions about it are taken from. A
+ * Videos with all their sends, read by one statement; what decisions about them are taken from. A
  * write that follows names the `revision` it was decided from and changes nothing when the row has
  * changed since: whatever may race (a cancel, a retry, another submit process) changes the row.
  */
 import type { SendFacts, VideoFacts } from '#libs/scene-video/decisions.ts'
 import type { Database } from './connect.ts'
+import { Gather } from './gather.ts'
 
 export interface PendingVideo extends VideoFacts {
   id: string
@@ -70,8 +71,9 @@ export interface Found {
 
 const date = (text: string | null) => (text === null ? null : new Date(text))
 
-export async function loadPendingVideo(db: Database, id: string): Promise<Loaded | null> {
-  const [row] = await db.$queryRaw<{ found: Found }[]>`
+/** Those there are, by id. */
+export async function loadVideos(db: Database, ids: string[]): Promise<Map<string, Loaded>> {
+  const rows = await db.$queryRaw<{ found: Found }[]>`
     SELECT jsonb_build_object(
       'video', to_jsonb(v), 'revision', v.xmin::text,
       'sends', (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.attempt, s.send), '[]') FROM "Submission" s WHERE s."videoId" = v.id),
@@ -80,9 +82,20 @@ export async function loadPendingVideo(db: Database, id: string): Promise<Loaded
       'untilDeadlineMs', extract(epoch FROM v."deadlineAt" - now()) * 1000,
       'requestedMs', extract(epoch FROM now() - v."requestedAt") * 1000,
       'untilTryMs', extract(epoch FROM v."waitUntil" - now()) * 1000
-    ) AS found FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
-  return row ? loadedOf(row.found) : null
+    ) AS found FROM "SceneVideo" v WHERE v.id = ANY(${ids}::uuid[])`
+  return new Map(rows.map(({ found }) => [found.video.id, loadedOf(found)]))
 }
+
+/** Null where there is no such video. */
+export const gatherLoads = (db: Database): Gather<{ id: string }, Loaded | null> =>
+  new Gather<{ id: string }, Loaded | null>(
+    (items) =>
+      loadVideos(
+        db,
+        items.map(({ id }) => id),
+      ),
+    async ({ id }) => (await loadVideos(db, [id])).get(id) ?? null,
+  )
 
 export function loadedOf({ video, revision, sends, config, nowMs, ...times }: Found): Loaded {
   const restoredAt = date(video.restoredAt)

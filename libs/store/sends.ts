@@ -1,6 +1,7 @@
 /** What becomes of sends without moving their video, each by one statement. */
 import type { NoTask } from '#libs/scene-video/decisions.ts'
 import type { Database } from './connect.ts'
+import { Gather } from './gather.ts'
 import type { Pins } from './move-pending.ts'
 import type { SendRecord } from './pending-video.ts'
 
@@ -11,7 +12,7 @@ interface SendKey {
 }
 
 /** What is known of a send without a task. */
-export async function writeAnswer(
+async function writeAnswer(
   db: Database,
   { id, attempt, send }: SendKey,
   answer: NoTask,
@@ -21,6 +22,34 @@ export async function writeAnswer(
     UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = CASE WHEN ${answer} <> 'unreadable' THEN now() END
     WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
 }
+
+interface AnswerToWrite extends SendKey {
+  answer: NoTask
+  detail: string
+}
+
+/** Ids of the videos whose sends were written; left out are those that somebody holds. */
+async function writeAnswers(db: Database, items: AnswerToWrite[]): Promise<Map<string, true>> {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    WITH i AS (
+      SELECT * FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ attempt }) => attempt)}::int[], ${items.map(({ send }) => send)}::int[],
+        ${items.map(({ answer }) => answer)}::text[], ${items.map(({ detail }) => detail.slice(0, 2000))}::text[])
+        AS i("videoId", attempt, send, answer, detail)
+    ), locked AS (
+      SELECT s."videoId", s.attempt, s.send FROM "Submission" s JOIN i USING ("videoId", attempt, send)
+      WHERE s.answer IS DISTINCT FROM 'accepted' ORDER BY s."videoId" FOR NO KEY UPDATE OF s SKIP LOCKED
+    )
+    UPDATE "Submission" s SET answer = i.answer, detail = i.detail, "answeredAt" = now(), "settledAt" = CASE WHEN i.answer <> 'unreadable' THEN now() END
+    FROM i JOIN locked USING ("videoId", attempt, send) WHERE s."videoId" = i."videoId" AND s.attempt = i.attempt AND s.send = i.send RETURNING s."videoId" AS id`
+  return new Map(rows.map(({ id }) => [id, true]))
+}
+
+/** See `writeAnswer`. */
+export const gatherAnswers = (db: Database): Gather<AnswerToWrite, unknown> =>
+  new Gather<AnswerToWrite, unknown>(
+    (items) => writeAnswers(db, items),
+    ({ answer, detail, ...key }) => writeAnswer(db, key, answer, detail),
+  )
 
 /** Somebody asked the provider what became of this send. */
 export async function writeLooked(db: Database, { id, attempt, send }: SendKey): Promise<void> {

@@ -19,26 +19,20 @@ import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
 import { readProof, writeProof } from './account-proofs.ts'
 import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
-import { gatherAcceptances, gatherIntents } from './move-many.ts'
+import { gatherAcceptances, gatherIntents, gatherWaits } from './move-many.ts'
 import {
   writeAcceptance,
   writeFailure,
   writeIntent,
-  writeWait,
   type AcceptedTask,
   type Pins,
   type Wait,
 } from './move-pending.ts'
-import {
-  loadPendingVideo,
-  type EffectiveConfig,
-  type Loaded,
-  type SendRecord,
-} from './pending-video.ts'
+import { gatherLoads, type EffectiveConfig, type Loaded, type SendRecord } from './pending-video.ts'
 import {
   addDoubtfulIntents,
+  gatherAnswers,
   readSentBeside,
-  writeAnswer,
   writeLateResult,
   writeLooked,
 } from './sends.ts'
@@ -69,11 +63,17 @@ export class SubmissionWriter {
   readonly #db: Database
   readonly #intents: ReturnType<typeof gatherIntents>
   readonly #acceptances: ReturnType<typeof gatherAcceptances>
+  readonly #loads: ReturnType<typeof gatherLoads>
+  readonly #waits: ReturnType<typeof gatherWaits>
+  readonly #answers: ReturnType<typeof gatherAnswers>
 
   constructor(db: Database) {
     this.#db = db
     this.#intents = gatherIntents(db)
     this.#acceptances = gatherAcceptances(db)
+    this.#loads = gatherLoads(db)
+    this.#waits = gatherWaits(db)
+    this.#answers = gatherAnswers(db)
   }
 
   /** @throws Refused */
@@ -90,7 +90,7 @@ export class SubmissionWriter {
   }
 
   load(id: string): Promise<Loaded | null> {
-    return loadPendingVideo(this.#db, id)
+    return this.#loads.do({ id })
   }
 
   /**
@@ -169,8 +169,8 @@ export class SubmissionWriter {
     })
   }
 
-  answered(id: string, attempt: number, send: number, answer: NoTask, detail: string) {
-    return writeAnswer(this.#db, { id, attempt, send }, answer, detail)
+  async answered(id: string, attempt: number, send: number, answer: NoTask, detail: string) {
+    await this.#answers.do({ id, attempt, send, answer, detail })
   }
 
   looked(id: string, attempt: number, send: number): Promise<void> {
@@ -179,7 +179,7 @@ export class SubmissionWriter {
 
   /** Why and for how long a pending video waits. */
   wait(id: string, attempt: number, wait: Wait): Promise<OwedEvent | null> {
-    return writeWait(this.#db, id, attempt, wait)
+    return this.#waits.do({ id, attempt, wait })
   }
 
   /** Ends a pending video; null when it is not pending at that attempt any more, or has a task. */

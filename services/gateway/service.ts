@@ -86,6 +86,9 @@ async function build(config: GatewayConfig, skeleton: Skeleton): Promise<{ url: 
   return { url: `http://127.0.0.1:${port}` }
 }
 
+/** Whoever asks is told 503 when no connection to Postgres was free for so long. */
+const mostWaitMs = 5_000
+
 /** What routes need, each part disposed of with the service. */
 async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Context> {
   const { log, metrics, checks, stack, signal } = skeleton
@@ -94,7 +97,9 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     (one) => one.drain(),
   )
   checks['nats'] = () => bus.isConnected()
-  const db = stack.adopt(openDatabase(config.DATABASE_URL, 10), (one) => one.$disconnect())
+  const db = stack.adopt(openDatabase(config.DATABASE_URL, 10, mostWaitMs), (one) =>
+    one.$disconnect(),
+  )
   checks['postgres'] = () => isReachable(db)
   // without Postgres it answers 503 and waits for it
   await requirePostgresVersion(db).catch((err: unknown) => {

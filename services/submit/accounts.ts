@@ -8,6 +8,7 @@ export class SendingAccounts extends Accounts {
   /** By id: no create before this monotonic instant, as the provider asked. */
   readonly #throttledUntil = new Map<string, number>()
   readonly #proven = new Set<string>()
+  readonly #beingProven = new Set<string>()
 
   /** How long the provider still wants no create of this account, in milliseconds. */
   throttledMs(id: string, now: number): number {
@@ -37,6 +38,17 @@ export class SendingAccounts extends Accounts {
   /** Whether that is known here. */
   isKnownProven(id: string): boolean {
     return this.#proven.has(id)
+  }
+
+  /** False where somebody here is at it, or it is proven. */
+  beginProof(id: string): boolean {
+    if (this.#proven.has(id) || this.#beingProven.has(id)) return false
+    this.#beingProven.add(id)
+    return true
+  }
+
+  endProof(id: string): void {
+    this.#beingProven.delete(id)
   }
 
   async prove(

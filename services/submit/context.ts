@@ -34,5 +34,9 @@ export interface SubmitContext {
   accounts: SendingAccounts
   /** Requests to providers at once, shared by account. */
   slots: FairSlots
+  /** Videos read at once, shared by user. */
+  turns: FairSlots
+  /** Commands carried out at once, shared by user. */
+  commands: FairSlots
   absences: Absences
 }

@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import { pendingKit } from '../../test/support/pending-kit.ts'
 import { Process, World } from '../../test/simulation/world.ts'
+import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import type { SubmitContext } from './context.ts'
 import { PendingVideos } from './pending-videos.ts'
 
@@ -9,6 +10,7 @@ it('ends a pending video whose cancel was asked for, or whose time is over, whil
   const { context, create } = pendingKit()
   create.mockImplementation(() => new Promise(() => {}))
   const due = {
+    userId: 'u',
     attempt: 1,
     status: 'pending' as const,
     phase: 'queued',
@@ -26,7 +28,7 @@ it('ends a pending video whose cancel was asked for, or whose time is over, whil
   Object.assign(context.store, { takeDue: async () => found.splice(0), failPending })
   Object.assign(context, { clock: new Process(world, 'submit').clock, creates: { inc: () => {} } })
   const pending = new PendingVideos(context)
-  for (const id of ['cancelled', 'late', 'old']) pending.take(id)
+  for (const id of ['cancelled', 'late', 'old']) pending.take({ id })
   while (failPending.mock.calls.length < 3 && world.now < 10_000 && (await world.step()));
   expect(create).toHaveBeenCalled()
   expect(failPending.mock.calls.map(([id, , error]) => [id, error.code])).toEqual([
@@ -35,4 +37,49 @@ it('ends a pending video whose cancel was asked for, or whose time is over, whil
     ['old', 'timed_out'],
   ])
   expect(JSON.stringify(failPending.mock.calls)).toContain('It waited: ENOTFOUND.')
+})
+
+it('reads a user’s video at its turn, however many another user has due', async () => {
+  const world = new World(1)
+  const { context } = pendingKit()
+  const load = vi.fn<SubmitContext['store']['load']>(() => new Promise(() => {}))
+  Object.assign(context.store, { load, takeDue: async () => [] })
+  const { clock } = new Process(world, 'submit')
+  Object.assign(context, { clock, turns: new FairSlots(sharedByHalf(20, clock)) })
+  const pending = new PendingVideos(context)
+  for (let i = 0; i < 500; i++) pending.take({ id: `many-${i}`, userId: 'many' })
+  pending.take({ id: 'one', userId: 'other' })
+  await vi.waitFor(() => expect(load).toHaveBeenCalledWith('one'))
+  expect(load.mock.calls.length).toBeLessThan(20)
+})
+
+it('counts an outage of Postgres against no video, and goes on when a look succeeds', async () => {
+  const world = new World(1)
+  const { context, create } = pendingKit()
+  const { load } = context.store
+  let isAway = true
+  const query = <T>(answer: T) => {
+    if (isAway) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    return answer
+  }
+  const warn = vi.fn<(about: unknown, words: string) => void>()
+  const error = vi.fn<() => void>()
+  Object.assign(context.store, {
+    load: async (id: string) => query(load(id)),
+    takeDue: async () => query([]),
+  })
+  const { clock } = new Process(world, 'submit')
+  Object.assign(context, { clock, log: { warn, error, info: () => {}, debug: () => {} } })
+  const pending = new PendingVideos(context)
+  for (let i = 0; i < 100; i++) pending.take({ id: `v-${i}`, userId: 'u' })
+  const pass = async (ms: number) => {
+    const until = world.now + ms
+    while (world.now < until && (await world.step()));
+  }
+  await pass(600_000)
+  const lines = warn.mock.calls.filter(([, words]) => words.includes('Postgres is away'))
+  expect([lines.length, error.mock.calls.length]).toEqual([1, 0])
+  isAway = false
+  await pass(3_000)
+  expect(create).toHaveBeenCalledTimes(100)
 })

@@ -2,15 +2,17 @@
  * The pending videos that this process has in hand. A video waits by a timer here and by an instant
  * in its row, never as a message: the timer tries it in time, and the row has any process try it
  * should this one be gone. Cancels, deadlines and the end of a video's patience are found by a
- * repeated look of their own, whatever is under way for it.
+ * repeated look of their own, whatever is under way for it. Where Postgres is away, nothing is
+ * counted against a video: what that stopped goes on once a look succeeds.
  */
 import { eachLimited } from '#libs/runtime/limited.ts'
 import { every } from '#libs/runtime/every.ts'
 import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
 import { advancePending, signalOfTimes, stateOfPending } from '#libs/scene-video/pending.ts'
+import { isLockFault, isOutage } from '#libs/store/errors.ts'
 import type { DueVideo, Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { failVideo, submitVideo } from './submit-video.ts'
+import { failVideo, submitVideo, type VideoOf } from './submit-video.ts'
 
 const lookMs = 1_000
 const keepMs = 20_000
@@ -20,6 +22,7 @@ const endedAtOnce = 10
 const failureBackoff = { firstMs: 1_000, maxMs: 30_000 }
 
 interface InHand {
+  video: VideoOf
   since: number
   /** Asked for again meanwhile. */
   again: boolean
@@ -31,6 +34,8 @@ export class PendingVideos implements AsyncDisposable {
   readonly #runs = new Set<Promise<void>>()
   readonly #timers = new Map<string, () => void>()
   readonly #failures = new Map<string, number>()
+  /** What an outage of Postgres stopped, in order. */
+  readonly #stopped = new Map<string, VideoOf>()
   readonly #stop = new AbortController()
   readonly #loops: Promise<void>[]
 
@@ -49,8 +54,9 @@ export class PendingVideos implements AsyncDisposable {
    * Works on it now; once more, when it is being worked on. `loaded`: the video as it was just
    * read.
    */
-  take(id: string, loaded?: Loaded): void {
+  take(video: VideoOf, loaded?: Loaded): void {
     if (this.#stop.signal.aborted) return
+    const { id } = video
     this.#timers.get(id)?.()
     this.#timers.delete(id)
     const running = this.#running.get(id)
@@ -58,34 +64,47 @@ export class PendingVideos implements AsyncDisposable {
       running.again = true
       return
     }
-    const run = this.#run(id, loaded).finally(() => this.#runs.delete(run))
+    const run = this.#run(video, loaded).finally(() => this.#runs.delete(run))
     this.#runs.add(run)
   }
 
-  async #run(id: string, loaded?: Loaded): Promise<void> {
-    const { clock, log } = this.#context
-    const inHand: InHand = { since: clock.now(), again: false }
+  async #run(video: VideoOf, loaded?: Loaded): Promise<void> {
+    const { id } = video
+    const inHand: InHand = { video, since: this.#context.clock.now(), again: false }
     this.#running.set(id, inHand)
     let againMs: number | null
     try {
-      againMs = await submitVideo(this.#context, id, loaded)
+      againMs = await submitVideo(this.#context, video, loaded)
       this.#failures.delete(id)
     } catch (err) {
       if (this.#stop.signal.aborted) return
-      const failures = (this.#failures.get(id) ?? 0) + 1
-      this.#failures.set(id, failures)
-      log.error({ err, video: id, failures }, 'submitting failed, tried again later')
-      againMs = jitteredBackoffMs(failures, failureBackoff, clock.random())
+      againMs = this.#failed(video, err)
     }
     this.#running.delete(id)
-    if (inHand.again) this.take(id)
-    else if (againMs !== null) this.#wait(id, againMs)
+    if (inHand.again) this.take(video)
+    else if (againMs !== null) this.#wait(video, againMs)
   }
 
-  #wait(id: string, ms: number): void {
+  /** After how many milliseconds it is tried again; null where that is not by a timer. */
+  #failed(video: VideoOf, err: unknown): number | null {
+    const { clock, log } = this.#context
+    const { id } = video
+    // rule: an outage is no failure of a video
+    if (isOutage(err) && !isLockFault(err)) {
+      if (this.#stopped.size === 0) log.warn({ err }, 'Postgres is away, submitting waits for it')
+      this.#stopped.set(id, video)
+      return null
+    }
+    const failures = (this.#failures.get(id) ?? 0) + 1
+    this.#failures.set(id, failures)
+    log.error({ err, video: id, failures }, 'submitting failed, tried again later')
+    return jitteredBackoffMs(failures, failureBackoff, clock.random())
+  }
+
+  #wait(video: VideoOf, ms: number): void {
     if (this.#stop.signal.aborted) return
-    const cancel = this.#context.clock.after(Math.round(ms), () => this.take(id))
-    this.#timers.set(id, cancel)
+    const cancel = this.#context.clock.after(Math.round(ms), () => this.take(video))
+    this.#timers.set(video.id, cancel)
   }
 
   /** Everything that is due: ended where its time is over, else worked on. */
@@ -93,15 +112,22 @@ export class PendingVideos implements AsyncDisposable {
     for (;;) {
       // rule: the reconciler hands back what stopped, second
       const due = await this.#context.store.takeDue(mostDue)
+      this.#resume()
       // rule: deadlines and cancels of pending videos wait for nothing
       await eachLimited(due, endedAtOnce, (one) => this.#onDue(one))
       if (due.length < mostDue || this.#stop.signal.aborted) return
     }
   }
 
+  #resume(): void {
+    const stopped = [...this.#stopped.values()]
+    this.#stopped.clear()
+    for (const video of stopped) this.take(video)
+  }
+
   async #onDue(due: DueVideo): Promise<void> {
     const signal = signalOfTimes(due)
-    if (signal.type === 'TURN') return this.take(due.id)
+    if (signal.type === 'TURN') return this.take(due)
     const { record } = advancePending(stateOfPending(due, [], due.waitReason), signal)
     if (record?.kind === 'failed') await failVideo(this.#context, due, record)
   }
@@ -118,6 +144,7 @@ export class PendingVideos implements AsyncDisposable {
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
     this.#context.slots.close()
+    this.#context.turns.close()
     await Promise.all([...this.#loops, ...this.#runs])
   }
 }

@@ -7,7 +7,10 @@ import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { requestOf } from './requests.ts'
 
-/** After an accepted create: whether its task would be found, noted with the account. */
+/**
+ * After an accepted create: whether its task would be found, noted with the account. Not tried
+ * while another one tries the same account.
+ */
 export async function proveByLookUp(
   context: SubmitContext,
   account: OpenedAccount,
@@ -16,13 +19,15 @@ export async function proveByLookUp(
 ): Promise<void> {
   const { accounts, providers, store, log } = context
   const provider = providers.of(video.provider)
-  if (!provider) return
+  if (!provider || !accounts.beginProof(account.id)) return
   try {
     if (await accounts.isProven(store, account.id, provider.name)) return
     if ((await findAgain(context, provider, account, video)) === taskId)
       await accounts.prove(store, account.id, provider.name)
   } catch (err) {
     log.warn({ err }, 'finding a task again was not tried to its end')
+  } finally {
+    accounts.endProof(account.id)
   }
 }
 

@@ -57,7 +57,7 @@ async function costOf(create: CreateAnswer, find: Found = none) {
   for (let i = 0; i < videos; i++) {
     const request = { ...place, id: world.uuid(), body, idempotencyKey: null, system }
     const { made } = await memory.accept(request)
-    pending.take(made!.loaded.video.id, made!.loaded)
+    pending.take(made!.loaded.video, made!.loaded)
   }
   await until(5 * 60_000)
   Object.assign(cost, { requests: 0, statements: 0, lines: 0 })

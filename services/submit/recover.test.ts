@@ -38,7 +38,7 @@ const taken = { attempt: 1, send: 1, taskId: 't', how: 'lookup' }
 
 it('repeats a create under its key while that makes no second task', async () => {
   const { context, create, accepted } = lost(minute, byKey)
-  await submitVideo(context, 'v')
+  await submitVideo(context, { id: 'v' })
   expect(create).toHaveBeenCalledTimes(1)
   expect(create).toHaveBeenCalledWith(expect.anything(), expect.objectContaining({ ownId: 'v-1' }))
   expect(accepted).toHaveBeenCalledWith('v', taken, undefined)
@@ -46,7 +46,7 @@ it('repeats a create under its key while that makes no second task', async () =>
 
 it('repeats nothing when half of that time has passed', async () => {
   const { context, create, failPending } = lost(5 * minute, byKey)
-  await submitVideo(context, 'v')
+  await submitVideo(context, { id: 'v' })
   expect(create).not.toHaveBeenCalled()
   expect(failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
 })
@@ -54,7 +54,7 @@ it('repeats nothing when half of that time has passed', async () => {
 it('does not take a refusal of the repeated create for the fate of the first', async () => {
   const refused = { kind: 'refused', error: { code: 'bad_key', message: 'no' } }
   const { context, failPending } = lost(minute, { ...byKey, create: async () => refused })
-  expect(await submitVideo(context, 'v')).toBeGreaterThan(0)
+  expect(await submitVideo(context, { id: 'v' })).toBeGreaterThan(0)
   expect(failPending).not.toHaveBeenCalled()
 })
 
@@ -63,7 +63,7 @@ it('takes the task that is found in the list, asked for the time of the send', a
   const { context, create, accepted } = lost(minute, provider, {
     sentBeside: async () => ({ known: ['other'], hasRivals: true }),
   })
-  await submitVideo(context, 'v')
+  await submitVideo(context, { id: 'v' })
   expect(provider.search.mock.calls[0]![1]).toMatchObject({
     request: { ownId: 'v-1', model: 'm', prompt: 'p' },
     from: 1_000_000,
@@ -78,10 +78,10 @@ it('takes the task that is found in the list, asked for the time of the send', a
 it('sends again what is absent from a list in which a task was ever found, and only then', async () => {
   const absent = byList(async () => ({ kind: 'absent' }))
   const proven = lost(2 * minute, absent)
-  await submitVideo(proven.context, 'v')
+  await submitVideo(proven.context, { id: 'v' })
   expect(proven.create).toHaveBeenCalledTimes(1)
   const never = lost(2 * minute, absent, { isProven: async () => false })
-  await submitVideo(never.context, 'v')
+  await submitVideo(never.context, { id: 'v' })
   expect(never.create).not.toHaveBeenCalled()
   expect(never.failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
 })
@@ -89,10 +89,10 @@ it('sends again what is absent from a list in which a task was ever found, and o
 it('asks on while more than one task may be it, and then gives up', async () => {
   const doubtful = byList(async () => ({ kind: 'doubtful', reason: '2 tasks may be it' }))
   const early = lost(minute, doubtful)
-  expect(await submitVideo(early.context, 'v')).toBeGreaterThan(0)
+  expect(await submitVideo(early.context, { id: 'v' })).toBeGreaterThan(0)
   expect(early.failPending).not.toHaveBeenCalled()
   const late = lost(11 * minute, doubtful)
-  await submitVideo(late.context, 'v')
+  await submitVideo(late.context, { id: 'v' })
   expect(late.create).not.toHaveBeenCalled()
   expect(late.failPending.mock.calls[0]![2]).toMatchObject({
     code: 'submission_unknown',

@@ -28,6 +28,11 @@ import { runSubmit } from './submit.ts'
 import { SystemAccounts } from './system-accounts.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 
+/** As many as one statement reads. */
+const turnsAtOnce = 100
+/** Fewer than there are connections. */
+const commandsAtOnce = 8
+
 export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'submit', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack } = skeleton
@@ -56,7 +61,8 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
       clock: systemClock,
       waitMs: 10,
       maxSize: 200,
-      handle: (some) => void publishEvents(bus, outbox, inOrder(some), newest).catch(staysOwed),
+      atOnce: 2,
+      handle: (some) => publishEvents(bus, outbox, inOrder(some), newest).then(nothing, staysOwed),
     })
     stack.defer(() => events.flush())
     const submit = stack.use(
@@ -74,6 +80,8 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           ...countersOf(metrics),
           accounts: new SendingAccounts(config.KEY_ENCRYPTION_KEY),
           slots: new FairSlots(sharedByHalf(config.CREATE_CONCURRENCY, systemClock)),
+          turns: new FairSlots(sharedByHalf(turnsAtOnce, systemClock)),
+          commands: new FairSlots(sharedByHalf(commandsAtOnce, systemClock)),
           absences: new Absences(),
         },
         v7,
@@ -102,5 +110,6 @@ function countersOf(metrics: Metrics) {
   }
 }
 
+const nothing = () => {}
 const inOrder = (events: OwedEvent[]) =>
   events.toSorted((a, b) => (a.timelineId < b.timelineId ? -1 : 1))

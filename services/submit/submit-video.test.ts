@@ -20,8 +20,8 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
         submissions.length === 1 ? submissions.unshift(sendOf(after)) : 0,
     },
   })
-  expect(await submitVideo(context, 'v')).toBe(0)
-  expect(await submitVideo(context, 'v')).toBeNull()
+  expect(await submitVideo(context, { id: 'v' })).toBe(0)
+  expect(await submitVideo(context, { id: 'v' })).toBeNull()
   expect(create).not.toHaveBeenCalled()
   const task = { attempt: 1, send: 1, taskId: 'paid-before', how: 'adopted' }
   expect(accepted).toHaveBeenCalledWith('v', task, undefined)
@@ -33,14 +33,14 @@ it('sends nothing when writing the intent took longer than the send window', asy
     now: () => now,
     store: { intend: async () => ((now += 1_001), {}) },
   })
-  expect(await submitVideo(context, 'v')).toBe(50)
+  expect(await submitVideo(context, { id: 'v' })).toBe(50)
   expect(create).not.toHaveBeenCalled()
   expect(answered).toHaveBeenCalledWith('v', 1, 1, 'later', expect.any(String))
 })
 
 it('sends nothing when somebody else won the intent', async () => {
   const { context, create } = pendingKit({ store: { intend: async () => null } })
-  expect(await submitVideo(context, 'v')).toBeGreaterThan(500)
+  expect(await submitVideo(context, { id: 'v' })).toBeGreaterThan(500)
   expect(create).not.toHaveBeenCalled()
 })
 
@@ -65,7 +65,7 @@ function afterAnAbsence(answer: string | null, isProven: boolean) {
 
 it('sends again with the first send’s address and key, whatever is configured since', async () => {
   const { context, create } = afterAnAbsence('absent', true)
-  await submitVideo(context, 'v')
+  await submitVideo(context, { id: 'v' })
   expect(create).toHaveBeenCalledWith(
     expect.objectContaining({ baseUrl: 'https://first.example.com/v1', apiKey: 'sk-first' }),
     expect.objectContaining({ ownId: 'v-1' }),
@@ -79,7 +79,7 @@ it.each([
   ['sends nothing again after an answer that could not be read', 'unreadable', true, 0],
 ] as const)('%s', async (_, answer, isProven, creates) => {
   const { context, create, failPending } = afterAnAbsence(answer, isProven)
-  await submitVideo(context, 'v')
+  await submitVideo(context, { id: 'v' })
   expect(create).toHaveBeenCalledTimes(creates)
   if (!creates)
     expect(failPending).toHaveBeenCalledWith(

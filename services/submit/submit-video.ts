@@ -20,18 +20,27 @@ import type { SubmitContext } from './context.ts'
 import { lookUpSends } from './look-up.ts'
 import { leastWaitMs, noAccount, pinsOf, planSend, type PlannedSend } from './send-create.ts'
 
+export interface VideoOf {
+  id: string
+  userId?: string
+}
 /** Milliseconds after which it is to be worked on again; null when there is nothing left to do. */
 export type Again = number | null
 /** What to send the machine next, or that the turn is over. */
 type Next = VideoSignal | Again
 
-/** `known`: the video as it was just read. */
+/**
+ * `known`: the video as it was just read. `userId`: whose turn it takes to be read; unknown, where
+ * somebody else names it.
+ */
 export async function submitVideo(
   context: SubmitContext,
-  id: string,
+  { id, userId = '' }: VideoOf,
   known?: Loaded,
 ): Promise<Again> {
-  const loaded = known ?? (await context.store.load(id))
+  const { store, turns } = context
+  // rule: users take turns before anything is read
+  const loaded = known ?? (await turns.run(userId, () => store.load(id)))
   return loaded?.video.status === 'pending' ? new Turn(context, loaded).run() : null
 }
 

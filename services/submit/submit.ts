@@ -61,7 +61,7 @@ export async function runSubmit(
     consumeWork(
       bus,
       { stream, consumer: consumers.submit, concurrency: 100, ...policy },
-      async ({ id }) => pending.take(id),
+      async ({ id }) => pending.take({ id }),
     ),
     consumeWork(bus, { stream, consumer: consumers.settle, concurrency: 10, ...policy }, ({ id }) =>
       settleVideo(context, id),
@@ -83,14 +83,17 @@ export async function runSubmit(
  * A request is worked on by the process that accepted it; its row finds another one if that dies.
  */
 function serveCommands(context: SubmitContext, pending: PendingVideos, newId: () => string) {
-  const { bus, log, publish, publishOwed, store } = context
-  const answer = <T>(
+  const { bus, commands, log, publish, publishOwed, store } = context
+  const answer = <T extends { userId: string }>(
     subject: string,
     schema: z.ZodType<T>,
     act: (body: T) => Promise<{ video: SceneVideo; repeated?: boolean }>,
   ) =>
     serve(bus, { subject, queue: 'submit', schema, log }, (body) =>
-      replyOf(async () => ({ ok: true, ...(await act(body)) })),
+      replyOf(async () => {
+        const done = await commands.run(body.userId, () => act(body))
+        return { ok: true, ...done }
+      }),
     )
   return [
     answer(commandSubject.generate, generateCommandSchema, async (command) => {
@@ -99,7 +102,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       if (made === null) return { video, repeated: true }
       crashPoint('request-accepted')
       publish(made.event)
-      pending.take(video.id, made.loaded)
+      pending.take({ id: video.id, userId: command.userId }, made.loaded)
       return { video }
     }),
     answer(commandSubject.cancel, videoCommandSchema, async (command) => {
@@ -113,7 +116,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       const { userId, id, attempt, idempotencyKey, by, cost } = command
       const video = await store.retry(userId, id, attempt, idempotencyKey, by, cost)
       void publishOwed(video.id)
-      pending.take(video.id)
+      pending.take({ id, userId })
       return { video }
     }),
     serve(

@@ -56,6 +56,7 @@ const finders: Record<Finder, string[]> = {
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'moves together': vitest('test/system/moves-together.test.ts', ''),
+  'small pools': vitest('test/system/small-pool.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),
   files: vitest('test/system/archiver', ''),
 }

@@ -12,6 +12,7 @@ export type Finder =
   | 'outbox'
   | 'rules of the store'
   | 'moves together'
+  | 'small pools'
   | 'rules by themselves'
   | 'decisions'
   | 'submit by itself'

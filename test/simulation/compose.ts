@@ -106,6 +106,8 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       store,
       accounts: new SendingAccounts(key),
       slots: new FairSlots(sharedByHalf(20, process.clock)),
+      turns: new FairSlots(sharedByHalf(100, process.clock)),
+      commands: new FairSlots(sharedByHalf(10, process.clock)),
       absences: new Absences(),
       creates: counter,
       lookups: counter,

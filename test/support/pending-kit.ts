@@ -62,6 +62,8 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     clock: { now, random: () => 0.5 },
     accounts: new SendingAccounts(key),
     slots: new FairSlots(sharedByHalf(10, systemClock)),
+    turns: new FairSlots(sharedByHalf(100, systemClock)),
+    commands: new FairSlots(sharedByHalf(10, systemClock)),
     absences: new Absences(),
     lookups: { inc: () => {} },
     creates: { inc: () => {} },

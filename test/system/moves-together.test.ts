@@ -85,6 +85,40 @@ it('writes many of them by one statement each', async () => {
   )
 })
 
+it('reads many, and writes their answers and waits, by one statement each, as it does alone', async () => {
+  const videos = (await newVideos(41)).map(({ video }) => video.id)
+  await Promise.all(videos.map(async (id) => intend((await store.load(id))!)))
+  const [alone, ...others] = videos
+  const later = async (id: string, i: number) => {
+    await store.answered(id, 1, 1, 'later', `told to wait, ${i}`)
+    return store.wait(id, 1, { reason: `rate limit ${i}`, ms: 60_000 + i, phase: 'throttled' })
+  }
+  const expected = (await later(alone!, 0))!
+  const before = await commits()
+  const loaded = await Promise.all(others.map((id) => store.load(id)))
+  const events = await Promise.all(others.map((id, i) => later(id, i + 1)))
+  const again = await Promise.all(others.map((id, i) => later(id, i + 1)))
+  expect((await commits()) - before).toBeLessThan(20)
+  expect(loaded.map((one) => one?.video.id)).toEqual(others)
+  expect(again).toEqual(others.map(() => null))
+  const rows = await db.sceneVideo.findMany({
+    where: { id: { in: videos } },
+    orderBy: { id: 'asc' },
+  })
+  const sends = await db.submission.findMany({ where: { videoId: { in: videos } } })
+  for (const [i, event] of [expected, ...events].entries()) {
+    const id = videos[i]!
+    const { waitReason, waitUntil, dueAt, version, phase } = rows.find((row) => row.id === id)!
+    expect(event).toMatchObject({ event: 'progress', body: { id, phase: 'throttled', version: 2 } })
+    expect(Object.keys(event!.body)).toEqual(Object.keys(expected.body))
+    expect([waitReason, phase, version]).toEqual([`rate limit ${i}`, 'throttled', 2])
+    expect(dueAt!.getTime() - waitUntil!.getTime()).toBe(15_000)
+    const send = sends.find((one) => one.videoId === id)!
+    expect([send.answer, send.detail]).toEqual(['later', `told to wait, ${i}`])
+    expect(send.settledAt).not.toBeNull()
+  }
+})
+
 it('leaves out a video that was cancelled meanwhile, and waits for none that is held', async () => {
   const [held, cancelled, ...others] = await newVideos(10)
   await store.cancel(demo.userId, cancelled!.video.id, null)

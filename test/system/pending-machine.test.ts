@@ -143,7 +143,7 @@ it(`records what the machine says, seed ${seed}`, async () => {
         stateOfPending(before.video, before.submissions, before.waitReason),
         turn,
       )
-      await submitVideo(context, video.id)
+      await submitVideo(context, { id: video.id })
 
       const after = (await store.load(video.id))!
       const row = await db.sceneVideo.findUniqueOrThrow({ where: { id: video.id } })

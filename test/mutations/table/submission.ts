@@ -9,6 +9,24 @@ export const submission: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'users take turns before anything is read',
+    find: 'await turns.run(userId, () => store.load(id))',
+    replace: 'await store.load(id)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'an outage is no failure of a video',
+    find: 'if (isOutage(err) && !isLockFault(err))',
+    replace: 'if (this.#failures.size < 0)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a full pool is waited for',
+    find: 'connectionTimeoutMillis: waitMs,',
+    replace: 'connectionTimeoutMillis: connectMs,',
+    by: 'small pools',
+  },
+  {
     rule: 'a decision is written only to the row it was taken from, together',
     find: 'WHERE v.xmin = i.revision::xid ORDER',
     replace: 'WHERE i.revision IS NOT NULL ORDER',
