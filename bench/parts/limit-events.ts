@@ -9,7 +9,8 @@
  */
 import { connect, createInbox, headers, type MsgHdrs, type NatsConnection } from 'nats'
 import { connectBus } from '#libs/bus/connect.ts'
-import { LastPublishedCache, publishEvents, type OutboxStore } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache } from '#libs/outbox/last-published.ts'
+import { publishEvents, type OutboxStore } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { streamConfigs } from '#libs/bus/stream-configs.ts'
 import { ensureTopology } from '#libs/bus/topology.ts'

@@ -2,15 +2,17 @@
  * Publishes committed events, each once and in version order per video, however many publishers
  * try.
  *
- * An event goes to `video.out.<event>.<id>` under the sequence of that video's previous event. A
- * conflict means that somebody else published it, or that an earlier try of ours landed after all:
- * the last stored event tells which. Rows stay owed until marked, so a crash at any point publishes
- * again and is refused, never lost.
+ * An event goes to `video.out.<event>.<id>` by compare-and-set: the sequence of that video's
+ * previous event is the expected last one. A conflict means that somebody else published it, or
+ * that an earlier try of ours landed after all: the last stored event tells which. A row is owed,
+ * that is unpublished, until it is marked. So a crash at any point publishes again and is refused,
+ * never lost.
  *
  * A marked row remembers a sequence of the stream. NATS acknowledges before it has written to disk
  * for good, so a power failure may take acknowledged events with it. So after every outage the
- * newest rows are held against the stream, and what it has not any more is owed again. An event
- * that would leave a gap brings along what this stream, not one before it, had stored in between.
+ * newest rows are compared with the stream, and what it has lost is owed again. Before an event
+ * that would leave a gap, the missing versions that this incarnation of the stream had are
+ * published.
  */
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
@@ -19,6 +21,7 @@ import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { Conflict, type Bus, type StreamState } from '#libs/bus/bus.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { firstSequence as firstOf } from '#libs/bus/stream-configs.ts'
+import type { LastPublishedCache, StreamHead } from './last-published.ts'
 
 export interface OutboxStore {
   /** Owed events in version order per video; of these videos, or of any (oldest first). */
@@ -38,8 +41,6 @@ export interface PublishedEvent {
 }
 
 const batch = 1_000
-/** About 20 MB. */
-const mostKnown = 100_000
 
 /** Publishes what is owed, of some videos or of all; returns how many events. */
 export async function publishOwed(
@@ -58,7 +59,7 @@ export async function publishEvents(
   bus: Bus,
   store: OutboxStore,
   events: OwedEvent[],
-  newest?: LastPublishedCache,
+  cache?: LastPublishedCache,
 ): Promise<number> {
   // rule: an event is marked after it is published
   if (events.length) crashPoint('before-publish')
@@ -66,7 +67,7 @@ export async function publishEvents(
   const publisher = {
     bus,
     store,
-    newest,
+    cache,
     streamBegins: () => (begins ??= bus.stateOf(streams.outbox).then(keptFrom)),
   }
   const byVideo = Map.groupBy(events, (event) => event.body.id)
@@ -86,17 +87,17 @@ export async function publishEvents(
 interface Publisher {
   bus: Bus
   store: OutboxStore
-  newest: LastPublishedCache | undefined
+  cache: LastPublishedCache | undefined
   streamBegins(): Promise<number>
 }
 
 async function publishInOrder(
-  { bus, store, newest, streamBegins }: Publisher,
+  { bus, store, cache, streamBegins }: Publisher,
   events: OwedEvent[],
 ): Promise<PublishedEvent[]> {
   const done: PublishedEvent[] = []
   const first = events[0]!.body
-  const known = newest?.take(first.id)
+  const known = cache?.take(first.id)
   let last =
     known?.version === first.version - 1
       ? known
@@ -105,7 +106,7 @@ async function publishInOrder(
         : nothing
   for (const event of events) {
     const { version } = event.body
-    // rule: a gap brings along what was lost
+    // rule: missing versions are published before what follows them
     const lost =
       version > last.version + 1
         ? await store.eventsBetween(first.id, last.version, version, await streamBegins())
@@ -117,90 +118,57 @@ async function publishInOrder(
     }
   }
   // after the end there is nothing more to publish, but for a retry
-  if (!isTerminal(events.at(-1)!.body.status)) newest?.keep(first.id, last)
+  if (!isTerminal(events.at(-1)!.body.status)) cache?.keep(first.id, last)
   return done
 }
 
-/**
- * Each video's newest event, as this process published it: saves asking the server before the next.
- * It is a guess that the server checks (the expected sequence), and after a reconnect it is
- * forgotten: a server that lost events may give their sequences out again.
- */
-export class LastPublishedCache {
-  readonly #of = new Map<string, Newest>()
-
-  constructor(bus: Pick<Bus, 'onReconnect'>) {
-    // rule: what is known of the newest events is forgotten at a reconnect
-    bus.onReconnect(() => this.#of.clear())
-  }
-
-  /**
-   * Not kept while in use: what is published at the same time by somebody else here, or fails, asks
-   * the server.
-   */
-  take(id: string): Newest | undefined {
-    const known = this.#of.get(id)
-    this.#of.delete(id)
-    return known
-  }
-
-  keep(id: string, newest: Newest): void {
-    this.#of.set(id, newest)
-    if (this.#of.size > mostKnown) this.#of.delete(this.#of.keys().next().value!)
-  }
-}
-
-/** What is kept of the events that a stream has lost; see above. */
-export interface PublishedLog {
-  /** The newest version of each video that was stored at a sequence above `sequence`. */
+/** What the repair of a stream that lost events asks Postgres; see above. */
+export interface LossStore {
+  /** The newest version of each video that was stored at a sequence above that. */
   newestStored(above: number): Promise<{ videoId: string; version: number }[]>
   /** Owes again what is above these versions and was stored at a sequence of at least `since`. */
   markUnpublishedAbove(lost: { videoId: string; version: number }[], since: number): Promise<void>
 }
 
 /**
- * Sequences below the stream's end that are held against it, too: it may have grown before anybody
- * looked.
+ * So many sequences below the stream's end are compared, too: it may have lost some and grown again
+ * before anybody looked.
  */
-const lookedAt = 20_000
-const atOnce = 200
+const auditWindow = 20_000
+const concurrency = 200
 
 /**
- * The first sequence that the stream should still hold: what is below was another stream's, or has
- * had its days.
+ * The first sequence that the stream should still hold: what is below was an earlier incarnation's,
+ * or has expired.
  */
 // rule: lost is only what the stream should hold
 const keptFrom = ({ generation, firstSequence }: StreamState): number =>
   Math.max(firstOf(generation), firstSequence)
 
-/** Owes again what the stream has lost; of how many videos that was something. */
-export async function requeueLostEvents(bus: Bus, log: PublishedLog): Promise<number> {
+/** Marks what the stream has lost as unpublished; returns how many videos had losses. */
+export async function requeueLostEvents(bus: Bus, store: LossStore): Promise<number> {
   const state = await bus.stateOf(streams.outbox)
-  const stored = await log.newestStored(
-    Math.max(keptFrom(state) - 1, state.lastSequence - lookedAt),
+  const stored = await store.newestStored(
+    Math.max(keptFrom(state) - 1, state.lastSequence - auditWindow),
   )
   const lost: { videoId: string; version: number }[] = []
-  await eachLimited(stored, atOnce, async ({ videoId, version }) => {
+  await eachLimited(stored, concurrency, async ({ videoId, version }) => {
     const have = (await lastPublished(bus, videoId)).version
     if (have < version) lost.push({ videoId, version: have })
   })
-  // what had its days while we looked is not lost either
+  // what expired while we looked is not lost either
   const from = lost.length ? keptFrom(await bus.stateOf(streams.outbox)) : 0
-  if (lost.length) await log.markUnpublishedAbove(lost, Math.max(from, keptFrom(state)))
+  if (lost.length) await store.markUnpublishedAbove(lost, Math.max(from, keptFrom(state)))
   return lost.length
 }
 
-interface Newest {
-  sequence: number
-  version: number
-}
-const nothing: Newest = { sequence: 0, version: 0 }
+const nothing: StreamHead = { sequence: 0, version: 0 }
 
 /**
- * This video's newest event once `event` is stored. An event at or below the newest is stored
- * already.
+ * Stores `event` unless the stream has it; returns the video's newest event then. `last` is the
+ * newest as far as known; an event at or below it is stored already.
  */
-async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Newest> {
+async function publishOnce(bus: Bus, event: OwedEvent, last: StreamHead): Promise<StreamHead> {
   for (let tries = 0; tries < 5; tries++) {
     // rule: nothing at or below the newest stored version is published
     if (last.version >= event.body.version) return last
@@ -227,7 +195,7 @@ async function publishOnce(bus: Bus, event: OwedEvent, last: Newest): Promise<Ne
   throw new Error(`event ${event.body.id}:${event.body.version} keeps conflicting`)
 }
 
-/** The newest version of each video in the stream. */
+/** The newest version of each video in the stream; for the repair after a restore of Postgres. */
 export async function newestPublished(bus: Bus): Promise<{ videoId: string; version: number }[]> {
   const newest = new Map<string, number>()
   for (const message of await bus.newestOfEach(streams.outbox, outSubject('*', '*'), true)) {
@@ -237,7 +205,7 @@ export async function newestPublished(bus: Bus): Promise<{ videoId: string; vers
   return [...newest].map(([videoId, version]) => ({ videoId, version }))
 }
 
-async function lastPublished(bus: Bus, id: string): Promise<Newest> {
+async function lastPublished(bus: Bus, id: string): Promise<StreamHead> {
   const message = await bus.newest(streams.outbox, outSubject('*', id))
   return message
     ? { sequence: message.sequence, version: Number(message.header('ce-id')?.split(':')[1]) }

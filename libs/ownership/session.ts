@@ -1,5 +1,5 @@
 /**
- * This process's own session: opened, renewed, trusted, ended. See doc.md.
+ * This process's own session and its lease: opened, renewed, ended. See doc.md.
  *
  * A session found dead or gone is lost for good: everything owned under it is dropped, and another
  * one is opened.
@@ -23,8 +23,8 @@ export interface SessionOptions extends AuditOptions {
   onLost(): void
 }
 
-/** In TTLs: so often, at most, what is polled is held against the owner records. */
-const auditEvery = 5
+/** At most every so many TTLs, what is polled is compared with the owner records. */
+const auditEveryTtls = 5
 
 export class Session {
   readonly #options: SessionOptions & { longestTtlMs(): number }
@@ -33,11 +33,11 @@ export class Session {
   #revision = 0n
   #beat = 0
   #draining = false
-  #trustedUntil = -Infinity
+  #leaseValidUntil = -Infinity
   /** Nobody claims until the longest TTL after this instant. */
   #quietSince = Infinity
   #connectedSince = Infinity
-  #connection = 0
+  #connectionNo = 0
   readonly #audit: Audit
   #renewing: Promise<void> = Promise.resolve()
   #loops: Promise<void>[] = []
@@ -53,29 +53,29 @@ export class Session {
     return this.#id
   }
 
-  /** Grows with every reconnect: what was written under an earlier one may be lost. */
-  get connection(): number {
-    return this.#connection
+  /** Counts reconnects: what was written before the newest one may be lost. */
+  get connectionNo(): number {
+    return this.#connectionNo
   }
 
   get revision(): bigint {
     return this.#revision
   }
 
-  /** Whether what this process owns is still certainly its own. */
-  isTrusted(): boolean {
-    // rule: an owner acts only while its session is trusted
-    return this.#options.clock.now() < this.#trustedUntil
+  /** Whether nobody can have taken over what this process owns. */
+  isLeaseValid(): boolean {
+    // rule: an owner acts only while its lease is valid
+    return this.#options.clock.now() < this.#leaseValidUntil
   }
 
   mayClaim(): boolean {
-    return this.isTrusted() && !this.#draining && this.#isQuietOver()
+    return this.isLeaseValid() && !this.#draining && this.#isQuietOver()
   }
 
-  /** Milliseconds for which it may not claim yet, as far as that is known; 0 otherwise. */
-  claimsInMs(): number {
+  /** For how many milliseconds it may not claim yet; null while not connected, so not known. */
+  claimDelayMs(): number | null {
     const wait = this.#quietMs()
-    return Number.isFinite(wait) ? Math.max(0, wait) : 0
+    return Number.isFinite(wait) ? Math.max(0, wait) : null
   }
 
   #quietMs(): number {
@@ -96,14 +96,14 @@ export class Session {
     const failed = (what: string) => (err: unknown) => log.warn({ err }, what)
     this.#loops = [
       every(clock, ttlMs / 4, signal, renew, failed('session not renewed')),
-      every(clock, ttlMs * auditEvery, signal, audit, failed('owner records not compared')),
+      every(clock, ttlMs * auditEveryTtls, signal, audit, failed('owner records not compared')),
     ]
   }
 
   reconnected(): void {
-    this.#connection++
+    this.#connectionNo++
     this.#connectedSince = this.#options.clock.now()
-    // rule: nobody claims for one TTL after a reconnect
+    // rule: nobody claims for the longest TTL after a reconnect
     this.#quietSince = this.#connectedSince
     this.#audit.reconnected()
   }
@@ -113,13 +113,13 @@ export class Session {
     const { ageMs, generation } = await bus.stateOf(streams.ownership)
     const now = clock.now()
     const isVeryFirst = generation === 1 && ageMs < ttlMs
-    // rule: nobody claims for one TTL after its start
+    // rule: nobody claims for the longest TTL after its start
     const connectedSince = Number.isFinite(this.#connectedSince)
       ? this.#connectedSince
       : isVeryFirst
         ? -Infinity
         : now
-    // rule: nobody claims in a new bucket for one TTL
+    // rule: nobody claims in a new bucket for the longest TTL
     this.#quietSince = Math.max(connectedSince, generation > 1 ? now - ageMs : -Infinity)
     const startedAt = clock.now()
     this.#id = clock.uuid()
@@ -129,7 +129,7 @@ export class Session {
     const revision = await compareAndSet(bus, sessionKey(this.#id), this.#record(), 0n)
     if (revision === null) throw new Error('a fresh session id was taken')
     this.#revision = revision
-    this.#trust(startedAt)
+    this.#extendLease(startedAt)
     log.info({ session: this.#id }, 'session opened')
     onOpened(this.#id)
   }
@@ -146,9 +146,9 @@ export class Session {
     }
   }
 
-  #trust(renewalStartedAt: number): void {
-    // rule: trust ends before a peer may declare death
-    this.#trustedUntil = renewalStartedAt + this.#options.ttlMs - this.#options.ttlMs / 6
+  #extendLease(renewalStartedAt: number): void {
+    // rule: a lease ends before a peer may declare death
+    this.#leaseValidUntil = renewalStartedAt + this.#options.ttlMs - this.#options.ttlMs / 6
   }
 
   /** One renewal at a time. */
@@ -168,8 +168,8 @@ export class Session {
       this.#revision = revision
       // rule: after a reconnect an owner audits its records
       if (!this.#audit.isDone) await this.#audit.run()
-      // rule: trust that had lapsed waits for one TTL after a reconnect
-      if (!this.#mayBeTakenOver()) this.#trust(startedAt)
+      // rule: a lapsed lease waits for the longest TTL after a reconnect
+      if (!this.#mayBeTakenOver()) this.#extendLease(startedAt)
       return
     }
     const { revision: found, value } = await read(bus, sessionKey(this.#id), sessionSchema)
@@ -180,36 +180,36 @@ export class Session {
       return
     }
     log.warn({ session: this.#id, state: value?.state ?? 'gone' }, 'session lost')
-    this.#trustedUntil = -Infinity
+    this.#leaseValidUntil = -Infinity
     this.#id = '' // what it was granted and has not heard of yet is void, too
     onLost()
     await this.#open()
   }
 
   /**
-   * A server that lost its newest writes may have lost our death, and who took over then still
-   * trusts itself for up to one TTL.
+   * A server that lost its newest writes may have lost our death, and the lease of whoever took
+   * over then lasts for up to one TTL.
    */
   #mayBeTakenOver(): boolean {
-    return !this.isTrusted() && !this.#isQuietOver()
+    return !this.isLeaseValid() && !this.#isQuietOver()
   }
 
-  /** Says to its peers now how many it owns, not only with its next heartbeat. */
-  async announce(): Promise<void> {
+  /** Renews now, which tells its peers how many it owns. Never throws. */
+  async heartbeatNow(): Promise<void> {
     if (this.#options.bus.isConnected()) await this.#renewOnce().catch(() => {})
   }
 
   /** Claims nothing more, and says so to its peers. */
   async beginDrain(): Promise<void> {
     this.#draining = true
-    await this.announce()
+    await this.heartbeatNow()
   }
 
   /** Ends it. Whatever is still owned under it is free for peers at once. */
   async end(): Promise<void> {
     this.#draining = true
     this.#stop.abort()
-    this.#trustedUntil = -Infinity
+    this.#leaseValidUntil = -Infinity
     await Promise.allSettled(this.#loops)
     if (!this.#id || !this.#options.bus.isConnected()) return
     const ended: SessionRecord = { ...this.#record(), state: 'dead', stopped: true }

@@ -17,13 +17,14 @@ export const crashPoints = [
   'before-mark', // published, not marked as such
   'claim-written', // poller: the owner record names it, status does not know
   'claim-committed', // status: the epoch is committed, the poller has not heard
-  'claim-granted', // poller: granted, no actor yet
+  'claim-granted', // poller: granted, not hosted yet
   'poll-answered', // poller: the provider has answered, nothing is reported
   'report-stored', // poller: reported, nothing else done
-  'end-reported', // poller: the end is reported, the lease is still held
+  'end-reported', // poller: the end is reported, the owner record still names it
   'mid-batch', // status: some rounds of a batch are committed
   'before-ack', // status: committed and published, not acknowledged
-  'handed-over', // poller: a lease is given up, nobody is told yet
+  'handoff-offered', // poller: not hosted any more, the peer is not told yet
+  'session-ended', // poller: stopping, its session is ended, it has not exited
   'mid-reconcile', // reconciler: part of a pass is done
   'file-stored', // archiver: the file is in the store, nothing is recorded
   'file-recorded', // archiver: recorded, its event is not published

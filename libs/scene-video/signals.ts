@@ -96,7 +96,7 @@ export type VideoAction =
   | { type: 'tellUnknown' }
   /** Has the provider stop the task, where it can; then sends CANCELLED. */
   | { type: 'cancelAtProvider' }
-  /** The end is recorded: gives up the lease. */
+  /** The end is recorded: gives up the owner record. */
   | { type: 'release' }
   /** It is somebody else's: forgets it without a word. */
   | { type: 'drop' }

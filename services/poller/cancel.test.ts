@@ -31,7 +31,7 @@ it.each([
   'a provider that stops %s, of a task last said %s, is asked %i times',
   async (can, said, times) => {
     const { video, cancel } = cancelled(can, said)
-    const how = await askToCancel(video, { clock: systemClock, log, isTrusted: () => true })
+    const how = await askToCancel(video, { clock: systemClock, log, isLeaseValid: () => true })
     expect(cancel).toHaveBeenCalledTimes(times)
     expect(how).toBe(times ? 'cancelled' : 'not_asked')
   },
@@ -45,7 +45,7 @@ it('waits for the answer no longer than a person would, and then takes its reque
     return new Promise(() => {})
   })
   const { clock } = new Process(world, 'poller')
-  const answered = askToCancel(video, { clock, log, isTrusted: () => false })
+  const answered = askToCancel(video, { clock, log, isLeaseValid: () => false })
   while (await world.step());
   expect(await answered).toBe('none')
   expect(control?.signal?.aborted).toBe(true)

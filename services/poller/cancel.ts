@@ -14,14 +14,14 @@ type Cancelled = Pick<Hosted, 'id' | 'taskId' | 'account' | 'saidLast'>
 
 export async function askToCancel(
   { id, taskId, account, saidLast }: Cancelled,
-  { clock, log, isTrusted }: { clock: Clock; log: Logger; isTrusted(): boolean },
+  { clock, log, isLeaseValid }: { clock: Clock; log: Logger; isLeaseValid(): boolean },
 ): Promise<CancelAnswer['kind'] | 'not_asked'> {
   const { provider } = account
   // rule: what runs is not asked to stop where only what waits can be
   if (!provider?.can.cancel || (provider.can.cancel === 'queued' && saidLast !== 'queued'))
     return 'not_asked'
   const late = new AbortController()
-  const control = { signal: late.signal, mayWrite: isTrusted }
+  const control = { signal: late.signal, mayWrite: isLeaseValid }
   const answer = await Promise.race([
     provider.cancel(account, taskId, control).catch((err: Error) => none(err.message)),
     sleep(patienceMs, undefined, clock).then(() => none('no answer in time')),

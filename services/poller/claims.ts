@@ -1,11 +1,11 @@
 /**
- * From a bid to ownership: compare-and-set in KV, then the epoch committed by status, only then an
- * actor. Bids made at about the same time travel to status together. A bid whose outcome is not
- * known is made again until it is: it may have landed late, and a record of ours without an actor
- * would keep the video from everybody.
+ * A claim: a bid by compare-and-set in KV, then its epoch committed by status, only then the video
+ * is hosted. Bids made at about the same time travel to status together. A claim whose outcome is
+ * not known is undecided, and made again until it is known: the bid may have landed late, and an
+ * owner record of ours for a video that we do not host would keep it from everybody.
  */
 import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
-import type { HandedOver, Ownership } from '#libs/ownership/lease.ts'
+import type { HandedOver, Ownership } from '#libs/ownership/ownership.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { every } from '#libs/runtime/every.ts'
@@ -18,9 +18,9 @@ import {
 } from '#libs/scene-video/messages.ts'
 import type { Host } from './host.ts'
 
-export type BidOutcome = 'granted' | 'elsewhere' | 'refused' | 'undecided'
+export type ClaimOutcome = 'granted' | 'elsewhere' | 'refused' | 'undecided'
 
-export interface BidOptions {
+export interface ClaimOptions {
   from?: HandedOver
   /** When the video would have been polled next, in ms; soon, when not known. */
   dueInMs?: number
@@ -32,12 +32,12 @@ interface Waiting {
   resolve(grant: Grant | null | 'undecided'): void
 }
 
-const gatherMs = 10
-const most = 500
-const commitTries = 20
-const againMs = 1_000
+const batchWindowMs = 10
+const maxBatch = 500
+const maxCommitTries = 20
+const retryMs = 1_000
 
-export interface ClaimsOptions {
+export interface ClaimsDeps {
   bus: Bus
   clock: Clock
   ownership: Ownership
@@ -46,38 +46,40 @@ export interface ClaimsOptions {
 }
 
 export class Claims {
-  readonly #options: ClaimsOptions
-  readonly #inHand = new Map<string, Promise<BidOutcome>>()
+  readonly #options: ClaimsDeps
+  readonly #inHand = new Map<string, Promise<ClaimOutcome>>()
   readonly #undecided = new Set<string>()
   #waiting: Waiting[] = []
   #gathering = false
 
-  constructor(options: ClaimsOptions) {
+  constructor(options: ClaimsDeps) {
     this.#options = options
   }
 
   /** How many of them were granted. */
-  async bidForAll(ids: string[]): Promise<number> {
+  async claimAll(ids: string[]): Promise<number> {
     let granted = 0
-    for (let from = 0; from < ids.length; from += most) {
-      const outcomes = await Promise.all(ids.slice(from, from + most).map((id) => this.bid(id)))
+    for (let from = 0; from < ids.length; from += maxBatch) {
+      const outcomes = await Promise.all(
+        ids.slice(from, from + maxBatch).map((id) => this.claim(id)),
+      )
       granted += outcomes.filter((outcome) => outcome === 'granted').length
     }
     return granted
   }
 
-  /** One bid per video at a time. Never throws for a broker that is away: that is undecided. */
-  bid(id: string, options: BidOptions = {}): Promise<BidOutcome> {
+  /** One claim per video at a time. Never throws for a broker that is away: that is undecided. */
+  claim(id: string, options: ClaimOptions = {}): Promise<ClaimOutcome> {
     const { ownership, host } = this.#options
     if (host.videos.has(id)) return Promise.resolve('granted')
     if (!ownership.mayClaim()) return Promise.resolve('undecided')
     const running = this.#inHand.get(id)
-    // rule: one bid per video at a time
+    // rule: one claim per video at a time
     if (running) return running
-    const bid = this.#bid(id, options)
-      .catch((err: unknown): BidOutcome => {
+    const claim = this.#claim(id, options)
+      .catch((err: unknown): ClaimOutcome => {
         if (!(err instanceof BusUnavailable))
-          this.#options.log.error({ err, video: id }, 'bid failed')
+          this.#options.log.error({ err, video: id }, 'claim failed')
         return 'undecided'
       })
       .then((outcome) => {
@@ -85,19 +87,19 @@ export class Claims {
         if (outcome === 'undecided') this.#undecided.add(id)
         return outcome
       })
-    this.#inHand.set(id, bid)
-    return bid
+    this.#inHand.set(id, claim)
+    return claim
   }
 
-  async #bid(id: string, { from, dueInMs }: BidOptions): Promise<BidOutcome> {
+  async #claim(id: string, { from, dueInMs }: ClaimOptions): Promise<ClaimOutcome> {
     const { ownership, host } = this.#options
-    const { session, connection } = ownership
-    const epoch = await ownership.claim(id, from)
+    const { session, connectionNo } = ownership
+    const epoch = await ownership.bid(id, from)
     if (epoch === null) return 'elsewhere'
     crashPoint('claim-written')
     const grant = await this.#commit(id, epoch)
-    // rule: a claim written before a reconnect is made again
-    const mayBeLost = session !== ownership.session || connection !== ownership.connection
+    // rule: a bid written before a reconnect is made again
+    const mayBeLost = session !== ownership.session || connectionNo !== ownership.connectionNo
     if (grant === 'undecided' || mayBeLost) return 'undecided'
     if (grant === null) {
       await ownership.release(id, epoch)
@@ -108,28 +110,31 @@ export class Claims {
     return 'granted'
   }
 
-  /** Their owner records may name this session while nothing is hosted: to be bid for again. */
-  recheck(ids: string[]): void {
+  /**
+   * Of videos whose owner record may name this session while they are not hosted: claims them
+   * again, within a second or so, until it is known whose they are.
+   */
+  claimAgain(ids: string[]): void {
     for (const id of ids) this.#undecided.add(id)
   }
 
-  /** Makes undecided bids again, until the signal. */
-  settleUndecided(signal: AbortSignal): Promise<void> {
+  /** Makes undecided claims again, until the signal. */
+  retryUndecided(signal: AbortSignal): Promise<void> {
     const { clock, ownership, log } = this.#options
-    const settle = async () => {
+    const retry = async () => {
       if (!ownership.mayClaim()) return
-      const ids = [...this.#undecided].slice(0, most)
+      const ids = [...this.#undecided].slice(0, maxBatch)
       for (const id of ids) this.#undecided.delete(id)
-      await Promise.all(ids.map((id) => this.bid(id)))
+      await Promise.all(ids.map((id) => this.claim(id)))
     }
-    const failed = (err: unknown) => log.error({ err }, 'undecided bids not made again')
-    return every(clock, againMs, signal, settle, failed)
+    const failed = (err: unknown) => log.error({ err }, 'undecided claims not made again')
+    return every(clock, retryMs, signal, retry, failed)
   }
 
   #commit(id: string, epoch: bigint): Promise<Grant | null | 'undecided'> {
     return new Promise((resolve) => {
       this.#waiting.push({ id, epoch, resolve })
-      this.#gather(gatherMs)
+      this.#gather(batchWindowMs)
     })
   }
 
@@ -141,7 +146,7 @@ export class Claims {
 
   async #flush(): Promise<void> {
     this.#gathering = false
-    const batch = this.#waiting.splice(0, most)
+    const batch = this.#waiting.splice(0, maxBatch)
     if (this.#waiting.length) this.#gather(0)
     const grants = await this.#ask(batch)
     for (const { id, resolve } of batch)
@@ -153,7 +158,7 @@ export class Claims {
     const { bus, clock, ownership, log } = this.#options
     const { session } = ownership
     const bids = batch.map(({ id, epoch }) => ({ id, epoch: epoch.toString() }))
-    for (let tries = 0; tries < commitTries && session === ownership.session; tries++) {
+    for (let tries = 0; tries < maxCommitTries && session === ownership.session; tries++) {
       try {
         const reply = claimReplySchema.parse(
           await bus.request(claimSubject, { session, bids }, 5_000),

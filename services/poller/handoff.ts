@@ -1,21 +1,21 @@
 /**
- * Videos from hand to hand, so that all pollers own about the same: above its share one hands over
- * to peers below theirs. What a peer does not take is bid for again.
+ * Rebalancing, so that all pollers own about the same number: one above its share hands videos over
+ * to peers below theirs. What a peer does not take is claimed again.
  */
 import { serve } from '#libs/bus/rpc.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { handoffReplySchema, handoffSchema, handoffSubject } from '#libs/scene-video/messages.ts'
-import type { Claims, ClaimsOptions } from './claims.ts'
-import { planRebalance, type Handoff, type Slack } from './rebalance.ts'
+import type { Claims, ClaimsDeps } from './claims.ts'
+import { planRebalance, type Handoff, type RebalanceTolerance } from './rebalance.ts'
 
-export interface HandoffsOptions extends Pick<ClaimsOptions, 'bus' | 'ownership' | 'host' | 'log'> {
+export interface HandoffsOptions extends Pick<ClaimsDeps, 'bus' | 'ownership' | 'host' | 'log'> {
   claims: Claims
   /** For a peer's answer, in milliseconds. */
   timeoutMs: number
-  slack: Slack | undefined
+  tolerance: RebalanceTolerance | undefined
 }
 
-const mostAtOnce = 1_000
+const maxVideos = 1_000
 
 export class Handoffs {
   readonly #options: HandoffsOptions
@@ -35,17 +35,17 @@ export class Handoffs {
 
   /** Hands over what is above our share; most often nothing. */
   async balance(): Promise<void> {
-    const { ownership, host, slack } = this.#options
+    const { ownership, host, tolerance } = this.#options
     if (!ownership.mayClaim()) return
-    for (const one of planRebalance(host.videos.size, ownership.peers(), slack))
+    for (const one of planRebalance(host.videos.size, ownership.peers(), tolerance))
       await this.#handOver(one)
   }
 
   async #handOver({ session, count }: Handoff): Promise<void> {
     const { bus, ownership, host, claims, log, timeoutMs } = this.#options
-    const videos = host.releaseForHandoff(Math.min(count, mostAtOnce))
-    log.info({ session, count: videos.length }, `Giving ${videos.length} videos to a peer`)
-    crashPoint('handed-over')
+    const videos = host.releaseForHandoff(Math.min(count, maxVideos))
+    log.info({ session, count: videos.length }, `Handing over ${videos.length} videos to a peer`)
+    crashPoint('handoff-offered')
     this.#inTransit = videos.length
     let taken: string[] = []
     try {
@@ -57,7 +57,7 @@ export class Handoffs {
     }
     this.#inTransit = 0
     const took = new Set(taken)
-    claims.recheck(videos.map((video) => video.id).filter((id) => !took.has(id)))
+    claims.claimAgain(videos.map((video) => video.id).filter((id) => !took.has(id)))
   }
 
   /** Takes what peers hand over to this session. */
@@ -69,10 +69,10 @@ export class Handoffs {
       async ({ from, videos }) => {
         const outcomes = await Promise.all(
           videos.map(({ id, epoch, dueInMs }) =>
-            claims.bid(id, { from: { session: from, epoch: BigInt(epoch) }, dueInMs }),
+            claims.claim(id, { from: { session: from, epoch: BigInt(epoch) }, dueInMs }),
           ),
         )
-        await ownership.announce()
+        await ownership.heartbeatNow()
         const isTaken = (_: unknown, i: number) =>
           outcomes[i] === 'granted' || outcomes[i] === 'refused'
         return { taken: videos.map((video) => video.id).filter(isTaken) }

@@ -74,7 +74,7 @@ function hostIn(
     budget: new Budget(clock, { perSecond, burst: perSecond }, () => 1),
     intervalMs: 5_000,
     keyEncryptionKey: key,
-    isTrusted: () => true,
+    isLeaseValid: () => true,
     onEnded: () => {},
     polls: { inc: () => {} },
   })

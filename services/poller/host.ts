@@ -38,7 +38,7 @@ export interface HostOptions extends PollsOptions {
   adaptive?: boolean
   keyEncryptionKey: Keyring
   providers: ProviderSource
-  /** The video has ended and its end is reported: give up the lease. */
+  /** The video has ended and its end is reported: give up the owner record. */
   onEnded(id: string, epoch: bigint): void
   polls: CounterLike<'answer'>
 }
@@ -137,9 +137,9 @@ export class Host {
 
   /** What time alone brings, and what somebody asked for: whether or not a query is open. */
   #watch(video: Hosted): void {
-    const { clock, isTrusted } = this.#options
+    const { clock, isLeaseValid } = this.#options
     const now = clock.now()
-    if (!isTrusted()) return this.#watchFrom(video, now + lookAgainMs)
+    if (!isLeaseValid()) return this.#watchFrom(video, now + lookAgainMs)
     const signal = signalOfTime(video, now)
     if (signal) void this.#send(video, signal)
     // rule: an owner gives signs of life by its own timer
@@ -159,7 +159,7 @@ export class Host {
     if (answer === null) return this.#polls.schedule(video, 0)
     this.#options.polls.inc({ answer: answer.kind })
     if (!video.isHosted) return
-    if (!this.#options.isTrusted()) return this.#polls.schedule(video, lookAgainMs)
+    if (!this.#options.isLeaseValid()) return this.#polls.schedule(video, lookAgainMs)
     // rule: the life of a result begins when the provider last worked on it
     if (answer.kind === 'working') video.workingAt = this.#options.clock.now()
     if (answer.kind === 'working') video.saidLast = answer.phase

@@ -7,7 +7,7 @@ import { listen } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
 import { consumeWork, Snooze, type DeadLetterCounter } from '#libs/bus/work.ts'
-import { Ownership } from '#libs/ownership/lease.ts'
+import { Ownership } from '#libs/ownership/ownership.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { every } from '#libs/runtime/every.ts'
@@ -17,14 +17,14 @@ import { Budget, type FallbackBudget } from './budget.ts'
 import { Claims } from './claims.ts'
 import { Handoffs } from './handoff.ts'
 import { Host, type HostOptions } from './host.ts'
-import type { Slack } from './rebalance.ts'
+import type { RebalanceTolerance } from './rebalance.ts'
 import { takeOver } from './takeover.ts'
 
-export interface PollerParts extends Omit<HostOptions, 'budget' | 'isTrusted' | 'onEnded'> {
+export interface PollerOptions extends Omit<HostOptions, 'budget' | 'isLeaseValid' | 'onEnded'> {
   name: string
-  dead?: DeadLetterCounter
+  deadLetters?: DeadLetterCounter
   ttlMs: number
-  slack?: Slack
+  tolerance?: RebalanceTolerance
   /** The query budget of an account of which nothing else is known, shared by all pollers. */
   queryBudget: FallbackBudget
 }
@@ -38,8 +38,8 @@ export interface Poller extends AsyncDisposable {
 /** For the polls and reports in hand when asked to stop. */
 const drainMs = 1_000
 
-export async function runPoller(parts: PollerParts): Promise<Poller> {
-  const { bus, clock, log, ttlMs, name, slack } = parts
+export async function runPoller(options: PollerOptions): Promise<Poller> {
+  const { bus, clock, log, ttlMs, name, tolerance } = options
   const stop = new AbortController()
   const { signal } = stop
   let servers: { stop(): Promise<void> }[] = []
@@ -55,34 +55,36 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
       for (const server of servers) void server.stop()
       servers = [handoffs.serve(session), answerAsks(bus, session, host.videos, log)]
     },
-    onLost: () => dropAll(host, claims),
+    onLost: () => onSessionLost(host, claims),
     onPeerDead: (session, stopped) =>
       void takeOver({ bus, clock, log, ownership, claims, signal }, session, stopped),
-    audit: (read) => audit(host, claims, read),
+    audit: (read) => compareWithRecords(host, claims, read),
   })
-  const budget = new Budget(clock, parts.queryBudget, () => ownership.peers().length + 1)
+  const budget = new Budget(clock, options.queryBudget, () => ownership.peers().length + 1)
   const host: Host = new Host({
-    ...parts,
+    ...options,
     budget,
-    isTrusted: () => ownership.isTrusted(),
-    onEnded: (id, epoch) => void ownership.release(id, epoch).catch(() => claims.recheck([id])),
+    isLeaseValid: () => ownership.isLeaseValid(),
+    onEnded: (id, epoch) => void ownership.release(id, epoch).catch(() => claims.claimAgain([id])),
   })
   const claims = new Claims({ bus, clock, ownership, host, log })
-  const handoffs = new Handoffs({ bus, ownership, host, claims, log, timeoutMs: ttlMs, slack })
+  const handoffs = new Handoffs({ bus, ownership, host, claims, log, timeoutMs: ttlMs, tolerance })
 
   await ownership.start()
-  const work = takeWork(parts, ownership, claims)
-  const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, (nudge) => obey(nudge, host, claims))
-  const unbalanced = (err: unknown) => log.error({ err }, 'nothing handed over to peers')
+  const work = takeWork(options, ownership, claims)
+  const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, (nudge) =>
+    onNudge(nudge, host, claims),
+  )
+  const onBalanceFailed = (err: unknown) => log.error({ err }, 'nothing handed over to peers')
   const loops = [
-    every(clock, ttlMs, signal, () => handoffs.balance(), unbalanced),
-    claims.settleUndecided(signal),
+    every(clock, ttlMs, signal, () => handoffs.balance(), onBalanceFailed),
+    claims.retryUndecided(signal),
   ]
 
   return {
     host,
     ownership,
-    isHealthy: () => ownership.isTrusted() && work.isHealthy(),
+    isHealthy: () => ownership.isLeaseValid() && work.isHealthy(),
     /** Ends its session, which tells the peers to take everything over. */
     async [Symbol.asyncDispose]() {
       stop.abort()
@@ -94,16 +96,16 @@ export async function runPoller(parts: PollerParts): Promise<Poller> {
       const count = host.videos.size
       host.dropAll()
       await ownership[Symbol.asyncDispose]()
-      crashPoint('handed-over')
-      log.info({ count }, `Handed over ${count} videos`)
+      crashPoint('session-ended')
+      log.info({ count }, `Released ${count} videos`)
       await within(Promise.all([...loops, ...servers.map((server) => server.stop())]))
     },
   }
 }
 
-/** Bids for what the queue brings. */
+/** Claims what the queue brings. */
 const takeWork = (
-  { bus, log, clock, dead }: PollerParts,
+  { bus, log, clock, deadLetters }: PollerOptions,
   ownership: Ownership,
   claims: Claims,
 ): ReturnType<typeof consumeWork> =>
@@ -116,47 +118,52 @@ const takeWork = (
       concurrency: 500,
       log,
       clock,
-      ...(dead ? { dead } : {}),
+      ...(deadLetters ? { dead: deadLetters } : {}),
     },
     async ({ id }) => {
-      const outcome = await claims.bid(id)
+      const outcome = await claims.claim(id)
       if (outcome === 'elsewhere')
         log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
       if (outcome === 'undecided')
-        throw new Snooze(ownership.claimsInMs() + 500 * (1 + clock.random()))
+        throw new Snooze((ownership.claimDelayMs() ?? 0) + 500 * (1 + clock.random()))
     },
   )
 
-/** Its session was lost. */
-function dropAll(host: Host, claims: Claims): void {
+/** Drops what was owned under the lost session, and claims it under the next one. */
+function onSessionLost(host: Host, claims: Claims): void {
   const owned = [...host.videos.keys()]
   // rule: a session found lost drops everything
   host.dropAll()
-  // Work for them that came before we knew was answered with: they are ours. What an earlier
-  // loss left undecided stays so: nobody else may know of it.
-  // rule: what an owner lost it looks for, until it is known whose it is
-  claims.recheck(owned)
+  // Poll work for them that came before the loss was noticed is acknowledged: we hosted them. So
+  // nobody else may know of them. What an earlier loss left undecided stays undecided.
+  // rule: after a lost session what it owned is claimed again
+  claims.claimAgain(owned)
 }
 
-/** What is polled without a record is dropped; what is recorded and not polled is bid for again. */
-async function audit(
+/** What is hosted without a record is dropped; what is recorded and not hosted is claimed again. */
+async function compareWithRecords(
   host: Host,
   claims: Claims,
   read: () => Promise<Map<string, bigint>>,
 ): Promise<void> {
-  // what is claimed while the records are read may not be listed
-  const polled = [...host.videos.values()]
+  // a claim made while the records are read may not be listed
+  const hosted = [...host.videos.values()]
   const owned = await read()
-  for (const { id, epoch } of polled)
+  for (const { id, epoch } of hosted)
     // rule: what is owned no more is dropped
     if (owned.get(id)?.toString() !== epoch && host.videos.get(id)?.epoch === epoch) host.drop(id)
-  claims.recheck([...owned.keys()].filter((id) => !host.videos.has(id)))
+  claims.claimAgain([...owned.keys()].filter((id) => !host.videos.has(id)))
 }
 
-function obey({ id, reason, epoch }: Nudge, host: Host, claims: Claims): void {
+/**
+ * A revocation drops the video, if it is of the epoch meant; a cancel is acted on; every other
+ * nudge only polls sooner.
+ */
+function onNudge({ id, reason, epoch }: Nudge, host: Host, claims: Claims): void {
   const hosted = host.videos.get(id)
   if (reason === 'revoked') host.revoke(id, epoch)
   else if (hosted) host.nudge(id, reason)
-  // rule: a promise finds an owner where there is none
-  else if (reason === 'stale' || reason === 'cancel') claims.recheck([id])
+  // a recorded cancel or deadline of a video that nobody hosts
+  // rule: a nudge for a video that nobody hosts claims it
+  else if (reason === 'stale' || reason === 'cancel') claims.claimAgain([id])
 }

@@ -35,7 +35,7 @@ function hostIn(
     budget: new Budget(clock, { perSecond: 1_000, burst: 1_000 }, () => 1),
     intervalMs: 5_000,
     keyEncryptionKey: key,
-    isTrusted: () => trusted,
+    isLeaseValid: () => trusted,
     onEnded: () => {},
     polls: { inc: (labels: unknown) => void misses.push((labels as { answer: string }).answer) },
     lateness: { observe: (seconds) => void late.push(seconds) },

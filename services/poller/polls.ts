@@ -28,7 +28,7 @@ export interface PollsOptions {
   concurrency: number
   /** Of a whole query, in milliseconds. */
   queryTimeoutMs: number
-  isTrusted(): boolean
+  isLeaseValid(): boolean
   /** Told by how many seconds each poll was late. */
   lateness?: { observe(seconds: number): void }
 }
@@ -91,7 +91,7 @@ export class Polls {
   }
 
   #due(video: Hosted): void {
-    if (!this.#options.isTrusted()) return this.schedule(video, lookAgainMs)
+    if (!this.#options.isLeaseValid()) return this.schedule(video, lookAgainMs)
     video.polling = true
     const most = video.account.provider?.mostAtOnce(video.account) ?? 1
     if (most === 1 || video.isAlone) return this.#await([video])
@@ -105,9 +105,9 @@ export class Polls {
 
   /** One query for videos of one account: now, or when its budget allows. */
   #begin(waited: Hosted[], slot: QuerySlot): void {
-    const { clock, lateness, isTrusted } = this.#options
+    const { clock, lateness, isLeaseValid } = this.#options
     const videos = waited.filter((video) => video.isHosted)
-    const wait = !isTrusted() || !this.#hasRoom() ? lookAgainMs : this.#waitForBudget(videos)
+    const wait = !isLeaseValid() || !this.#hasRoom() ? lookAgainMs : this.#waitForBudget(videos)
     if (videos.length === 0 || wait > 0) {
       this.#slots.leave(slot)
       for (const video of videos) {
@@ -144,11 +144,11 @@ export class Polls {
   }
 
   async #poll(videos: Hosted[], slot: QuerySlot): Promise<void> {
-    const { budget, intervalMs, isTrusted, log } = this.#options
+    const { budget, intervalMs, isLeaseValid, log } = this.#options
     const { account } = videos[0]!
     const { answers, rateLimit } = await this.#open.run(
       (control) => query(videos, control, log),
-      () => isTrusted() && videos.some((video) => video.isHosted),
+      () => isLeaseValid() && videos.some((video) => video.isHosted),
       () => noneFor(videos, 'no end of the answer in time'),
     )
     this.#slots.leave(slot)

@@ -1,9 +1,9 @@
 /** Who should own how many. Pure. */
 import type { Peer } from '#libs/ownership/peers.ts'
 
-/** Up to this much above the mean nobody moves anything. */
-export interface Slack {
-  share: number
+/** Up to the mean times `factor`, and `videos` above it, nobody moves anything. */
+export interface RebalanceTolerance {
+  factor: number
   videos: number
 }
 
@@ -19,12 +19,12 @@ export interface Handoff {
 export function planRebalance(
   own: number,
   peers: Peer[],
-  slack: Slack = { share: 1.02, videos: 5 },
+  tolerance: RebalanceTolerance = { factor: 1.02, videos: 5 },
 ): Handoff[] {
   const takers = peers.filter((peer) => peer.acceptsClaims)
   const total = own + takers.reduce((sum, peer) => sum + peer.owned, 0)
   const fair = Math.ceil(total / (takers.length + 1))
-  if (own <= fair * slack.share + slack.videos) return []
+  if (own <= fair * tolerance.factor + tolerance.videos) return []
   const room = takers
     .map(({ session, owned }) => ({ session, room: Math.max(0, fair - owned) }))
     .filter((taker) => taker.room > 0)
@@ -35,7 +35,7 @@ export function planRebalance(
       session,
       count: Math.floor((surplus * part) / roomInAll),
     }))
-    .filter((gift) => gift.count > 0)
+    .filter((handoff) => handoff.count > 0)
 }
 
 /**

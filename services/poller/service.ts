@@ -53,7 +53,7 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
         queryTimeoutMs: config.POLL_TIMEOUT_MS + adapterGraceMs,
         queryBudget: { perSecond: config.QUERY_PER_SECOND, burst: config.QUERY_BURST },
         keyEncryptionKey: config.KEY_ENCRYPTION_KEY,
-        dead: deadLetters(metrics),
+        deadLetters: deadLetters(metrics),
         lateness: metrics.histogram(
           'poll_lateness_seconds',
           'By how much polls were later than they were due',
@@ -62,7 +62,7 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
         polls: metrics.counter('polls_total', 'Answers to polls, by meaning', ['answer']),
       }),
     )
-    checks['session'] = () => poller.ownership.isTrusted()
+    checks['session'] = () => poller.ownership.isLeaseValid()
     checks['work'] = () => poller.isHealthy()
     const owned = metrics.gauge('owned_videos', 'Videos this poller owns')
     const gauge = setInterval(() => owned.set(poller.host.videos.size), 1_000)

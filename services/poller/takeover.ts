@@ -2,12 +2,12 @@
 import { ownerRecords } from '#libs/ownership/records.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { preferredOwner } from './rebalance.ts'
-import type { ClaimsOptions, Claims } from './claims.ts'
+import type { ClaimsDeps, Claims } from './claims.ts'
 
 const rounds = 3
 const againMs = 1_000
 
-export interface TakeoverParts extends Pick<ClaimsOptions, 'bus' | 'clock' | 'ownership' | 'log'> {
+export interface TakeoverParts extends Pick<ClaimsDeps, 'bus' | 'clock' | 'ownership' | 'log'> {
   claims: Claims
   signal: AbortSignal
 }
@@ -25,7 +25,7 @@ export async function takeOver(
   let granted = 0
   for (let round = 0; round < rounds && !signal.aborted;) {
     while (!ownership.mayClaim() && !signal.aborted)
-      await sleep(ownership.claimsInMs() || 250, signal, clock)
+      await sleep(ownership.claimDelayMs() || 250, signal, clock)
     try {
       const records = await ownerRecords(bus)
       const orphans = records.filter((one) => one.session === session).map((one) => one.videoId)
@@ -34,7 +34,7 @@ export async function takeOver(
       const heirs = ownership.peers().filter((peer) => !peer.draining)
       const sessions = [ownership.session, ...heirs.map((peer) => peer.session)]
       const ours = orphans.filter((id) => preferredOwner(id, sessions) === ownership.session)
-      granted += await claims.bidForAll(round++ > 0 ? orphans : ours)
+      granted += await claims.claimAll(round++ > 0 ? orphans : ours)
     } catch (err) {
       log.warn({ err, session }, 'takeover not finished, trying again')
     }

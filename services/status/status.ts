@@ -4,13 +4,13 @@
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import {
-  LastPublishedCache,
   requeueLostEvents,
   publishEvents,
   publishOwed,
-  type PublishedLog,
+  type LossStore,
   type OutboxStore,
 } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -29,7 +29,7 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
   clock: Clock
   log: Logger
   writer: InterfaceOf<ReportWriter>
-  outbox: InterfaceOf<Outbox> & OutboxStore & PublishedLog
+  outbox: InterfaceOf<Outbox> & OutboxStore & LossStore
   recovery: Pick<InterfaceOf<Recovery>, 'highestEpoch'>
   /** Makes the streams that are missing; true when any was. */
   ensureStreams(): Promise<boolean>
@@ -53,7 +53,7 @@ export async function runStatus(
   const stop = new AbortController()
   await parts.ensureStreams()
   await parts.applySettings()
-  const newest = new LastPublishedCache(bus)
+  const cache = new LastPublishedCache(bus)
 
   /**
    * What NATS had acknowledged and has not any more, after its power failed or an older copy of its
@@ -102,7 +102,7 @@ export async function runStatus(
   )
   const reports = applyReports({
     ...parts,
-    publish: (events) => publishEvents(bus, outbox, events, newest),
+    publish: (events) => publishEvents(bus, outbox, events, cache),
   })
   return {
     isHealthy: () => reports.isHealthy(),

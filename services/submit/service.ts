@@ -7,7 +7,8 @@
  * have been accepted.
  */
 import { connectBus } from '#libs/bus/connect.ts'
-import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache } from '#libs/outbox/last-published.ts'
+import { publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { Providers } from '#libs/provider/providers.ts'
 import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'

@@ -1,6 +1,7 @@
 /** Each service of the simulation, composed of the real parts over a world's memory. */
 import { streams } from '#libs/bus/streams.ts'
-import { LastPublishedCache, publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache } from '#libs/outbox/last-published.ts'
+import { publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import type { Provider } from '#libs/provider/provider.ts'
 import { createLogger, type Logger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
@@ -75,7 +76,7 @@ export const composePoller = ({
     intervalMs: 5_000,
     concurrency: 100,
     queryTimeoutMs: 11_000,
-    slack: { share: 1, videos: 0 },
+    tolerance: { factor: 1, videos: 0 },
     queryBudget: { perSecond: queriesPerSecond, burst: Math.ceil(queriesPerSecond) },
     keyEncryptionKey: key,
     polls: counter,

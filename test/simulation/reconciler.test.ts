@@ -1,7 +1,7 @@
 /** What the reconciler takes from whom, each case by itself. */
 import { expect, it } from 'vitest'
 import { listen } from '#libs/bus/rpc.ts'
-import { Ownership } from '#libs/ownership/lease.ts'
+import { Ownership } from '#libs/ownership/ownership.ts'
 import { ownerRecords } from '#libs/ownership/records.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
@@ -54,7 +54,7 @@ async function staleUnderOwner(
   const { ownership, bus, wait } = openOwner(world, broker)
   await within(world, ownership.start())
   const id = crypto.randomUUID()
-  const epoch = (await within(world, ownership.claim(id)))!.toString()
+  const epoch = (await within(world, ownership.bid(id)))!.toString()
   if (answer)
     answerAsks(bus, ownership.session, { get: () => (answer(id) ? { epoch } : undefined) }, log)
   const revocations: unknown[] = []

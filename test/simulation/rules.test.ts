@@ -1,9 +1,9 @@
 /** Rules that only a rare coincidence would show in a whole world, each by itself. */
 import { expect, it, vi } from 'vitest'
-import { Ownership } from '#libs/ownership/lease.ts'
+import { Ownership } from '#libs/ownership/ownership.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { Claims, type ClaimsOptions } from '#services/poller/claims.ts'
+import { Claims, type ClaimsDeps } from '#services/poller/claims.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus } from './memory-bus.ts'
 import { Process, World } from './world.ts'
@@ -47,12 +47,12 @@ it('takes no video by a consent that was given for an earlier epoch', async () =
     return ownership
   }
   const [giver, taker] = [await open('giver'), await open('taker')]
-  const given = (await within(world, giver.claim('v')))!
-  const again = (await within(world, giver.claim('v')))!
+  const given = (await within(world, giver.bid('v')))!
+  const again = (await within(world, giver.bid('v')))!
   expect(again).toBeGreaterThan(given)
-  expect(await within(world, taker.claim('v', { session: giver.session, epoch: given }))).toBeNull()
+  expect(await within(world, taker.bid('v', { session: giver.session, epoch: given }))).toBeNull()
   expect(
-    await within(world, taker.claim('v', { session: giver.session, epoch: again })),
+    await within(world, taker.bid('v', { session: giver.session, epoch: again })),
   ).toBeGreaterThan(again)
 })
 
@@ -118,11 +118,11 @@ it('claims nothing under a session of a lost bucket, and for one TTL in the new 
   broker.wipe()
   broker.ensure(() => 2)
   expect(ownership.mayClaim()).toBe(true) // it has not heard of it
-  await expect(within(world, ownership.claim('v'))).rejects.toThrow('made anew')
+  await expect(within(world, ownership.bid('v'))).rejects.toThrow('recreated')
   const { session } = ownership
   await wait(2_000)
   expect(ownership.session).not.toBe(session)
-  expect([ownership.isTrusted(), ownership.mayClaim()]).toEqual([true, false])
+  expect([ownership.isLeaseValid(), ownership.mayClaim()]).toEqual([true, false])
   await wait(4_100)
   expect(ownership.mayClaim()).toBe(true)
 })
@@ -135,7 +135,7 @@ it('claims nothing for one TTL after a reconnect, and keeps its trust', async ()
   await within(world, ownership.start())
   reconnect()
   await wait(5_900)
-  expect([ownership.isTrusted(), ownership.mayClaim()]).toEqual([true, false])
+  expect([ownership.isLeaseValid(), ownership.mayClaim()]).toEqual([true, false])
   await wait(200)
   expect(ownership.mayClaim()).toBe(true)
 })
@@ -150,9 +150,9 @@ it('does not trust a session whose trust had lapsed until one TTL after the reco
   await wait(6_000)
   reconnect()
   await wait(5_900)
-  expect(ownership.isTrusted()).toBe(false)
+  expect(ownership.isLeaseValid()).toBe(false)
   await wait(1_700)
-  expect(ownership.isTrusted()).toBe(true)
+  expect(ownership.isLeaseValid()).toBe(true)
 })
 
 it('does not act on a claim that was written before a reconnect: the server may have lost it', async () => {
@@ -160,9 +160,9 @@ it('does not act on a claim that was written before a reconnect: the server may 
   let now = 0
   const ownership = {
     session: 's',
-    connection: 0,
+    connectionNo: 0,
     mayClaim: () => true,
-    claim: async () => (ownership.connection++, 7n),
+    bid: async () => (ownership.connectionNo++, 7n),
     release: async () => {},
   }
   const host = { videos: new Map(), adopt: vi.fn() }
@@ -172,11 +172,11 @@ it('does not act on a claim that was written before a reconnect: the server may 
     after: (ms: number, then: () => void) => ((now += ms), queueMicrotask(then), () => {}),
   }
   const bus = { request: async () => ({ grants: [grantOf(id)] }) }
-  const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsOptions)
-  expect(await claims.bid(id)).toBe('undecided')
+  const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsDeps)
+  expect(await claims.claim(id)).toBe('undecided')
   expect(host.adopt).not.toHaveBeenCalled()
-  ownership.claim = async () => 8n
-  expect(await claims.bid(id)).toBe('granted')
+  ownership.bid = async () => 8n
+  expect(await claims.claim(id)).toBe('granted')
 })
 
 it('declares nobody dead before the longer TTL, nor claims before it, where two are in use', async () => {
@@ -189,7 +189,7 @@ it('declares nobody dead before the longer TTL, nor claims before it, where two 
   await within(world, quick.ownership.start())
   await quick.wait(5_000)
   slow.process.pause()
-  while (slow.ownership.isTrusted()) {
+  while (slow.ownership.isLeaseValid()) {
     expect(quick.deaths).toEqual([])
     await quick.wait(250)
   }

@@ -196,7 +196,7 @@ export class Simulation {
       ({ process, poller }) =>
         process.alive &&
         !process.paused &&
-        poller?.ownership.isTrusted() &&
+        poller?.ownership.isLeaseValid() &&
         poller.host.videos.get(id)?.taskId === taskId,
     )
     this.laws.onPoll(

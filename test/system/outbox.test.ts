@@ -16,13 +16,13 @@ import {
 import type { Bus } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import {
-  LastPublishedCache,
   publishEvents,
   publishOwed,
   requeueLostEvents,
   type OutboxStore,
-  type PublishedLog,
+  type LossStore,
 } from '#libs/outbox/outbox.ts'
+import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
 import { applySettings, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
@@ -179,7 +179,7 @@ it('starts a bucket’s revisions above every epoch of an earlier generation', a
 /** What Postgres remembers of these events. */
 function logOf(rows: { id: string; version: number; sequence: number }[]) {
   const owedAgain: { videoId: string; version: number }[] = []
-  const log: PublishedLog = {
+  const log: LossStore = {
     newestStored: async (above) => {
       const newest = new Map<string, number>()
       for (const { id, version, sequence } of rows)

@@ -31,7 +31,7 @@ export const crashPointsDrill: Drill = {
     for (let round = 0; round < rounds || (!quick && !done); round++) {
       for (const point of crashPoints) {
         const dies = crashAt(cluster, point, 12_000)
-        if (point === 'handed-over') await kill(cluster, `poller-${1 + (round % 3)}`, 'SIGTERM')
+        if (point === 'session-ended') await kill(cluster, `poller-${1 + (round % 3)}`, 'SIGTERM')
         if (await dies) fired.set(point, (fired.get(point) ?? 0) + 1)
         tell(
           `${point}: fired ${fired.get(point) ?? 0} times, ${users.accepted.size} videos accepted`,

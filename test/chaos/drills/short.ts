@@ -5,7 +5,10 @@ import { away, crashAt, freeze, kill, loseStore } from '../faults.ts'
 
 /** Those that come by by themselves, whatever else happens. */
 const points = crashPoints.filter(
-  (point) => !['handed-over', 'mid-batch', 'mid-publish', 'mid-reconcile'].includes(point),
+  (point) =>
+    !['handoff-offered', 'session-ended', 'mid-batch', 'mid-publish', 'mid-reconcile'].includes(
+      point,
+    ),
 )
 
 export const short: Drill = {

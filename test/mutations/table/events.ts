@@ -28,7 +28,7 @@ export const events: Mutation[] = [
     by: 'outbox',
   },
   {
-    rule: 'what is known of the newest events is forgotten at a reconnect',
+    rule: 'the cache of last published events is cleared at a reconnect',
     find: '    bus.onReconnect(() => this.#of.clear())\n',
     replace: '',
     by: 'outbox',
@@ -47,7 +47,7 @@ export const events: Mutation[] = [
     by: 'simulation',
   },
   {
-    rule: 'a gap brings along what was lost',
+    rule: 'missing versions are published before what follows them',
     find: 'const lost = version > last.version + 1 ?',
     replace: 'const lost = version < 0 ?',
     by: 'simulation',

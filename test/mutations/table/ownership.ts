@@ -9,7 +9,7 @@ export const ownership: Mutation[] = [
     by: 'the clock by itself',
   },
   {
-    rule: 'trust ends before a peer may declare death',
+    rule: 'a lease ends before a peer may declare death',
     find: 'renewalStartedAt + this.#options.ttlMs - this.#options.ttlMs / 6',
     replace: 'renewalStartedAt + this.#options.ttlMs * 1.5',
     by: 'simulation',
@@ -49,7 +49,7 @@ export const ownership: Mutation[] = [
     by: 'simulation',
   },
   {
-    rule: 'nobody claims in a new bucket for one TTL',
+    rule: 'nobody claims in a new bucket for the longest TTL',
     find: 'generation > 1 ? now - ageMs : -Infinity',
     replace: '-Infinity',
     by: 'rules by themselves',
@@ -61,7 +61,7 @@ export const ownership: Mutation[] = [
     by: 'rules by themselves',
   },
   {
-    rule: 'one bid per video at a time',
+    rule: 'one claim per video at a time',
     find: 'if (running) return running',
     replace: '',
     by: 'simulation',
@@ -73,13 +73,13 @@ export const ownership: Mutation[] = [
     by: 'rules by themselves',
   },
   {
-    rule: 'a claim written before a reconnect is made again',
-    find: ' || connection !== ownership.connection',
+    rule: 'a bid written before a reconnect is made again',
+    find: ' || connectionNo !== ownership.connectionNo',
     replace: '',
     by: 'rules by themselves',
   },
   {
-    rule: 'nobody claims for one TTL after its start',
+    rule: 'nobody claims for the longest TTL after its start',
     find: ': isVeryFirst ? -Infinity : now',
     replace: ': -Infinity',
     by: 'rules by themselves',
@@ -91,13 +91,13 @@ export const ownership: Mutation[] = [
     by: 'simulation',
   },
   {
-    rule: 'nobody claims for one TTL after a reconnect',
+    rule: 'nobody claims for the longest TTL after a reconnect',
     find: 'this.#quietSince = this.#connectedSince',
     replace: '',
     by: 'rules by themselves',
   },
   {
-    rule: 'trust that had lapsed waits for one TTL after a reconnect',
+    rule: 'a lapsed lease waits for the longest TTL after a reconnect',
     find: 'if (!this.#mayBeTakenOver())',
     replace: '',
     by: 'rules by themselves',
@@ -115,14 +115,14 @@ export const ownership: Mutation[] = [
     by: 'broker against nats-server',
   },
   {
-    rule: 'a promise finds an owner where there is none',
+    rule: 'a nudge for a video that nobody hosts claims it',
     find: "reason === 'stale' || reason === 'cancel'",
     replace: "reason === 'stale'",
     by: 'schedules',
   },
   {
-    rule: 'what an owner lost it looks for, until it is known whose it is',
-    find: 'claims.recheck(owned)',
+    rule: 'after a lost session what it owned is claimed again',
+    find: 'claims.claimAgain(owned)',
     replace: '',
     by: 'schedules',
   },

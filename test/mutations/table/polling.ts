@@ -39,8 +39,8 @@ export const polling: Mutation[] = [
     by: 'the host by itself',
   },
   {
-    rule: 'an owner acts only while its session is trusted',
-    find: 'return this.#options.clock.now() < this.#trustedUntil',
+    rule: 'an owner acts only while its lease is valid',
+    find: 'return this.#options.clock.now() < this.#leaseValidUntil',
     replace: 'return true',
     by: 'simulation',
   },

@@ -1,6 +1,7 @@
 /**
- * Who polls which video: claims made and given up under this process's session. doc.md explains the
- * protocol: session, lease, claim, epoch, fencing.
+ * Which session owns which video: bids for owner records, and gives them up again. An owner record
+ * counts for as long as its session's lease. doc.md explains the protocol: session, lease, bid,
+ * claim, epoch, fencing.
  */
 import { BusUnavailable } from '#libs/bus/bus.ts'
 import { Peers, type Peer, type PeersOptions } from './peers.ts'
@@ -8,7 +9,7 @@ import { compareAndSet, ownerKey, ownerSchema, read } from './records.ts'
 import { Session, type SessionOptions } from './session.ts'
 
 export interface OwnershipOptions extends SessionOptions {
-  /** A peer's session was found dead: whatever it owned is free. `stopped`: it ended in order. */
+  /** A peer's session is dead: whatever it owned is free. `stopped`: it ended itself. */
   onPeerDead: PeersOptions['onDead']
 }
 
@@ -18,7 +19,7 @@ export interface HandedOver {
   epoch: bigint
 }
 
-/** Of the bucket that issued this revision: its upper 32 bits. */
+/** The generation of the bucket that issued this revision: its upper 32 bits. */
 const generationOf = (revision: bigint): bigint => revision >> 32n
 
 export class Ownership implements AsyncDisposable {
@@ -43,24 +44,27 @@ export class Ownership implements AsyncDisposable {
     return this.#session.id
   }
 
-  /** Grows with every reconnect: what was written under an earlier one may be lost. */
-  get connection(): number {
-    return this.#session.connection
+  /** Counts reconnects: what was written before the newest one may be lost. */
+  get connectionNo(): number {
+    return this.#session.connectionNo
   }
 
-  /** Whether what this process owns is still certainly its own. */
-  isTrusted(): boolean {
-    return this.#session.isTrusted()
+  /** Whether nobody can have taken over what this process owns. */
+  isLeaseValid(): boolean {
+    return this.#session.isLeaseValid()
   }
 
-  /** Whether it may bid now. */
+  /**
+   * Whether it may bid now: its lease is valid, it does not drain, and the longest TTL has passed
+   * since it started, since the last reconnect and since the bucket was created.
+   */
   mayClaim(): boolean {
     return this.#session.mayClaim()
   }
 
-  /** Milliseconds for which it may not claim yet, as far as that is known; 0 otherwise. */
-  claimsInMs(): number {
-    return this.#session.claimsInMs()
+  /** For how many milliseconds it may not claim yet; null while not connected, so not known. */
+  claimDelayMs(): number | null {
+    return this.#session.claimDelayMs()
   }
 
   /** The other live sessions, as last heard. */
@@ -80,12 +84,13 @@ export class Ownership implements AsyncDisposable {
   }
 
   /**
-   * Bids for a video. The epoch when the record now names this session; null when a live session
-   * has it, unless that hands it over to us. A record that names this session already is written
-   * anew, so that no two actors ever report under one epoch.
-   * @throws BusUnavailable when that cannot be known now
+   * Writes this session into the video's owner record, which is the first half of a claim: status
+   * has to commit its epoch. Returns that epoch; null when a live session has the video, unless
+   * that hands it over to us. A record that names this session already is written again, so that no
+   * two hosts ever report under one epoch.
+   * @throws BusUnavailable when it may not bid now, or the outcome cannot be known
    */
-  async claim(videoId: string, from?: HandedOver): Promise<bigint | null> {
+  async bid(videoId: string, from?: HandedOver): Promise<bigint | null> {
     const { bus } = this.#options
     const { session } = this
     for (let tries = 0; tries < 3; tries++) {
@@ -99,12 +104,12 @@ export class Ownership implements AsyncDisposable {
       // rule: no claim of a live peer’s video
       if (!isFree) return null
       if (session !== this.session || !this.mayClaim())
-        throw new BusUnavailable('the session is not trusted now')
+        throw new BusUnavailable('may not bid now: draining, too soon after a start, or no lease')
       const epoch = await compareAndSet(bus, ownerKey(videoId), { session }, revision)
       // rule: no claim by a session of a lost bucket
       if (epoch !== null && generationOf(epoch) !== generationOf(this.#session.revision)) {
         await this.release(videoId, epoch)
-        throw new BusUnavailable('the bucket was made anew; the session is of the old one')
+        throw new BusUnavailable('the bucket was recreated; the session is of the old one')
       }
       if (epoch !== null) return epoch
     }
@@ -116,9 +121,9 @@ export class Ownership implements AsyncDisposable {
     await compareAndSet(this.#options.bus, ownerKey(videoId), null, epoch)
   }
 
-  /** Says to its peers now how many it owns, not only with its next heartbeat. */
-  announce(): Promise<void> {
-    return this.#session.announce()
+  /** Renews the session now, which tells its peers how many it owns. */
+  heartbeatNow(): Promise<void> {
+    return this.#session.heartbeatNow()
   }
 
   /** Claims nothing more, and says so to its peers. */
