@@ -40,6 +40,7 @@ const makersClients = [
 /** Packages with one home. */
 const homes: Record<string, string[]> = {
   ...Object.fromEntries(makersClients.map((name) => [name, ['services/provider-simulator']])),
+  xstate: ['libs/scene-video', 'bench'],
   nats: ['libs/bus', 'examples', 'test', 'bench'],
   '@prisma/client': ['libs/store'],
   '@prisma/adapter-pg': ['libs/store'],

@@ -1,5 +1,5 @@
 /**
- * Work queues, and the one policy for what becomes of a message: handled → ack; `Later` thrown →
+ * Work queues, and the one policy for what becomes of a message: handled → ack; `Snooze` thrown →
  * redelivered after its delay; does not fit its schema, or names another video than its subject →
  * dead-lettered with the reason; any other error → redelivered with backoff, and dead-lettered
  * after `tries` in a row. What an outage of the broker or of Postgres causes never counts as a try.

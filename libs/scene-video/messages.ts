@@ -102,10 +102,7 @@ export const testConfigCommandSchema = z.object({
 // -----------------------------------
 
 export const submitWorkSubject = (id: string) => `video.work.submit.${id}`
-/**
- * 3. submit, reconciler or a draining poller → pollers, work queue: somebody own this video and
- * poll it.
- */
+/** 3. submit, reconciler → pollers, work queue: claim this video and poll it. */
 export const pollWorkSubject = (id: string) => `video.work.poll.${id}`
 /** 4. submit, reconciler → submit, work queue: learn what a failed video's earlier tasks became. */
 export const settleWorkSubject = (id: string) => `video.work.settle.${id}`
