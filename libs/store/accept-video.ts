@@ -14,6 +14,7 @@ import type {
 } from '#libs/scene-video/scene-video.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
+import { heldSeconds } from './due-videos.ts'
 import { isLockFault } from './errors.ts'
 import { earlierUse, keyInUse } from './idempotency.ts'
 import { loadedOf, type Found, type Loaded } from './pending-video.ts'
@@ -95,7 +96,7 @@ async function insertVideo(db: Database, request: NewVideo): Promise<Inserted | 
       SELECT ${id}::uuid, ${userId}::uuid, ${projectId}::uuid, ${scriptId}::uuid, s.id, p.name,
         coalesce(${model ?? null}, CASE WHEN c.provider = p.name THEN c.model END, p.known->>'model', ''), p.known->>'guarantee', coalesce(${prompt ?? null}, s.prompt),
         ${JSON.stringify(params)}::jsonb, ${jsonOf(cost)}::jsonb, ${deadlineSeconds ?? null}::int, now() + ${deadlineSeconds ?? null}::int * interval '1 second',
-        now() + least(${deadlineSeconds ?? null}::int, 45) * interval '1 second'
+        now() + least(${deadlineSeconds ?? null}::int, ${heldSeconds}::int) * interval '1 second'
       FROM scene s LEFT JOIN config c ON true
       CROSS JOIN LATERAL (SELECT coalesce(${provider ?? null}, c.provider, ${system.provider}) AS name) chosen
       CROSS JOIN LATERAL (SELECT chosen.name, ${JSON.stringify(system.providers)}::jsonb -> chosen.name AS known) p

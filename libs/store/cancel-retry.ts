@@ -15,6 +15,7 @@ import {
   type SceneVideo,
 } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
+import { heldSeconds } from './due-videos.ts'
 import { claimIdempotencyKey } from './idempotency.ts'
 import { toSceneVideo } from './rows.ts'
 import { failRow, jsonOf, lockOwn, noteAsked, record, type Tx } from './video-row.ts'
@@ -59,7 +60,7 @@ export function cancelVideo(
 /** Found again by a repeated look: see due-videos.ts. */
 async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
   await tx.$executeRaw`
-    UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' END WHERE id = ${id}::uuid`
+    UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' ELSE "dueAt" END WHERE id = ${id}::uuid`
   await noteAsked(tx, id, 'cancel_requested', by)
 }
 
@@ -76,7 +77,7 @@ export function retryVideo(
       UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
         "errorCode" = NULL, "errorMessage" = NULL, attempt = attempt + 1, version = version + 1, "cancelRequested" = false, "submittedAt" = NULL,
         "startedAt" = NULL, "completedAt" = NULL, "updatedAt" = now(), "requestedAt" = now(), cost = coalesce(${jsonOf(cost)}::jsonb, cost), "deadlineAt" = now() + "deadlineSeconds" * interval '1 second',
-        "dueAt" = now() + least("deadlineSeconds", 45) * interval '1 second'
+        "dueAt" = now() + least("deadlineSeconds", ${heldSeconds}::int) * interval '1 second'
       WHERE id = ${id}::uuid`
     await record(tx, id, 'requested', null, by)
     return toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } }))

@@ -79,7 +79,7 @@ const applied = Prisma.sql`applied AS (
     status = f.status::"Status", phase = f.phase, progress = f.progress,
     "videoUrl" = coalesce(f.url, v."videoUrl"), "videoUrlExpiresAt" = coalesce(f.expires, v."videoUrlExpiresAt"),
     "errorCode" = f.code, "errorMessage" = f.message,
-    "startedAt" = CASE WHEN f.status = 'completed' THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END, "completedAt" = now()
+    "startedAt" = CASE WHEN f.status = 'completed' THEN coalesce(v."startedAt", now()) ELSE v."startedAt" END, "completedAt" = now(), "dueAt" = NULL
   FROM fit f WHERE v.id = f.id RETURNING v.*, f.was
 )`
 

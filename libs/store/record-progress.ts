@@ -37,7 +37,7 @@ export async function recordProgress(
       WHERE ${passesFence} ORDER BY v.id ${withoutWaiting}
     ), applied AS (
       UPDATE "SceneVideo" v SET
-        "reportNo" = h.no, "updatedAt" = now(), version = v.version + 1, status = 'generating', phase = h.phase, progress = h.progress, "startedAt" = coalesce(v."startedAt", now())
+        "reportNo" = h.no, "updatedAt" = now(), version = v.version + 1, status = 'generating', phase = h.phase, progress = h.progress, "startedAt" = coalesce(v."startedAt", now()), "dueAt" = NULL
       FROM held h WHERE v.id = h.id
       RETURNING new.*, old.status AS was
     ), recorded AS (

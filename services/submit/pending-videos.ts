@@ -15,7 +15,8 @@ import type { SubmitContext } from './context.ts'
 import { failVideo, submitVideo, type VideoOf } from './submit-video.ts'
 
 const lookMs = 1_000
-const keepMs = 20_000
+/** Half of the time for which a video is held. */
+const keepMs = 10_000
 const mostDue = 500
 /** Videos ended at once by the look. */
 const endedAtOnce = 10
@@ -126,16 +127,18 @@ export class PendingVideos implements AsyncDisposable {
   }
 
   async #onDue(due: DueVideo): Promise<void> {
+    // rule: an accepted video is queued for the pollers until one has it
+    if (due.taskId !== null) return this.take(due)
     const signal = signalOfTimes(due)
     if (signal.type === 'TURN') return this.take(due)
     const { record } = advancePending(stateOfPending(due, [], due.waitReason), signal)
     if (record?.kind === 'failed') await failVideo(this.#context, due, record)
   }
 
-  /** What takes longer than a look is told to be in hand. */
+  /** What takes longer than a moment is told to be in hand. */
   async #keep(): Promise<void> {
     const { clock, store } = this.#context
-    const long = [...this.#running].filter(([, { since }]) => clock.now() - since >= keepMs / 2)
+    const long = [...this.#running].filter(([, { since }]) => clock.now() - since >= lookMs)
     if (long.length) await store.keepInHand(long.map(([id]) => id))
   }
 

@@ -12,6 +12,7 @@ import { toSceneVideo } from '#libs/store/rows.ts'
 import type { DueVideo, Wait } from '#libs/store/submissions.ts'
 import { dueAfter } from './rows.ts'
 
+const heldMs = 20_000
 const earlier = (a: Date, b: Date | null): Date => (b !== null && b < a ? b : a)
 
 export class MemoryPending extends MemoryRows {
@@ -39,9 +40,10 @@ export class MemoryPending extends MemoryRows {
       .toSorted((a, b) => a.dueAt!.getTime() - b.dueAt!.getTime())
       .slice(0, limit)
     return due.flatMap((video) => {
-      const isPending = video.status === 'pending' && video.taskId === null
-      video.dueAt = isPending ? new Date(now.getTime() + 60_000) : null
-      if (!isPending) return []
+      const { status, taskId, session, attempt } = video
+      const isHeld = status === 'pending' && (taskId === null || session === null)
+      video.dueAt = isHeld ? new Date(now.getTime() + heldMs) : null
+      if (!isHeld && !(status === 'pending' && attempt > 1)) return []
       const { deadlineAt } = video
       const untilDeadlineMs = deadlineAt && deadlineAt.getTime() - now.getTime()
       const requestedMs = now.getTime() - video.requestedAt.getTime()
@@ -55,7 +57,7 @@ export class MemoryPending extends MemoryRows {
       if (video.status !== 'pending' || video.taskId !== null) continue
       video.updatedAt = at
       if (!video.cancelRequested)
-        video.dueAt = earlier(new Date(at.getTime() + 60_000), video.deadlineAt)
+        video.dueAt = earlier(new Date(at.getTime() + heldMs), video.deadlineAt)
     }
   }
 
@@ -92,7 +94,7 @@ export class MemoryPending extends MemoryRows {
     if (atOnce) this.fail(video, cancelledBeforeSubmission)
     else {
       video.cancelRequested = true
-      video.dueAt = video.taskId === null ? new Date(this.date().getTime() + 1_000) : null
+      if (video.taskId === null) video.dueAt = new Date(this.date().getTime() + 1_000)
       this.note(video, 'cancel_requested')
     }
     return { video: toSceneVideo(video), ownerActs: !atOnce }

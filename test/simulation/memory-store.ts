@@ -118,6 +118,7 @@ export class MemoryStore extends MemorySubmissions {
     }
     Object.assign(video, {
       status: change.status,
+      dueAt: null,
       phase: change.phase,
       progress: change.progress,
       version: video.version + 1,
@@ -197,12 +198,7 @@ export class MemoryStore extends MemorySubmissions {
     return [...new Set(unsettled.map((one) => one.videoId))]
   }
 
-  readonly forgetOldSnapshots = async (
-    after: bigint,
-  ): Promise<{ after: bigint; rows: number }> => ({
-    after,
-    rows: 0,
-  })
+  readonly forgetOldSnapshots = async (after: bigint) => ({ after, rows: 0 })
 
   readonly forgetOldKeys = async (): Promise<number> => 0
   /** A copy to restore from. */

@@ -145,6 +145,7 @@ export class MemorySubmissions extends MemoryPending {
       submittedAt: this.date(),
       updatedAt: this.date(),
       ...noWait,
+      dueAt: new Date(this.date().getTime() + 20_000),
     })
     this.record(video, 'submitted')
     return { fate, event: this.newest() }

@@ -36,7 +36,7 @@ const after = (at: Date, seconds: number) => new Date(at.getTime() + seconds * 1
 /** The instants of an attempt that begins now. */
 export const dueAfter = (deadlineSeconds: number | null, at: Date) => ({
   deadlineAt: deadlineSeconds === null ? null : after(at, deadlineSeconds),
-  dueAt: after(at, Math.min(deadlineSeconds ?? 45, 45)),
+  dueAt: after(at, Math.min(deadlineSeconds ?? 20, 20)),
 })
 
 export function newVideo(request: NewVideo, at: Date): VideoRecord {

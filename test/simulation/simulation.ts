@@ -110,7 +110,7 @@ export class Simulation {
       weather: this.weather,
       timeoutMs: 15_000,
       isUp: () => this.storeUp,
-      fail: () => new Error('Postgres does not answer'),
+      fail: () => Object.assign(new Error('Postgres does not answer'), { code: 'ETIMEDOUT' }),
     }
     return new Proxy(target, {
       get: (object, name) => {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { phases, statuses } from '#libs/scene-video/scene-video.ts'
+import { takeDueVideos } from '#libs/store/due-videos.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
@@ -142,6 +143,24 @@ it('leaves alone what waits for its time, however long ago it was touched', asyn
   const forgotten = await video('pending', { dueAt: longAgo })
   const found = await looks['pendingVideos']!(waiting)
   expect([found.includes(waiting), found.includes(forgotten)]).toEqual([false, true])
+})
+
+it('hands out what is due: what waits, and what was accepted until somebody owns it', async () => {
+  await db.sceneVideo.updateMany({ data: { dueAt: null } })
+  const owned = { ...withTask, session: 's' }
+  const rows = {
+    waits: await video('pending', { dueAt: longAgo }),
+    unowned: await video('pending', { ...withTask, dueAt: longAgo }),
+    owned: await video('pending', { ...owned, dueAt: longAgo }),
+    ownedBefore: await video('pending', { ...owned, attempt: 2, dueAt: longAgo }),
+    goesOn: await video('generating', { ...owned, dueAt: longAgo }),
+  }
+  const { waits, unowned, ownedBefore } = rows
+  const due = await takeDueVideos(db, 10)
+  expect(due.map(({ id }) => id).toSorted()).toEqual([waits, unowned, ownedBefore].toSorted())
+  const held = await db.sceneVideo.findMany({ where: { dueAt: { not: null } } })
+  expect(held.map(({ id }) => id).toSorted()).toEqual([waits, unowned].toSorted())
+  expect(await takeDueVideos(db, 10)).toEqual([])
 })
 
 it.each(phases)('an open video in phase %s', async (phase) => {

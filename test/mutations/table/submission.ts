@@ -21,6 +21,12 @@ export const submission: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'an accepted video is queued for the pollers until one has it',
+    find: 'if (due.taskId !== null) return this.take(due)',
+    replace: 'if (due.taskId !== null) return',
+    by: 'schedules',
+  },
+  {
     rule: 'a full pool is waited for',
     find: 'connectionTimeoutMillis: waitMs,',
     replace: 'connectionTimeoutMillis: connectMs,',
