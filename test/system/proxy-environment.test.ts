@@ -29,6 +29,7 @@ afterAll(() => void proxy.close())
 it('npm start brings a video to completed, and asks the proxy for nothing', async () => {
   await using system = new System(env)
   await system.start(['--pollers', '1'])
+  await system.simulate({ minSeconds: 1, maxSeconds: 2 })
   const { gatewayUrl, apiKey, projectId, scriptId, sceneIds, databaseUrl } = system.dev
   const headers = { authorization: `Bearer ${apiKey}` }
   const path = `/api/projects/${projectId}/scripts/${scriptId}/scenes/${sceneIds[0]}/generate-video`

@@ -124,6 +124,16 @@ export function isNewEnough(version: string): boolean {
   return true
 }
 
+/** An answer has to begin within 15 s, and end within five minutes. */
+async function download(url: string): Promise<Buffer> {
+  const silent = new AbortController()
+  const timer = setTimeout(() => silent.abort(new Error('no answer within 15 s')), 15_000)
+  const signal = AbortSignal.any([silent.signal, AbortSignal.timeout(300_000)])
+  const response = await fetch(url, { signal }).finally(() => clearTimeout(timer))
+  if (!response.ok) throw new Error(`it answered ${response.status}`)
+  return Buffer.from(await response.arrayBuffer())
+}
+
 async function fromRelease(work: string, say: Say): Promise<string> {
   const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch as string]
   const { version, sha256 } = release
@@ -133,13 +143,9 @@ async function fromRelease(work: string, say: Say): Promise<string> {
   const name = `nats-server-v${version}-${platform}.tar.gz`
   const url = `https://github.com/nats-io/nats-server/releases/download/v${version}/${name}`
   say(`fetching nats-server ${version} from its official release`)
-  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) }).catch(
-    (err: unknown) => {
-      throw new Error(`the official release cannot be reached (${(err as Error).message})`)
-    },
-  )
-  if (!response.ok) throw new Error(`the official release answered ${response.status}`)
-  const archive = Buffer.from(await response.arrayBuffer())
+  const archive = await download(url).catch((err: unknown) => {
+    throw new Error(`the official release cannot be had (${(err as Error).message})`)
+  })
   if (createHash('sha256').update(archive).digest('hex') !== expected)
     throw new Error('the official release does not match its checksum')
   writeFileSync(join(work, name), archive)
