@@ -8,7 +8,7 @@ export const blank = '[key]'
 /** Shorter secrets would blank ordinary words; no real key is that short. */
 const shortestSecret = 4
 const mostRemembered = 1_000
-const patterns = new Map<string, RegExp>()
+const patterns = new Map<string, Patterns>()
 
 const escapeRegExp = (text: string) => text.replace(/[$()*+.?[\\\]^{|}/-]/g, '\\$&')
 
@@ -19,33 +19,63 @@ function inBase64(secret: string, offset: number): string {
   return whole.slice(Math.ceil((offset * 8) / 6), Math.floor((bytes.length * 8) / 6))
 }
 
-function patternOf(secret: string): RegExp {
+const names: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": 'apos' }
+
+/** A character as it is, or in any escape of JSON (also within JSON), of a URL or of HTML. */
+function escaped(char: string): string {
+  const code = char.codePointAt(0)!
+  const hex = (n: number, digits: number) => n.toString(16).padStart(digits, '0')
+  const units = char.split('').map((unit) => String.raw`\\+u${hex(unit.charCodeAt(0), 4)}`)
+  const forms = [
+    escapeRegExp(char),
+    units.join(''),
+    `&#(?:0*${code}|x0*${hex(code, 1)});`,
+    code < 128 ? `%(?:25)?${hex(code, 2)}` : encodeURIComponent(char),
+    ...(char in names ? [`&${names[char]};`] : []),
+    ...(char === '\n' ? [String.raw`\\+n`] : []),
+    ...('/"\\'.includes(char) ? [String.raw`\\+` + escapeRegExp(char)] : []),
+  ]
+  return `(?:${forms.join('|')})`
+}
+
+interface Patterns {
+  /** As it is, and in the encodings that hide it whole. */
+  plain: RegExp
+  /** With any of its characters escaped. */
+  escaped: RegExp
+}
+
+function patternsOf(secret: string): Patterns {
   const known = patterns.get(secret)
   if (known) return known
   const base64 = [0, 1, 2].map((offset) => inBase64(secret, offset)).filter((one) => one.length > 7)
-  const codes = secret.split('').map((one) => one.charCodeAt(0).toString(16).padStart(4, '0'))
   const forms = [
     secret,
-    encodeURIComponent(secret),
-    JSON.stringify(secret).slice(1, -1),
     Buffer.from(secret).toString('hex'),
-    codes.map((code) => `\\u${code}`).join(''),
-    secret.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;'),
     ...base64,
     ...base64.map((one) => one.replaceAll('+', '-').replaceAll('/', '_')),
   ]
-  const pattern = new RegExp([...new Set(forms)].map(escapeRegExp).join('|'), 'gi')
+  const made = {
+    plain: new RegExp([...new Set(forms)].map(escapeRegExp).join('|'), 'gi'),
+    escaped: new RegExp(Array.from(secret.toWellFormed(), escaped).join(''), 'gi'),
+  }
   if (patterns.size >= mostRemembered) patterns.clear()
-  patterns.set(secret, pattern)
-  return pattern
+  patterns.set(secret, made)
+  return made
 }
 
 /** The text without these secrets, otherwise as it is. */
 export function blankSecrets(text: string, secrets: readonly string[]): string {
   let told = text
-  for (const secret of secrets)
+  const hasEscapes = /[\\%&]/.test(text)
+  for (const secret of secrets) {
+    if (secret.length < shortestSecret) continue
+    const { plain, escaped } = patternsOf(secret)
     // rule: no key is told
-    if (secret.length >= shortestSecret) told = told.replace(patternOf(secret), blank)
+    told = told.replace(plain, blank)
+    // rule: no escaped key is told
+    if (hasEscapes) told = told.replace(escaped, blank)
+  }
   return told
 }
 

@@ -41,6 +41,16 @@ const answers = [
     says('', 302, { location: '/y' }),
     { kind: 'none', reason: '302 redirected to /y' },
   ],
+  [
+    'a redirect that repeats the key',
+    says('', 302, { location: '/y?key=needle%2Fof-this-test' }),
+    { kind: 'none', reason: '302 redirected to /y?key=[key]' },
+  ],
+  [
+    'a reason that repeats the key, escaped',
+    says(String.raw`{"id":"t","status":"failed","error":"bad n\u0065edle\/of-this-test"}`),
+    failed('provider_failed', 'bad [key]'),
+  ],
   ['in capitals', says({ ...done(link), status: 'COMPLETED' }), completed()],
   ['with a blank', says({ ...done(link), status: 'Completed ' }), completed()],
   ['in mixed letters', says(task({ status: 'In_Progress' })), working(null)],

@@ -27,7 +27,7 @@ export async function startCases() {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  const account = { baseUrl: `http://127.0.0.1:${port}/v1`, apiKey: 'sk-needle-of-this-test' }
+  const account = { baseUrl: `http://127.0.0.1:${port}/v1`, apiKey: 'needle/of-this-test' }
   const options = { createTimeoutMs: 2_000, getTimeoutMs: 2_000, allowPrivate: true }
   const provider = createToapis(options)
   const now = (next: Serve) => {

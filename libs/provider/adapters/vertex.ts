@@ -5,7 +5,7 @@
  */
 import { createSign } from 'node:crypto'
 import type { Declaration } from '../declaration.ts'
-import type { OpenAccount, Request } from '../edge/dialect.ts'
+import type { OpenAccount } from '../edge/dialect.ts'
 import { at, firstText } from '../edge/fields.ts'
 import { googleErrors, inline, takesNoAddress } from './google.ts'
 
@@ -18,7 +18,7 @@ const tokensOf = (baseUrl: string) =>
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** A token for a statement that is signed with the service account's key. */
-function login({ credentials, baseUrl }: OpenAccount, nowSeconds: number): Request {
+function login({ credentials, baseUrl }: OpenAccount, nowSeconds: number) {
   const { clientEmail, privateKey = '' } = credentials
   const claims = {
     iss: clientEmail,
@@ -29,15 +29,16 @@ function login({ credentials, baseUrl }: OpenAccount, nowSeconds: number): Reque
   }
   const text = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(claims)}`
   const pem = privateKey.replaceAll('\\n', '\n')
-  const signature = createSign('RSA-SHA256').update(text).sign(pem, 'base64url')
+  const assertion = `${text}.${createSign('RSA-SHA256').update(text).sign(pem, 'base64url')}`
   return {
     ...tokensOf(baseUrl),
     path: '/token',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     body: new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-      assertion: `${text}.${signature}`,
+      assertion,
     }).toString(),
+    secrets: [assertion],
   }
 }
 

@@ -104,7 +104,8 @@ export interface Dialect {
    * and again a minute before it ends.
    */
   login?: {
-    ask(account: OpenAccount, nowSeconds: number): Request
+    /** `secrets`: what it is asked for with, to be blanked beside the account's own. */
+    ask(account: OpenAccount, nowSeconds: number): Request & { secrets?: readonly string[] }
     token: Paths
     lifeSeconds: Paths
   }

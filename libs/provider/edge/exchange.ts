@@ -121,12 +121,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #answered(bytes: Buffer): void {
+    const { secrets } = this.#outgoing
     const text = decodeText(bytes, this.#headers['content-type']?.toString())
+    const { location } = this.#headers
     this.#settle({
       kind: 'answered',
       status: this.#status,
-      headers: this.#headers,
-      text: blankSecrets(text, this.#outgoing.secrets),
+      // rule: no key is told in the address of a redirect
+      headers: location
+        ? { ...this.#headers, location: blankSecrets(location.toString(), secrets) }
+        : this.#headers,
+      text: blankSecrets(text, secrets),
     })
   }
 

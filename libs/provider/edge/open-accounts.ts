@@ -6,13 +6,15 @@
 import type { CredentialPart } from '../credentials.ts'
 import { secretsOf, splitCredentials } from '../credentials.ts'
 import type { Account } from '../provider.ts'
-import type { Dialect, OpenAccount, Request } from './dialect.ts'
+import type { Dialect, OpenAccount } from './dialect.ts'
 import { firstText, parseJson } from './fields.ts'
 import type { Sent } from './exchange.ts'
 import type { Edge } from './send.ts'
 
 interface Token {
   text: string
+  /** It, and what it was asked for with. */
+  secrets: readonly string[]
   untilSeconds: number
 }
 /** A token is asked for anew so long before its end. */
@@ -49,7 +51,7 @@ export class OpenAccounts {
     if ('kind' in token) return { failed: token }
     return {
       account: { ...opened.account, token: token.text },
-      secrets: [...opened.secrets, token.text],
+      secrets: [...opened.secrets, ...token.secrets],
     }
   }
 
@@ -87,6 +89,7 @@ export class OpenAccounts {
     const request = signed(() => login.ask(account, now))
     if (request === null) return keyUnusable
     const { baseUrl = account.baseUrl, method = 'POST', path, body, headers } = request
+    const { secrets: shown = [] } = request
     const sent = await this.#edge.send({
       method,
       baseUrl,
@@ -94,14 +97,14 @@ export class OpenAccounts {
       body: typeof body === 'string' ? body : JSON.stringify(body),
       headers: headers ?? {},
       timeoutMs,
-      secrets,
+      secrets: [...secrets, ...shown],
     })
     if (sent.kind !== 'answered') return asNotSent(sent.reason)
     const json = parseJson(sent.text)
     const text = firstText(json, login.token)
     if (sent.status >= 200 && sent.status < 300 && text !== null) {
       const life = Number(firstText(json, login.lifeSeconds) ?? 300)
-      return { text, untilSeconds: now + (life > 0 ? life : 300) }
+      return { text, secrets: [text, ...shown], untilSeconds: now + (life > 0 ? life : 300) }
     }
     // a key that is refused is what the provider itself would have said
     return sent.status === 401 || sent.status === 400
@@ -111,7 +114,7 @@ export class OpenAccounts {
 }
 
 /** Null where the credentials are of no form that can sign. */
-function signed(ask: () => Request): Request | null {
+function signed<T>(ask: () => T): T | null {
   try {
     return ask()
   } catch {

@@ -4,8 +4,20 @@ import type { Mutation } from '../mutation.ts'
 export const providers: Mutation[] = [
   {
     rule: 'no key is told',
-    find: 'told = told.replace(patternOf(secret), blank)',
-    replace: 'patternOf(secret)',
+    find: 'told = told.replace(plain, blank)',
+    replace: 'void plain',
+    by: 'providers',
+  },
+  {
+    rule: 'no escaped key is told',
+    find: 'told.replace(escaped, blank)',
+    replace: 'told',
+    by: 'providers',
+  },
+  {
+    rule: 'no key is told in the address of a redirect',
+    find: 'blankSecrets(location.toString(), secrets)',
+    replace: 'location.toString()',
     by: 'providers',
   },
   {
