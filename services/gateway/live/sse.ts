@@ -47,6 +47,8 @@ export const serveSse =
       'content-type': 'text/event-stream',
       'cache-control': 'no-store, no-transform',
       'x-accel-buffering': 'no',
+      // Caddy's `encode` compresses in spite of no-transform, and keeps what it compressed
+      'content-encoding': 'identity',
     }
     if (request.method === 'HEAD') return void reply.headers(headers).send('')
     // gone meanwhile, and nobody will say so again
