@@ -73,9 +73,10 @@ async function start(): Promise<void> {
   const gatewayUrl = `http://127.0.0.1:${port}`
   const simulatorUrl = `http://127.0.0.1:${ports.simulator}`
   let facts: Record<string, unknown> | undefined
-  const supervisor = new Supervisor(
-    () => facts && state.write('dev.json', { ...facts, processes: supervisor.processes() }),
-  )
+  // whoever waits for dev.json finds everything ready
+  const tell = () =>
+    facts && state.write('dev.json', { ...facts, processes: supervisor.processes() })
+  const supervisor: Supervisor = new Supervisor(tell)
   stopOnSignal(supervisor, state)
 
   await findNatsServer(say)
@@ -102,8 +103,6 @@ async function start(): Promise<void> {
   if (applied.length) say(`applied migrations: ${applied.join(', ')}`)
   const demo = await seedDemo(as.operator.DATABASE_URL, secrets.apiKey)
 
-  const { natsUrl, databaseUrl } = as.tool
-  facts = { gatewayUrl, apiKey: secrets.apiKey, natsUrl, databaseUrl, simulatorUrl, ...demo }
   state.write('operator.json', {
     ...as.operator,
     KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
@@ -123,6 +122,9 @@ async function start(): Promise<void> {
     await service(`poller-${n}`, 'poller', { POLLER_NAME: `poller-${n}` })
   await service('gateway', 'gateway', gatewaySettings(port, secrets))
   await untilReady(gatewayUrl)
+  const { natsUrl, databaseUrl } = as.tool
+  facts = { gatewayUrl, apiKey: secrets.apiKey, natsUrl, databaseUrl, simulatorUrl, ...demo }
+  tell()
   greet(gatewayUrl, secrets.apiKey, demo)
 }
 

@@ -47,12 +47,17 @@ export class DevState {
         )
     }
     writeFileSync(file, String(process.pid))
+    this.#forget() // of a run that was killed
   }
 
   unlock(): void {
     rmSync(join(this.dir, 'lock'), { force: true })
-    rmSync(join(this.dir, 'dev.json'), { force: true })
-    rmSync(join(this.dir, 'operator.json'), { force: true })
+    this.#forget()
+  }
+
+  /** What is told of a running system. */
+  #forget(): void {
+    for (const name of ['dev.json', 'operator.json']) rmSync(join(this.dir, name), { force: true })
   }
 
   secrets(): Secrets {

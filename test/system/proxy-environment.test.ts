@@ -28,7 +28,11 @@ afterAll(() => void proxy.close())
 
 it('npm start brings a video to completed, and asks the proxy for nothing', async () => {
   await using system = new System(env)
-  await system.start(['--pollers', '1'])
+  const started = system.start(['--pollers', '1'])
+  await until('dev.json', () => system.hasDevJson || undefined, 90_000)
+  // whoever waits for it may begin at once
+  expect((await fetch(`${system.dev.gatewayUrl}/readyz`)).status).toBe(200)
+  await started
   await system.simulate({ minSeconds: 1, maxSeconds: 2 })
   const { gatewayUrl, apiKey, projectId, scriptId, sceneIds, databaseUrl } = system.dev
   const headers = { authorization: `Bearer ${apiKey}` }
