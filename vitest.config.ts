@@ -1,6 +1,9 @@
+import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-const shared = { pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 } as const
+/** The services are started some hundreds of times: they are compiled once. */
+const env = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/compile') }
+const shared = { env, pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 } as const
 
 /**
  * `unit` starts no server; `system` starts real ones, and processes; `chaos` a short form of chaos;
