@@ -26,7 +26,7 @@ it('makes what nobody chose with the first of the providers, by its model', () =
   expect(accounts.defaults.provider).toBe('kling')
   expect(accounts.defaults.providers).toMatchObject({
     kling: { model: 'kling-2.6', guarantee: 'proven' },
-    ark: { guarantee: 'none' },
+    ark: { guarantee: 'by_match' },
   })
 })
 

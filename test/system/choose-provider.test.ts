@@ -113,7 +113,7 @@ it('sends each video to its provider, with the key of its account', async () => 
   expect(await ended(first[1]!)).toMatchObject({
     provider: 'ark',
     model: 'seedance-of-ours',
-    guarantee: 'none',
+    guarantee: 'by_match',
     videoUrl: link('ark'),
   })
   // the user’s own account at one of them, while the system has one there too

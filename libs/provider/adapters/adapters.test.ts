@@ -3,7 +3,8 @@ import { expect, it } from 'vitest'
 import { conformance } from '../../../test/conformance/provider.ts'
 import { subjectOf, type Subject } from '../../../test/conformance/provider-bench.ts'
 import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
-import { describeProviders } from '../registry.ts'
+import { describeProviders, dialectOf } from '../registry.ts'
+import { createRestProvider } from '../rest.ts'
 import { configuredProviders } from '../settings.ts'
 import { toapis } from '../toapis.ts'
 import { createToapis } from '../../../test/support/toapis.ts'
@@ -19,6 +20,14 @@ const subjects: Subject[] = [
     make: (options) => createToapis({ ...options, allowPrivate: true, findByOwnId: false }),
   }),
   subjectOf(ark),
+  subjectOf(ark, {
+    name: 'ark, where our own id is not taken',
+    make: (options) =>
+      createRestProvider(dialectOf(ark, { SAFETY_IDENTIFIER: false }), {
+        ...options,
+        allowPrivate: true,
+      }),
+  }),
   subjectOf(kling),
   subjectOf(openaiVideos),
   subjectOf(openaiVideos, { name: 'openai-videos, at a relay', model: 'relay-1' }),
@@ -31,7 +40,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
   expect(all.map(({ name, guarantee }) => [name, guarantee])).toEqual([
     ['toapis', 'proven'],
     ['fal', 'by_match'],
-    ['ark', 'none'],
+    ['ark', 'by_match'],
     ['kling', 'proven'],
     ['dashscope', 'by_match'],
     ['minimax', 'none'],

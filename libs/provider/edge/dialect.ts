@@ -80,6 +80,8 @@ export interface Listing {
   mark?: Paths
   /** Whether a create carried the mark; always, where it is not given. */
   isMarked?: (request: CreateRequest) => boolean
+  /** Creates were sent without it, too: an item that has none may be ours. */
+  mayLackMark?: true
   /** What the mark is, where it is not the own id itself. */
   markOf?: (ownId: string) => string
   createdAt?: Paths
@@ -130,7 +132,7 @@ export interface Dialect {
    */
   repeat?: { withinMs: number }
   /** A list in which a lost create can be found. */
-  list?: Listing
+  list?: Listing | undefined
 
   /** `queued`: a task that runs is never asked to stop. */
   cancel?: {

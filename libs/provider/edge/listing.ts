@@ -22,6 +22,7 @@ export const pageNumbers =
   (answer, cursor) =>
     at(answer, items).length < size ? null : String(Number(cursor ?? first) + 1)
 
+const isMark = (told: unknown): told is string => typeof told === 'string' && told !== ''
 /** Whether a longer text has it as a whole. */
 const names = (text: string, mark: string) => text === mark || text.split(/[^\w-]+/).includes(mark)
 
@@ -42,10 +43,11 @@ export function candidatesOn(
       : (idsOf(item, listing.id ?? id)[0] ?? null)
     if (taskId === null) throw new Error('an item of the list tells no id')
     if (listing.mark && listing.isMarked?.(request) !== false) {
-      const isOurs = listing.mark
-        .flatMap((path) => at(item, path))
-        .some((told) => typeof told === 'string' && names(told, mark))
-      return isOurs ? [{ taskId, sure: true, isSamePrompt: null }] : []
+      const told = listing.mark.flatMap((path) => at(item, path)).filter(isMark)
+      const isOurs = told.some((one) => names(one, mark))
+      if (isOurs) return [{ taskId, sure: true, isSamePrompt: null }]
+      // rule: what has no mark is not taken for somebody else’s
+      if (told.length > 0 || !listing.mayLackMark) return []
     }
     const createdAt = instantOf(item, listing.createdAt ?? [])
     const isThen =

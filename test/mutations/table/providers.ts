@@ -21,6 +21,12 @@ export const providers: Mutation[] = [
     by: 'providers',
   },
   {
+    rule: 'what has no mark is not taken for somebody else’s',
+    find: 'told.length > 0 || !listing.mayLackMark',
+    replace: 'told.length >= 0',
+    by: 'providers',
+  },
+  {
     rule: 'one bound on the whole request',
     find: 'outgoing.timeoutMs)',
     replace: '2 ** 30)',
