@@ -1,8 +1,8 @@
 /**
- * Accepts a request by one statement: the scene checked, the configuration applied, the row, its
- * timeline entry and the Idempotency-Key written, or nothing of it. Nothing comes back where there
- * is no such scene, or where the key was used before; `waits` for whoever uses the same key at the
- * same moment, no longer than that one's statement takes.
+ * Accepts requests, those of the same moment by one statement: the scene checked, the configuration
+ * applied, the row, its timeline entry and the Idempotency-Key written, or nothing of it. Nothing
+ * comes back where there is no such scene, or where the key was used before; it waits for whoever
+ * uses the same key at the same moment, no longer than that one's statement takes.
  */
 import { Refused } from '#libs/scene-video/refusals.ts'
 import type {
@@ -16,10 +16,11 @@ import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { heldSeconds } from './due-videos.ts'
 import { isLockFault } from './errors.ts'
+import { Gather } from './gather.ts'
+import { Prisma } from './generated/client.ts'
 import { earlierUse, keyInUse } from './idempotency.ts'
 import { loadedOf, type Found, type Loaded } from './pending-video.ts'
 import { owedEvent, toSceneVideo, type Recorded } from './rows.ts'
-import { jsonOf } from './video-row.ts'
 
 export interface NewVideo {
   id: string
@@ -53,8 +54,12 @@ export interface Accepted {
 }
 
 /** @throws Refused */
-export async function acceptVideo(db: Database, request: NewVideo): Promise<Accepted> {
-  const made = await insertVideo(db, request).catch((err: unknown) => {
+export async function acceptVideo(
+  db: Database,
+  inserts: ReturnType<typeof gatherInserts>,
+  request: NewVideo,
+): Promise<Accepted> {
+  const made = await inserts.do(request).catch((err: unknown) => {
     throw request.idempotencyKey && isLockFault(err) ? keyInUse() : err
   })
   if (made) {
@@ -73,41 +78,72 @@ export async function acceptVideo(db: Database, request: NewVideo): Promise<Acce
 }
 
 /** Null where nothing was made. */
-async function insertVideo(db: Database, request: NewVideo): Promise<Inserted | null> {
-  const { id, userId, projectId, scriptId, sceneId, idempotencyKey, system } = request
-  const { by = null, cost = null } = request
-  const { prompt, provider, model, deadlineSeconds, ...params } = request.body
-  const { key = null, route = null, bodyHash = null } = idempotencyKey ?? {}
-  const [made] = await db.$queryRaw<(Recorded & Read)[]>`
-    WITH scene AS (
-      SELECT s.id, s.prompt FROM "Scene" s JOIN "Script" t ON t.id = s."scriptId" JOIN "Project" p ON p.id = t."projectId"
-      WHERE s.id = ${sceneId}::uuid AND t.id = ${scriptId}::uuid AND p.id = ${projectId}::uuid AND p."userId" = ${userId}::uuid
+export const gatherInserts = (db: Database): Gather<NewVideo, Inserted | null> =>
+  new Gather<NewVideo, Inserted | null>(
+    (requests) => insertVideos(db, requests),
+    async (request) => (await insertVideos(db, [request])).get(request.id) ?? null,
+  )
+
+/** What is new, as columns of text; Postgres knows their types. */
+const columns = (requests: NewVideo[]) => {
+  const of = (value: (request: NewVideo) => unknown) =>
+    requests.map((request) => {
+      const one = value(request) ?? null
+      return one === null || typeof one === 'string' ? one : JSON.stringify(one)
+    })
+  const params = ({ body }: NewVideo) => {
+    const { prompt: _, provider: __, model: ___, deadlineSeconds: ____, ...rest } = body
+    return rest
+  }
+  return Prisma.sql`unnest(
+    ${of(({ id }) => id)}::uuid[], ${of(({ userId }) => userId)}::uuid[], ${of(({ projectId }) => projectId)}::uuid[], ${of(({ scriptId }) => scriptId)}::uuid[],
+    ${of(({ sceneId }) => sceneId)}::uuid[], ${of(({ body }) => body.prompt)}::text[], ${of(({ body }) => body.provider)}::text[], ${of(({ body }) => body.model)}::text[],
+    ${of(({ body }) => body.deadlineSeconds)}::text[]::int[], ${of(params)}::text[]::jsonb[], ${of(({ cost }) => cost)}::text[]::jsonb[], ${of(({ by }) => by)}::text[]::jsonb[],
+    ${of(({ idempotencyKey }) => idempotencyKey?.key)}::text[], ${of(({ idempotencyKey }) => idempotencyKey?.route)}::text[], ${of(({ idempotencyKey }) => idempotencyKey?.bodyHash)}::text[]
+  ) AS i(id, "userId", "projectId", "scriptId", "sceneId", prompt, provider, model, "deadlineSeconds", params, cost, by, key, route, "bodyHash")`
+}
+
+/** What was made, by id. Keys are claimed in order: no two statements wait for each other. */
+async function insertVideos(db: Database, requests: NewVideo[]): Promise<Map<string, Inserted>> {
+  const { system } = requests[0]!
+  const like = requests.filter((request) => request.system === system)
+  const rows = await db.$queryRaw<(Recorded & Read)[]>`
+    WITH i AS MATERIALIZED (
+      SELECT i.*, s.prompt AS "scenePrompt" FROM ${columns(like)}
+      JOIN "Scene" s ON s.id = i."sceneId" JOIN "Script" t ON t.id = s."scriptId" JOIN "Project" p ON p.id = t."projectId"
+      WHERE t.id = i."scriptId" AND p.id = i."projectId" AND p."userId" = i."userId"
         AND s."archivedAt" IS NULL AND t."archivedAt" IS NULL AND p."archivedAt" IS NULL AND p."erasedAt" IS NULL
-    ), config AS (
-      SELECT * FROM "AiConfig" WHERE "userId" = ${userId}::uuid AND ("projectId" IS NULL OR "projectId" = ${projectId}::uuid)
-      ORDER BY "projectId" NULLS LAST LIMIT 1
     ), claimed AS (
       INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId")
-      SELECT ${userId}::uuid, ${key}, ${route}, ${bodyHash}, ${id}::uuid FROM scene WHERE ${key}::text IS NOT NULL
+      SELECT "userId", key, route, "bodyHash", id FROM i WHERE key IS NOT NULL ORDER BY "userId", route, key
       ON CONFLICT ("userId", route, key) DO UPDATE SET "bodyHash" = excluded."bodyHash", "resultId" = excluded."resultId", "createdAt" = now()
-      WHERE "IdempotencyKey"."createdAt" < now() - interval '24 hours' RETURNING 1
+      WHERE "IdempotencyKey"."createdAt" < now() - interval '24 hours' RETURNING "resultId"
+    ), wanted AS (
+      SELECT i.*, p.name, p.known, c.provider AS "configProvider", c.model AS "configModel", to_jsonb(c) AS config FROM i
+      LEFT JOIN LATERAL (
+        SELECT * FROM "AiConfig" c WHERE c."userId" = i."userId" AND (c."projectId" IS NULL OR c."projectId" = i."projectId") ORDER BY c."projectId" NULLS LAST LIMIT 1
+      ) c ON true
+      CROSS JOIN LATERAL (SELECT coalesce(i.provider, c.provider, ${system.provider}) AS name) chosen
+      CROSS JOIN LATERAL (SELECT chosen.name, ${JSON.stringify(system.providers)}::jsonb -> chosen.name AS known) p
+      WHERE i.key IS NULL OR i.id IN (SELECT "resultId" FROM claimed)
     ), made AS (
       INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, guarantee, prompt, params, cost, "deadlineSeconds", "deadlineAt", "dueAt")
-      SELECT ${id}::uuid, ${userId}::uuid, ${projectId}::uuid, ${scriptId}::uuid, s.id, p.name,
-        coalesce(${model ?? null}, CASE WHEN c.provider = p.name THEN c.model END, p.known->>'model', ''), p.known->>'guarantee', coalesce(${prompt ?? null}, s.prompt),
-        ${JSON.stringify(params)}::jsonb, ${jsonOf(cost)}::jsonb, ${deadlineSeconds ?? null}::int, now() + ${deadlineSeconds ?? null}::int * interval '1 second',
-        now() + least(${deadlineSeconds ?? null}::int, ${heldSeconds}::int) * interval '1 second'
-      FROM scene s LEFT JOIN config c ON true
-      CROSS JOIN LATERAL (SELECT coalesce(${provider ?? null}, c.provider, ${system.provider}) AS name) chosen
-      CROSS JOIN LATERAL (SELECT chosen.name, ${JSON.stringify(system.providers)}::jsonb -> chosen.name AS known) p
-      WHERE ${key}::text IS NULL OR EXISTS (SELECT 1 FROM claimed)
-      RETURNING *
+      SELECT id, "userId", "projectId", "scriptId", "sceneId", name,
+        coalesce(model, CASE WHEN "configProvider" = name THEN "configModel" END, known->>'model', ''), known->>'guarantee', coalesce(prompt, "scenePrompt"),
+        params, cost, "deadlineSeconds", now() + "deadlineSeconds" * interval '1 second', now() + least("deadlineSeconds", ${heldSeconds}::int) * interval '1 second'
+      FROM wanted RETURNING *
+    ), told AS (
+      INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, by, snapshot, owed)
+      SELECT m.id, m.version, m.attempt, 'requested', 'requested', m.status, m.phase, 'submit', w.by, to_jsonb(m), true FROM made m JOIN wanted w USING (id)
+      RETURNING id, "videoId", event, at, snapshot
     )
-    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, by, snapshot, owed)
-    SELECT m.id, m.version, m.attempt, 'requested', 'requested', m.status, m.phase, 'submit', ${jsonOf(by)}::jsonb, to_jsonb(m), true FROM made m
-    RETURNING id AS "timelineId", event, at, snapshot, pg_current_xact_id()::xid::text AS revision, (SELECT to_jsonb(c) FROM config c) AS config`
-  if (!made) return null
+    SELECT t."videoId" AS id, t.id AS "timelineId", t.event, t.at, t.snapshot, pg_current_xact_id()::xid::text AS revision, w.config FROM told t JOIN wanted w ON w.id = t."videoId"`
+  return new Map(rows.map((row) => [row.id, insertedOf(row)]))
+}
+
+function insertedOf(made: Recorded & Read): Inserted {
   const { snapshot, revision, config } = made
+  const { deadlineSeconds } = snapshot
   const times = {
     untilDeadlineMs: deadlineSeconds ? deadlineSeconds * 1_000 : null,
     requestedMs: 0,
@@ -119,4 +155,7 @@ async function insertVideo(db: Database, request: NewVideo): Promise<Inserted | 
   }
 }
 
-type Read = Pick<Found, 'revision' | 'config'> & { snapshot: Found['video'] }
+type Read = Pick<Found, 'revision' | 'config'> & {
+  id: string
+  snapshot: Found['video'] & { deadlineSeconds: number | null }
+}

@@ -14,7 +14,7 @@ import {
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Actor, Money, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
-import { acceptVideo, type Accepted, type NewVideo } from './accept-video.ts'
+import { acceptVideo, gatherInserts, type Accepted, type NewVideo } from './accept-video.ts'
 import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
 import { readProof, writeProof } from './account-proofs.ts'
@@ -63,6 +63,7 @@ export class SubmissionWriter {
   readonly #db: Database
   readonly #intents: ReturnType<typeof gatherIntents>
   readonly #acceptances: ReturnType<typeof gatherAcceptances>
+  readonly #inserts: ReturnType<typeof gatherInserts>
   readonly #loads: ReturnType<typeof gatherLoads>
   readonly #waits: ReturnType<typeof gatherWaits>
   readonly #answers: ReturnType<typeof gatherAnswers>
@@ -71,6 +72,7 @@ export class SubmissionWriter {
     this.#db = db
     this.#intents = gatherIntents(db)
     this.#acceptances = gatherAcceptances(db)
+    this.#inserts = gatherInserts(db)
     this.#loads = gatherLoads(db)
     this.#waits = gatherWaits(db)
     this.#answers = gatherAnswers(db)
@@ -78,7 +80,7 @@ export class SubmissionWriter {
 
   /** @throws Refused */
   accept(request: NewVideo): Promise<Accepted> {
-    return acceptVideo(this.#db, request)
+    return acceptVideo(this.#db, this.#inserts, request)
   }
 
   async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {

@@ -34,9 +34,9 @@ export interface SubmitContext {
   accounts: SendingAccounts
   /** Requests to providers at once, shared by account. */
   slots: FairSlots
-  /** Videos read at once, shared by user. */
+  /** Videos accepted and read at once, shared by user: many are one statement. */
   turns: FairSlots
-  /** Commands carried out at once, shared by user. */
+  /** Other commands carried out at once, shared by user. */
   commands: FairSlots
   absences: Absences
 }

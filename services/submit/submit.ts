@@ -83,28 +83,34 @@ export async function runSubmit(
  * A request is worked on by the process that accepted it; its row finds another one if that dies.
  */
 function serveCommands(context: SubmitContext, pending: PendingVideos, newId: () => string) {
-  const { bus, commands, log, publish, publishOwed, store } = context
+  const { bus, commands, log, publish, publishOwed, store, turns } = context
   const answer = <T extends { userId: string }>(
     subject: string,
     schema: z.ZodType<T>,
     act: (body: T) => Promise<{ video: SceneVideo; repeated?: boolean }>,
+    slots = commands,
   ) =>
     serve(bus, { subject, queue: 'submit', schema, log }, (body) =>
       replyOf(async () => {
-        const done = await commands.run(body.userId, () => act(body))
+        const done = await slots.run(body.userId, () => act(body))
         return { ok: true, ...done }
       }),
     )
   return [
-    answer(commandSubject.generate, generateCommandSchema, async (command) => {
-      const system = context.systemAccounts.defaults
-      const { video, made } = await store.accept({ ...command, id: newId(), system })
-      if (made === null) return { video, repeated: true }
-      crashPoint('request-accepted')
-      publish(made.event)
-      pending.take({ id: video.id, userId: command.userId }, made.loaded)
-      return { video }
-    }),
+    answer(
+      commandSubject.generate,
+      generateCommandSchema,
+      async (command) => {
+        const system = context.systemAccounts.defaults
+        const { video, made } = await store.accept({ ...command, id: newId(), system })
+        if (made === null) return { video, repeated: true }
+        crashPoint('request-accepted')
+        publish(made.event)
+        pending.take({ id: video.id, userId: command.userId }, made.loaded)
+        return { video }
+      },
+      turns,
+    ),
     answer(commandSubject.cancel, videoCommandSchema, async (command) => {
       const { userId, id, attempt, idempotencyKey, by } = command
       const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey, by)

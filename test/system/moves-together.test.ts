@@ -9,7 +9,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { migrate } from '#libs/store/migrate.ts'
-import { SubmissionWriter, type Loaded } from '#libs/store/submissions.ts'
+import { SubmissionWriter, type Loaded, type NewVideo } from '#libs/store/submissions.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
@@ -35,12 +35,7 @@ afterAll(async () => {
 
 const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
 
-async function newVideo(): Promise<Loaded> {
-  const request = { ...demo, sceneId: demo.sceneIds[0]!, body: {}, idempotencyKey: null }
-  const system = { provider: 'toapis', providers: {} }
-  const { made } = await store.accept({ ...request, id: crypto.randomUUID(), system })
-  return made!.loaded
-}
+const newVideo = async (): Promise<Loaded> => (await store.accept(requestOf())).made!.loaded
 const newVideos = (count: number) => Promise.all(Array.from({ length: count }, newVideo))
 const intend = (loaded: Loaded) => store.intend(loaded.video.id, 1, 1, pins, loaded)
 const accept = (loaded: Loaded) =>
@@ -58,6 +53,81 @@ it('accepts a request with what the next step reads', async () => {
   const loaded = await newVideo()
   const read = (await store.load(loaded.video.id))!
   expect({ ...loaded, requestedMs: 0 }).toEqual({ ...read, requestedMs: 0 })
+})
+
+const system = { provider: 'toapis', providers: {} }
+const requestOf = (more: Partial<NewVideo> = {}): NewVideo => ({
+  ...demo,
+  sceneId: demo.sceneIds[0]!,
+  body: {},
+  idempotencyKey: null,
+  id: crypto.randomUUID(),
+  system,
+  ...more,
+})
+
+it('accepts many by one statement, each as it does alone', async () => {
+  const keyed = (key: string) => ({ key, route: 'r', bodyHash: 'h' })
+  const chosen = { prompt: 'own', provider: 'ark', model: 'm', deadlineSeconds: 60 }
+  const requests = [
+    ...Array.from({ length: 30 }, () => requestOf()),
+    requestOf({ body: { ...chosen, durationSeconds: 5 }, by: { keyId: 'k', name: 'n' } }),
+    requestOf({ idempotencyKey: keyed('a'), cost: { amount: 1, currency: 'USD' } }),
+    requestOf({ idempotencyKey: keyed('b') }),
+  ]
+  const before = await commits()
+  const accepted = await Promise.all(requests.map((one) => store.accept(one)))
+  expect((await commits()) - before).toBeLessThan(5)
+  for (const [i, { video, made }] of accepted.entries()) {
+    expect(video.id).toBe(requests[i]!.id)
+    expect(made!.event).toMatchObject({ event: 'requested', body: { id: video.id, version: 1 } })
+    const read = (await store.load(video.id))!
+    const { untilDeadlineMs, ...loaded } = made!.loaded
+    expect({ ...loaded, requestedMs: 0 }).toEqual({
+      ...read,
+      requestedMs: 0,
+      untilDeadlineMs: undefined,
+    })
+    expect(untilDeadlineMs).toBe(i === 30 ? 60_000 : null)
+  }
+  expect(accepted[30]!.video).toMatchObject({ prompt: 'own', provider: 'ark', model: 'm' })
+})
+
+it('accepts each as if alone where one is refused, repeated, or its scene is held', async () => {
+  const key = { key: 'c', route: 'r', bodyHash: 'h' }
+  const first = await store.accept(requestOf({ idempotencyKey: key }))
+  const holder = new pg.Client(server.url)
+  await holder.connect()
+  await holder.query('BEGIN')
+  await holder.query('SELECT 1 FROM "Scene" WHERE id = $1 FOR UPDATE', [demo.sceneIds[1]])
+  let isHeld = true
+  const held = store
+    .accept(requestOf({ sceneId: demo.sceneIds[1]! }))
+    .finally(() => (isHeld = false))
+  const [unknown, repeated, reused, unstorable, twice, again, ...others] = await Promise.allSettled(
+    [
+      requestOf({ sceneId: crypto.randomUUID() }),
+      requestOf({ idempotencyKey: key }),
+      requestOf({ idempotencyKey: { ...key, bodyHash: 'other' } }),
+      requestOf({ body: { prompt: 'a\0b' } }),
+      requestOf({ idempotencyKey: { ...key, key: 'd' } }),
+      requestOf({ idempotencyKey: { ...key, key: 'd' } }),
+      requestOf(),
+      requestOf(),
+    ].map((one) => store.accept(one)),
+  )
+  const code = (result: PromiseSettledResult<unknown>) =>
+    result.status === 'rejected' ? (result.reason as { code: string }).code : 'accepted'
+  expect([unknown!, reused!].map(code)).toEqual(['not_found', 'idempotency_key_reused'])
+  expect(unstorable!.status).toBe('rejected')
+  expect(repeated).toMatchObject({ value: { made: null, video: { id: first.video.id } } })
+  const ids = [twice!, again!].map((one) => one.status === 'fulfilled' && one.value.video.id)
+  expect(ids[0]).toBe(ids[1])
+  expect(others.map(code)).toEqual(['accepted', 'accepted'])
+  expect(isHeld).toBe(true)
+  await holder.query('COMMIT')
+  await holder.end()
+  expect((await held).made).not.toBeNull()
 })
 
 it('writes many of them by one statement each', async () => {
