@@ -29,6 +29,13 @@ export const fileSettings = {
    */
   S3_CHECKSUMS: z.stringbool().optional(),
 }
+export const uploadSettings = {
+  /**
+   * Where providers reach this gateway (`https://videos.example.com`): from there they fetch images
+   * that users sent to us. Without it images go into the requests of providers that take them so.
+   */
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+}
 const schema = z.object(fileSettings)
 export type FileSettings = z.infer<typeof schema>
 

@@ -42,6 +42,17 @@ export const extraSettings = <S extends Record<string, z.ZodType>>(
   apply: (dialect: Dialect, values: { [K in keyof S]: z.output<S[K]> }) => Dialect,
 ): ExtraSettings => ({ shape, apply: apply as ExtraSettings['apply'] })
 
+/** How a create takes images, beside each other. */
+export interface ImageInputs {
+  /** By their address, which the provider asks. */
+  links: boolean
+  /** Within the create, as `data:`; so many bytes each, 0: not at all. */
+  dataBytes: number
+}
+const mib = 1024 * 1024
+export const linksOnly: ImageInputs = { links: true, dataBytes: 0 }
+export const linksOrData: ImageInputs = { links: true, dataBytes: 10 * mib }
+
 export interface Declaration {
   dialect: Dialect
   /** The provider's own address; settable as `<NAME>_BASE_URL`. */
@@ -59,6 +70,8 @@ export interface Declaration {
   budget?: Budget
   settings?: ExtraSettings
   webhook?: WebhookVerifier
+  /** Links only, where it is not given. */
+  images?: ImageInputs
   /** A link is fetched with the account's credentials. */
   linkNeedsKey?: true
 }

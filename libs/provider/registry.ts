@@ -20,7 +20,13 @@ import { vertex } from './adapters/vertex.ts'
 import { vidu } from './adapters/vidu.ts'
 import { xai } from './adapters/xai.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
-import type { Declaration, Model, WebhookVerifier } from './declaration.ts'
+import {
+  linksOnly,
+  type Declaration,
+  type ImageInputs,
+  type Model,
+  type WebhookVerifier,
+} from './declaration.ts'
 import type { Dialect } from './edge/dialect.ts'
 import { toapis } from './toapis.ts'
 
@@ -78,6 +84,7 @@ export interface ProviderDescription {
   cancel: 'any' | 'queued' | false
   hasWebhook: boolean
   linkNeedsKey: boolean
+  images: ImageInputs
 }
 
 interface AsSetUp {
@@ -107,10 +114,13 @@ export function describeProviders(configured: readonly AsSetUp[]): ProviderDescr
         cancel: dialect.cancel?.when ?? false,
         hasWebhook: one.webhook !== undefined,
         linkNeedsKey: one.linkNeedsKey === true,
+        images: imagesOf(name),
       },
     ]
   })
 }
+
+export const imagesOf = (name: string): ImageInputs => declarations.get(name)?.images ?? linksOnly
 
 /** Null where it has none, or nobody is called so. */
 export const webhookOf = (name: string): WebhookVerifier | null =>

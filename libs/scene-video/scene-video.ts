@@ -176,6 +176,20 @@ export type Actor = z.infer<typeof actorSchema>
 /** Metadata is carried by every event: so many characters of JSON at most. */
 const maxMetadataLength = 4_096
 
+const imageAddress = z.url({ protocol: /^https?$/ })
+/** An image is an address, or the id of an upload. */
+export const isUploadId = (image: string): boolean => z.uuid().safeParse(image).success
+export const imagesSchema = z
+  .array(
+    storable
+      .max(8192)
+      .refine(
+        (image) => isUploadId(image) || imageAddress.safeParse(image).success,
+        'must be an http or https link that the provider can fetch, or the id of an upload; data: is not taken',
+      ),
+  )
+  .max(16)
+
 /** What a caller may ask for; all of it optional. `prompt` falls back to the scene's. */
 export const generateVideoSchema = z.strictObject({
   prompt: storable.trim().min(1).max(10_000).optional().describe('Without one it is the scene’s'),
@@ -198,22 +212,9 @@ export const generateVideoSchema = z.strictObject({
     .optional()
     .describe('Like `16:9`'),
   resolution: storable.min(1).max(32).optional().describe('Like `720p`; see /api/models'),
-  imageUrls: z
-    .array(
-      z
-        .url({
-          protocol: /^https?$/,
-          error: 'must be an http or https link that the provider can fetch; data: is not taken',
-        })
-        .max(8192)
-        .refine(
-          (url) => url.isWellFormed() && !url.includes('\0'),
-          'must not contain NUL or half a surrogate pair',
-        ),
-    )
-    .max(16)
+  imageUrls: imagesSchema
     .optional()
-    .describe('Where the provider finds images to begin with'),
+    .describe('Images to begin with: where the provider finds them, or ids of uploads'),
   deadlineSeconds: z
     .number()
     .int()

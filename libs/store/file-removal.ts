@@ -74,7 +74,8 @@ export class FileRemoval {
   async strays(keys: string[]): Promise<string[]> {
     const rows = await this.#db.$queryRaw<{ key: string }[]>`
       SELECT k.key FROM unnest(${keys}::text[]) AS k(key) WHERE NOT EXISTS (
-        SELECT 1 FROM "File" f WHERE f."videoId"::text = left(k.key, 36) AND (f.key = k.key OR (f.state = 'waiting' AND f."claimedUntil" > now())))`
+        SELECT 1 FROM "File" f WHERE f."videoId"::text = left(k.key, 36) AND (f.key = k.key OR (f.state = 'waiting' AND f."claimedUntil" > now())))
+        AND NOT EXISTS (SELECT 1 FROM "Upload" u WHERE 'upload-' || u.id::text = k.key)`
     return rows.map(({ key }) => key)
   }
 }

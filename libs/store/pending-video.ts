@@ -17,6 +17,8 @@ export interface PendingVideo extends VideoFacts {
   /** As accepted: see `createParamsSchema`. */
   params: unknown
   restoredAt: Date | null
+  /** When its current attempt was asked for. */
+  requestedAt: Date
   version: number
 }
 
@@ -105,7 +107,7 @@ export function loadedOf({ video, revision, sends, config, nowMs, ...times }: Fo
     settledAt: date(send.settledAt),
   }))
   return {
-    video: { ...video, restoredAt },
+    video: { ...video, restoredAt, requestedAt: date(video.requestedAt)! },
     revision,
     submissions,
     config: config && { ...config, source: config.projectId ? 'project' : 'user' },

@@ -47,6 +47,7 @@ export const grants: Grants = {
     reconciler: ['SELECT', 'UPDATE'],
     archiver: change,
   },
+  Upload: { gateway: all, submit: ['SELECT', 'UPDATE'], archiver: ['SELECT', 'UPDATE', 'DELETE'] },
   Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read },
   AccountProof: { submit: change },
   Timeline: {

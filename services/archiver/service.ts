@@ -19,7 +19,9 @@ import { FileRecords } from '#libs/store/file-records.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Archiver, type ArchiverParts } from './archiver.ts'
+import { Uploads } from '#libs/store/uploads.ts'
 import type { ArchiverConfig } from './config.ts'
+import { removeUnusedUploads } from './unused-uploads.ts'
 import { download } from './download.ts'
 
 const connectTimeoutMs = 10_000
@@ -66,6 +68,15 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
         concurrency: config.ARCHIVE_CONCURRENCY,
         timeoutMs: config.FILE_TIMEOUT_MS,
         ...counters(metrics),
+      }),
+    )
+    stack.use(
+      removeUnusedUploads({
+        uploads: new Uploads(db),
+        files,
+        unusedMs: config.UPLOAD_UNUSED_MS,
+        clock: systemClock,
+        log,
       }),
     )
     log.info({ place: files.place }, 'Files are kept here')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { milliseconds, natsSettings, port, serviceSettings } from '#libs/runtime/config.ts'
-import { fileSettings } from '#libs/files/settings.ts'
+import { fileSettings, uploadSettings } from '#libs/files/settings.ts'
 import { providerSettings, webhookSettings } from '#libs/provider/settings.ts'
 import { priceListSetting } from './prices.ts'
 import { keyEncryptionKey, keySealingKey } from '#libs/runtime/secrets.ts'
@@ -18,6 +18,15 @@ export const gatewaySettings = z
     DATABASE_URL: z.string(),
     ...natsSettings,
     ...fileSettings,
+    ...uploadSettings,
+    /** Largest upload, in bytes. */
+    MAX_UPLOAD_BYTES: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .default(10 * 1024 ** 2),
+    /** Uploads one user may have; those that nothing has used for a day are deleted. */
+    MAX_UPLOADS: z.coerce.number().int().min(0).default(1_000),
     /** How files are read: `streamed` by the gateway, or `presigned` links into S3. */
     FILE_LINKS: z.enum(['streamed', 'presigned']).default('streamed'),
     PORT: port(3000),

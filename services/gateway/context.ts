@@ -22,6 +22,7 @@ import type { OperatorReader } from '#libs/store/operator-reader.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
 import type { Reader } from '#libs/store/reader.ts'
 import type { Retries } from '#libs/store/retry-candidates.ts'
+import type { Uploads } from '#libs/store/uploads.ts'
 import type { Auth } from './auth.ts'
 import type { Budget } from './budget.ts'
 import type { Limits } from './limits.ts'
@@ -48,6 +49,10 @@ export interface Context {
   files: FileStore
   fileReader: FileReader
   fileRemoval: FileRemoval
+  uploads: Uploads
+  uploadLimits: { most: number; mostBytes: number }
+  /** Where providers reach this gateway, if they can. */
+  publicUrl: string | null
   /** Files are read by links into the store. */
   presignsFiles: boolean
   retries: Retries

@@ -7,7 +7,9 @@ import { guarantees, type GenerateVideo, type Money } from '#libs/scene-video/sc
 import type { ProviderDescription } from '#libs/provider/registry.ts'
 import type { AiConfigs } from '#libs/store/ai-configs.ts'
 import type { Prices } from './prices.ts'
+import type { Context } from './context.ts'
 import { unprocessable } from './problem.ts'
+import { requireUsableUploads } from './uploads.ts'
 
 export const modelSchema = z
   .object({
@@ -32,6 +34,8 @@ export interface Catalogue {
   providers: ProviderDescription[]
   system: { provider: string }
   prices: Prices
+  uploads: Context['uploads']
+  publicUrl: Context['publicUrl']
 }
 
 export function modelsOf({ providers, prices }: Pick<Catalogue, 'providers' | 'prices'>): Model[] {
@@ -89,8 +93,8 @@ export async function orderOf(
   const name = provider ?? own?.provider ?? catalogue.system.provider
   const models = modelsOf(catalogue).filter((one) => one.provider === name)
   const ownModel = own?.provider === name ? own.model : null
-  const usual = catalogue.providers.find((one) => one.name === name)?.model
-  const chosen = model ?? ownModel ?? usual
+  const described = catalogue.providers.find((one) => one.name === name)
+  const chosen = model ?? ownModel ?? described?.model
   const known = models.find((one) => one.model === chosen)
   if (model !== undefined && !known && model !== ownModel)
     throw unprocessable(
@@ -99,6 +103,8 @@ export async function orderOf(
       `${name} has: ${models.map((one) => one.model).join(', ')}`,
     )
   if (known) requireDeclared(known, body)
+  if (described && body.imageUrls?.length)
+    await requireUsableUploads(catalogue, place.userId, described, body.imageUrls)
   if (chosen === undefined) return free
   const one = { provider: name, model: chosen }
   const micros = prices.ofCreate({ ...one, seconds: body.durationSeconds ?? null })

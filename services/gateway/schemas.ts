@@ -1,6 +1,12 @@
 /** Pieces of schemas that several routes have. */
 import { z } from 'zod'
-import { phases, sceneVideoSchema, statuses, storable } from '#libs/scene-video/scene-video.ts'
+import {
+  imagesSchema,
+  phases,
+  sceneVideoSchema,
+  statuses,
+  storable,
+} from '#libs/scene-video/scene-video.ts'
 import { invalid } from './problem.ts'
 
 export const id = z.uuid().toLowerCase()
@@ -15,6 +21,20 @@ export const prompt = storable
   .max(10_000)
   .meta({ example: 'A paper boat drifts down a rain-filled street at dusk' })
 export const instant = z.iso.datetime().meta({ example: '2026-01-31T09:30:00.000Z' })
+
+/** `images` is `imageUrls` by another name. */
+export const imagesAlias = {
+  images: imagesSchema.optional().describe('As imageUrls; given instead of it'),
+}
+/** The body as submit takes it. @throws Problem 400 where both are given */
+export function withImageUrls<B extends { imageUrls?: string[] | undefined }>(
+  body: B & { images?: string[] | undefined },
+): Omit<B, 'images'> {
+  const { images, ...rest } = body
+  if (images === undefined) return rest
+  if (rest.imageUrls !== undefined) throw invalid('/images', 'give images or imageUrls, not both')
+  return { ...rest, imageUrls: images }
+}
 
 /** Read in idempotency.ts, which also takes it quoted. */
 export const idempotencyHeader = z.object({

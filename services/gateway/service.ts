@@ -32,6 +32,7 @@ import { ProjectWriter } from '#libs/store/projects.ts'
 import { Reader } from '#libs/store/reader.ts'
 import { Retries } from '#libs/store/retry-candidates.ts'
 import { SpendStore } from '#libs/store/spend.ts'
+import { Uploads } from '#libs/store/uploads.ts'
 import { UsageStore } from '#libs/store/usage.ts'
 import type { Context } from './context.ts'
 import { Auth } from './auth.ts'
@@ -125,6 +126,8 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   return {
     ...storesOf(db),
     files: stack.use(await openFileStore(config)),
+    publicUrl: config.PUBLIC_URL ?? null,
+    uploadLimits: { most: config.MAX_UPLOADS, mostBytes: config.MAX_UPLOAD_BYTES },
     presignsFiles: config.FILE_LINKS === 'presigned',
     bus,
     open,
@@ -174,6 +177,7 @@ const storesOf = (db: Database) => ({
   eraser: new Eraser(db),
   fileReader: new FileReader(db),
   fileRemoval: new FileRemoval(db),
+  uploads: new Uploads(db),
   retries: new Retries(db),
   operator: new OperatorReader(db),
   aiConfigs: new AiConfigs(db),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { fileSettings, uploadSettings } from '#libs/files/settings.ts'
 import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
 import {
   configuredProviders,
@@ -17,6 +18,8 @@ export const submitSettings = z
     ...edgeSettings,
     ...providerSettings,
     ...credentialSettings,
+    ...fileSettings,
+    ...uploadSettings,
     KEY_ENCRYPTION_KEY: keyEncryptionKey,
     /** How long an answer to a create is waited for. */
     CREATE_TIMEOUT_MS: milliseconds(20_000),

@@ -12,6 +12,7 @@ import type { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { Absences } from './absences.ts'
 import type { SendingAccounts } from './accounts.ts'
 import type { SubmitConfig } from './config.ts'
+import type { ImageSource } from './images.ts'
 import type { SystemAccounts } from './system-accounts.ts'
 
 export interface SubmitContext {
@@ -39,4 +40,7 @@ export interface SubmitContext {
   /** Other commands carried out at once, shared by user. */
   commands: FairSlots
   absences: Absences
+  images: ImageSource
+  /** Creates with images within them at once: each holds them in memory. */
+  imageSlots: FairSlots
 }

@@ -45,18 +45,22 @@ export async function recover(
   const { attempt } = submission
   if (provider.can.findByOwnId) return provider.find(account, ownId(video.id, attempt))
   const isOver = video.status !== 'pending'
-  if (!isOver && mayRepeat(provider.can, ageMs)) return repeat(provider, account, video, attempt)
+  if (!isOver && mayRepeat(provider.can, ageMs))
+    return repeat(context, provider, account, video, attempt)
   return search(context, provider, account, { submission, video, ageMs })
 }
 
 async function repeat(
+  { images }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   video: Loaded['video'],
   attempt: number,
 ): Promise<Recovered> {
-  const request = requestOf(video, attempt)
-  if (!request) return none('its stored parameters cannot be read')
+  const asked = requestOf(video, attempt)
+  if (!asked) return none('its stored parameters cannot be read')
+  const request = await images.of(asked, video)
+  if (!('ownId' in request)) return none('the images it was sent with cannot be had')
   const answer = await provider.create(account, request)
   switch (answer.kind) {
     case 'accepted':

@@ -11,16 +11,21 @@ import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { lostAnswer, recordTask } from './look-up.ts'
 import { proveByLookUp } from './proofs.ts'
+import { hasUploads } from './images.ts'
 import { requestOf } from './requests.ts'
 
 /** However long the wait: tried this often, so that a changed answer is noticed. */
 const longestWaitMs = 60_000
 export const leastWaitMs = 50
+/** Its images are tried again after this. */
+const storeAwayMs = 5_000
 /** After a lost answer the provider is asked what became of the send. */
 const lookUpAfterMs = 500
 
 export interface PlannedSend {
   account: OpenedAccount
+  /** Its images may be within it. */
+  readonly holdsImages: boolean
   intend(): Promise<VideoSignal>
   create(): Promise<VideoSignal | null>
 }
@@ -55,6 +60,8 @@ class Send implements PlannedSend {
   readonly #loaded: Loaded
   readonly #plan: Plan
   #begun = 0
+  /** With its images; null until it is intended. */
+  #request: CreateRequest | null = null
   /** The video as its intent left it. */
   #intended: Loaded | undefined
 
@@ -68,6 +75,10 @@ class Send implements PlannedSend {
     return this.#plan.account
   }
 
+  get holdsImages(): boolean {
+    return hasUploads(this.#plan.request)
+  }
+
   readonly #mayWrite = (): boolean =>
     this.#context.clock.now() - this.#begun <= this.#context.config.SEND_WINDOW_MS
 
@@ -78,6 +89,8 @@ class Send implements PlannedSend {
     const throttledMs = accounts.throttledMs(this.account.id, clock.now())
     if (throttledMs > 0)
       return this.#waiting(throttledMs, this.#loaded.waitReason ?? 'the provider’s rate limit')
+    const noImages = await this.#readImages()
+    if (noImages) return noImages
     this.#begun = clock.now()
     // a look-up has changed what was read of the sends
     const isAsRead = this.#loaded.submissions.every(
@@ -97,6 +110,17 @@ class Send implements PlannedSend {
     return { type: 'INTENT' }
   }
 
+  /** Before the intent: what cannot be sent is not intended. Null: they are there. */
+  async #readImages(): Promise<VideoSignal | null> {
+    const { request } = this.#plan
+    const found = await this.#context.images.of(request, this.#loaded.video)
+    if ('refused' in found)
+      return { type: 'REFUSED', error: { code: 'invalid_request', message: found.refused } }
+    if ('later' in found) return this.#waiting(storeAwayMs, found.later)
+    this.#request = found
+    return null
+  }
+
   async create(): Promise<VideoSignal | null> {
     const { store, providers, creates } = this.#context
     const { video } = this.#loaded
@@ -110,9 +134,9 @@ class Send implements PlannedSend {
       await store.answered(video.id, video.attempt, send, 'later', 'send window passed, not sent')
       return held(leastWaitMs)
     }
-    const { request } = this.#plan
     // the turn began with it
     const provider = providers.of(video.provider)!
+    const request = this.#request!
     const answer = await provider.create(this.account, request, { mayWrite: this.#mayWrite })
     crashPoint('create-answered')
     creates.inc({ answer: answer.kind })

@@ -10,6 +10,7 @@ import { connectBus } from '#libs/bus/connect.ts'
 import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
+import { openFileStore } from '#libs/files/settings.ts'
 import { Providers } from '#libs/provider/providers.ts'
 import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
@@ -20,8 +21,10 @@ import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
+import { Uploads } from '#libs/store/uploads.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
+import { Images } from './images.ts'
 import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
 import { serveErase } from './erase-video.ts'
@@ -33,6 +36,8 @@ import { v7 } from '#libs/runtime/uuid.ts'
 const turnsAtOnce = 100
 /** Fewer than there are connections. */
 const commandsAtOnce = 8
+/** Some 100 MB of memory each, at most. */
+const imagesAtOnce = 4
 
 export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'submit', config, signal }, async (skeleton) => {
@@ -66,6 +71,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
       handle: (some) => publishEvents(bus, outbox, inOrder(some), newest).then(nothing, staysOwed),
     })
     stack.defer(() => events.flush())
+    const { PUBLIC_URL: publicUrl } = config
     const submit = stack.use(
       await runSubmit(
         {
@@ -84,6 +90,8 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           turns: new FairSlots(sharedByHalf(turnsAtOnce, systemClock)),
           commands: new FairSlots(sharedByHalf(commandsAtOnce, systemClock)),
           absences: new Absences(),
+          images: new Images(new Uploads(db), stack.use(await openFileStore(config)), publicUrl),
+          imageSlots: new FairSlots(sharedByHalf(imagesAtOnce, systemClock)),
         },
         v7,
       ),

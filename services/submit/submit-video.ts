@@ -122,10 +122,13 @@ class Turn {
     const planned = planSend(this.#context, this.#loaded)
     if ('type' in planned) return planned
     this.#planned = planned
-    return this.#context.slots.run(planned.account.id, async () => {
-      const signal = await planned.intend()
-      return signal.type === 'INTENT' ? this.#send(signal) : signal
-    })
+    const { slots, imageSlots } = this.#context
+    const send = () =>
+      slots.run(planned.account.id, async () => {
+        const signal = await planned.intend()
+        return signal.type === 'INTENT' ? this.#send(signal) : signal
+      })
+    return planned.holdsImages ? imageSlots.run(planned.account.id, send) : send()
   }
 
   #notAfterDeadline(ms: number): number {

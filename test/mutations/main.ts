@@ -59,6 +59,7 @@ const finders: Record<Finder, string[]> = {
   'small pools': vitest('test/system/small-pool.test.ts', ''),
   'rules of the store': vitest('test/system/reports.test.ts', ''),
   files: vitest('test/system/archiver', ''),
+  uploads: vitest('test/system/gateway-uploads.test.ts', ''),
 }
 
 function copySources(): string {

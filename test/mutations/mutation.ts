@@ -23,6 +23,7 @@ export type Finder =
   | 'schedules'
   | 'the clock by itself'
   | 'files'
+  | 'uploads'
 
 export interface Mutation {
   rule: string

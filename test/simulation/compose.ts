@@ -110,6 +110,8 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       turns: new FairSlots(sharedByHalf(100, process.clock)),
       commands: new FairSlots(sharedByHalf(10, process.clock)),
       absences: new Absences(),
+      images: { of: async (request) => request },
+      imageSlots: new FairSlots(sharedByHalf(4, process.clock)),
       creates: counter,
       lookups: counter,
       late: counter,

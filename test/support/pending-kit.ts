@@ -2,6 +2,7 @@
 import { vi } from 'vitest'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
+import type { CreateRequest } from '#libs/provider/provider.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import { Absences } from '#services/submit/absences.ts'
@@ -65,6 +66,8 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     turns: new FairSlots(sharedByHalf(100, systemClock)),
     commands: new FairSlots(sharedByHalf(10, systemClock)),
     absences: new Absences(),
+    images: { of: async (request: CreateRequest) => request },
+    imageSlots: new FairSlots(sharedByHalf(4, systemClock)),
     lookups: { inc: () => {} },
     creates: { inc: () => {} },
     bus: { store: async () => 1 },

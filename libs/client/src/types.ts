@@ -112,6 +112,7 @@ export interface GenerateVideo {
   /** Like `16:9`. */
   aspectRatio?: string | undefined
   resolution?: string | undefined
+  /** Where the provider finds images to begin with, or ids of uploads. */
   imageUrls?: string[] | undefined
   /** Seconds after acceptance at which the video is no longer wanted. */
   deadlineSeconds?: number | undefined

@@ -4,7 +4,7 @@
  * the list of that time, and confirmed by the prompt, which is told only of what succeeded. Not
  * yet run against the real service.
  */
-import type { Declaration } from '../declaration.ts'
+import { linksOrData, type Declaration } from '../declaration.ts'
 import { bearer } from '../edge/dialect.ts'
 import { firstText } from '../edge/fields.ts'
 import type { CreateRequest } from '../provider.ts'
@@ -65,6 +65,7 @@ export const dashscope: Declaration = {
   leastIntervalMs: 15_000,
   // status, list and cancel together, all keys of an account
   budget: { queryPerSecond: 20 },
+  images: linksOrData,
   dialect: {
     name: 'dashscope',
     expectedMs: 10 * 60_000,

@@ -3,7 +3,7 @@
  * names, of which the status has no link: the result is a second query. A failure of the model is
  * the HTTP status of its result. Not yet run against the real service.
  */
-import type { Declaration } from '../declaration.ts'
+import { linksOrData, type Declaration } from '../declaration.ts'
 import { keyAs, type Request } from '../edge/dialect.ts'
 import { at, firstText, idsOf } from '../edge/fields.ts'
 import type { CreateRequest } from '../provider.ts'
@@ -65,6 +65,7 @@ export const fal: Declaration = {
     { name: 'fal-ai/kling-video/v3/standard/image-to-video', inputs: ['image'] },
   ],
   webhook: falWebhook,
+  images: linksOrData,
   dialect: {
     name: 'fal',
     expectedMs: 10 * 60_000,

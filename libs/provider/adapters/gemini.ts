@@ -4,7 +4,8 @@
  */
 import type { Declaration } from '../declaration.ts'
 import { at, firstText } from '../edge/fields.ts'
-import { googleErrors, inline, takesNoAddress } from './google.ts'
+import { googleErrors, takesNoAddress } from './google.ts'
+import { inline } from './inline.ts'
 
 const path = '/interactions'
 const film = 'steps[].content[type=video]'
@@ -29,6 +30,7 @@ export const gemini: Declaration = {
     inputs: ['text', 'image'],
   })),
   linkNeedsKey: true,
+  images: { links: false, dataBytes: 10 * 1024 * 1024 },
   dialect: {
     ...googleErrors,
     name: 'gemini',

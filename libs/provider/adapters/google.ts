@@ -20,12 +20,6 @@ export const googleErrors = {
   missingCodes: ['not_found'],
 } satisfies Partial<Dialect>
 
-/** A picture inside the request; null for an address, which these services do not fetch. */
-export function inline(url: string): { data: string; type: string } | null {
-  const [, type, data] = /^data:([\w/+.-]+);base64,(.+)$/s.exec(url) ?? []
-  return type === undefined || data === undefined ? null : { type, data }
-}
-
 export const takesNoAddress = {
   refused: 'it takes pictures as data (data:image/png;base64,…), not by their address',
 }

@@ -3,7 +3,7 @@
  * tells every error with HTTP 200 and the link of a film by a second query. Neither has a look-up
  * by own id; how the list of v2 is told is not documented. Not yet run against the real service.
  */
-import type { Declaration } from '../declaration.ts'
+import { linksOrData, type Declaration } from '../declaration.ts'
 import { bearer, type Dialect } from '../edge/dialect.ts'
 import { firstText } from '../edge/fields.ts'
 
@@ -45,6 +45,7 @@ export const minimax: Declaration = {
     inputs: ['text', 'image'],
   })),
   leastIntervalMs: 10_000,
+  images: linksOrData,
   dialect: {
     ...common,
     name: 'minimax',
@@ -114,6 +115,7 @@ export const minimaxHailuo: Declaration = {
     },
   ],
   leastIntervalMs: 10_000,
+  images: linksOrData,
   dialect: {
     ...common,
     name: 'minimax-hailuo',

@@ -3,7 +3,7 @@
  * and the several places of a result are part of it. No look-up by own id, no webhook. Not yet run
  * against a real relay.
  */
-import type { Declaration } from '../declaration.ts'
+import { linksOrData, type Declaration } from '../declaration.ts'
 import { bearer, commonCodes } from '../edge/dialect.ts'
 
 const sizes: Record<string, string> = {
@@ -26,6 +26,7 @@ export const openaiVideos: Declaration = {
       inputs: ['text', 'image'],
     },
   ],
+  images: linksOrData,
   dialect: {
     name: 'openai-videos',
     expectedMs: 10 * 60_000,

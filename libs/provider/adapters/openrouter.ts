@@ -2,7 +2,7 @@
  * OpenRouter: `POST /videos`, `GET /videos/{id}`. A lost create can be found by nothing but its
  * callback. Not yet run against the real service.
  */
-import type { Declaration, WebhookVerifier } from '../declaration.ts'
+import { linksOrData, type Declaration, type WebhookVerifier } from '../declaration.ts'
 import { bearer } from '../edge/dialect.ts'
 import { isFresh, isHmac } from './signatures.ts'
 
@@ -27,6 +27,7 @@ export const openrouter: Declaration = {
   ],
   linkNeedsKey: true,
   webhook,
+  images: linksOrData,
   dialect: {
     name: 'openrouter',
     expectedMs: 10 * 60_000,

@@ -45,6 +45,8 @@ export const replicate: Declaration = {
   model: 'bytedance/seedance-1-pro',
   models: [],
   webhook: { isSigned: isStandardWebhook, ownIdIn: () => null },
+  // larger data is refused
+  images: { links: true, dataBytes: 256 * 1024 },
   dialect: {
     name: 'replicate',
     expectedMs: 10 * 60_000,

@@ -40,6 +40,8 @@ export const runway: Declaration = {
     { name: 'gen4_turbo', durations: [2, 3, 4, 5, 6, 7, 8, 9, 10], inputs: ['image'] },
     { name: 'veo3.1', durations: [4, 6, 8], inputs: ['text', 'image'] },
   ],
+  // of a data URI it takes 5 MB
+  images: { links: true, dataBytes: 3_700_000 },
   dialect: {
     name: 'runway',
     expectedMs: 10 * 60_000,

@@ -8,6 +8,7 @@ import { createHash, createHmac } from 'node:crypto'
 import type { Declaration } from '../declaration.ts'
 import type { OpenAccount, Request, ToSign } from '../edge/dialect.ts'
 import { firstText } from '../edge/fields.ts'
+import { inline } from './inline.ts'
 
 const day = 24 * 3_600_000
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -68,6 +69,8 @@ export const tencentVod: Declaration = {
     { name: 'Hailuo 2.3', durations: [6, 10] },
   ].map((model) => ({ ...model, inputs: ['text', 'image'] as const })),
   budget: { parallelTasks: 1 },
+  // 7 MB as base64, together
+  images: { links: true, dataBytes: 2_500_000 },
   dialect: {
     name: 'tencent-vod',
     expectedMs: 10 * 60_000,
@@ -75,12 +78,11 @@ export const tencentVod: Declaration = {
     authenticate: sign,
     create: (input, { credentials }) => {
       const [first, last] = input.imageUrls ?? []
-      const frame = (Url: string, Usage: string) => ({
-        Type: 'Url',
-        Category: 'Image',
-        Url,
-        Usage,
-      })
+      const frame = (Url: string, Usage: string) => {
+        const Base64 = inline(Url)?.data
+        const where = Base64 === undefined ? { Type: 'Url', Url } : { Type: 'Base64', Base64 }
+        return { ...where, Category: 'Image', Usage }
+      }
       return call('CreateAigcVideoTask', {
         ...appOf(credentials['subAppId']),
         ...modelOf(input.model),

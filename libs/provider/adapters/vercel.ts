@@ -7,6 +7,7 @@
 import type { Declaration } from '../declaration.ts'
 import { keyAs } from '../edge/dialect.ts'
 import { at } from '../edge/fields.ts'
+import { inline } from './inline.ts'
 import { namesPolicy } from './policy.ts'
 
 interface Handle {
@@ -21,12 +22,16 @@ const of = (model: string) => ({
   'ai-video-model-specification-version': '4',
   'ai-model-id': model,
 })
-const frame = (url: string) => ({ type: 'url', url })
+function frame(url: string) {
+  const data = inline(url)
+  return data ? { type: 'file', mediaType: data.type, data: data.data } : { type: 'url', url }
+}
 
 export const vercel: Declaration = {
   baseUrl: 'https://ai-gateway.vercel.sh/v4/ai',
   model: 'bytedance/seedance-2.0',
   models: [{ name: 'bytedance/seedance-2.0', inputs: ['text', 'image'] }],
+  images: { links: true, dataBytes: 10 * 1024 * 1024 },
   dialect: {
     name: 'vercel',
     expectedMs: 10 * 60_000,

@@ -7,7 +7,8 @@ import { createSign } from 'node:crypto'
 import type { Declaration } from '../declaration.ts'
 import type { OpenAccount } from '../edge/dialect.ts'
 import { at, firstText } from '../edge/fields.ts'
-import { googleErrors, inline, takesNoAddress } from './google.ts'
+import { googleErrors, takesNoAddress } from './google.ts'
+import { inline } from './inline.ts'
 
 /** Google has the tokens at one host; one who stands in for it has them at its own. */
 const tokensOf = (baseUrl: string) =>
@@ -87,6 +88,7 @@ export const vertex: Declaration = {
     inputs: ['text', 'image'],
   })),
   linkNeedsKey: true,
+  images: { links: false, dataBytes: 10 * 1024 * 1024 },
   dialect: {
     ...googleErrors,
     name: 'vertex',

@@ -3,7 +3,7 @@
  * and the list repeat: a list read to its end finds a lost create or proves that there is none. Not
  * yet run against the real service.
  */
-import type { Declaration } from '../declaration.ts'
+import { linksOrData, type Declaration } from '../declaration.ts'
 import { keyAs } from '../edge/dialect.ts'
 import { at } from '../edge/fields.ts'
 import { viduWebhook } from './vidu-webhook.ts'
@@ -32,6 +32,7 @@ export const vidu: Declaration = {
   // of an organization, over all its keys
   budget: { parallelTasks: 5 },
   webhook: viduWebhook,
+  images: linksOrData,
   dialect: {
     name: 'vidu',
     expectedMs: 10 * 60_000,

@@ -4,7 +4,7 @@
  * success without a link. No look-up, list, cancel or webhook. Not yet run against the real
  * service.
  */
-import type { Declaration } from '../declaration.ts'
+import { linksOrData, type Declaration } from '../declaration.ts'
 import { bearer } from '../edge/dialect.ts'
 import { at, firstText } from '../edge/fields.ts'
 
@@ -34,6 +34,7 @@ export const xai: Declaration = {
     })),
     { name: 'grok-imagine-video-1.5-lite', inputs: ['text', 'image'] },
   ],
+  images: linksOrData,
   dialect: {
     name: 'xai',
     expectedMs: 10 * 60_000,

@@ -26,3 +26,20 @@ export const bodyExamples: Record<string, unknown> = {
   testUserAiConfig: {},
   testProjectAiConfig: {},
 }
+
+/** A stream, which no schema validates. */
+export const uploadBody = {
+  required: true,
+  content: {
+    'multipart/form-data': {
+      schema: {
+        type: 'object',
+        required: ['file'],
+        properties: {
+          file: { type: 'string', contentMediaType: 'application/octet-stream' },
+        },
+      },
+    },
+    'image/*': {},
+  },
+}

@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
 import type { App } from '../context.ts'
-import { bodyExamples } from './openapi-examples.ts'
+import { bodyExamples, uploadBody } from './openapi-examples.ts'
 
 /** Which problems a route answers beyond those that all like it do: `schema['x-problems']`. */
 declare module 'fastify' {
@@ -115,6 +115,7 @@ function withProblems(document: OpenApi): OpenApi {
       used.add(status)
       operation.responses[status] ??= { $ref: `#/components/responses/Problem${status}` }
     }
+    if (operation.operationId === 'createUpload') operation.requestBody = uploadBody
     if (operation.requestBody) describeBody(operation.requestBody, operation.operationId)
     if (operation['x-public']) operation.security = []
     else describeLimits(operation)

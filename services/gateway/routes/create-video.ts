@@ -11,7 +11,7 @@ import { idempotencyKeyOf } from '../idempotency.ts'
 import { orderOf } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
 import { notFound } from '../problem.ts'
-import { idempotencyHeader, preferHeader, prompt } from '../schemas.ts'
+import { idempotencyHeader, imagesAlias, preferHeader, prompt, withImageUrls } from '../schemas.ts'
 
 /** Made once under one key. @throws Problem 404 where the own project went meanwhile */
 async function newScene(
@@ -40,13 +40,14 @@ export const createVideo: Route = (app, context) => {
         tags: ['videos'],
         summary: 'Generate a video from a prompt',
         headers: idempotencyHeader.extend(preferHeader.shape),
-        body: generateVideoSchema.extend({ prompt }),
+        body: generateVideoSchema.extend({ prompt, ...imagesAlias }),
         response: { 202: sceneVideoSchema.describe('Accepted: it will reach completed or failed') },
         'x-problems': [402, 409, 422],
       },
     },
     async (request, reply) => {
-      const { identity, body } = request
+      const { identity } = request
+      const body = withImageUrls(request.body)
       const { userId } = identity
       const idempotencyKey = idempotencyKeyOf(request, 'videos')
       const place = await context.projects.ownPlace(userId)

@@ -5,7 +5,7 @@ import type { Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { orderOf } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
-import { idempotencyHeader, ids, preferHeader } from '../schemas.ts'
+import { idempotencyHeader, ids, imagesAlias, preferHeader, withImageUrls } from '../schemas.ts'
 
 export const generateVideo: Route = (app, context) => {
   app.post(
@@ -19,14 +19,14 @@ export const generateVideo: Route = (app, context) => {
         description: 'All of the body is optional: without a prompt it is the scene’s.',
         headers: idempotencyHeader.extend(preferHeader.shape),
         params: ids('projectId', 'scriptId', 'sceneId'),
-        body: generateVideoSchema.nullish(),
+        body: generateVideoSchema.extend(imagesAlias).nullish(),
         response: { 202: sceneVideoSchema.describe('Accepted: it will reach completed or failed') },
         'x-problems': [402, 404, 409, 422],
       },
     },
     async (request, reply) => {
       const { identity, params } = request
-      const body = request.body ?? {}
+      const body = withImageUrls(request.body ?? {})
       const place = { userId: identity.userId, projectId: params.projectId }
       const { micros, ...order } = await orderOf(context, context.aiConfigs, place, body)
       const idempotencyKey = idempotencyKeyOf(request, 'generate-video')

@@ -10,6 +10,7 @@ import { createScene } from './create-scene.ts'
 import { createScript } from './create-script.ts'
 import { createStreamToken } from './create-stream-token.ts'
 import { createVideo } from './create-video.ts'
+import { createUpload } from './create-upload.ts'
 import { deleteAiConfig } from './delete-ai-config.ts'
 import { deletePart } from './delete-part.ts'
 import { deleteVideo } from './delete-video.ts'
@@ -27,6 +28,7 @@ import { getProject } from './get-project.ts'
 import { getStats } from './get-stats.ts'
 import { getSubmissions } from './get-submissions.ts'
 import { getTimeline } from './get-timeline.ts'
+import { getUpload } from './get-upload.ts'
 import { getVideo } from './get-video.ts'
 import { keepVideo } from './keep-video.ts'
 import { listApiKeys } from './list-api-keys.ts'
@@ -69,6 +71,7 @@ const routes: Route[] = [
   createScene,
   createScript,
   createStreamToken,
+  createUpload,
   createVideo,
   deleteAiConfig,
   deletePart,
@@ -87,6 +90,7 @@ const routes: Route[] = [
   getStats,
   getSubmissions,
   getTimeline,
+  getUpload,
   getVideo,
   keepVideo,
   listApiKeys,

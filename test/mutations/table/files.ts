@@ -14,4 +14,16 @@ export const files: Mutation[] = [
     replace: 'if (!still.has(id) && held.length < 0)',
     by: 'files',
   },
+  {
+    rule: 'an upload is given to nobody but who has a link that is still good',
+    find: 'if (!upload || !isSigned(upload, request.query, unixMs() / 1_000))',
+    replace: 'if (!upload)',
+    by: 'uploads',
+  },
+  {
+    rule: 'a user uses no upload of another one',
+    find: "where: { id: { in: [...ids] }, userId, state: 'stored' }",
+    replace: "where: { id: { in: [...ids] }, state: 'stored' }",
+    by: 'uploads',
+  },
 ]
