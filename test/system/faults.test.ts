@@ -6,206 +6,204 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { pause, System, until } from '../support/system.ts'
 
-describe('under faults', () => {
-  const system = new System({
-    POLL_INTERVAL_MS: '1000',
-    RECONCILE_INTERVAL_MS: '5000',
-    CREATE_TIMEOUT_MS: '1500',
-    LOOKUP_WINDOW_MS: '8000',
-  })
-  const noFaults = {
-    acceptThenTimeout: 0,
-    acceptThenReset: 0,
-    status500: 0,
-    status503: 0,
-    status429: 0,
-    unknownStatus: 0,
-    malformed: 0,
-    slowBody: 0,
+const system = new System({
+  POLL_INTERVAL_MS: '1000',
+  RECONCILE_INTERVAL_MS: '5000',
+  CREATE_TIMEOUT_MS: '1500',
+  LOOKUP_WINDOW_MS: '8000',
+})
+const noFaults = {
+  acceptThenTimeout: 0,
+  acceptThenReset: 0,
+  status500: 0,
+  status503: 0,
+  status429: 0,
+  unknownStatus: 0,
+  malformed: 0,
+  slowBody: 0,
+}
+const submit = async (count: number, prompt = 'x') => {
+  const answers = await Promise.all(
+    Array.from({ length: count }, () => system.api('POST', system.generatePath(), { prompt })),
+  )
+  expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([202]))
+  return answers.map((answer) => String(answer.body['id']))
+}
+const ended = (ids: string[]) =>
+  until(
+    'all to end',
+    async () => {
+      const videos = await Promise.all(ids.map((id) => system.video(id)))
+      return videos.every((video) => video.status === 'completed' || video.status === 'failed')
+        ? videos
+        : undefined
+    },
+    60_000,
+  )
+const creates = async (id: string) =>
+  (await system.ledger()).filter((row) => row.client_business_id.startsWith(id))
+const query = async <T extends object>(sql: string): Promise<T[]> => {
+  const client = new pg.Client(system.internal.databaseUrl)
+  await client.connect()
+  try {
+    return (await client.query<T>(sql)).rows
+  } finally {
+    await client.end()
   }
-  const submit = async (count: number, prompt = 'x') => {
-    const answers = await Promise.all(
-      Array.from({ length: count }, () => system.api('POST', system.generatePath(), { prompt })),
-    )
-    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([202]))
-    return answers.map((answer) => String(answer.body['id']))
+}
+const epochs = async () =>
+  new Map(
+    (await query<{ id: string; epoch: string }>('SELECT id, epoch FROM "SceneVideo"')).map(
+      (row) => [row.id, row.epoch],
+    ),
+  )
+
+beforeAll(async () => {
+  await system.start()
+  await system.simulate({ minSeconds: 3, maxSeconds: 6, tier: 'off' })
+})
+afterAll(() => system[Symbol.asyncDispose]())
+
+it('pays once where the answer to a create is lost, late, unreadable or an error', async () => {
+  await system.simulate({
+    lookupLagMs: 1_000,
+    faults: {
+      acceptThenTimeout: 0.25,
+      acceptThenReset: 0.25,
+      malformed: 0.1,
+      status500: 0.2,
+      status503: 0.1,
+      status429: 0.1,
+    },
+  })
+  const ids = await submit(40)
+  await pause(6_000)
+  await system.simulate({ lookupLagMs: 0, faults: noFaults })
+  for (const video of await ended(ids)) {
+    expect(video.status).toBe('completed')
+    expect(await creates(video.id), video.id).toHaveLength(1)
   }
-  const ended = (ids: string[]) =>
-    until(
-      'all to end',
-      async () => {
-        const videos = await Promise.all(ids.map((id) => system.video(id)))
-        return videos.every((video) => video.status === 'completed' || video.status === 'failed')
-          ? videos
-          : undefined
-      },
-      60_000,
+})
+
+it('refuses what the provider refuses, and polls an unknown word on to the end', async () => {
+  const [policy] = await submit(1, '[policy]')
+  const [unknown] = await submit(1, '[unknown]')
+  const [first, second] = await ended([policy!, unknown!])
+  expect(first).toMatchObject({
+    status: 'failed',
+    error: { code: 'content_policy' },
+    taskId: null,
+  })
+  expect(second).toMatchObject({ status: 'completed' })
+  expect(await creates(policy!)).toHaveLength(0)
+})
+
+it('cancels, then retries by taking what the first attempt became instead of paying again', async () => {
+  const [id] = await submit(1)
+  await until('its task', async () =>
+    (await system.video(id!)).status === 'generating' ? true : undefined,
+  )
+  expect((await system.api('POST', `/api/scene-videos/${id}/cancel`, {})).status).toBe(202)
+  expect((await ended([id!]))[0]).toMatchObject({
+    status: 'failed',
+    error: { code: 'cancelled' },
+  })
+  expect(
+    (await system.api('POST', `/api/scene-videos/${id}/retry`, { attempt: 1 })).body,
+  ).toMatchObject({ attempt: 2, status: 'pending' })
+  expect((await system.api('POST', `/api/scene-videos/${id}/retry`, { attempt: 1 })).status).toBe(
+    409,
+  )
+  expect((await ended([id!]))[0]).toMatchObject({ status: 'completed', attempt: 2 })
+  expect(await creates(id!)).toHaveLength(1)
+})
+
+it('takes a killed poller’s videos over, and refuses a frozen one’s', async () => {
+  await system.simulate({ minSeconds: 25, maxSeconds: 30 })
+  const ids = await submit(20)
+  await until('all to be polled', async () =>
+    (await Promise.all(ids.map((id) => system.video(id)))).every(
+      (video) => video.status === 'generating',
     )
-  const creates = async (id: string) =>
-    (await system.ledger()).filter((row) => row.client_business_id.startsWith(id))
-  const query = async <T extends object>(sql: string): Promise<T[]> => {
-    const client = new pg.Client(system.internal.databaseUrl)
-    await client.connect()
-    try {
-      return (await client.query<T>(sql)).rows
-    } finally {
-      await client.end()
-    }
+      ? true
+      : undefined,
+  )
+  const before = await epochs()
+  const frozen = system.pid('poller-1')
+  process.kill(frozen, 'SIGSTOP')
+  try {
+    await until(
+      'the peer to take over',
+      async () =>
+        [
+          ...(await query<{ session: string }>(
+            `SELECT DISTINCT session FROM "SceneVideo" WHERE id IN (${ids.map((id) => `'${id}'`).join()})`,
+          )),
+        ].length === 1
+          ? true
+          : undefined,
+      20_000,
+    )
+  } finally {
+    process.kill(frozen, 'SIGCONT')
   }
-  const epochs = async () =>
-    new Map(
-      (await query<{ id: string; epoch: string }>('SELECT id, epoch FROM "SceneVideo"')).map(
-        (row) => [row.id, row.epoch],
-      ),
-    )
+  const after = await epochs()
+  const moved = ids.filter((id) => BigInt(after.get(id)!) > BigInt(before.get(id)!))
+  expect(moved.length).toBeGreaterThan(0)
+  await system.kill9('poller-2')
+  for (const video of await ended(ids)) {
+    expect(video.status).toBe('completed')
+    expect(await creates(video.id)).toHaveLength(1)
+  }
+}, 120_000)
 
-  beforeAll(async () => {
-    await system.start()
-    await system.simulate({ minSeconds: 3, maxSeconds: 6, tier: 'off' })
+it('moves no video while nats-server is away for longer than the TTL', async () => {
+  const ids = await submit(10)
+  await until('all to be polled', async () =>
+    (await Promise.all(ids.map((id) => system.video(id)))).every(
+      (video) => video.status === 'generating',
+    )
+      ? true
+      : undefined,
+  )
+  const before = await epochs()
+  const pid = system.pid('nats')
+  process.kill(pid, 'SIGSTOP')
+  await pause(9_000)
+  process.kill(pid, 'SIGCONT')
+  await pause(3_000)
+  expect(ids.map((id) => epochsOf(before, id))).toEqual(
+    await epochs().then((now) => ids.map((id) => epochsOf(now, id))),
+  )
+  for (const video of await ended(ids)) expect(video.status).toBe('completed')
+}, 120_000)
+
+it('tells the sample subscriber of outcomes, and the README’s commands work', async () => {
+  await system.simulate({ minSeconds: 1, maxSeconds: 2 })
+  const readme = readFileSync('README.md', 'utf8')
+  const sample = /```sh\n(cat > \.reelkeeper\/reel\.sh[\s\S]*?)```/.exec(readme)![1]!
+  const run = await output('bash', ['-euc', sample], system.dir)
+  expect(run).toContain('"status":"pending"')
+  const id = /"id":"([0-9a-f-]{36})"/.exec(run)![1]!
+  await ended([id])
+  const { NATS_URL: _, ...env } = process.env
+  const child = spawn(process.execPath, [resolve('examples/subscriber.ts')], {
+    cwd: system.dir,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
-  afterAll(() => system[Symbol.asyncDispose]())
-
-  it('pays once where the answer to a create is lost, late, unreadable or an error', async () => {
-    await system.simulate({
-      lookupLagMs: 1_000,
-      faults: {
-        acceptThenTimeout: 0.25,
-        acceptThenReset: 0.25,
-        malformed: 0.1,
-        status500: 0.2,
-        status503: 0.1,
-        status429: 0.1,
-      },
-    })
-    const ids = await submit(40)
-    await pause(6_000)
-    await system.simulate({ lookupLagMs: 0, faults: noFaults })
-    for (const video of await ended(ids)) {
-      expect(video.status).toBe('completed')
-      expect(await creates(video.id), video.id).toHaveLength(1)
-    }
-  })
-
-  it('refuses what the provider refuses, and polls an unknown word on to the end', async () => {
-    const [policy] = await submit(1, '[policy]')
-    const [unknown] = await submit(1, '[unknown]')
-    const [first, second] = await ended([policy!, unknown!])
-    expect(first).toMatchObject({
-      status: 'failed',
-      error: { code: 'content_policy' },
-      taskId: null,
-    })
-    expect(second).toMatchObject({ status: 'completed' })
-    expect(await creates(policy!)).toHaveLength(0)
-  })
-
-  it('cancels, then retries by taking what the first attempt became instead of paying again', async () => {
-    const [id] = await submit(1)
-    await until('its task', async () =>
-      (await system.video(id!)).status === 'generating' ? true : undefined,
+  let told = ''
+  child.stdout.on('data', (chunk: Buffer) => (told += chunk.toString()))
+  try {
+    await until('the subscriber to tell', () =>
+      told.includes(`${id}:`) && told.includes('completed for user') ? true : undefined,
     )
-    expect((await system.api('POST', `/api/scene-videos/${id}/cancel`, {})).status).toBe(202)
-    expect((await ended([id!]))[0]).toMatchObject({
-      status: 'failed',
-      error: { code: 'cancelled' },
-    })
-    expect(
-      (await system.api('POST', `/api/scene-videos/${id}/retry`, { attempt: 1 })).body,
-    ).toMatchObject({ attempt: 2, status: 'pending' })
-    expect((await system.api('POST', `/api/scene-videos/${id}/retry`, { attempt: 1 })).status).toBe(
-      409,
-    )
-    expect((await ended([id!]))[0]).toMatchObject({ status: 'completed', attempt: 2 })
-    expect(await creates(id!)).toHaveLength(1)
-  })
-
-  it('takes a killed poller’s videos over, and refuses a frozen one’s', async () => {
-    await system.simulate({ minSeconds: 25, maxSeconds: 30 })
-    const ids = await submit(20)
-    await until('all to be polled', async () =>
-      (await Promise.all(ids.map((id) => system.video(id)))).every(
-        (video) => video.status === 'generating',
-      )
-        ? true
-        : undefined,
-    )
-    const before = await epochs()
-    const frozen = system.pid('poller-1')
-    process.kill(frozen, 'SIGSTOP')
-    try {
-      await until(
-        'the peer to take over',
-        async () =>
-          [
-            ...(await query<{ session: string }>(
-              `SELECT DISTINCT session FROM "SceneVideo" WHERE id IN (${ids.map((id) => `'${id}'`).join()})`,
-            )),
-          ].length === 1
-            ? true
-            : undefined,
-        20_000,
-      )
-    } finally {
-      process.kill(frozen, 'SIGCONT')
-    }
-    const after = await epochs()
-    const moved = ids.filter((id) => BigInt(after.get(id)!) > BigInt(before.get(id)!))
-    expect(moved.length).toBeGreaterThan(0)
-    await system.kill9('poller-2')
-    for (const video of await ended(ids)) {
-      expect(video.status).toBe('completed')
-      expect(await creates(video.id)).toHaveLength(1)
-    }
-  }, 120_000)
-
-  it('moves no video while nats-server is away for longer than the TTL', async () => {
-    const ids = await submit(10)
-    await until('all to be polled', async () =>
-      (await Promise.all(ids.map((id) => system.video(id)))).every(
-        (video) => video.status === 'generating',
-      )
-        ? true
-        : undefined,
-    )
-    const before = await epochs()
-    const pid = system.pid('nats')
-    process.kill(pid, 'SIGSTOP')
-    await pause(9_000)
-    process.kill(pid, 'SIGCONT')
-    await pause(3_000)
-    expect(ids.map((id) => epochsOf(before, id))).toEqual(
-      await epochs().then((now) => ids.map((id) => epochsOf(now, id))),
-    )
-    for (const video of await ended(ids)) expect(video.status).toBe('completed')
-  }, 120_000)
-
-  it('tells the sample subscriber of outcomes, and the README’s commands work', async () => {
-    await system.simulate({ minSeconds: 1, maxSeconds: 2 })
-    const readme = readFileSync('README.md', 'utf8')
-    const sample = /```sh\n(cat > \.reelkeeper\/reel\.sh[\s\S]*?)```/.exec(readme)![1]!
-    const run = await output('bash', ['-euc', sample], system.dir)
-    expect(run).toContain('"status":"pending"')
-    const id = /"id":"([0-9a-f-]{36})"/.exec(run)![1]!
-    await ended([id])
-    const { NATS_URL: _, ...env } = process.env
-    const child = spawn(process.execPath, [resolve('examples/subscriber.ts')], {
-      cwd: system.dir,
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    let told = ''
-    child.stdout.on('data', (chunk: Buffer) => (told += chunk.toString()))
-    try {
-      await until('the subscriber to tell', () =>
-        told.includes(`${id}:`) && told.includes('completed for user') ? true : undefined,
-      )
-    } finally {
-      child.kill('SIGTERM')
-    }
-  })
+  } finally {
+    child.kill('SIGTERM')
+  }
 })
 
 const epochsOf = (all: Map<string, string>, id: string) => `${id} ${all.get(id)}`

@@ -3,7 +3,7 @@
  * killed in turn.
  */
 import type { NatsConnection } from 'nats'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { connectNats } from '../support/nats.ts'
 import { pause, System, until } from '../support/system.ts'
@@ -101,120 +101,115 @@ async function allEnded(system: System, ids: string[], timeoutMs: number): Promi
   )
 }
 
-describe('the main job', () => {
-  const system = new System({ POLL_INTERVAL_MS: '2000', RECONCILE_INTERVAL_MS: '10000' })
-  let nc: NatsConnection
-  const seen: Seen[] = []
-  const ahead: string[] = []
+const system = new System({ POLL_INTERVAL_MS: '2000', RECONCILE_INTERVAL_MS: '10000' })
+let nc: NatsConnection
+const seen: Seen[] = []
+const ahead: string[] = []
 
-  beforeAll(async () => {
-    await system.start()
-    await system.simulate({ minSeconds: 8, maxSeconds: 20, tier: 'vip' })
-  })
-  afterAll(async () => {
-    await nc?.close()
-    await system[Symbol.asyncDispose]()
-  })
-
-  it('completes one video, and the gateway is never behind an event', async () => {
-    nc = await connectNats(system.dev.natsUrl, {
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 200,
-    })
-    nc.subscribe('video.*', {
-      callback: (_err, message) => {
-        const video = message.json<SceneVideo>()
-        seen.push({
-          ceId: message.headers!.get('ce-id'),
-          event: message.subject.split('.')[1]!,
-          video,
-        })
-        system.video(video.id).then(
-          (read) => read.version < video.version && ahead.push(video.id),
-          () => {},
-        )
-      },
-    })
-    await nc.flush()
-    const answer = await system.api('POST', system.generatePath())
-    expect(answer.status).toBe(202)
-    const id = String(answer.body['id'])
-    await allEnded(system, [id], 60_000)
-    await judge(system, [id])
-    const file = await fetch((await system.video(id)).videoUrl!)
-    expect(
-      Buffer.from(await file.arrayBuffer())
-        .subarray(4, 8)
-        .toString(),
-    ).toBe('ftyp')
-    await until(
-      'the core subscriber to see the end',
-      () => seen.some((one) => one.video.id === id && one.event === 'completed') || undefined,
-    )
-    expect(ahead).toEqual([])
-  })
-
-  it('answers a repeated Idempotency-Key with the same video, and another body with 422', async () => {
-    const first = await system.api(
-      'POST',
-      system.generatePath(),
-      { prompt: 'once' },
-      { 'idempotency-key': '"k1"' },
-    )
-    const again = await system.api(
-      'POST',
-      system.generatePath(),
-      { prompt: 'once' },
-      { 'idempotency-key': 'k1' },
-    )
-    const other = await system.api(
-      'POST',
-      system.generatePath(),
-      { prompt: 'twice' },
-      { 'idempotency-key': 'k1' },
-    )
-    expect([first.status, again.status, other.status]).toEqual([202, 202, 422])
-    expect(again.body['id']).toBe(first.body['id'])
-    expect(other.body['code']).toBe('idempotency_key_reused')
-  })
-
-  it('answers errors as problems', async () => {
-    const bad = await system.api('POST', system.generatePath(), { durationSeconds: 'long' })
-    expect([bad.status, bad.body['code'], bad.headers.get('content-type')]).toEqual([
-      400,
-      'invalid_request',
-      expect.stringContaining('application/problem+json'),
-    ])
-    const missing = await system.api(
-      'GET',
-      '/api/scene-videos/00000000-0000-7000-8000-000000000000',
-    )
-    expect([missing.status, missing.body['code']]).toEqual([404, 'not_found'])
-    const stranger = await fetch(`${system.dev.gatewayUrl}/api/scene-videos`)
-    expect(stranger.status).toBe(401)
-  })
-
-  it('loses nothing and pays nothing twice when every process is killed in turn, and all are stopped and started', async () => {
-    const ids = await submit(system, 100)
-    for (const name of [
-      'poller-1',
-      'poller-2',
-      'submit',
-      'status',
-      'reconciler',
-      'gateway',
-      'nats',
-      'postgres',
-    ]) {
-      await system.kill9(name)
-      await pause(1_000)
-    }
-    const before = system.dev
-    expect(await system.stop()).toBe(0)
-    expect(system.hasDevJson).toBe(false)
-    await system.start()
-    expect(system.dev.apiKey).toBe(before.apiKey)
-    await allEnded(system, ids, 120_000)
-    await judge(system, ids)
-  }, 240_000)
+beforeAll(async () => {
+  await system.start()
+  await system.simulate({ minSeconds: 8, maxSeconds: 20, tier: 'vip' })
 })
+afterAll(async () => {
+  await nc?.close()
+  await system[Symbol.asyncDispose]()
+})
+
+it('completes one video, and the gateway is never behind an event', async () => {
+  nc = await connectNats(system.dev.natsUrl, {
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 200,
+  })
+  nc.subscribe('video.*', {
+    callback: (_err, message) => {
+      const video = message.json<SceneVideo>()
+      seen.push({
+        ceId: message.headers!.get('ce-id'),
+        event: message.subject.split('.')[1]!,
+        video,
+      })
+      system.video(video.id).then(
+        (read) => read.version < video.version && ahead.push(video.id),
+        () => {},
+      )
+    },
+  })
+  await nc.flush()
+  const answer = await system.api('POST', system.generatePath())
+  expect(answer.status).toBe(202)
+  const id = String(answer.body['id'])
+  await allEnded(system, [id], 60_000)
+  await judge(system, [id])
+  const file = await fetch((await system.video(id)).videoUrl!)
+  expect(
+    Buffer.from(await file.arrayBuffer())
+      .subarray(4, 8)
+      .toString(),
+  ).toBe('ftyp')
+  await until(
+    'the core subscriber to see the end',
+    () => seen.some((one) => one.video.id === id && one.event === 'completed') || undefined,
+  )
+  expect(ahead).toEqual([])
+})
+
+it('answers a repeated Idempotency-Key with the same video, and another body with 422', async () => {
+  const first = await system.api(
+    'POST',
+    system.generatePath(),
+    { prompt: 'once' },
+    { 'idempotency-key': '"k1"' },
+  )
+  const again = await system.api(
+    'POST',
+    system.generatePath(),
+    { prompt: 'once' },
+    { 'idempotency-key': 'k1' },
+  )
+  const other = await system.api(
+    'POST',
+    system.generatePath(),
+    { prompt: 'twice' },
+    { 'idempotency-key': 'k1' },
+  )
+  expect([first.status, again.status, other.status]).toEqual([202, 202, 422])
+  expect(again.body['id']).toBe(first.body['id'])
+  expect(other.body['code']).toBe('idempotency_key_reused')
+})
+
+it('answers errors as problems', async () => {
+  const bad = await system.api('POST', system.generatePath(), { durationSeconds: 'long' })
+  expect([bad.status, bad.body['code'], bad.headers.get('content-type')]).toEqual([
+    400,
+    'invalid_request',
+    expect.stringContaining('application/problem+json'),
+  ])
+  const missing = await system.api('GET', '/api/scene-videos/00000000-0000-7000-8000-000000000000')
+  expect([missing.status, missing.body['code']]).toEqual([404, 'not_found'])
+  const stranger = await fetch(`${system.dev.gatewayUrl}/api/scene-videos`)
+  expect(stranger.status).toBe(401)
+})
+
+it('loses nothing and pays nothing twice when every process is killed in turn, and all are stopped and started', async () => {
+  const ids = await submit(system, 100)
+  for (const name of [
+    'poller-1',
+    'poller-2',
+    'submit',
+    'status',
+    'reconciler',
+    'gateway',
+    'nats',
+    'postgres',
+  ]) {
+    await system.kill9(name)
+    await pause(1_000)
+  }
+  const before = system.dev
+  expect(await system.stop()).toBe(0)
+  expect(system.hasDevJson).toBe(false)
+  await system.start()
+  expect(system.dev.apiKey).toBe(before.apiKey)
+  await allEnded(system, ids, 120_000)
+  await judge(system, ids)
+}, 240_000)
