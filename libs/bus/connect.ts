@@ -10,13 +10,13 @@ import {
   type NatsConnection,
 } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
-import { Acks } from './acks.ts'
 import { BusUnavailable, type Bus } from './bus.ts'
 import { consumeLoop, reader } from './consume.ts'
 import { openLink, requireVersion, watchLink, type ConnectOptions, type Link } from './link.ts'
 import { newestOfEach } from './newest-of-each.ts'
 import { inboxPrefix } from './permissions.ts'
 import { isNoMessage, translated } from './refusals.ts'
+import { Replies } from './replies.ts'
 
 /** With what only the makers of streams and the readers of events need. */
 export interface NatsBus extends Bus {
@@ -39,7 +39,7 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
     throw err
   }
   const js = nc.jetstream({ timeout: storeTimeoutMs })
-  const acks = new Acks(nc, user && inboxPrefix(user))
+  const replies = new Replies(nc, user && inboxPrefix(user))
   const link = watchLink(nc, log)
   const manager = () => nc.jetstreamManager({ checkAPI: false, timeout: requestTimeoutMs })
   return {
@@ -47,8 +47,8 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
     manager,
     isConnected: link.isConnected,
     onReconnect: (listener) => void link.listeners.push(listener),
-    ...coreMessages(nc, link),
-    ...storedMessages(acks, { js, manager }, link),
+    ...coreMessages(nc, replies, link),
+    ...storedMessages(replies, { js, manager }, link),
     consume: (stream, consumer, maxMessages, onMessage) =>
       consumeLoop(js, { stream, consumer, maxMessages, log }, onMessage),
     async drain() {
@@ -66,13 +66,14 @@ function requireLink(link: Link): void {
 /** What reaches who listens now. */
 function coreMessages(
   nc: NatsConnection,
+  replies: Replies,
   link: Link,
 ): Pick<Bus, 'request' | 'publishCore' | 'subscribe'> {
   return {
     async request(subject, body, timeoutMs = requestTimeoutMs) {
       requireLink(link)
       try {
-        return (await nc.request(subject, JSON.stringify(body), { timeout: timeoutMs })).json()
+        return (await replies.ask(subject, JSON.stringify(body), timeoutMs)).json()
       } catch (err) {
         throw translated(err, subject)
       }
@@ -99,7 +100,7 @@ function coreMessages(
 
 /** What streams keep. */
 function storedMessages(
-  acks: Acks,
+  replies: Replies,
   { js, manager }: Pick<NatsBus, 'js' | 'manager'>,
   link: Link,
 ): Pick<Bus, 'store' | 'newest' | 'newestOfEach' | 'stateOf'> {
@@ -107,7 +108,7 @@ function storedMessages(
     async store(subject, data, { headers: fields, expect, timeoutMs = storeTimeoutMs } = {}) {
       requireLink(link)
       try {
-        return await acks.store(
+        return await replies.store(
           subject,
           data,
           fields || expect ? toHeaders(fields ?? {}, expect) : undefined,

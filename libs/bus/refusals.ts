@@ -1,6 +1,6 @@
 /** What the client throws, in the port's words. */
 import { ErrorCode, NatsError } from 'nats'
-import { StoreRefused } from './acks.ts'
+import { StoreRefused } from './replies.ts'
 import { AlreadyQueued, BusUnavailable, Conflict } from './bus.ts'
 
 /** JetStream's numbers for what a caller has to tell apart. */

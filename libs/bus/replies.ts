@@ -1,10 +1,10 @@
 /**
- * Stores to JetStream, as many at once as the caller likes, over one reply inbox: what is published
- * is matched to the server's answer by the last token of its reply subject. The client's own
- * `publish` makes a request of each, with a timer and a captured stack: 40 µs of CPU where this
- * takes 5–10.
+ * Requests, as many at once as the caller likes, over one reply inbox: what is asked, or stored in
+ * JetStream, is matched to its answer by the last token of its reply subject. The client's own
+ * `request` and `publish` take a timer and a captured stack each: 40 µs of CPU where this takes
+ * 5–10.
  */
-import { createInbox, type MsgHdrs, type NatsConnection } from 'nats'
+import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from 'nats'
 import { bootMs } from '#libs/runtime/clock.ts'
 import { BusUnavailable } from './bus.ts'
 
@@ -21,7 +21,7 @@ export class StoreRefused extends Error {
 interface Pending {
   subject: string
   deadline: number
-  resolve(sequence: number): void
+  resolve(answer: Msg): void
   reject(err: Error): void
 }
 
@@ -33,7 +33,7 @@ interface PubAck {
 /** How late a time-out may be found. */
 const sweepMs = 200
 
-export class Acks {
+export class Replies {
   readonly #nc: NatsConnection
   readonly #inbox: string
   readonly #pending = new Map<string, Pending>()
@@ -57,26 +57,34 @@ export class Acks {
               `no answer on ${pending.subject}: ${message.headers?.code ?? 'empty'}`,
             ),
           )
-        const { seq, error } = message.json<PubAck>()
-        if (error || seq === undefined)
-          pending.reject(
-            new StoreRefused(
-              error?.err_code ?? 0,
-              error?.description ?? 'no sequence in the answer',
-            ),
-          )
-        else pending.resolve(seq)
+        pending.resolve(message)
       },
     })
   }
 
   /** The sequence it was stored under. @throws StoreRefused, BusUnavailable */
-  store(
+  async store(
     subject: string,
     data: string | Uint8Array,
     headers: MsgHdrs | undefined,
     timeoutMs: number,
   ): Promise<number> {
+    const { seq, error } = (await this.ask(subject, data, timeoutMs, headers)).json<PubAck>()
+    if (error || seq === undefined)
+      throw new StoreRefused(
+        error?.err_code ?? 0,
+        error?.description ?? 'no sequence in the answer',
+      )
+    return seq
+  }
+
+  /** @throws BusUnavailable */
+  ask(
+    subject: string,
+    data: string | Uint8Array,
+    timeoutMs: number,
+    headers?: MsgHdrs,
+  ): Promise<Msg> {
     return new Promise((resolve, reject) => {
       const token = (this.#next++).toString(36)
       this.#nc.publish(
