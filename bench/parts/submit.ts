@@ -1,18 +1,22 @@
 /**
  * Submissions: POSTs to the whole system as `npm start` runs it, until the simulator has accepted
- * every create, beside the floor in the same run: a POST that is one INSERT and one message. CPU is
- * that of all processes but the simulator and the one that asks.
+ * every create. Beside it, in the same run, what only accepts a request, behind the same front: the
+ * floor, which is one INSERT and one message, and a job of pg-boss and of BullMQ that nobody takes.
+ * CPU is that of all processes but the simulator and the one that asks.
  */
+import { join } from 'node:path'
 import pg from 'pg'
 import { sleep } from '#libs/runtime/clock.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { System } from '../../test/support/system.ts'
+import { present } from '../lib/contestants.ts'
 import { endsWithUs } from '../lib/ending.ts'
 import { Lab } from '../lib/lab.ts'
 import { table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
 import { cpuOfTree, Worker } from '../lib/processes.ts'
+import { startRedis } from '../lib/redis.ts'
 
 interface Rate {
   acceptedPerSecond: number
@@ -24,7 +28,12 @@ export interface Submitting {
   videos: number
   ours: Rate & { submittedPerSecond: number }
   floor: Rate
+  /** Jobs of these queues; those that could be measured here. */
+  queues: Partial<Record<Queue, Rate>>
 }
+
+const queues = ['pg-boss', 'bullmq'] as const
+type Queue = (typeof queues)[number]
 
 const atOnce = 50
 const sum = (cpu: Record<string, number>) => Object.values(cpu).reduce((a, b) => a + b, 0)
@@ -80,20 +89,43 @@ async function ours(videos: number, say: Context['say']): Promise<Submitting['ou
   return { acceptedPerSecond, submittedPerSecond: videos / took, cpuMs }
 }
 
-async function floor(videos: number, say: Context['say']): Promise<Rate> {
-  say('the floor')
+async function accepting(who: 'floor' | Queue, videos: number): Promise<Rate> {
   await using lab = await Lab.open()
+  await using servers = new AsyncDisposableStack()
+  const redis = who === 'bullmq' && servers.use(await startRedis(join(lab.dir, 'redis')))
   const port = String(await freePort())
-  await using worker = await new Worker('submit-floor.ts', lab.env({ FLOOR_PORT: port })).ready()
+  const env = { ...lab.env({ FRONT_PORT: port }), REDIS_PORT: String(redis ? redis.port : 0) }
+  const file = who === 'floor' ? 'submit-floor.ts' : `../peers/submit-${who}.ts`
+  await using worker = await new Worker(file, env).ready()
   const ask = post(`http://127.0.0.1:${port}/`, {})
   await load(200, ask)
-  const pids = { front: worker.pid, postgres: lab.postgres.pid, nats: lab.nats.pid }
-  const before = Object.entries(pids).map(([name, pid]) => [name, cpuOfTree(pid)] as const)
+  const { postgres, nats } = lab
+  const pids = {
+    front: worker.pid,
+    ...(redis ? { redis: redis.pid } : { postgres: postgres.pid }),
+    ...(who === 'floor' ? { nats: nats.pid } : {}),
+  }
+  const before = Object.entries(pids).map(([name, pid]) => [name, pid, cpuOfTree(pid)] as const)
   const acceptedPerSecond = await load(videos, ask)
   const cpuMs = Object.fromEntries(
-    before.map(([name, ms]) => [name, (cpuOfTree(pids[name as keyof typeof pids]) - ms) / videos]),
+    before.map(([name, pid, ms]) => [name, (cpuOfTree(pid) - ms) / videos]),
   )
   return { acceptedPerSecond, cpuMs }
+}
+
+async function beside(
+  videos: number,
+  { say, warn }: Context,
+): Promise<Pick<Submitting, 'floor' | 'queues'>> {
+  say('the floor')
+  const floor = await accepting('floor', videos)
+  const measured: Submitting['queues'] = {}
+  const here = present(warn, queues)
+  for (const who of queues.filter((one) => here.includes(one))) {
+    say(who)
+    measured[who] = await accepting(who, videos)
+  }
+  return { floor, queues: measured }
 }
 
 const videosOf = ({ quick }: Pick<Context, 'quick'>) => (quick ? 500 : 3_000)
@@ -104,15 +136,17 @@ export const submitPart = part<Submitting>({
   seconds: (context) => 60 + videosOf(context) / 50,
   async run(context) {
     const videos = videosOf(context)
-    const least = await floor(videos, context.say)
-    return { videos, ours: await ours(videos, context.say), floor: least }
+    const others = await beside(videos, context)
+    return { videos, ours: await ours(videos, context.say), ...others }
   },
-  words: ({ videos, ours: own, floor: least }) =>
+  words: ({ videos, ours: own, floor, queues: measured }) =>
     `${videos} submissions, ${atOnce} at once.\n\n${table(
       ['', 'accepted/s', 'submitted/s', 'CPU ms each', 'of which'],
       [
         ['ours', own.acceptedPerSecond, own.submittedPerSecond, own.cpuMs] as const,
-        ['floor', least.acceptedPerSecond, null, least.cpuMs] as const,
+        ...Object.entries({ floor, ...measured }).map(
+          ([who, { acceptedPerSecond, cpuMs }]) => [who, acceptedPerSecond, null, cpuMs] as const,
+        ),
       ].map(([who, accepted, submittedPerSecond, cpuMs]) => [
         who,
         text(accepted),

@@ -9,6 +9,7 @@ declare module 'bullmq' {
   export class DelayedError extends Error {}
   export class Queue {
     constructor(name: string, options: object)
+    add(name: string, data: object): Promise<unknown>
     addBulk(jobs: object[]): Promise<unknown>
   }
   export class Worker {
@@ -28,6 +29,7 @@ declare module 'pg-boss' {
       options: object,
       handle: (jobs: { data: { id: string; dueAt: number } }[]) => Promise<void>,
     ): Promise<string>
+    send(name: string, data: object): Promise<unknown>
     insert(name: string, jobs: object[]): Promise<unknown>
   }
 }
