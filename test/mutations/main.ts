@@ -57,7 +57,10 @@ const finders: Record<Finder, string[]> = {
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'moves together': vitest('test/system/moves-together.test.ts', ''),
   'small pools': vitest('test/system/small-pool.test.ts', ''),
-  'rules of the store': vitest('test/system/reports.test.ts', ''),
+  'rules of the store': [
+    ...vitest('test/system/reports.test.ts', ''),
+    'test/system/commit-claims.test.ts',
+  ],
   files: vitest('test/system/archiver', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),
 }

@@ -1,33 +1,13 @@
 /** Rules that only a rare coincidence would show in a whole world, each by itself. */
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { Ownership } from '#libs/ownership/ownership.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { Claims, type ClaimsDeps } from '#services/poller/claims.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus } from './memory-bus.ts'
 import { Process, World } from './world.ts'
 
 const log = createLogger('test', 'silent')
-
-const grantOf = (id: string) => ({
-  id,
-  epoch: '7',
-  attempt: 1,
-  status: 'pending',
-  phase: 'submitted',
-  progress: null,
-  provider: 'toapis',
-  model: 'm',
-  taskId: 't',
-  baseUrl: 'https://example.com/v1',
-  keyCipher: '',
-  reportNo: 0,
-  cancelRequested: false,
-  sinceSubmittedMs: 0,
-  sinceSignOfLifeMs: 0,
-  untilDeadlineMs: null,
-})
 
 /** The result, with the world going on until it is there. */
 async function within<T>(world: World, promise: Promise<T>): Promise<T> {
@@ -153,30 +133,6 @@ it('does not trust a session whose trust had lapsed until one TTL after the reco
   expect(ownership.isLeaseValid()).toBe(false)
   await wait(1_700)
   expect(ownership.isLeaseValid()).toBe(true)
-})
-
-it('does not act on a claim that was written before a reconnect: the server may have lost it', async () => {
-  const id = crypto.randomUUID()
-  let now = 0
-  const ownership = {
-    session: 's',
-    connectionNo: 0,
-    mayClaim: () => true,
-    bid: async () => (ownership.connectionNo++, 7n),
-    release: async () => {},
-  }
-  const host = { videos: new Map(), adopt: vi.fn() }
-  const clock = {
-    now: () => now,
-    random: () => 0.5,
-    after: (ms: number, then: () => void) => ((now += ms), queueMicrotask(then), () => {}),
-  }
-  const bus = { request: async () => ({ grants: [grantOf(id)] }) }
-  const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsDeps)
-  expect(await claims.claim(id)).toBe('undecided')
-  expect(host.adopt).not.toHaveBeenCalled()
-  ownership.bid = async () => 8n
-  expect(await claims.claim(id)).toBe('granted')
 })
 
 it('declares nobody dead before the longer TTL, nor claims before it, where two are in use', async () => {

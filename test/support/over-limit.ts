@@ -26,5 +26,4 @@ export const longFiles: Record<string, number> = {
   'test/system/gateway.test.ts': 447,
   'test/system/nats-fuzz.test.ts': 388,
   'test/system/outbox.test.ts': 273,
-  'test/system/reports.test.ts': 263,
 }

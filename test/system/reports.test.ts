@@ -208,25 +208,6 @@ it('records what it can reach, and says which rows are held by somebody else', a
   expect([...again.values()].map((outcome) => outcome.fate)).toEqual(Array(3).fill('applied'))
 })
 
-it('raises no epoch for a bid that it cannot grant', async () => {
-  const id = await submittedVideo()
-  await db.submission.deleteMany({ where: { videoId: id } })
-  expect(await writer.commitClaims('a', [{ id, epoch: '60' }])).toEqual({
-    grants: [],
-    undecided: [],
-  })
-  expect((await db.sceneVideo.findUniqueOrThrow({ where: { id } })).epoch).toBe(0n)
-})
-
-it('grants a video whose task is another one than its send names', async () => {
-  const id = await submittedVideo()
-  await db.submission.updateMany({ where: { videoId: id }, data: { taskId: 'another' } })
-  const { grants } = await writer.commitClaims('a', [{ id, epoch: '61' }])
-  expect(grants.map((grant) => [grant.taskId, grant.baseUrl])).toEqual([
-    [`task-${id}`, pins.baseUrl],
-  ])
-})
-
 it('ends a transaction whose process stands still', async () => {
   const id = await pendingVideo()
   await expect(

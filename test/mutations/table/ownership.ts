@@ -64,7 +64,7 @@ export const ownership: Mutation[] = [
     rule: 'one claim per video at a time',
     find: 'if (running) return running',
     replace: '',
-    by: 'simulation',
+    by: 'the host by itself',
   },
   {
     rule: 'consent ends with the epoch it was given for',
@@ -76,7 +76,7 @@ export const ownership: Mutation[] = [
     rule: 'a bid written before a reconnect is made again',
     find: ' || connectionNo !== ownership.connectionNo',
     replace: '',
-    by: 'rules by themselves',
+    by: 'the host by itself',
   },
   {
     rule: 'nobody claims for the longest TTL after its start',

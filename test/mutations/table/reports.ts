@@ -48,7 +48,7 @@ export const reports: Mutation[] = [
     rule: 'a claim below the row’s epoch is refused',
     find: '(v.epoch < b.epoch OR (v.epoch = b.epoch AND v.session = ${session}))',
     replace: '(v.epoch <> b.epoch OR v.session = ${session})',
-    by: 'store against Postgres',
+    by: 'rules of the store',
   },
   {
     rule: 'one row per video per statement',

@@ -1,0 +1,71 @@
+import { expect, it, vi } from 'vitest'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { Claims, type ClaimsDeps } from './claims.ts'
+
+const log = createLogger('test', 'silent')
+
+const grantOf = (id: string) => ({
+  id,
+  epoch: '7',
+  attempt: 1,
+  status: 'pending',
+  phase: 'submitted',
+  progress: null,
+  provider: 'toapis',
+  model: 'm',
+  taskId: 't',
+  baseUrl: 'https://example.com/v1',
+  keyCipher: '',
+  reportNo: 0,
+  cancelRequested: false,
+  sinceSubmittedMs: 0,
+  sinceSignOfLifeMs: 0,
+  untilDeadlineMs: null,
+})
+
+it('claims a video once at a time: a second bid would void the epoch that the first one is granted', async () => {
+  const id = crypto.randomUUID()
+  let epoch = 6n
+  const ownership = {
+    session: 's',
+    connectionNo: 0,
+    mayClaim: () => true,
+    bid: vi.fn(async () => ++epoch),
+    release: async () => {},
+  }
+  const host = { videos: new Map(), adopt: vi.fn() }
+  const clock = {
+    now: () => 0,
+    random: () => 0.5,
+    after: (_: number, then: () => void) => (queueMicrotask(then), () => {}),
+  }
+  const bus = { request: async () => ({ grants: [grantOf(id)], undecided: [] }) }
+  const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsDeps)
+  expect(await Promise.all([claims.claim(id), claims.claim(id)])).toEqual(['granted', 'granted'])
+  expect(ownership.bid).toHaveBeenCalledOnce()
+  expect(host.adopt).toHaveBeenCalledOnce()
+})
+
+it('does not act on a claim that was written before a reconnect: the server may have lost it', async () => {
+  const id = crypto.randomUUID()
+  let now = 0
+  const ownership = {
+    session: 's',
+    connectionNo: 0,
+    mayClaim: () => true,
+    bid: async () => (ownership.connectionNo++, 7n),
+    release: async () => {},
+  }
+  const host = { videos: new Map(), adopt: vi.fn() }
+  const clock = {
+    now: () => now,
+    random: () => 0.5,
+    after: (ms: number, then: () => void) => ((now += ms), queueMicrotask(then), () => {}),
+  }
+  const bus = { request: async () => ({ grants: [grantOf(id)] }) }
+  const claims = new Claims({ bus, clock, ownership, host, log } as unknown as ClaimsDeps)
+  expect(await claims.claim(id)).toBe('undecided')
+  expect(host.adopt).not.toHaveBeenCalled()
+  ownership.bid = async () => 8n
+  expect(await claims.claim(id)).toBe('granted')
+})
