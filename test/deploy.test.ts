@@ -74,10 +74,10 @@ describe('Compose', () => {
     },
   )
 
-  it('gives keys that spend or open to submit and pollers only', () => {
+  it('gives keys that open to who asks providers, and keys that spend to submit only', () => {
     const holders = (name: string) =>
       Object.keys(compose.services).filter((one) => compose.services[one]!.environment?.[name])
-    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['operator', 'submit', 'poller'])
+    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['operator', 'submit', 'archiver', 'poller'])
     expect(holders('TOAPIS_API_KEY')).toEqual(['submit'])
   })
 
@@ -87,6 +87,18 @@ describe('Compose', () => {
     )
     expect(compose.services['poller']!.deploy!.replicas).toBe(2)
   })
+})
+
+it('alerts on what the archiver counts', () => {
+  const { groups } = parse(read('deploy/alerts.yaml')) as {
+    groups: { rules: { expr: string }[] }[]
+  }
+  const told = read('services/archiver/service.ts')
+  for (const { expr } of groups.flatMap(({ rules }) => rules)) {
+    const [, name, value] = /reelkeeper_(\w+)\{\w+="(\w+)"\}/.exec(expr)!
+    expect(told).toContain(`'${name}'`)
+    expect(told + read('services/archiver/keep-file.ts')).toContain(value)
+  }
 })
 
 it('reads nothing in Compose that .env.example does not name, and names nothing in vain', () => {

@@ -182,7 +182,7 @@ describe('The services there', () => {
   it('give each service a secret of its own, and keys that spend or open to few', () => {
     const holders = (name: string) =>
       services.filter((service) => name in environmentOf(service)).toSorted()
-    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['poller', 'submit'])
+    expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['archiver', 'poller', 'submit'])
     expect(holders('TOAPIS_API_KEY')).toEqual(['submit'])
     for (const service of services) {
       const own = secrets.find((one) => one.metadata.name === `reelkeeper-${service}`)!.stringData!

@@ -72,6 +72,10 @@ export interface Declaration {
   webhook?: WebhookVerifier
   /** Links only, where it is not given. */
   images?: ImageInputs
-  /** A link is fetched with the account's credentials. */
+  /** A link is fetched with the account's credentials, at the account's own host. */
   linkNeedsKey?: true
+  /** Further hosts whose links are. */
+  linkHosts?: readonly string[]
+  /** Asked again, a task that is done has a fresh link. */
+  renewsLinks?: true
 }

@@ -163,6 +163,15 @@ export interface Canceller {
   cancel(account: Account, taskId: string, control?: Control): Promise<CancelAnswer>
 }
 
+/** What fetches a link of a finished task. */
+export interface LinkOpener {
+  /**
+   * Headers to fetch it with, empty where it needs none; to be sent to its own host and no other.
+   * Null: the credentials could not be had just now.
+   */
+  linkHeaders(account: Account, link: string): Promise<Record<string, string> | null>
+}
+
 export interface Declared {
   readonly name: string
   readonly can: {
@@ -182,4 +191,4 @@ export interface Declared {
 }
 
 export interface Provider
-  extends Declared, Submitter, TaskReader, Searcher, Canceller, AsyncDisposable {}
+  extends Declared, Submitter, TaskReader, Searcher, Canceller, LinkOpener, AsyncDisposable {}

@@ -27,9 +27,10 @@ export class Providers implements ProviderSource, AsyncDisposable {
     if (made) return made
     const one = this.#configured.get(name)
     if (!one) return null
-    const { credentials } = one.declaration
+    const { credentials, linkNeedsKey, linkHosts = [] } = one.declaration
     const provider = createRestProvider(dialectOf(one.declaration, one.values), {
       credentials,
+      keyedHosts: linkNeedsKey ? linkHosts : undefined,
       budgets: one.budgets,
       ...this.#options,
     })

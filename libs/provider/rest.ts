@@ -34,6 +34,8 @@ export interface RestOptions extends EdgeOptions {
   /** What an account is opened with; one key where it is not given. */
   credentials?: readonly CredentialPart[] | undefined
   budgets?: Budgets | undefined
+  /** Hosts, beside the account's own, whose links need its credentials; none: no link does. */
+  keyedHosts?: readonly string[] | undefined
 }
 
 /** Refused once, a query of many is not tried again there for as long as this process lives. */
@@ -47,9 +49,12 @@ type Send = (
   control?: Control,
 ) => Promise<Sent>
 
-function sender(dialect: Dialect, edge: Edge, options: RestOptions): Send {
-  const { nowSeconds = () => 0, credentials = oneKey } = options
-  const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
+function sender(
+  dialect: Dialect,
+  edge: Edge,
+  accounts: OpenAccounts,
+  nowSeconds: () => number,
+): Send {
   return async (account, requestOf, timeoutMs, control) => {
     const opened = await accounts.open(account, timeoutMs)
     if ('failed' in opened) return opened.failed
@@ -84,7 +89,9 @@ function sender(dialect: Dialect, edge: Edge, options: RestOptions): Send {
 
 export function createRestProvider(dialect: Dialect, options: RestOptions): Provider {
   const edge = new Edge(options)
-  const send = sender(dialect, edge, options)
+  const { nowSeconds = () => 0, credentials = oneKey } = options
+  const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
+  const send = sender(dialect, edge, accounts, nowSeconds)
   const withoutMany = new Set<string>()
   const query = (account: Account, request: RequestOf, control?: Control) =>
     send(account, request, options.getTimeoutMs, control)
@@ -148,8 +155,25 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
         withoutMany.add(account.baseUrl)
       return { answers, rateLimit: rateLimitOf(sent.headers, dialect.limitPerMs) }
     },
+    linkHeaders: (account, link) => linkHeaders(dialect, accounts, options, { account, link }),
     [Symbol.asyncDispose]: () => edge[Symbol.asyncDispose](),
   }
+}
+
+async function linkHeaders(
+  dialect: Dialect,
+  accounts: OpenAccounts,
+  { keyedHosts, getTimeoutMs, nowSeconds = () => 0 }: RestOptions,
+  { account, link }: { account: Account; link: string },
+): Promise<Record<string, string> | null> {
+  const { host, origin, pathname, search } = new URL(link)
+  const hosts = [new URL(account.baseUrl).host, ...(keyedHosts ?? [])]
+  // rule: a key goes to its own hosts only
+  if (!keyedHosts || !hosts.includes(host)) return {}
+  const opened = await accounts.open(account, getTimeoutMs)
+  if ('failed' in opened) return null
+  const asked = { method: 'GET', baseUrl: origin, path: pathname + search, body: null }
+  return dialect.authenticate(opened.account, { ...asked, nowSeconds: nowSeconds() }).headers
 }
 
 function foundIn(dialect: Dialect, sent: Sent, asked: Asked, baseUrl: string): Found {

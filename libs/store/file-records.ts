@@ -18,6 +18,10 @@ export interface ClaimedFile {
   /** Since it was first looked at. */
   sinceAdoptedMs: number
   tries: number
+  provider: string
+  taskId: string | null
+  /** Of the send that made the task; null where that is not known. */
+  account: { baseUrl: string; keyCipher: string } | null
 }
 
 /** What is told of a kept file, but for its link and when it was stored. */
@@ -85,8 +89,12 @@ export class FileRecords {
       )
       UPDATE "File" f SET claim = f.claim + 1, tries = f.tries + 1,
         "claimedUntil" = now() + ${leaseMs}::int * interval '1 millisecond'
-      FROM chosen c, "SceneVideo" v WHERE f."videoId" = c."videoId" AND v.id = c."videoId"
-      RETURNING f."videoId" AS id, f."userId", v.attempt, f.claim, f.url, f.tries,
+      FROM chosen c JOIN "SceneVideo" v ON v.id = c."videoId" LEFT JOIN LATERAL (
+        SELECT jsonb_build_object('baseUrl', s."baseUrl", 'keyCipher', s."keyCipher") AS account FROM "Submission" s
+        WHERE s."videoId" = v.id AND s."taskId" = v."taskId" ORDER BY s.attempt DESC, s.send DESC LIMIT 1
+      ) made ON true
+      WHERE f."videoId" = c."videoId"
+      RETURNING f."videoId" AS id, v.provider, v."taskId", made.account, f."userId", v.attempt, f.claim, f.url, f.tries,
         (extract(epoch FROM f."expiresAt" - now()) * 1000)::float8 AS "untilExpiryMs",
         (extract(epoch FROM now() - f."createdAt") * 1000)::float8 AS "sinceAdoptedMs"`
   }
@@ -122,6 +130,13 @@ export class FileRecords {
         jsonb_build_object('bytes', ${facts.bytes}::bigint), to_jsonb(c), true FROM changed c
       RETURNING id AS "timelineId", event, at, snapshot`
     return rows[0] ? owedEvent(rows[0]) : null
+  }
+
+  /** The provider gave a fresh link, which dies then. */
+  async renewed(id: string, claim: number, url: string, expiresAt: string | null): Promise<void> {
+    await this.#db.$executeRaw`
+      UPDATE "File" SET url = ${url}, "expiresAt" = ${expiresAt}::timestamptz
+      WHERE "videoId" = ${id}::uuid AND claim = ${claim}::int AND state = 'waiting'`
   }
 
   /** Tried in vain: again after `delayMs`. */

@@ -48,7 +48,7 @@ export const grants: Grants = {
     archiver: change,
   },
   Upload: { gateway: all, submit: ['SELECT', 'UPDATE'], archiver: ['SELECT', 'UPDATE', 'DELETE'] },
-  Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read },
+  Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read, archiver: read },
   AccountProof: { submit: change },
   Timeline: {
     gateway: read,

@@ -1,10 +1,15 @@
 import { z } from 'zod'
 import { fileSettings } from '#libs/files/settings.ts'
+import { edgeSettings, providerSettings } from '#libs/provider/settings.ts'
+import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 import { milliseconds, natsSettings, serviceSettings } from '#libs/runtime/config.ts'
 
 export const archiverSettings = z.object({
   ...serviceSettings,
   ...fileSettings,
+  ...edgeSettings,
+  ...providerSettings,
+  KEY_ENCRYPTION_KEY: keyEncryptionKey.optional(),
   DATABASE_URL: z.string(),
   ...natsSettings,
   /** Files fetched at once by one archiver; one user has at most a quarter of them. */
@@ -26,7 +31,5 @@ export const archiverSettings = z.object({
     .string()
     .default('')
     .transform((text) => new Set(text.split(',').filter(Boolean))),
-  /** Lets links lead into private networks: for development only. */
-  ALLOW_PRIVATE_BASE_URLS: z.stringbool().default(false),
 })
 export type ArchiverConfig = z.infer<typeof archiverSettings>

@@ -98,6 +98,7 @@ async function open(
         'never',
         `leads to ${url.protocol.slice(0, 20)}, not to http or https`,
       )
+    // rule: a key is dropped on another host
     const { statusCode, headers, body } = await ask(url, url.host === first.host, options, resume)
     if (statusCode === (resume ? 206 : 200)) return toAnswer(headers, body, resume)
     body.on('error', () => {})

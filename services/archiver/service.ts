@@ -10,8 +10,11 @@ import { Agent } from 'undici'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openFileStore } from '#libs/files/settings.ts'
 import { guardedConnector } from '#libs/net/guard.ts'
+import { Accounts } from '#libs/provider/accounts.ts'
+import { Providers } from '#libs/provider/providers.ts'
+import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
 import { publishEvents } from '#libs/outbox/outbox.ts'
-import { systemClock } from '#libs/runtime/clock.ts'
+import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import type { Metrics } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
@@ -22,8 +25,10 @@ import { Archiver, type ArchiverParts } from './archiver.ts'
 import { Uploads } from '#libs/store/uploads.ts'
 import type { ArchiverConfig } from './config.ts'
 import { removeUnusedUploads } from './unused-uploads.ts'
+import { Links } from './links.ts'
 import { download } from './download.ts'
 
+const askTimeoutMs = 10_000
 const connectTimeoutMs = 10_000
 
 export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Promise<Service> {
@@ -46,20 +51,27 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
     await waitForDatabase(db, log, skeleton.signal)
     const outbox = new Outbox(db)
     const routes = stack.adopt(routesOf(config), (one) => one.close())
+    const records = new FileRecords(db)
+    const providers = stack.use(providersOf(config))
+    const accounts = config.KEY_ENCRYPTION_KEY ? new Accounts(config.KEY_ENCRYPTION_KEY) : null
+    const links = new Links({ providers, accounts, records, nowMs: unixMs })
     stack.use(
       new Archiver({
         clock: systemClock,
         log,
         files,
-        records: new FileRecords(db),
+        records,
         removal: new FileRemoval(db),
-        fetch: (file, called) =>
-          download(file.url, {
+        async *fetch(file, called) {
+          const headers = await links.open(file)
+          yield* download(file.url, {
+            headers,
             dispatcherFor: routes.to,
             maxBytes: config.FILE_MAX_BYTES,
             stallMs: config.FILE_STALL_MS,
             signal: called,
-          }),
+          })
+        },
         publish: (event) =>
           publishEvents(bus, outbox, [event]).then(
             () => {},
@@ -83,6 +95,14 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
     return {}
   })
 }
+
+const providersOf = (config: ArchiverConfig) =>
+  new Providers(configuredProviders(config), {
+    createTimeoutMs: askTimeoutMs,
+    getTimeoutMs: askTimeoutMs,
+    nowSeconds: () => Math.floor(unixMs() / 1_000),
+    ...edgeOptions(config),
+  })
 
 function counters(metrics: Metrics): Pick<ArchiverParts, 'count' | 'gauge'> {
   const outcomes = metrics.counter('files_total', 'Files by what became of them', ['outcome'])

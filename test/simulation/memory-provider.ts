@@ -137,6 +137,7 @@ export class MemoryProvider {
       },
       search: async () => ({ kind: 'none', reason: 'it has no list' }),
       cancel: async () => ({ kind: 'none', reason: 'it cannot cancel' }),
+      linkHeaders: async () => ({}),
       [Symbol.asyncDispose]: async () => {},
     }
   }

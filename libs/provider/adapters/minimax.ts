@@ -115,6 +115,8 @@ export const minimaxHailuo: Declaration = {
     },
   ],
   leastIntervalMs: 10_000,
+  // each retrieval of its file gives a new link
+  renewsLinks: true,
   images: linksOrData,
   dialect: {
     ...common,

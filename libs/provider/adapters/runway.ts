@@ -41,6 +41,7 @@ export const runway: Declaration = {
     { name: 'veo3.1', durations: [4, 6, 8], inputs: ['text', 'image'] },
   ],
   // of a data URI it takes 5 MB
+  renewsLinks: true,
   images: { links: true, dataBytes: 3_700_000 },
   dialect: {
     name: 'runway',

@@ -88,6 +88,7 @@ export const vertex: Declaration = {
     inputs: ['text', 'image'],
   })),
   linkNeedsKey: true,
+  linkHosts: ['storage.googleapis.com'],
   images: { links: false, dataBytes: 10 * 1024 * 1024 },
   dialect: {
     ...googleErrors,

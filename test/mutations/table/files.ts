@@ -15,6 +15,18 @@ export const files: Mutation[] = [
     by: 'files',
   },
   {
+    rule: 'a key goes to its own hosts only',
+    find: 'if (!keyedHosts || !hosts.includes(host)) return {}',
+    replace: 'if (!keyedHosts) return {}',
+    by: 'files',
+  },
+  {
+    rule: 'a key is dropped on another host',
+    find: 'url.host === first.host',
+    replace: 'url.host.length > 0',
+    by: 'files',
+  },
+  {
     rule: 'an upload is given to nobody but who has a link that is still good',
     find: 'if (!upload || !isSigned(upload, request.query, unixMs() / 1_000))',
     replace: 'if (!upload)',
