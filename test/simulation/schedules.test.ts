@@ -25,7 +25,7 @@ describe('a server that lost its power', () => {
     await kit.until('submitted', () => kit.video(id).phase === 'submitted')
     powerFailure(kit, 1_000)
     for (const { process } of pollers) process.isolated = false
-    await kit.until('completed', () => kit.video(id).status === 'completed', 40_000)
+    await kit.until('completed', () => kit.video(id).status === 'completed', 14_000)
   })
 
   it('keeps every owner looking for what it owned, when the owner records are lost twice', async () => {
