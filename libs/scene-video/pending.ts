@@ -78,20 +78,39 @@ export const maxPendingMs = 24 * 3_600_000
 
 export function advancePending(from: PendingState, signal: VideoSignal): PendingAdvanced {
   if (isTerminal(from.status)) return { state: from, record: null, action: null }
+  const { status, phase, actions, error } = stepOf(from, signal)
+  const shown = phase === 'throttled' ? 'throttled' : from.facts.shown
+  return {
+    state: { status, phase, facts: { ...from.facts, shown } },
+    record: recordOf(from, { status, phase, shown, error }, signal),
+    action: actions.flatMap((type) => actionOf(type, signal))[0] ?? null,
+  }
+}
+
+interface Step {
+  status: Status
+  phase: Leaf
+  actions: string[]
+  error: VideoError | null
+}
+
+/** The machine's steps that ended nothing: they depend on what their key names, and on no more. */
+const known = new Map<string, Step>()
+
+function stepOf({ status, phase, facts }: PendingState, signal: VideoSignal): Step {
+  const key = [status, phase, facts.isToLookUp, facts.hadAllSends, signal.type].join()
+  const before = known.get(key)
+  if (before) return before
   const kept = { progress: null, slow: false, misses: 0, unusable: 0 }
   const [next, executable] = transition(
     videoMachine,
-    resolve({ status: from.status, phase: from.phase, ...kept }, from.facts),
+    resolve({ status, phase, ...kept }, facts),
     signal,
   )
-  const { status, phase } = leafOf(next)
-  const shown = phase === 'throttled' ? 'throttled' : from.facts.shown
-  const action = executable.flatMap(({ type }) => actionOf(type, signal))[0] ?? null
-  return {
-    state: { status, phase, facts: { ...from.facts, shown } },
-    record: recordOf(from, { status, phase, shown, error: next.context.error }, signal),
-    action,
-  }
+  const { error } = next.context
+  const step = { ...leafOf(next), actions: executable.map(({ type }) => type), error }
+  if (error === null) known.set(key, step)
+  return step
 }
 
 function recordOf(
