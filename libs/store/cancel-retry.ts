@@ -49,7 +49,7 @@ export function cancelVideo(
     })
     const atOnce = decideCancel(video, sends, attempt) === 'at_once'
     if (atOnce) await failRow(tx, id, cancelledBeforeSubmission, by)
-    else await flag(tx, id, by)
+    else if (!video.cancelRequested) await flag(tx, id, by)
     return {
       video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
       ownerActs: !atOnce,

@@ -92,7 +92,7 @@ export class MemoryPending extends MemoryRows {
     const video = this.own(userId, id)
     const atOnce = decideCancel(video, this.sends(id), attempt) === 'at_once'
     if (atOnce) this.fail(video, cancelledBeforeSubmission)
-    else {
+    else if (!video.cancelRequested) {
       video.cancelRequested = true
       if (video.taskId === null) video.dueAt = new Date(this.date().getTime() + 1_000)
       this.note(video, 'cancel_requested')

@@ -159,6 +159,11 @@ it('cancels at once before an intent, by flag after it; retries only what failed
     ownerActs: true,
     video: { status: 'pending' },
   })
+  expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({ ownerActs: true })
+  expect(
+    await db.timeline.count({ where: { videoId: late, kind: 'cancel_requested' } }),
+    'asked for twice, noted once',
+  ).toBe(1)
   await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({
     code: 'not_found',
   })
