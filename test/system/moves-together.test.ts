@@ -189,6 +189,17 @@ it('reads many, and writes their answers and waits, by one statement each, as it
   }
 })
 
+it('notes a cancel once, however often it is asked for', async () => {
+  const loaded = await newVideo()
+  const { id } = loaded.video
+  await accept((await intend(loaded))!)
+  const results = []
+  for (let i = 0; i < 3; i++) results.push(await store.cancel(demo.userId, id, null))
+  expect(results.map(({ ownerActs }) => ownerActs)).toEqual([true, true, true])
+  const notes = await db.timeline.findMany({ where: { videoId: id, kind: 'cancel_requested' } })
+  expect(notes).toHaveLength(1)
+})
+
 it('leaves out a video that was cancelled meanwhile, and waits for none that is held', async () => {
   const [held, cancelled, ...others] = await newVideos(10)
   await store.cancel(demo.userId, cancelled!.video.id, null)
