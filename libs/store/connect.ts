@@ -41,6 +41,12 @@ const sessionSettings = [
   'tcp_keepalives_count=3',
 ]
 
+/**
+ * For reading by what people ask: one user has ten videos and another a million, and what is the
+ * best plan for an average user is a hundred times too slow for the latter.
+ */
+export const plannedForEach = ['plan_cache_mode=force_custom_plan']
+
 const connectMs = 5_000
 
 /** Opening a connection has an end of its own; pg.Pool's covers waiting for a turn as well. */
@@ -55,9 +61,14 @@ class Client extends pg.Client {
  * connection 5 s, waiting for a lock 2 s; then it fails. A transaction whose process says nothing
  * for 5 s is ended, so that a process that stands still holds no row for longer. While all
  * connections are in use a statement waits for its turn, first come first served, for at most
- * `waitMs`; without that it waits for as long as it takes.
+ * `waitMs`; without that it waits for as long as it takes. `settings` are told to each session.
  */
-export function openDatabase(connectionString: string, max = 8, waitMs = 0): Database {
+export function openDatabase(
+  connectionString: string,
+  max = 8,
+  waitMs = 0,
+  settings: string[] = [],
+): Database {
   // rule: a full pool is waited for
   const pool = new pg.Pool({
     connectionString,
@@ -70,7 +81,7 @@ export function openDatabase(connectionString: string, max = 8, waitMs = 0): Dat
     query_timeout: 20_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    options: sessionSettings.map((setting) => `-c ${setting}`).join(' '),
+    options: [...sessionSettings, ...settings].map((setting) => `-c ${setting}`).join(' '),
   })
   // A session may end at any moment, also while it passes from the pool to whoever asked for it and
   // nobody listens: an error event without a listener ends the process. Its next use fails anyway.

@@ -190,21 +190,14 @@ export class Reader {
   async project(userId: string, id: string): Promise<ProjectAggregate | null> {
     const project = await this.#db.project.findFirst({ where: { id, userId, erasedAt: null } })
     if (!project) return null
-    const groups = await this.#db.sceneVideo.groupBy({
-      by: ['status'],
-      where: { projectId: id, erasedAt: null },
-      _count: true,
-      _sum: { progress: true },
-    })
-    const counts: Record<Status, number> = { pending: 0, generating: 0, completed: 0, failed: 0 }
-    let sum = 0
-    for (const group of groups) {
-      counts[group.status] = group._count
-      sum +=
-        group.status === 'completed' || group.status === 'failed'
-          ? 100 * group._count
-          : (group._sum.progress ?? 0)
-    }
+    const [{ isPartial: _, ...counts }, open] = await Promise.all([
+      countVideos(this.#db, { userId, projectId: id }),
+      this.#db.sceneVideo.aggregate({
+        where: { userId, projectId: id, status: { in: ['pending', 'generating'] } },
+        _sum: { progress: true },
+      }),
+    ])
+    const sum = 100 * (counts.completed + counts.failed) + (open._sum.progress ?? 0)
     const total = Object.values(counts).reduce((a, b) => a + b, 0)
     return {
       id,

@@ -49,6 +49,14 @@ export const grants: Grants = {
   },
   Upload: { gateway: all, submit: ['SELECT', 'UPDATE'], archiver: ['SELECT', 'UPDATE', 'DELETE'] },
   Submission: { submit: change, status: ['SELECT', 'UPDATE'], reconciler: read, archiver: read },
+  VideoCount: { gateway: read, reconciler: all },
+  VideoCountChange: {
+    gateway: read,
+    submit: ['INSERT'],
+    status: ['INSERT'],
+    reconciler: all,
+    archiver: ['INSERT'],
+  },
   AccountProof: { submit: change },
   Timeline: {
     gateway: read,

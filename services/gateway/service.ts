@@ -19,6 +19,7 @@ import { BulkActions } from '#libs/store/bulk-actions.ts'
 import {
   isReachable,
   openDatabase,
+  plannedForEach,
   requirePostgresVersion,
   type Database,
 } from '#libs/store/connect.ts'
@@ -98,7 +99,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     (one) => one.drain(),
   )
   checks['nats'] = () => bus.isConnected()
-  const db = stack.adopt(openDatabase(config.DATABASE_URL, 10, mostWaitMs), (one) =>
+  const db = stack.adopt(openDatabase(config.DATABASE_URL, 10, mostWaitMs, plannedForEach), (one) =>
     one.$disconnect(),
   )
   checks['postgres'] = () => isReachable(db)

@@ -22,12 +22,12 @@ export const statsSchema = z
         provider: z.string().nullable(),
         model: z.string().nullable(),
         counts: z.object({ pending: count, generating: count, completed: count, failed: count }),
-        errors: z.record(z.string(), count).describe('By code, of the newest 10,000 that failed'),
+        errors: z.record(z.string(), count).describe('By code'),
         seconds: z
           .object({ p50: z.number(), p95: z.number(), p99: z.number(), of: count })
           .nullable()
           .describe(
-            'From the request of an attempt to its completion, of the newest 10,000; null where none completed',
+            'From the request of an attempt to its completion, of the newest 5,000; null where none completed',
           ),
       }),
     ),

@@ -10,6 +10,7 @@ import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
+import { addUpChanges } from './count-changes.ts'
 import type { ReconcilerConfig } from './config.ts'
 import { removeOldFiles } from './old-files.ts'
 import { runReconciler } from './reconciler.ts'
@@ -54,6 +55,7 @@ export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal):
         },
       }),
     )
+    stack.use(addUpChanges(db, log))
     if (config.FILE_DAYS !== undefined)
       stack.use(
         removeOldFiles(new FileRemoval(db), { days: config.FILE_DAYS, clock: systemClock, log }),
