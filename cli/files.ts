@@ -4,11 +4,13 @@ import { z } from 'zod'
 import { fileSettings, openFileStore } from '#libs/files/settings.ts'
 import type { FileStore } from '#libs/files/file-store.ts'
 import { readConfig } from '#libs/runtime/config.ts'
+import { FileRetention } from '#libs/store/file-retention.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
 import { UsageError } from './command.ts'
 import { environment, withDatabase } from './config.ts'
 
 export const usage = `files verify [--remove-strays]     compare the file store with what was recorded, both ways
+files retention --dry-run          what retention would delete now: by FILE_DAYS, and by projects' limits
 
 The store is found by FILES_STORE, FILES_DIR or S3_…; exit 1 where they differ.`
 
@@ -19,9 +21,13 @@ const progress = (line: string) => void process.stderr.write(`${line}\n`)
 export async function run([verb, ...args]: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
     args,
-    options: { 'remove-strays': { type: 'boolean', default: false } },
+    options: {
+      'remove-strays': { type: 'boolean', default: false },
+      'dry-run': { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   })
+  if (verb === 'retention' && values['dry-run'] && !positionals.length) return tellRetention()
   if (verb !== 'verify' || positionals.length) throw new UsageError('Which files?')
   const config = readConfig(z.object(fileSettings), environment())
   await using files = await openFileStore(config)
@@ -33,6 +39,23 @@ export async function run([verb, ...args]: string[]): Promise<number> {
     say(`${promised} files recorded, ${found} in ${files.place}`)
     say(`${missing} missing or of another size, ${strays} that nothing names${removed}`)
     return missing + (values['remove-strays'] ? 0 : strays) > 0 ? 1 : 0
+  })
+}
+
+/** The reconciler deletes; here it is only told. */
+async function tellRetention(): Promise<number> {
+  const { FILE_DAYS: days } = readConfig(
+    z.object({ FILE_DAYS: z.coerce.number().int().min(1).optional() }),
+    environment(),
+  )
+  return withDatabase(async (db) => {
+    if (days !== undefined) {
+      const { files, bytes } = await new FileRemoval(db).outdated(days)
+      say(`${files} files, ${bytes} bytes: kept for more than ${days} days`)
+    }
+    for (const { projectId, title, files, bytes } of await new FileRetention(db).excess())
+      say(`${files} files, ${bytes} bytes: beyond the limits of project ${projectId}, ${title}`)
+    return 0
   })
 }
 

@@ -8,13 +8,19 @@ import type { Database } from './connect.ts'
 import { Prisma } from './generated/client.ts'
 import { toSceneVideo, type VideoRow } from './rows.ts'
 
-export interface ProjectRecord {
+interface PartRecord {
   id: string
   title: string
   createdAt: string
   archivedAt: string | null
 }
-export interface ScriptRecord extends ProjectRecord {
+/** Limits of what it keeps of its files, see file-retention.ts. */
+export interface FileLimits {
+  fileDays: number | null
+  fileBytes: number | null
+}
+export type ProjectRecord = PartRecord & FileLimits
+export interface ScriptRecord extends PartRecord {
   projectId: string
 }
 export interface SceneRecord {
@@ -41,14 +47,20 @@ export interface LibraryPage {
 }
 
 type Row = { id: string; title: string; createdAt: Date; archivedAt: Date | null }
-const toProject = ({ id, title, createdAt, archivedAt }: Row): ProjectRecord => ({
+type ProjectRow = Row & { fileDays: number | null; fileBytes: bigint | null }
+export const limitsOf = (row: Pick<ProjectRow, keyof FileLimits>): FileLimits => ({
+  fileDays: row.fileDays,
+  fileBytes: row.fileBytes === null ? null : Number(row.fileBytes),
+})
+const toProject = (row: ProjectRow): ProjectRecord => ({ ...toPart(row), ...limitsOf(row) })
+const toPart = ({ id, title, createdAt, archivedAt }: Row): PartRecord => ({
   id,
   title,
   createdAt: createdAt.toISOString(),
   archivedAt: archivedAt?.toISOString() ?? null,
 })
 const toScript = (row: Row & { projectId: string }): ScriptRecord => ({
-  ...toProject(row),
+  ...toPart(row),
   projectId: row.projectId,
 })
 const pageWhere = ({ after, archived }: LibraryPage) => ({
@@ -149,9 +161,13 @@ export class Library {
   async change(
     userId: string,
     { projectId, scriptId, sceneId }: Place,
-    data: { title?: string | null; prompt?: string; archived?: boolean },
+    data: { title?: string | null; prompt?: string; archived?: boolean } & Partial<FileLimits>,
   ): Promise<boolean> {
-    const { archived, ...words } = data
+    const { archived, fileDays, fileBytes, ...words } = data
+    const limits = {
+      ...(fileDays === undefined ? {} : { fileDays }),
+      ...(fileBytes === undefined ? {} : { fileBytes }),
+    }
     const { now } = (await this.#db.$queryRaw<{ now: Date }[]>`SELECT now() AS now`)[0]!
     const archive = archived === undefined ? {} : { archivedAt: archived ? now : null }
     // archived twice, it stays archived since the first time
@@ -176,7 +192,7 @@ export class Library {
           data: own,
         })
       // the user's own project, archived, is replaced by a new one
-      const data = archived ? { ...own, ownOf: null } : own
+      const data = { ...own, ...limits, ...(archived ? { ownOf: null } : {}) }
       return this.#db.project.updateMany({ where: { ...project, ...where }, data })
     }
     if ((await update(since)).count > 0) return true

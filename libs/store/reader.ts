@@ -15,6 +15,7 @@ import type { Database } from './connect.ts'
 import { Prisma } from './generated/client.ts'
 import { earlierUse } from './idempotency.ts'
 import { listVideos, type PageOptions } from './list-videos.ts'
+import { limitsOf } from './library.ts'
 import { toSceneVideo, type VideoRow } from './rows.ts'
 import type { VideoFilter } from './video-filter.ts'
 import { countVideos, statsOf, type StatsBy } from './video-stats.ts'
@@ -57,6 +58,8 @@ export interface ProjectAggregate {
   title: string
   createdAt: string
   archivedAt: string | null
+  fileDays: number | null
+  fileBytes: number | null
   counts: Record<Status, number>
   /**
    * Mean over all its videos, 0–100: ended ones count 100, unknown progress 0. Null without videos.
@@ -204,6 +207,7 @@ export class Reader {
       title: project.title,
       createdAt: project.createdAt.toISOString(),
       archivedAt: project.archivedAt?.toISOString() ?? null,
+      ...limitsOf(project),
       counts,
       progress: total ? Math.floor(sum / total) : null,
     }

@@ -30,7 +30,7 @@ type Grants = Record<string, Partial<Record<keyof typeof serviceRoles, string[]>
 export const grants: Grants = {
   User: { gateway: ['SELECT', 'INSERT'] },
   ApiKey: { gateway: change },
-  Project: { gateway: all, submit: read },
+  Project: { gateway: all, submit: read, reconciler: read },
   Script: { gateway: all, submit: read },
   Scene: { gateway: all, submit: read },
   AiConfig: { gateway: ['INSERT', 'UPDATE', 'DELETE'], submit: read },

@@ -10,7 +10,25 @@ const common = {
   createdAt: z.iso.datetime(),
   archivedAt: z.iso.datetime().nullable().describe('Null: it is in use'),
 }
-export const projectSchema = z.object({ ...common, title: z.string() }).meta({ id: 'Project' })
+/** What a project keeps of its files; beside it holds what the installation keeps. */
+export const fileLimits = {
+  fileDays: z
+    .number()
+    .int()
+    .min(1)
+    .max(36_500)
+    .nullable()
+    .describe('Files are deleted after so many days; null: as the installation does'),
+  fileBytes: z
+    .number()
+    .int()
+    .min(0)
+    .nullable()
+    .describe('Beyond so many bytes of files the oldest are deleted; null: no limit'),
+}
+export const projectSchema = z
+  .object({ ...common, title: z.string(), ...fileLimits })
+  .meta({ id: 'Project' })
 export const scriptSchema = z
   .object({ ...common, projectId: z.uuid(), title: z.string() })
   .meta({ id: 'Script' })

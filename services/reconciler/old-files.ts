@@ -1,35 +1,54 @@
 /**
- * Retention: files that were kept for longer than FILE_DAYS are marked for removal, oldest first;
- * the archiver removes them. What is to be deleted is logged before it is.
+ * Retention: files that were kept for longer than FILE_DAYS, and what projects keep beyond limits
+ * of their own, are marked for removal, oldest first; the archiver removes them. What is to be
+ * deleted is logged before it is.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { FileRemoval } from '#libs/store/file-removal.ts'
+import type { FileRetention } from '#libs/store/file-retention.ts'
 
 const lookMs = 60_000
+/** Each look reads all files of the projects that have limits. */
+const projectsMs = 300_000
 const atOnce = 1_000
 
 export function removeOldFiles(
   files: Pick<InterfaceOf<FileRemoval>, 'outdated' | 'expire'>,
   { days, clock, log }: { days: number; clock: Clock; log: Logger },
 ): AsyncDisposable {
-  const stop = new AbortController()
-  const look = async () => {
+  const look = async (stop: AbortSignal) => {
     const outdated = await files.outdated(days)
     if (outdated.files === 0) return
     log.info({ ...outdated, days }, 'Deleting files that were kept long enough')
-    while (!stop.signal.aborted && (await files.expire(days, atOnce)) === atOnce);
+    while (!stop.aborted && (await files.expire(days, atOnce)) === atOnce);
   }
-  const running = every(
-    clock,
-    lookMs,
-    stop.signal,
-    look,
-    (err) => log.warn({ err }, 'old files not deleted, trying again soon'),
-    0,
-  )
+  return repeat(clock, log, lookMs, look)
+}
+
+/** Of projects that have limits. */
+export function keepToProjectLimits(
+  files: InterfaceOf<FileRetention>,
+  { clock, log }: { clock: Clock; log: Logger },
+): AsyncDisposable {
+  return repeat(clock, log, projectsMs, async (stop) => {
+    const excess = await files.excess()
+    for (const one of excess) log.info(one, 'Deleting files beyond the limits of their project')
+    while (excess.length > 0 && !stop.aborted && (await files.expire(atOnce)) === atOnce);
+  })
+}
+
+function repeat(
+  clock: Clock,
+  log: Logger,
+  everyMs: number,
+  look: (stop: AbortSignal) => Promise<void>,
+): AsyncDisposable {
+  const stop = new AbortController()
+  const again = (err: unknown) => log.warn({ err }, 'old files not deleted, trying again soon')
+  const running = every(clock, everyMs, stop.signal, () => look(stop.signal), again, 0)
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()

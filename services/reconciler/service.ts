@@ -11,8 +11,9 @@ import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
 import { addUpChanges } from './count-changes.ts'
+import { FileRetention } from '#libs/store/file-retention.ts'
 import type { ReconcilerConfig } from './config.ts'
-import { removeOldFiles } from './old-files.ts'
+import { keepToProjectLimits, removeOldFiles } from './old-files.ts'
 import { runReconciler } from './reconciler.ts'
 
 /** Of every provider there is: toapis keeps results for a day. */
@@ -60,6 +61,7 @@ export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal):
       stack.use(
         removeOldFiles(new FileRemoval(db), { days: config.FILE_DAYS, clock: systemClock, log }),
       )
+    stack.use(keepToProjectLimits(new FileRetention(db), { clock: systemClock, log }))
     return {}
   })
 }

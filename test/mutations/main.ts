@@ -62,6 +62,7 @@ const finders: Record<Finder, string[]> = {
     'test/system/commit-claims.test.ts',
   ],
   files: vitest('test/system/archiver', ''),
+  retention: vitest('test/system/file-retention.test.ts', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),
 }
 

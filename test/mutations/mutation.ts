@@ -24,6 +24,7 @@ export type Finder =
   | 'the clock by itself'
   | 'files'
   | 'uploads'
+  | 'retention'
 
 export interface Mutation {
   rule: string

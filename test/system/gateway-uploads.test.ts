@@ -136,9 +136,12 @@ describe('an upload, and what is left of it', () => {
       `POST /api/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${stack.apiKey}\r\ncontent-type: multipart/form-data; boundary=x\r\ncontent-length: 90000\r\n\r\n${head}`,
     )
     socket.write(png(40_000))
-    await until('the upload to begin', async () => (await rows()) > (before[0] as number))
+    await until(
+      'the upload to begin',
+      async () => (await rows()) > (before[0] as number) || undefined,
+    )
     socket.destroy()
-    await until('its row to go', async () => (await rows()) === before[0])
+    await until('its row to go', async () => (await rows()) === before[0] || undefined)
     expect(await keys()).toEqual(before[1])
   })
 
@@ -230,9 +233,12 @@ describe('uploads that nothing uses', () => {
     await stack.db.upload.updateMany({ where: { id: { in: ids } }, data: { usedAt: dayAgo } })
     expect((await generate({ imageUrls: [used] })).status).toBe(202)
     await stack.archiver()
-    await until('the unused one to go', async () => !(await keys()).includes(`upload-${unused}`))
+    await until(
+      'the unused one to go',
+      async () => !(await keys()).includes(`upload-${unused}`) || undefined,
+    )
     await until('its row to go', async () =>
-      (await stack.db.upload.findUnique({ where: { id: unused as string } })) ? false : true,
+      (await stack.db.upload.findUnique({ where: { id: unused as string } })) ? undefined : true,
     )
     expect(await keys()).toContain(`upload-${used}`)
     expect((await generate({ imageUrls: [unused] })).body).toMatchObject({ code: 'unknown_upload' })

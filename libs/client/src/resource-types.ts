@@ -14,14 +14,21 @@ export interface ScriptPath {
   projectId: string
   scriptId: string
 }
-export interface ProjectRecord {
+interface Part {
   id: string
   title: string
   createdAt: string
   /** Null: it is in use. */
   archivedAt: string | null
 }
-export interface Script extends ProjectRecord {
+/** What a project keeps of its files: days, and bytes of the newest; null: no limit of its own. */
+interface FileLimits {
+  fileDays: number | null
+  fileBytes: number | null
+}
+export interface ProjectRecord extends Part, FileLimits {}
+export type ProjectChanges = { title?: string | undefined } & Partial<FileLimits>
+export interface Script extends Part {
   projectId: string
 }
 export interface NewScene {

@@ -89,7 +89,7 @@ export class Projects extends Calls {
     const { signal, ...query } = o
     return this.read(`/api/projects${queryOf(query)}`, { signal })
   }
-  update(id: string, body: { title: string }, o?: CallOptions): Promise<T.ProjectRecord> {
+  update(id: string, body: T.ProjectChanges, o?: CallOptions): Promise<T.ProjectRecord> {
     return this.set('PATCH', pathOf('projects', id), body, o)
   }
   archive(id: string, o?: CallOptions): Promise<T.ProjectRecord> {

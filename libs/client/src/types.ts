@@ -177,6 +177,8 @@ export interface Project {
   title: string
   createdAt: string
   archivedAt: string | null
+  fileDays: number | null
+  fileBytes: number | null
   counts: Record<Status, number>
   /** Mean over all its videos, 0–100; null without videos. */
   progress: number | null

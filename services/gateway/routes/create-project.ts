@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { waitingForKey } from '../commands.ts'
 import type { Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
+import { limitsOf } from '#libs/store/library.ts'
 import { projectSchema } from '../library-kinds.ts'
 import { idempotencyHeader, title } from '../schemas.ts'
 
@@ -33,6 +34,7 @@ export const createProject: Route = (app, { projects }) => {
           title: made.title,
           createdAt: made.createdAt.toISOString(),
           archivedAt: made.archivedAt?.toISOString() ?? null,
+          ...limitsOf(made),
         })
     },
   )

@@ -27,6 +27,13 @@ export const files: Mutation[] = [
     by: 'files',
   },
   {
+    rule: 'what is to be kept is not deleted',
+    find: 'WHERE NOT keep AND (old OR',
+    replace: 'WHERE (old OR',
+    also: { find: 'AND NOT f.keep ORDER BY', replace: 'ORDER BY' },
+    by: 'retention',
+  },
+  {
     rule: 'an upload is given to nobody but who has a link that is still good',
     find: 'if (!upload || !isSigned(upload, request.query, unixMs() / 1_000))',
     replace: 'if (!upload)',
