@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '#libs/runtime/config.ts'
 import { UsageError, type Command } from './command.ts'
+import { circuits } from './circuits.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as files from './files.ts'
 import { keys } from './keys.ts'
@@ -17,6 +18,7 @@ const commands: Record<string, Command> = {
   keys,
   files,
   providers,
+  circuits,
   'dead-letters': deadLetters,
   'postgres-restored': postgresRestored,
   'postgres-roles': postgresRoles,

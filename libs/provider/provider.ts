@@ -37,6 +37,8 @@ export interface Control {
    * the answer is `later`.
    */
   mayWrite?: (() => boolean) | undefined
+  /** Told what the answer says of the account's rate limit. */
+  onRateLimit?: ((limit: RateLimit) => void) | undefined
 }
 
 /** A create whose answer is lost. Instants are Unix milliseconds. */
@@ -95,8 +97,8 @@ export interface Budget {
 export type CreateAnswer =
   | { kind: 'accepted'; taskId: string }
   | { kind: 'refused'; error: VideoError }
-  /** Not accepted, but may be later. */
-  | { kind: 'later'; retryAfterMs: number | null; reason: string }
+  /** Not accepted, but may be later. `isOverLimit`: this account asked for too much. */
+  | { kind: 'later'; retryAfterMs: number | null; reason: string; isOverLimit?: true }
   /** A 2xx that cannot be read: probably accepted, so never sent again. */
   | { kind: 'unreadable'; reason: string }
   /** It may or may not have been accepted. */

@@ -124,7 +124,10 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     async create(account, input, control) {
       const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
       const sent = await send(account, requestOf, options.createTimeoutMs, control)
-      return sent.kind === 'answered' ? readCreate(dialect, sent, input) : createWithoutAnswer(sent)
+      if (sent.kind !== 'answered') return createWithoutAnswer(sent)
+      const limit = rateLimitOf(sent.headers, dialect.limitPerMs)
+      if (limit) control?.onRateLimit?.(limit)
+      return readCreate(dialect, sent, input)
     },
     get: (account, taskId, control) =>
       ask(account, (opened) => dialect.get(taskId, opened), { taskId }, control),

@@ -63,10 +63,10 @@ it('reads each provider’s settings by one pattern', () => {
 })
 
 it('has what the operator set of a budget beside what is declared of it', () => {
-  const [toapis] = configured({ TOAPIS_QUERY_PER_SECOND: '120' })
+  const [toapis] = configured({ TOAPIS_CREATE_PER_MINUTE: '120', TOAPIS_PARALLEL_TASKS: '3' })
   expect(toapis?.budgets).toEqual({
     usual: { queryPerSecond: 50, queryBurst: 500 },
-    set: { queryPerSecond: 120 },
+    set: { createPerMinute: 120, parallelTasks: 3 },
   })
   expect(() => configured({ TOAPIS_QUERY_PER_SECOND: '0' })).toThrow('TOAPIS_QUERY_PER_SECOND')
 })

@@ -44,9 +44,11 @@ const ofEach = (shapeOf: (declaration: Declaration) => Shape): Unnamed =>
 
 const limit = (meaning: string) => z.coerce.number().positive().optional().describe(meaning)
 /** What each account at a provider may do, as the operator knows it. */
-export const budgetSettings: Partial<Record<keyof Budget, [key: string, z.ZodType]>> = {
+export const budgetSettings: Record<keyof Budget, [key: string, z.ZodType]> = {
   queryPerSecond: ['QUERY_PER_SECOND', limit('Queries a second of one account.')],
   queryBurst: ['QUERY_BURST', limit('Queries of one account at once after a pause.')],
+  createPerMinute: ['CREATE_PER_MINUTE', limit('Creates a minute of one account.')],
+  parallelTasks: ['PARALLEL_TASKS', limit('Tasks of one account at work at once.')],
 }
 
 /** The keys of the system's own accounts: for whoever sends, and nobody else. */

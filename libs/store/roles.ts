@@ -58,6 +58,8 @@ export const grants: Grants = {
     archiver: ['INSERT'],
   },
   AccountProof: { submit: change },
+  ProviderAccount: { submit: change, gateway: ['SELECT', 'UPDATE'] },
+  ProviderTask: { submit: all },
   Timeline: {
     gateway: read,
     submit: change,

@@ -20,6 +20,7 @@ import type { FileReader } from '#libs/store/file-reader.ts'
 import type { Library } from '#libs/store/library.ts'
 import type { OperatorReader } from '#libs/store/operator-reader.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
+import type { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import type { Reader } from '#libs/store/reader.ts'
 import type { Retries } from '#libs/store/retry-candidates.ts'
 import type { Uploads } from '#libs/store/uploads.ts'
@@ -58,6 +59,7 @@ export interface Context {
   retries: Retries
   bulkActions: BulkActions
   operator: OperatorReader
+  providerAccounts: Pick<ProviderAccounts, 'list' | 'act'>
   apiKeys: ApiKeys
   aiConfigs: AiConfigs
   auth: Auth

@@ -30,6 +30,7 @@ import { FileReader } from '#libs/store/file-reader.ts'
 import { Library } from '#libs/store/library.ts'
 import { OperatorReader } from '#libs/store/operator-reader.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
+import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { Reader } from '#libs/store/reader.ts'
 import { Retries } from '#libs/store/retry-candidates.ts'
 import { SpendStore } from '#libs/store/spend.ts'
@@ -181,6 +182,7 @@ const storesOf = (db: Database) => ({
   uploads: new Uploads(db),
   retries: new Retries(db),
   operator: new OperatorReader(db),
+  providerAccounts: new ProviderAccounts(db),
   aiConfigs: new AiConfigs(db),
 })
 

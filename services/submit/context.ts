@@ -10,6 +10,7 @@ import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { Absences } from './absences.ts'
+import type { Gate } from './gate.ts'
 import type { SendingAccounts } from './accounts.ts'
 import type { SubmitConfig } from './config.ts'
 import type { ImageSource } from './images.ts'
@@ -43,4 +44,5 @@ export interface SubmitContext {
   images: ImageSource
   /** Creates with images within them at once: each holds them in memory. */
   imageSlots: FairSlots
+  gate: InterfaceOf<Gate>
 }

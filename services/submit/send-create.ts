@@ -3,15 +3,17 @@
  * what the machine is told of it.
  */
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
-import type { CreateAnswer, CreateRequest } from '#libs/provider/provider.ts'
+import type { CreateAnswer, CreateRequest, Provider } from '#libs/provider/provider.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { isNotAccepted } from '#libs/scene-video/decisions.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
+import type { GateAccount } from './gate.ts'
 import { lostAnswer, recordTask } from './look-up.ts'
 import { proveByLookUp } from './proofs.ts'
 import { hasUploads } from './images.ts'
+import { noAccount, pinsOf } from './pins.ts'
 import { requestOf } from './requests.ts'
 
 /** However long the wait: tried this often, so that a changed answer is noticed. */
@@ -26,6 +28,8 @@ export interface PlannedSend {
   account: OpenedAccount
   /** Its images may be within it. */
   readonly holdsImages: boolean
+  /** Why its account's limits do not allow for it now; null when they do. */
+  enter(): Promise<VideoSignal | null>
   intend(): Promise<VideoSignal>
   create(): Promise<VideoSignal | null>
 }
@@ -44,7 +48,9 @@ export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | 
     const message = 'Its stored parameters cannot be read.'
     return { type: 'REFUSED', error: { code: 'invalid_request', message } }
   }
-  const plan = { send: (last?.send ?? 0) + 1, pins, account, request }
+  // the turn began with it
+  const provider = context.providers.of(video.provider)!
+  const plan = { send: (last?.send ?? 0) + 1, pins, account, provider, request }
   return new Send(context, loaded, plan)
 }
 
@@ -52,6 +58,7 @@ interface Plan {
   send: number
   pins: Pins
   account: OpenedAccount
+  provider: Provider
   request: CreateRequest
 }
 
@@ -62,6 +69,8 @@ class Send implements PlannedSend {
   #begun = 0
   /** With its images; null until it is intended. */
   #request: CreateRequest | null = null
+  /** Whether the account's circuit is open, and this is the one create that is tried. */
+  #isTried = false
   /** The video as its intent left it. */
   #intended: Loaded | undefined
 
@@ -79,18 +88,34 @@ class Send implements PlannedSend {
     return hasUploads(this.#plan.request)
   }
 
+  get #at(): GateAccount {
+    return { account: this.account, provider: this.#plan.provider }
+  }
+
   readonly #mayWrite = (): boolean =>
     this.#context.clock.now() - this.#begun <= this.#context.config.SEND_WINDOW_MS
 
+  async enter(): Promise<VideoSignal | null> {
+    const { gate, clock } = this.#context
+    const { id, userId, attempt } = this.#loaded.video
+    const wait = await gate.enter(this.#at, { id, userId, attempt })
+    if (!wait) return null
+    const ms = Math.min(longestWaitMs, wait.ms) * (1 + clock.random() / 4)
+    return { type: 'WAITING', reason: wait.reason, ms }
+  }
+
   async intend(): Promise<VideoSignal> {
-    const { store, clock, accounts } = this.#context
-    const { id, attempt } = this.#loaded.video
+    const { store, clock, accounts, gate } = this.#context
+    const { id, userId, attempt } = this.#loaded.video
     const { send, pins } = this.#plan
     const throttledMs = accounts.throttledMs(this.account.id, clock.now())
     if (throttledMs > 0)
       return this.#waiting(throttledMs, this.#loaded.waitReason ?? 'the provider’s rate limit')
     const noImages = await this.#readImages()
     if (noImages) return noImages
+    const passage = await gate.pass(this.#at, { id, userId, attempt })
+    if (passage.kind === 'wait') return this.#waiting(passage.ms, passage.reason)
+    this.#isTried = passage.kind === 'try'
     this.#begun = clock.now()
     // a look-up has changed what was read of the sends
     const isAsRead = this.#loaded.submissions.every(
@@ -104,7 +129,7 @@ class Send implements PlannedSend {
       isAsRead ? this.#loaded : undefined,
     )
     // rule: only the winner of the intent sends
-    if (intended === null) return held(1_000 * (0.75 + clock.random() / 2))
+    if (intended === null) return this.#notSent(held(1_000 * (0.75 + clock.random() / 2)))
     crashPoint('intent-committed')
     this.#intended = intended
     return { type: 'INTENT' }
@@ -122,25 +147,36 @@ class Send implements PlannedSend {
   }
 
   async create(): Promise<VideoSignal | null> {
-    const { store, providers, creates } = this.#context
+    const { store, creates, gate } = this.#context
     const { video } = this.#loaded
     // rule: after a restore a video is looked up before a send
     // Postgres was restored: looked up, as a send in doubt, before anything is sent
     if (intentMayBeLost(this.#loaded))
-      return { type: 'IN_DOUBT', reason: lostAnswer, ms: leastWaitMs }
+      return this.#notSent({ type: 'IN_DOUBT', reason: lostAnswer, ms: leastWaitMs })
     // rule: nothing is sent after the send window
     if (!this.#mayWrite()) {
       const { send } = this.#plan
       await store.answered(video.id, video.attempt, send, 'later', 'send window passed, not sent')
-      return held(leastWaitMs)
+      return this.#notSent(held(leastWaitMs))
     }
-    // the turn began with it
-    const provider = providers.of(video.provider)!
-    const request = this.#request!
-    const answer = await provider.create(this.account, request, { mayWrite: this.#mayWrite })
+    const { provider } = this.#plan
+    const answer = await provider.create(this.account, this.#request!, {
+      mayWrite: this.#mayWrite,
+      onRateLimit: (limit) => gate.told(this.#at, limit),
+    })
     crashPoint('create-answered')
     creates.inc({ answer: answer.kind })
+    // nothing waits for it: the circuit is told while the answer is recorded
+    void gate
+      .answered(this.#at, answer, { video: video.id, wasTried: this.#isTried })
+      .catch((err: unknown) => this.#context.log.warn({ err }, 'circuit not told of a create'))
     return this.#answered(answer)
+  }
+
+  /** Somebody else may be the one that is tried. */
+  async #notSent(signal: VideoSignal): Promise<VideoSignal> {
+    if (this.#isTried) await this.#context.gate.notTried(this.#at)
+    return signal
   }
 
   async #answered(answer: CreateAnswer): Promise<VideoSignal | null> {
@@ -203,24 +239,3 @@ const held = (ms: number): VideoSignal => ({ type: 'HELD', reason: null, ms })
 const intentMayBeLost = ({ video, submissions }: Loaded): boolean =>
   video.restoredAt !== null &&
   !submissions.some((one) => one.attempt === video.attempt && one.intentAt > video.restoredAt!)
-
-/** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
-export function pinsOf(
-  { systemAccounts }: SubmitContext,
-  { video, config }: Loaded,
-  earlier?: SendRecord,
-): Pins | null {
-  if (earlier)
-    return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
-  return systemAccounts.pins(video.provider, config)
-}
-
-export const noAccount = (
-  { systemAccounts }: SubmitContext,
-  provider: string,
-): Extract<VideoSignal, { type: 'REFUSED' }> => ({
-  type: 'REFUSED',
-  error: systemAccounts.isOn(provider)
-    ? { code: 'bad_key', message: `There is no account at ${provider}: give a key of your own.` }
-    : { code: 'unknown_provider', message: `${provider} is switched off.` },
-})

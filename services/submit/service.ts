@@ -22,11 +22,13 @@ import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.
 import { Outbox } from '#libs/store/outbox.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import { Uploads } from '#libs/store/uploads.ts'
+import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import type { SubmitConfig } from './config.ts'
 import { Images } from './images.ts'
 import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
+import { Gate } from './gate.ts'
 import { serveErase } from './erase-video.ts'
 import { runSubmit } from './submit.ts'
 import { SystemAccounts } from './system-accounts.ts'
@@ -72,6 +74,8 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     })
     stack.defer(() => events.flush())
     const { PUBLIC_URL: publicUrl } = config
+    const accounts = new ProviderAccounts(db)
+    const gate = stack.use(new Gate({ clock: systemClock, log, store: accounts }))
     const submit = stack.use(
       await runSubmit(
         {
@@ -92,6 +96,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           absences: new Absences(),
           images: new Images(new Uploads(db), stack.use(await openFileStore(config)), publicUrl),
           imageSlots: new FairSlots(sharedByHalf(imagesAtOnce, systemClock)),
+          gate,
         },
         v7,
       ),

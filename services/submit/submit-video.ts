@@ -18,7 +18,8 @@ import type { PendingAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { lookUpSends } from './look-up.ts'
-import { leastWaitMs, noAccount, pinsOf, planSend, type PlannedSend } from './send-create.ts'
+import { noAccount, pinsOf } from './pins.ts'
+import { leastWaitMs, planSend, type PlannedSend } from './send-create.ts'
 
 export interface VideoOf {
   id: string
@@ -63,12 +64,13 @@ class Turn {
   }
 
   async #first(): Promise<Next> {
-    const { providers, store } = this.#context
+    const { providers, store, gate } = this.#context
     const { video, submissions, untilTryMs } = this.#loaded
     if (video.taskId !== null) return { type: 'TURN' }
     const signal = signalOfTimes({ ...this.#loaded, cancelRequested: video.cancelRequested })
     if (signal.type !== 'TURN') return signal
-    if (untilTryMs !== null && untilTryMs > leastWaitMs) return this.#notAfterDeadline(untilTryMs)
+    const mayTry = untilTryMs === null || untilTryMs <= leastWaitMs || gate.isWoken(video.id)
+    if (!mayTry) return this.#notAfterDeadline(untilTryMs)
     if (providers.of(video.provider) === null) {
       const message = `No provider is called ${video.provider}.`
       return { type: 'REFUSED', error: { code: 'unknown_provider', message } }
@@ -122,6 +124,9 @@ class Turn {
     const planned = planSend(this.#context, this.#loaded)
     if ('type' in planned) return planned
     this.#planned = planned
+    // a message waits for nothing in here: a full budget is a turn of its own
+    const full = await planned.enter()
+    if (full) return full
     const { slots, imageSlots } = this.#context
     const send = () =>
       slots.run(planned.account.id, async () => {

@@ -49,6 +49,7 @@ export async function runSubmit(
 ): Promise<AsyncDisposable & { isHealthy(): boolean }> {
   const { bus, clock, log, store } = context
   const pending = new PendingVideos(context)
+  context.gate.onFree((video) => pending.take(video))
   const servers = serveCommands(context, pending, newId)
 
   const handedBack = await store.handBack()

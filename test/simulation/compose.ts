@@ -14,6 +14,7 @@ import { SystemAccounts } from '#services/submit/system-accounts.ts'
 import type { ProviderSource } from '#libs/provider/providers.ts'
 import { configuredProviders } from '#libs/provider/settings.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
+import { Gate } from '#services/submit/gate.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import type { Broker } from './memory-broker.ts'
 import type { MemoryBus } from './memory-bus.ts'
@@ -112,6 +113,7 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       absences: new Absences(),
       images: { of: async (request) => request },
       imageSlots: new FairSlots(sharedByHalf(4, process.clock)),
+      gate: new Gate({ clock: process.clock, log, store: store.providerAccounts }),
       creates: counter,
       lookups: counter,
       late: counter,

@@ -109,7 +109,7 @@ export class MemoryProvider {
       create: async (account: Account, request: CreateRequest) => {
         this.asked++
         if (account.baseUrl === badBaseUrl && this.bad === 'refusing')
-          return { kind: 'later', retryAfterMs: 5_000, reason: '429' }
+          return { kind: 'later', retryAfterMs: 5_000, reason: '503' }
         const unknown = (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })
         const isSlow = this.isSlowNow()
         const answer = reach(createTimeoutMs, () => this.#create(request), isSlow).catch(unknown)
@@ -154,7 +154,12 @@ export class MemoryProvider {
     const world = this.#world
     if (world.chance(this.faults.error)) return { kind: 'unknown', reason: '500' }
     if (world.chance(this.faults.later))
-      return { kind: 'later', retryAfterMs: world.between(100, 3_000), reason: '429' }
+      return {
+        kind: 'later',
+        retryAfterMs: world.between(100, 3_000),
+        reason: '429',
+        isOverLimit: true,
+      }
     if (world.chance(this.faults.refuse))
       return { kind: 'refused', error: { code: 'content_policy', message: 'no' } }
     this.onAccept(

@@ -8,6 +8,7 @@ import type { Bid, Claimed } from '#libs/store/commit-claims.ts'
 import type { Promised } from '#libs/store/recovery.ts'
 import type { Fate, Outcome } from '#libs/store/reports.ts'
 import type { SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
+import { MemoryProviderAccounts } from './memory-provider-accounts.ts'
 import { MemorySubmissions } from './memory-submissions.ts'
 import { toOwed, type StoreCopy } from './rows.ts'
 
@@ -19,6 +20,8 @@ export const reconcilerSettings = {
 }
 
 export class MemoryStore extends MemorySubmissions {
+  readonly providerAccounts = new MemoryProviderAccounts(() => this.date().getTime())
+
   // claims and reports
   // -----------------------------------------------------------------------------------------------
 

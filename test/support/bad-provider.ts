@@ -15,7 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /**
  * `slow` answers after 5 s, `dripping` a byte a second, `silent` never; `busy` says 429 to
  * everything, `refusing` 403 to every query, `cut` ends the connection after the request was
- * carried out.
+ * carried out; `broken` (none of those that are tried by all) answers every create 500.
  */
 export const badWays = ['slow', 'dripping', 'silent', 'busy', 'refusing', 'cut'] as const
 export type BadWay = (typeof badWays)[number]
@@ -27,7 +27,7 @@ interface Heard {
 }
 
 export class BadProvider implements AsyncDisposable {
-  way: BadWay | 'fine' = 'fine'
+  way: BadWay | 'broken' | 'fine' = 'fine'
   /** Of everything that was asked: creates are POST, everything else is GET or a POST of many. */
   readonly asked = { creates: 0, queries: 0 }
   readonly #simulatorUrl: string
@@ -55,6 +55,7 @@ export class BadProvider implements AsyncDisposable {
     const isCreate = request.method === 'POST' && !request.url!.endsWith('/batch')
     this.asked[isCreate ? 'creates' : 'queries']++
     if (this.way === 'busy') return refuse(response, 429, 'rate_limit_exceeded')
+    if (this.way === 'broken' && isCreate) return refuse(response, 500, 'internal_error')
     if (this.way === 'refusing' && !isCreate) return refuse(response, 403, 'forbidden')
     const { way } = this
     const { status, type, body } = await this.#pass(request)

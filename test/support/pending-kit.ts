@@ -27,6 +27,15 @@ export const sendOf = (more: object) => ({
   ...more,
 })
 
+/** Of an account without limits, whose circuit is closed. */
+const openGate = {
+  enter: async () => null,
+  pass: async () => ({ kind: 'free' }),
+  isWoken: () => false,
+  told: () => {},
+  answered: async () => {},
+}
+
 interface Kit {
   video?: object
   submissions?: object[]
@@ -68,6 +77,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     absences: new Absences(),
     images: { of: async (request: CreateRequest) => request },
     imageSlots: new FairSlots(sharedByHalf(4, systemClock)),
+    gate: openGate,
     lookups: { inc: () => {} },
     creates: { inc: () => {} },
     bus: { store: async () => 1 },

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { System, until } from '../support/system.ts'
+import { startWithoutCircuit } from '../support/circuits.ts'
 import { asking, calm, timing } from '../support/misbehaving-kit.ts'
 
 const system = new System(timing)
@@ -20,7 +21,7 @@ const secret = (name: string) =>
     >
   )[name]!
 
-beforeAll(() => system.start())
+beforeAll(() => startWithoutCircuit(system))
 afterAll(() => system[Symbol.asyncDispose]())
 beforeEach(() => system.simulate(calm))
 

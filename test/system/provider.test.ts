@@ -4,13 +4,14 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { System, until } from '../support/system.ts'
+import { startWithoutCircuit } from '../support/circuits.ts'
 import { asking, calm, timing } from '../support/misbehaving-kit.ts'
 
 const system = new System(timing)
 const ask = asking(system)
 const { submit, is, ended, creates, charged, timeline, metric } = ask
 
-beforeAll(() => system.start())
+beforeAll(() => startWithoutCircuit(system))
 afterAll(() => system[Symbol.asyncDispose]())
 beforeEach(() => system.simulate(calm))
 

@@ -60,6 +60,7 @@ export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequ
       kind: 'later',
       retryAfterMs: waitOf(dialect, answer, said),
       reason: redact(said.code || said.message || `HTTP ${status}`),
+      ...(status === 429 ? { isOverLimit: true } : {}),
     }
   const isDoubtful =
     status >= 500 || status === 408 || status < 200 || isListed(dialect.faultCodes, said.code)

@@ -45,6 +45,30 @@ export const submission: Mutation[] = [
     by: 'the host by itself',
   },
   {
+    rule: 'an open circuit sends nothing but one create that is tried',
+    find: 'if (!state?.isOpen) return free',
+    replace: 'return free',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a video that fails for itself opens no circuit',
+    find: '&& video !== outcome.video',
+    replace: '',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a refusal is no failure of the account',
+    find: "answer.kind === 'unknown' ||",
+    replace: "answer.kind === 'unknown' || answer.kind === 'refused' ||",
+    by: 'submit by itself',
+  },
+  {
+    rule: 'users take turns at the limits of an account',
+    find: 'if (places.size > 0) this.#users.set(userId, places)',
+    replace: 'if (places.size > 0) this.#users = new Map([[userId, places], ...this.#users])',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a run that takes long counts against its own key only',
     find: 'this.#counting.delete(slot)',
     replace: '',
@@ -64,8 +88,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'only the winner of the intent sends',
-    find: 'if (intended === null) return held(',
-    replace: 'if (intended === undefined) return held(',
+    find: 'if (intended === null) return',
+    replace: 'if (intended === undefined) return',
     by: 'submit by itself',
   },
   {

@@ -1,0 +1,243 @@
+/**
+ * Whether a create may be sent to its account now: within the limits that the operator set, its
+ * provider tells, or is declared to have, and unless its circuit is open. Of an account without a
+ * limit and with a closed circuit that costs nothing. A limit that nobody told shows by refusals:
+ * less is sent then, and more again with time.
+ */
+import type { Clock } from '#libs/runtime/clock.ts'
+import { every } from '#libs/runtime/every.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
+import type { OpenedAccount } from '#libs/provider/accounts.ts'
+import type { CreateAnswer, Declared, RateLimit } from '#libs/provider/provider.ts'
+import type { InterfaceOf } from '#libs/store/connect.ts'
+import type { AccountKey, ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import { Circuits, type Passage } from './circuits.ts'
+import { CreateQueue, type CreateLimits, type Waiting } from './create-queue.ts'
+
+/** Where a create goes. */
+export interface GateAccount {
+  account: Pick<OpenedAccount, 'id' | 'baseUrl'>
+  provider: Pick<Declared, 'name' | 'budgets'>
+}
+
+export interface Wait {
+  ms: number
+  reason: string
+}
+
+interface Known {
+  key: AccountKey
+  queue: CreateQueue
+  /** Creates a minute as the provider tells them, or as its refusals show; null: unknown. */
+  told: number | null
+  learned: { perMinute: number; at: number } | null
+  /** For its circuit, and known here. */
+  waiting: Map<string, Waiting>
+  /** When the last creates were accepted. */
+  accepted: number[]
+}
+
+interface Limits extends CreateLimits {
+  /** As it is told to users. */
+  perMinute: number | null
+  /** Whether the limit of creates is set or declared. */
+  isDeclared: boolean
+}
+
+export interface GateOptions {
+  clock: Clock
+  log: Logger
+  store: Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'>
+}
+
+const readEveryMs = 1_000
+const learnedMs = 600_000
+const regainedPerSecond = 0.02
+const keptAfterRefusal = 0.7
+const leastPerMinute = 6
+const mostKnown = 10_000
+const mostWaiting = 1_000
+const wokenAtOnce = 50
+
+export class Gate implements AsyncDisposable {
+  readonly #options: GateOptions
+  readonly #circuits: Circuits
+  readonly #accounts = new Map<string, Known>()
+  readonly #woken = new Set<string>()
+  readonly #stop = new AbortController()
+  readonly #reading: Promise<void>
+  #wake: (video: Waiting) => void = () => {}
+
+  constructor(options: GateOptions) {
+    this.#options = options
+    this.#circuits = new Circuits(options)
+    const { clock, log } = options
+    this.#reading = every(
+      clock,
+      readEveryMs,
+      this.#stop.signal,
+      () => this.#circuits.read().then(() => this.#wakeFree()),
+      (err) => log.warn({ err }, 'circuits not read, what was read last counts'),
+      0,
+    )
+  }
+
+  /** What is called for a video that may be sent now. */
+  onFree(wake: (video: Waiting) => void): void {
+    this.#wake = wake
+  }
+
+  /** Whether this video, though it was told to wait for longer, has its turn now. */
+  isWoken(id: string): boolean {
+    return this.#woken.has(id)
+  }
+
+  /** Null when the account's limits allow for this video's create now. */
+  async enter(at: GateAccount, video: Waiting): Promise<Wait | null> {
+    this.#woken.delete(video.id)
+    const known = await this.#known(at)
+    const limits = this.#limitsOf(known, at)
+    if (!limits.rate && limits.parallelTasks === null) return null
+    const wait = await known.queue.enter(video, limits)
+    if (!wait) return null
+    const reason =
+      wait.why === 'rate'
+        ? `the account’s limit of ${Math.round(limits.perMinute!)} creates a minute`
+        : `the account’s limit of ${limits.parallelTasks} tasks at work at once`
+    return { ms: wait.ms, reason }
+  }
+
+  /** Whether its circuit lets this video's create through; asked right before it is sent. */
+  async pass(at: GateAccount, video: Waiting): Promise<Passage> {
+    this.#woken.delete(video.id)
+    const passage = await this.#circuits.pass(accountKeyOf(at))
+    const waiting = (await this.#known(at)).waiting
+    if (passage.kind !== 'wait') waiting.delete(video.id)
+    else if (waiting.size < mostWaiting) waiting.set(video.id, video)
+    return passage
+  }
+
+  /** Once a circuit is closed, some of those that wait for it every second; to be tried, one. */
+  #wakeFree(): void {
+    for (const { key, waiting } of this.#accounts.values()) {
+      if (waiting.size === 0) continue
+      const free = this.#circuits.free(key)
+      const count = { all: wokenAtOnce, one: 1, none: 0 }[free]
+      for (const video of [...waiting.values()].slice(0, count)) {
+        waiting.delete(video.id)
+        this.#wakeUp(video)
+      }
+    }
+  }
+
+  #wakeUp(video: Waiting): void {
+    if (this.#woken.size >= mostKnown) this.#woken.clear()
+    this.#woken.add(video.id)
+    this.#wake(video)
+  }
+
+  /** What the provider said of its limit of creates. */
+  told(at: GateAccount, { perSecond }: RateLimit): void {
+    const known = this.#accounts.get(keyOf(at))
+    if (known && perSecond !== null) known.told = perSecond * 60
+  }
+
+  /** What became of a create that was sent. */
+  async answered(
+    at: GateAccount,
+    answer: CreateAnswer,
+    { video, wasTried }: { video: string; wasTried: boolean },
+  ): Promise<void> {
+    const known = await this.#known(at)
+    const isOverLimit = answer.kind === 'later' && answer.isOverLimit === true
+    if (answer.kind === 'accepted') this.#accepted(known)
+    if (isOverLimit) {
+      this.#refused(known, at)
+      await known.queue.refused(answer.retryAfterMs ?? readEveryMs)
+    }
+    // rule: a refusal is no failure of the account
+    const isFailure = answer.kind === 'unknown' || (answer.kind === 'later' && !isOverLimit)
+    const failure = isFailure ? answer.reason : null
+    await this.#circuits.tell(known.key, { video, failure, wasTried })
+  }
+
+  /** A create that its circuit let through, to be tried, was not sent. */
+  notTried(at: GateAccount): Promise<void> {
+    return this.#circuits.notTried(accountKeyOf(at))
+  }
+
+  #accepted(known: Known): void {
+    const now = this.#options.clock.now()
+    known.accepted.push(now)
+    if (known.accepted.length > 1_000) known.accepted.shift()
+  }
+
+  /** Of its limit nothing is known but that it was exceeded. */
+  #refused(known: Known, at: GateAccount): void {
+    if (known.told !== null || this.#limitsOf(known, at).isDeclared) return
+    const now = this.#options.clock.now()
+    const lately = known.accepted.filter((one) => one > now - 60_000).length
+    const was = learnedNow(known, now) ?? 2 * lately
+    known.learned = { perMinute: Math.max(leastPerMinute, keptAfterRefusal * was), at: now }
+  }
+
+  #limitsOf(known: Known, { provider }: GateAccount): Limits {
+    const { usual = {}, set = {} } = provider.budgets ?? {}
+    const declared = set.createPerMinute ?? usual.createPerMinute ?? null
+    const told = known.told === null ? null : Math.min(known.told, set.createPerMinute ?? Infinity)
+    const more = {
+      parallelTasks: set.parallelTasks ?? usual.parallelTasks ?? null,
+      isDeclared: declared !== null,
+    }
+    const limit = told ?? declared ?? learnedNow(known, this.#options.clock.now())
+    if (limit === null) return { rate: null, perMinute: null, ...more }
+    // of a bucket that the provider tells of: ten seconds' worth at once
+    const burst = Math.max(1, Math.floor(told === null ? limit / 20 : limit / 6))
+    // else never more than the limit in any minute, though what is sent together arrives apart
+    const perMinute = told === null ? Math.max(limit * 0.9, limit * 0.97 - burst) : limit * 0.95
+    return { rate: { perMinute, burst }, perMinute: limit, ...more }
+  }
+
+  async #known(at: GateAccount): Promise<Known> {
+    const name = keyOf(at)
+    const known = this.#accounts.get(name)
+    if (known) return known
+    const { clock, log, store } = this.#options
+    const key = accountKeyOf(at)
+    await store.know(key, new URL(at.account.baseUrl).host)
+    const wake = (video: Waiting) => this.#wakeUp(video)
+    const queue = new CreateQueue({ clock, log, store, account: key, wake })
+    const made = { key, queue, told: null, learned: null, accepted: [], waiting: new Map() }
+    const other = this.#accounts.get(name)
+    if (other) return other
+    this.#accounts.set(name, made)
+    if (this.#accounts.size > mostKnown) this.#dropOne()
+    return made
+  }
+
+  /** The oldest for which nobody waits. */
+  #dropOne(): void {
+    for (const [name, { queue, waiting }] of this.#accounts) {
+      if (queue.size > 0 || waiting.size > 0) continue
+      queue.close()
+      return void this.#accounts.delete(name)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    for (const { queue } of this.#accounts.values()) queue.close()
+    await this.#reading
+  }
+}
+
+const learnedNow = ({ learned }: Known, now: number): number | null =>
+  learned && now - learned.at < learnedMs
+    ? learned.perMinute * (1 + (regainedPerSecond * (now - learned.at)) / 1_000)
+    : null
+
+const accountKeyOf = ({ account, provider }: GateAccount): AccountKey => ({
+  accountId: account.id,
+  provider: provider.name,
+})
+const keyOf = ({ account, provider }: GateAccount) => `${provider.name} ${account.id}`

@@ -1,0 +1,100 @@
+/** What submits share of accounts, in memory: as libs/store/provider-accounts.ts keeps it. */
+import type { InterfaceOf } from '#libs/store/connect.ts'
+import {
+  firstOpenMs,
+  longestOpenMs,
+  triedMs,
+  type AccountKey,
+  type CircuitState,
+  type CreateRate,
+  type ProviderAccounts,
+} from '#libs/store/provider-accounts.ts'
+
+interface Row extends AccountKey {
+  isOpen: boolean
+  reason: string | null
+  openings: number
+  nextTryAt: number
+  fullAt: number
+  tasks: Set<string>
+}
+
+export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'> {
+  readonly #rows = new Map<string, Row>()
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  readonly know = async (key: AccountKey): Promise<void> => void this.#row(key)
+
+  readonly circuits = async (): Promise<CircuitState[]> =>
+    [...this.#rows.values()]
+      .filter((row) => row.isOpen)
+      .map((row) => ({ ...row, held: null, untilTryMs: row.nextTryAt - this.#now() }))
+
+  readonly open = async (key: AccountKey, reason: string, wasTried: boolean): Promise<void> => {
+    const row = this.#row(key)
+    if (row.isOpen !== wasTried) return
+    row.nextTryAt = this.#now() + Math.min(longestOpenMs, firstOpenMs * 2 ** row.openings)
+    Object.assign(row, { isOpen: true, reason, openings: row.openings + 1 })
+  }
+
+  readonly close = async (key: AccountKey): Promise<void> => {
+    Object.assign(this.#row(key), { isOpen: false, reason: null, openings: 0 })
+  }
+
+  readonly takeTry = async (key: AccountKey): Promise<boolean> => {
+    const row = this.#row(key)
+    if (!row.isOpen || row.nextTryAt > this.#now()) return false
+    row.nextTryAt = this.#now() + triedMs
+    return true
+  }
+
+  readonly giveTryBack = async (key: AccountKey): Promise<void> => {
+    const row = this.#row(key)
+    if (row.isOpen) row.nextTryAt = this.#now()
+  }
+
+  readonly takeCreates = async (
+    key: AccountKey,
+    { perMinute, burst }: CreateRate,
+    want: number,
+  ) => {
+    const row = this.#row(key)
+    const every = 60_000 / perMinute
+    const fullAt = Math.max(row.fullAt, this.#now())
+    const free = Math.floor((every * burst - (fullAt - this.#now())) / every)
+    const taken = Math.max(0, Math.min(want, free))
+    row.fullAt = fullAt + taken * every
+    return { taken, waitMs: Math.max(0, row.fullAt - this.#now() + every * (1 - burst)) }
+  }
+
+  readonly emptyCreates = async (key: AccountKey, { perMinute, burst }: CreateRate, ms: number) => {
+    const row = this.#row(key)
+    row.fullAt = Math.max(row.fullAt, this.#now() + ms + (60_000 / perMinute) * burst)
+  }
+
+  readonly takeTask = async (key: AccountKey, most: number, { id }: { id: string }) => {
+    const { tasks } = this.#row(key)
+    if (!tasks.has(id) && tasks.size >= most) return false
+    tasks.add(id)
+    return true
+  }
+
+  #row(key: AccountKey): Row {
+    const name = `${key.provider} ${key.accountId}`
+    const row = this.#rows.get(name) ?? {
+      ...key,
+      isOpen: false,
+      reason: null,
+      openings: 0,
+      nextTryAt: 0,
+      fullAt: 0,
+      tasks: new Set(),
+    }
+    this.#rows.set(name, row)
+    return row
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * The circuit of an account whose creates fail: its videos wait and say so, one create is tried at
+ * a time, another account of the same provider notices nothing, and an operator can hold it.
+ */
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { BadProvider } from '../support/bad-provider.ts'
+import { Stack } from '../support/gateway-kit.ts'
+import { until } from '../support/system.ts'
+
+const stack = new Stack({ ALLOW_PRIVATE_BASE_URLS: 'true', LOOKUP_WINDOW_MS: '26000' })
+let bad: BadProvider
+let operator = ''
+const tenants = { bad: '', good: '' }
+
+beforeAll(async () => {
+  await stack.start()
+  await stack.submit()
+  await stack.poller()
+  await stack.simulate({ tier: 'off', minSeconds: 1, maxSeconds: 2 })
+  bad = await BadProvider.before(stack.simulatorUrl)
+  const account = async (baseUrl: string) => {
+    const key = await stack.stranger()
+    const body = { provider: 'toapis', baseUrl, apiKey: 'sk-of-a-tenant-0123456789' }
+    expect((await stack.ask('PUT', '/api/me/ai-config', { key, body })).status).toBe(200)
+    return key
+  }
+  tenants.bad = await account(bad.baseUrl)
+  tenants.good = await account(`${stack.simulatorUrl}/v1`)
+  const { id } = await stack.keys.createUser('operator')
+  operator = (await stack.keys.create(id, ['operator'], 'on call')).apiKey
+})
+afterAll(async () => {
+  await stack[Symbol.asyncDispose]()
+  await bad[Symbol.asyncDispose]()
+})
+
+async function make(count: number, key: string): Promise<string[]> {
+  const answers = await Promise.all(
+    Array.from({ length: count }, () =>
+      stack.ask('POST', '/api/videos', { key, body: { prompt: 'x' } }),
+    ),
+  )
+  return answers.map(({ body }) => String(body['id']))
+}
+const video = async (id: string, key: string) =>
+  (await stack.ask('GET', `/api/scene-videos/${id}`, { key })).body
+const ended = (ids: string[], key: string) =>
+  until(
+    'all to end',
+    async () => {
+      const all = await Promise.all(ids.map((id) => video(id, key)))
+      return all.every(({ status }) => status === 'completed') ? all : undefined
+    },
+    120_000,
+  )
+
+interface Circuit {
+  accountId: string
+  state: string
+  held: string | null
+  reason: string | null
+  nextTryAt: string | null
+  acts: object[]
+}
+const circuitOf = async (host: string) => {
+  const { body } = await stack.ask('GET', '/api/operator/circuits', { key: operator })
+  const all = body['circuits'] as (Circuit & { host: string })[]
+  return all.find((one) => one.host === host)!
+}
+const badHost = () => new URL(bad.baseUrl).host
+
+it('opens where creates fail widely, and closes by itself when one that is tried goes well', async () => {
+  // from then on it is known that look-ups find there
+  await ended(await make(1, tenants.bad), tenants.bad)
+  bad.way = 'broken'
+  const first = await make(8, tenants.bad)
+  await until('it to open', async () => (await circuitOf(badHost())).state === 'open' || undefined)
+  const before = bad.asked.creates
+  const ids = [...first, ...(await make(60, tenants.bad))]
+  const waiting = await until('a video to say so', async () => {
+    const { status, phase, waiting: why } = await video(ids.at(-1)!, tenants.bad)
+    return phase === 'throttled' ? { status, why } : undefined
+  })
+  expect(waiting).toMatchObject({
+    status: 'pending',
+    why: { reason: expect.stringMatching(/^circuit open: \d+ of the last \d+ creates failed/) },
+  })
+  // meanwhile, at another account of that provider
+  await ended(await make(5, tenants.good), tenants.good)
+  expect(await circuitOf(new URL(stack.simulatorUrl).host)).toMatchObject({ state: 'closed' })
+  // some that were under way, and one that was tried; not one for each of the sixty
+  expect(bad.asked.creates - before).toBeLessThan(30)
+  bad.way = 'fine'
+  await ended(ids, tenants.bad)
+  expect(await circuitOf(badHost())).toMatchObject({
+    state: 'closed',
+    reason: null,
+    nextTryAt: null,
+  })
+}, 300_000)
+
+it('is held by an operator, who is named, until it is reset', async () => {
+  const { accountId } = await circuitOf(badHost())
+  const act = (what: string, body?: object) =>
+    stack.ask('POST', `/api/operator/circuits/toapis/${accountId}/${what}`, { key: operator, body })
+  expect((await act('open', { reason: 'its bill is disputed' })).body).toMatchObject({
+    state: 'open',
+    held: 'open',
+    acts: [{ act: 'open', reason: 'its bill is disputed', by: { name: 'on call' } }],
+  })
+  await new Promise((done) => setTimeout(done, 2_500)) // both submits have read it
+  const [id = ''] = await make(1, tenants.bad)
+  await until(
+    'it to wait',
+    async () => (await video(id, tenants.bad))['phase'] === 'throttled' || undefined,
+  )
+  expect((await video(id, tenants.bad))['waiting']).toMatchObject({
+    reason: 'held by an operator: its bill is disputed',
+  })
+  expect((await act('reset')).body).toMatchObject({ state: 'closed', held: null })
+  await ended([id], tenants.bad)
+
+  await act('close')
+  await new Promise((done) => setTimeout(done, 2_500))
+  bad.way = 'broken'
+  await make(12, tenants.bad)
+  await until('all to be tried', () => (bad.asked.creates >= 12 ? true : undefined))
+  expect(await circuitOf(badHost())).toMatchObject({ state: 'closed', held: 'closed' })
+  const missing = await stack.ask('POST', '/api/operator/circuits/toapis/nobody/open', {
+    key: operator,
+  })
+  expect(missing.status).toBe(404)
+  // it is nobody else's to see or to change
+  const strange = await stack.ask('POST', `/api/operator/circuits/toapis/${accountId}/reset`, {
+    key: tenants.bad,
+  })
+  expect(strange.status).toBe(403)
+}, 180_000)
