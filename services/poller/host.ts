@@ -15,7 +15,7 @@ import { sleep } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
-import { advance, isNoop, phaseOf } from '#libs/scene-video/advance.ts'
+import { advance, isNoop } from '#libs/scene-video/advance.ts'
 import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
 import type { ProviderSource } from '#libs/provider/providers.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
@@ -25,9 +25,11 @@ import { askToCancel } from './cancel.ts'
 import { hostedFrom, nextWatchAt, owesSignOfLife, signalOfTime, type Hosted } from './hosted.ts'
 import { lookAgainMs, Polls, type PollsOptions } from './polls.ts'
 import { Reporter } from './reporter.ts'
-import { adaptiveInterval, afterAnswer, afterClaim, afterMiss, afterThrottle } from './schedule.ts'
+import { untilNextPoll, watchWebhooks } from './next-poll.ts'
+import { afterClaim, afterMiss, afterThrottle } from './schedule.ts'
 import { signalOf } from './signal-of.ts'
 import { TimerQueue } from './timer-queue.ts'
+import type { WebhookWatch } from './webhook-watch.ts'
 import { UnknownWords } from './unknown-words.ts'
 
 const reportAgainMs = 500
@@ -50,11 +52,13 @@ export class Host {
   readonly #watches: TimerQueue<Hosted>
   readonly #accounts: PolledAccounts
   readonly #reporter: Reporter
+  readonly #webhooks: WebhookWatch
   readonly #unknown: UnknownWords<Hosted>
 
   constructor(options: HostOptions) {
     this.#options = options
     this.#accounts = new PolledAccounts(options.keyEncryptionKey, options.providers)
+    this.#webhooks = watchWebhooks(options, this.videos, () => this.#polls)
     this.#reporter = new Reporter(options.bus, options.clock)
     this.#unknown = new UnknownWords(options.log, (video, said) => {
       void this.#report(video, null, said)
@@ -86,12 +90,15 @@ export class Host {
   /** Polls or cancels at once, if we host it. */
   nudge(id: string, reason: string): void {
     const video = this.videos.get(id)
+    if (reason === 'webhook') this.#webhooks.arrived(id, video?.account.id)
     if (!video) return
+    video.isHinted ||= reason === 'webhook'
     // rule: an owner acts on a cancel
     if (reason === 'cancel') {
       video.cancelRequested = true
       this.#watch(video)
-    } else if (!video.polling) this.#polls.schedule(video, 0)
+    } else if (video.polling) video.askAtOnce = true
+    else this.#polls.schedule(video, 0)
   }
 
   /** Its owner record at that epoch was taken from us; what we claimed since, we keep. */
@@ -132,6 +139,7 @@ export class Host {
    */
   async drain(ms: number): Promise<void> {
     this.#watches.stop()
+    this.#webhooks.stop()
     await Promise.race([this.#polls.stop(), sleep(ms, undefined, this.#options.clock)])
   }
 
@@ -163,6 +171,8 @@ export class Host {
     // rule: the life of a result begins when the provider last worked on it
     if (answer.kind === 'working') video.workingAt = this.#options.clock.now()
     if (answer.kind === 'working') video.saidLast = answer.phase
+    const isEnd = answer.kind === 'done' || answer.kind === 'failed'
+    if (isEnd && !video.isHinted) this.#webhooks.endedUnheard(video.id, video.account.id)
     const signal = signalOf(answer)
     if (isNoop(video.state, signal)) return this.#execute(video, { type: 'askAgain' }, answer)
     await this.#send(video, signal, answer)
@@ -180,7 +190,7 @@ export class Host {
     const { intervalMs, clock, log } = this.#options
     switch (action.type) {
       case 'askAgain':
-        return this.#polls.schedule(video, afterAnswer(this.#interval(video), clock.random()))
+        return this.#polls.schedule(video, untilNextPoll(video, this.#options, this.#webhooks))
       case 'askAgainAfterThrottle':
         return this.#polls.schedule(
           video,
@@ -213,17 +223,6 @@ export class Host {
     const end = state.status === 'completed' ? 'generated successfully' : 'generation failed'
     log.info({ video: id }, `Video ${end} for ${id}`)
     log.info({ video: id }, `Stopped polling for ${id}`)
-  }
-
-  #interval({ state, overdueAt, account }: Hosted): number {
-    const { adaptive, intervalMs, clock } = this.#options
-    return adaptive
-      ? adaptiveInterval(intervalMs, {
-          phase: phaseOf(state),
-          progress: state.progress,
-          elapsed: account.lives.expectedMs - (overdueAt - clock.now()),
-        })
-      : intervalMs
   }
 
   /**

@@ -1,9 +1,10 @@
 /** What a poller keeps of a video that it owns, and what time alone brings to it. Pure. */
-import { stateOfRow, type VideoState } from '#libs/scene-video/advance.ts'
+import { phaseOf, stateOfRow, type VideoState } from '#libs/scene-video/advance.ts'
 import type { Grant } from '#libs/scene-video/messages.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { PolledAccount } from './accounts.ts'
 import type { Slot } from './budget.ts'
+import type { Outlook } from './schedule.ts'
 
 /** All that is kept of a video between two polls. Instants are the clock's, in milliseconds. */
 export interface Hosted {
@@ -28,6 +29,10 @@ export interface Hosted {
   isAlone: boolean
   /** A query about it is open, or waits for its turn. */
   polling: boolean
+  /** Its provider's webhook came. */
+  isHinted: boolean
+  /** It came while a query was open, which may have been answered before: asked again at once. */
+  askAtOnce: boolean
   /** Somebody asked to cancel it, and the machine was not told yet. */
   cancelRequested: boolean
   /** When its timer looks for what time alone brings. */
@@ -56,6 +61,8 @@ export const hostedFrom = (grant: Grant, account: PolledAccount, now: number): H
   isHosted: true,
   isAlone: false,
   polling: false,
+  isHinted: false,
+  askAtOnce: false,
   cancelRequested: grant.cancelRequested,
   watchAt: 0,
   workingAt: now - grant.sinceSignOfLifeMs,
@@ -88,3 +95,10 @@ export const nextWatchAt = (video: Hosted): number =>
         video.state.slow ? Infinity : video.overdueAt,
         video.reportedAt + signOfLifeMs,
       )
+
+/** What an adaptive interval goes by. */
+export const outlookOf = ({ state, account, overdueAt }: Hosted, now: number): Outlook => ({
+  phase: phaseOf(state),
+  progress: state.progress,
+  elapsed: account.lives.expectedMs - (overdueAt - now),
+})

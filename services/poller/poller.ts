@@ -162,7 +162,7 @@ async function compareWithRecords(
 function onNudge({ id, reason, epoch }: Nudge, host: Host, claims: Claims): void {
   const hosted = host.videos.get(id)
   if (reason === 'revoked') host.revoke(id, epoch)
-  else if (hosted) host.nudge(id, reason)
+  else if (hosted || reason === 'webhook') host.nudge(id, reason)
   // a recorded cancel or deadline of a video that nobody hosts
   // rule: a nudge for a video that nobody hosts claims it
   else if (reason === 'stale' || reason === 'cancel') claims.claimAgain([id])

@@ -3,6 +3,18 @@ import type { Mutation } from '../mutation.ts'
 
 export const polling: Mutation[] = [
   {
+    rule: 'a webhook during a query has another one made',
+    find: 'if (isAtOnce) return 0',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
+    rule: 'a webhook that is missed has everything polled as usual',
+    find: 'this.#accounts.delete(accountId)',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
     rule: 'no slot outlives a pause',
     find: ' && one.pause === pauses',
     replace: '',
