@@ -134,7 +134,9 @@ export class CreateQueue {
       const { taken, waitMs } = await store.takeCreates(account, rate, Math.min(size, mostTaken))
       this.#spare = taken
       this.#why = 'rate'
-      this.#nextAt = clock.now() + (taken < Math.min(size, mostTaken) ? waitMs : 0)
+      // two submits that come at the same moment again and again: not always the same one first
+      const jitterMs = Math.min(100, waitMs / 5) * clock.random()
+      this.#nextAt = clock.now() + (taken < Math.min(size, mostTaken) ? waitMs + jitterMs : 0)
     }
     while (this.size > 0 && (!rate || this.#spare > 0)) {
       if (!(await this.#giveToNext())) break

@@ -7,7 +7,7 @@ import type { CreateAnswer, CreateRequest, Provider } from '#libs/provider/provi
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { isNotAccepted } from '#libs/scene-video/decisions.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
-import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
+import type { Loaded, Pins } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import type { GateAccount } from './gate.ts'
 import { lostAnswer, recordTask } from './look-up.ts'
