@@ -20,6 +20,7 @@ import type {
   Budgets,
   Control,
   CreateAnswer,
+  Declared,
   Found,
   Provider,
   TaskAnswer,
@@ -87,6 +88,19 @@ function sender(
   }
 }
 
+const declaredOf = (dialect: Dialect, { budgets }: RestOptions): Declared => ({
+  name: dialect.name,
+  can: {
+    findByOwnId: dialect.find !== undefined,
+    repeatMs: dialect.repeat?.withinMs,
+    listMs: dialect.list?.reachMs,
+    cancel: dialect.cancel?.when ?? false,
+  },
+  expectedMs: dialect.expectedMs,
+  resultLifeMs: dialect.resultLifeMs,
+  budgets,
+})
+
 export function createRestProvider(dialect: Dialect, options: RestOptions): Provider {
   const edge = new Edge(options)
   const { nowSeconds = () => 0, credentials = oneKey } = options
@@ -111,16 +125,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const { many, find, list, cancel } = dialect
 
   return {
-    name: dialect.name,
-    can: {
-      findByOwnId: find !== undefined,
-      repeatMs: dialect.repeat?.withinMs,
-      listMs: list?.reachMs,
-      cancel: cancel?.when ?? false,
-    },
-    expectedMs: dialect.expectedMs,
-    resultLifeMs: dialect.resultLifeMs,
-    budgets: options.budgets,
+    ...declaredOf(dialect, options),
     async create(account, input, control) {
       const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
       const sent = await send(account, requestOf, options.createTimeoutMs, control)
