@@ -4,6 +4,7 @@ import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { isOutage } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
+import { SharedPool } from './shared-pool.ts'
 
 export type Database = PrismaClient
 
@@ -60,8 +61,9 @@ class Client extends pg.Client {
  * Opens a pool of at most `max` connections. A statement or a transaction may take 15 s, opening a
  * connection 5 s, waiting for a lock 2 s; then it fails. A transaction whose process says nothing
  * for 5 s is ended, so that a process that stands still holds no row for longer. While all
- * connections are in use a statement waits for its turn, first come first served, for at most
- * `waitMs`; without that it waits for as long as it takes. `settings` are told to each session.
+ * connections are in use a statement waits for its turn, first come first served, for as long as it
+ * takes. With `waitMs` it waits for no longer than that, and users share them: see shared-pool.ts.
+ * `settings` are told to each session.
  */
 export function openDatabase(
   connectionString: string,
@@ -69,12 +71,12 @@ export function openDatabase(
   waitMs = 0,
   settings: string[] = [],
 ): Database {
-  // rule: a full pool is waited for
-  const pool = new pg.Pool({
+  const config = {
     connectionString,
     max,
     Client,
-    connectionTimeoutMillis: waitMs,
+    // rule: a full pool is waited for
+    connectionTimeoutMillis: 0,
     statement_timeout: 15_000,
     lock_timeout: 2_000,
     idle_in_transaction_session_timeout: 5_000,
@@ -82,7 +84,8 @@ export function openDatabase(
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     options: [...sessionSettings, ...settings].map((setting) => `-c ${setting}`).join(' '),
-  })
+  }
+  const pool = waitMs ? new SharedPool(config, waitMs) : new pg.Pool(config)
   // A session may end at any moment, also while it passes from the pool to whoever asked for it and
   // nobody listens: an error event without a listener ends the process. Its next use fails anyway.
   // rule: the end of a session ends no process

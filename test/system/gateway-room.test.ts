@@ -1,4 +1,5 @@
 /** Whom the gateway turns away: too many requests or streams, no room, other origins. */
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Stack } from '../support/gateway-kit.ts'
 import { SseReader, WebSocketReader } from '../support/live-reader.ts'
@@ -16,6 +17,25 @@ beforeAll(async () => {
   ).url
 })
 afterAll(() => stack[Symbol.asyncDispose]())
+
+it('answers a user while another one’s queries wait for a lock, however many', async () => {
+  const key = await stack.stranger()
+  const list = (path: string, more: { key?: string } = {}) => stack.ask('GET', path, more)
+  expect((await list('/api/scene-videos', { key })).status).toBe(200)
+  expect((await list('/api/projects')).status).toBe(200)
+  const holder = new pg.Client(stack.databaseUrl)
+  await holder.connect()
+  await holder.query('BEGIN; LOCK TABLE "Project" IN ACCESS EXCLUSIVE MODE')
+  let answered = 0
+  const waiting = Array.from({ length: 30 }, () => list('/api/projects').finally(() => answered++))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect((await list('/api/scene-videos', { key })).status).toBe(200)
+  // each waits for the lock for two seconds, and in turn
+  expect(answered).toBeLessThanOrEqual(10)
+  await holder.query('COMMIT')
+  await holder.end()
+  await Promise.all(waiting)
+})
 
 describe('limits', () => {
   it('end the streams of one gateway at a number: 503 and Retry-After, until one is closed', async () => {

@@ -14,6 +14,7 @@ import { encrypt } from '#libs/runtime/secrets.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { isOutage } from '#libs/store/errors.ts'
 import { migrate } from '#libs/store/migrate.ts'
+import { askingFor } from '#libs/store/shared-pool.ts'
 import { SubmissionWriter, type EffectiveConfig, type NewVideo } from '#libs/store/submissions.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
@@ -127,6 +128,21 @@ it.each([
   const rank = created.filter((id) => !isGood(id)).map((id) => bad.indexOf(id))
   const places = rank.map((at, place) => Math.abs(at - place))
   expect(Math.max(...places)).toBeLessThan(100)
+})
+
+it('gives a user who asks much no more than half of a pool that users share', async () => {
+  const shared = openDatabase(server.url, 4, 60_000)
+  const done: string[] = []
+  const ask = (name: string, seconds: number) =>
+    askingFor(name, async () => {
+      await shared.$queryRaw`SELECT 1 AS one FROM pg_sleep(${seconds}::float8)`
+      done.push(name)
+    })
+  const many = Array.from({ length: 40 }, () => ask('many', 0.5))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await Promise.all([...many, ask('one', 0)])
+  expect(done.indexOf('one')).toBeLessThan(8)
+  await shared.$disconnect()
 })
 
 it('has a statement wait for a connection while all are in use, unless somebody waits for the answer', async () => {

@@ -11,6 +11,7 @@ import rateLimit, {
 import underPressure from '@fastify/under-pressure'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { askingFor } from '#libs/store/shared-pool.ts'
 import type { App, Context } from '../context.ts'
 import type { GatewayConfig } from '../config.ts'
 import type { Limits } from '../limits.ts'
@@ -85,6 +86,10 @@ export async function registerProtection(
     request.identity = await auth.identify(request, access)
     await limit.call(app, request, reply)
   })
+  // of the connections to Postgres each user has a share
+  app.addHook('preValidation', (request, _reply, done) =>
+    request.routeOptions.config.access ? askingFor(request.identity.userId, done) : done(),
+  )
 }
 
 async function registerHeaders(app: App, origins: string[]): Promise<void> {

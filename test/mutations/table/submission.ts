@@ -27,8 +27,14 @@ export const submission: Mutation[] = [
     by: 'schedules',
   },
   {
+    rule: 'no user has all connections',
+    find: "asking.getStore() ?? ''",
+    replace: "''",
+    by: 'small pools',
+  },
+  {
     rule: 'a full pool is waited for',
-    find: 'connectionTimeoutMillis: waitMs,',
+    find: 'connectionTimeoutMillis: 0,',
     replace: 'connectionTimeoutMillis: connectMs,',
     by: 'small pools',
   },
