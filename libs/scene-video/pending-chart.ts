@@ -25,7 +25,7 @@ export function pendingTimedOut({ waitReason }: PendingFacts): VideoError {
 
 /** What submit may be told at any moment of a pending video. */
 export const settling = {
-  ACCEPTED: { target: '#video.pending.submitted', actions: 'handOver' },
+  ACCEPTED: { target: '#video.pending.submitted', actions: 'queuePoll' },
   REFUSED: { target: '#video.failed', actions: 'setError' },
   LOST: { target: '#video.failed', actions: 'setError' },
   DEADLINE: { target: '#video.failed', actions: 'setPendingTimedOut' },

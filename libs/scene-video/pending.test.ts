@@ -14,7 +14,7 @@ import {
   type SendFacts,
   type VideoFacts,
 } from './decisions.ts'
-import { advancePending, maxPendingMs, signalOfTimes, stateOfPending } from './pending.ts'
+import { advancePending, maxPendingMs, dueSignal, stateOfPending } from './pending.ts'
 import type { VideoSignal } from './signals.ts'
 
 const answers = [null, 'later', 'absent', 'refused', 'unreadable', 'lost', 'accepted'] as const
@@ -191,7 +191,7 @@ it('fails as unknown what the provider lost with every send', () => {
 
 it('is over at its deadline, or after a day', () => {
   const times = { cancelRequested: false, untilDeadlineMs: null, requestedMs: 0, waitReason: null }
-  const after = (more: Partial<PendingTimes>) => signalOfTimes({ ...times, ...more }).type
+  const after = (more: Partial<PendingTimes>) => dueSignal({ ...times, ...more }).type
   expect(after({})).toBe('TURN')
   expect(after({ untilDeadlineMs: 1 })).toBe('TURN')
   expect(after({ untilDeadlineMs: 0 })).toBe('DEADLINE')

@@ -66,8 +66,8 @@ function leafOfRow(video: VideoFacts, own: SendFacts[], shown: PendingFacts['sho
   return own.some(mayBeAccepted) ? 'inDoubt' : shown
 }
 
-/** What time and its people say of a pending video; TURN where it may go on. */
-export function signalOfTimes(times: PendingTimes): VideoSignal {
+/** The signal a turn begins with: its cancel or deadline is due, or it may go on (TURN). */
+export function dueSignal(times: PendingTimes): VideoSignal {
   if (times.cancelRequested) return { type: 'CANCELLED' }
   const isOver = (times.untilDeadlineMs ?? 1) <= 0 || times.requestedMs >= maxPendingMs
   return { type: isOver ? 'DEADLINE' : 'TURN' }
@@ -135,7 +135,7 @@ function actionOf(type: string, signal: VideoSignal): PendingAction[] {
     case 'lookUp':
     case 'intend':
     case 'create':
-    case 'handOver':
+    case 'queuePoll':
       return [{ type }]
     case 'tryAgain':
       return 'ms' in signal ? [{ type, ms: signal.ms }] : []

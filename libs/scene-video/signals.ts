@@ -80,7 +80,7 @@ export type PendingAction =
   /** Sends the create that was intended. */
   | { type: 'create' }
   /** Queues it for the pollers. */
-  | { type: 'handOver' }
+  | { type: 'queuePoll' }
   /** Sends TURN when so many milliseconds have passed. */
   | { type: 'tryAgain'; ms: number }
 

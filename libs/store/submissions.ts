@@ -79,7 +79,7 @@ export class SubmissionWriter {
   }
 
   /** @throws Refused */
-  accept(request: NewVideo): Promise<Accepted> {
+  acceptRequest(request: NewVideo): Promise<Accepted> {
     return acceptVideo(this.#db, this.#inserts, request)
   }
 
@@ -160,7 +160,7 @@ export class SubmissionWriter {
    * The task is recorded on its attempt whatever became of the video meanwhile; the video moves
    * only if it still waits for it. See `decideAcceptance`.
    */
-  async accepted(id: string, task: AcceptedTask, seen?: Loaded): Promise<AcceptanceResult> {
+  async recordAcceptance(id: string, task: AcceptedTask, seen?: Loaded): Promise<AcceptanceResult> {
     return this.#settled(id, seen, async (loaded) => {
       const decision = decideAcceptance(loaded.video, loaded.submissions, task)
       const isPlain = decision.moves && decision.record === 'on_send'
@@ -180,7 +180,7 @@ export class SubmissionWriter {
   }
 
   /** Why and for how long a pending video waits. */
-  wait(id: string, attempt: number, wait: Wait): Promise<OwedEvent | null> {
+  recordWait(id: string, attempt: number, wait: Wait): Promise<OwedEvent | null> {
     return this.#waits.do({ id, attempt, wait })
   }
 

@@ -206,7 +206,7 @@ export async function recordTask(
   { id, ...task }: { id: string; attempt: number; send: number; taskId: string; how: AcceptedHow },
   seen?: Loaded,
 ): Promise<boolean> {
-  const { fate, event } = await store.accepted(id, task, seen)
+  const { fate, event } = await store.recordAcceptance(id, task, seen)
   if (event) publish(event)
   if (fate !== 'duplicate') return fate === 'taken'
   duplicates.inc()

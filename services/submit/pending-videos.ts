@@ -8,7 +8,7 @@
 import { eachLimited } from '#libs/runtime/limited.ts'
 import { every } from '#libs/runtime/every.ts'
 import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
-import { advancePending, signalOfTimes, stateOfPending } from '#libs/scene-video/pending.ts'
+import { advancePending, dueSignal, stateOfPending } from '#libs/scene-video/pending.ts'
 import { isLockFault, isOutage } from '#libs/store/errors.ts'
 import type { DueVideo, Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
@@ -129,7 +129,7 @@ export class PendingVideos implements AsyncDisposable {
   async #onDue(due: DueVideo): Promise<void> {
     // rule: an accepted video is queued for the pollers until one has it
     if (due.taskId !== null) return this.take(due)
-    const signal = signalOfTimes(due)
+    const signal = dueSignal(due)
     if (signal.type === 'TURN') return this.take(due)
     const { record } = advancePending(stateOfPending(due, [], due.waitReason), signal)
     if (record?.kind === 'failed') await failVideo(this.#context, due, record)

@@ -4,7 +4,7 @@ import type { Loaded, Pins, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
-export function pinsOf(
+export function pinnedAccountOf(
   { systemAccounts }: SubmitContext,
   { video, config }: Loaded,
   earlier?: SendRecord,

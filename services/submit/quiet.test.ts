@@ -56,7 +56,7 @@ async function costOf(create: CreateAnswer, find: Found = none) {
   }
   for (let i = 0; i < videos; i++) {
     const request = { ...place, id: world.uuid(), body, idempotencyKey: null, system }
-    const { made } = await memory.accept(request)
+    const { made } = await memory.acceptRequest(request)
     pending.take(made!.loaded.video, made!.loaded)
   }
   await until(5 * 60_000)

@@ -15,19 +15,19 @@ function lost(
   counts: () => boolean = () => true,
 ) {
   const submissions = [sendOf({ intentAt })]
-  const accepted = vi.fn(async () => ({ fate: 'taken', event: null }))
+  const recordAcceptance = vi.fn(async () => ({ fate: 'taken', event: null }))
   const kit = pendingKit({
     submissions,
     provider: { expectedMs: 10 * minute, resultLifeMs: 1_440 * minute, ...provider },
-    store: { accepted, ...store },
+    store: { recordAcceptance, ...store },
   })
   const { load } = kit.context.store
   Object.assign(kit.context.store, {
     load: async (id: string) => ({ ...(await load(id))!, ageMs: [ageMs] }),
-    wait: async () => null,
+    recordWait: async () => null,
   })
   Object.assign(kit.context, { absences: { counts } })
-  return { ...kit, accepted }
+  return { ...kit, recordAcceptance }
 }
 const byKey = { can: { findByOwnId: false, repeatMs: 10 * minute, cancel: false } }
 const byList = (search: (account: object, lost: Lost) => Promise<Searched>) => ({
@@ -37,11 +37,11 @@ const byList = (search: (account: object, lost: Lost) => Promise<Searched>) => (
 const taken = { attempt: 1, send: 1, taskId: 't', how: 'lookup' }
 
 it('repeats a create under its key while that makes no second task', async () => {
-  const { context, create, accepted } = lost(minute, byKey)
+  const { context, create, recordAcceptance } = lost(minute, byKey)
   await submitVideo(context, { id: 'v' })
   expect(create).toHaveBeenCalledTimes(1)
   expect(create).toHaveBeenCalledWith(expect.anything(), expect.objectContaining({ ownId: 'v-1' }))
-  expect(accepted).toHaveBeenCalledWith('v', taken, undefined)
+  expect(recordAcceptance).toHaveBeenCalledWith('v', taken, undefined)
 })
 
 it('repeats nothing when half of that time has passed', async () => {
@@ -60,7 +60,7 @@ it('does not take a refusal of the repeated create for the fate of the first', a
 
 it('takes the task that is found in the list, asked for the time of the send', async () => {
   const provider = byList(async () => ({ kind: 'found', taskId: 't' }))
-  const { context, create, accepted } = lost(minute, provider, {
+  const { context, create, recordAcceptance } = lost(minute, provider, {
     sentBeside: async () => ({ known: ['other'], hasRivals: true }),
   })
   await submitVideo(context, { id: 'v' })
@@ -71,7 +71,7 @@ it('takes the task that is found in the list, asked for the time of the send', a
     known: new Set(['other']),
     hasRivals: true,
   })
-  expect(accepted).toHaveBeenCalledWith('v', taken, undefined)
+  expect(recordAcceptance).toHaveBeenCalledWith('v', taken, undefined)
   expect(create).not.toHaveBeenCalled()
 })
 

@@ -13,7 +13,7 @@ import type { GateAccount } from './gate.ts'
 import { lostAnswer, recordTask } from './look-up.ts'
 import { proveByLookUp } from './proofs.ts'
 import { hasUploads } from './images.ts'
-import { noAccount, pinsOf } from './pins.ts'
+import { noAccount, pinnedAccountOf } from './pins.ts'
 import { requestOf } from './requests.ts'
 
 /** However long the wait: tried this often, so that a changed answer is noticed. */
@@ -39,7 +39,7 @@ export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | 
   const { video, submissions } = loaded
   const last = submissions.findLast((one) => one.attempt === video.attempt)
   // rule: a further send keeps the first one’s pins
-  const pins = pinsOf(context, loaded, last)
+  const pins = pinnedAccountOf(context, loaded, last)
   if (!pins) return noAccount(context, video.provider)
   const account = context.accounts.open(pins)
   if (!account) return { type: 'HELD', reason: 'the stored key cannot be read', ms: longestWaitMs }

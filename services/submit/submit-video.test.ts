@@ -7,7 +7,7 @@ import { submitVideo } from './submit-video.ts'
 it('sends no later attempt before an earlier one, whose send a restored Postgres had forgotten, is looked up', async () => {
   const after = { intentAt: new Date(2_000) }
   const submissions = [sendOf({ ...after, attempt: 2, answer: 'later' })]
-  const accepted = vi.fn(async () => ({ fate: 'taken', event: null }))
+  const recordAcceptance = vi.fn(async () => ({ fate: 'taken', event: null }))
   const { context, create } = pendingKit({
     video: { attempt: 2, restoredAt: new Date(1_000) },
     submissions,
@@ -15,7 +15,7 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
       find: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }),
     },
     store: {
-      accepted,
+      recordAcceptance,
       addDoubtfulIntentsAfterRestore: async () =>
         submissions.length === 1 ? submissions.unshift(sendOf(after)) : 0,
     },
@@ -24,7 +24,7 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
   expect(await submitVideo(context, { id: 'v' })).toBeNull()
   expect(create).not.toHaveBeenCalled()
   const task = { attempt: 1, send: 1, taskId: 'paid-before', how: 'adopted' }
-  expect(accepted).toHaveBeenCalledWith('v', task, undefined)
+  expect(recordAcceptance).toHaveBeenCalledWith('v', task, undefined)
 })
 
 it('sends nothing when writing the intent took longer than the send window', async () => {

@@ -9,7 +9,7 @@ import { publishWork } from '#libs/bus/work.ts'
 import { pollWorkSubject } from '#libs/scene-video/messages.ts'
 import {
   advancePending,
-  signalOfTimes,
+  dueSignal,
   stateOfPending,
   type PendingRecord,
   type PendingState,
@@ -18,7 +18,7 @@ import type { PendingAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { lookUpSends } from './look-up.ts'
-import { noAccount, pinsOf } from './pins.ts'
+import { noAccount, pinnedAccountOf } from './pins.ts'
 import { leastWaitMs, planSend, type PlannedSend } from './send-create.ts'
 
 export interface VideoOf {
@@ -59,15 +59,16 @@ class Turn {
 
   async run(): Promise<Again> {
     let next = await this.#first()
-    while (typeof next === 'object' && next !== null) next = await this.#send(next)
+    while (typeof next === 'object' && next !== null) next = await this.#dispatch(next)
     return next
   }
 
   async #first(): Promise<Next> {
     const { providers, store, gate } = this.#context
     const { video, submissions, untilTryMs } = this.#loaded
+    // accepted already: the poll is queued again
     if (video.taskId !== null) return { type: 'TURN' }
-    const signal = signalOfTimes({ ...this.#loaded, cancelRequested: video.cancelRequested })
+    const signal = dueSignal({ ...this.#loaded, cancelRequested: video.cancelRequested })
     if (signal.type !== 'TURN') return signal
     const mayTry = untilTryMs === null || untilTryMs <= leastWaitMs || gate.isWoken(video.id)
     if (!mayTry) return this.#notAfterDeadline(untilTryMs)
@@ -75,7 +76,7 @@ class Turn {
       const message = `No provider is called ${video.provider}.`
       return { type: 'REFUSED', error: { code: 'unknown_provider', message } }
     }
-    const pins = pinsOf(this.#context, this.#loaded, submissions.at(-1))
+    const pins = pinnedAccountOf(this.#context, this.#loaded, submissions.at(-1))
     if (!pins) return noAccount(this.#context, video.provider)
     // rule: after a restore earlier attempts are looked up, too
     if (video.restoredAt !== null && (await store.addDoubtfulIntentsAfterRestore(video.id, pins)))
@@ -83,7 +84,7 @@ class Turn {
     return signal
   }
 
-  async #send(signal: VideoSignal): Promise<Next> {
+  async #dispatch(signal: VideoSignal): Promise<Next> {
     const { state, record, action } = advancePending(this.#state, signal)
     this.#state = state
     if (record) await this.#record(record)
@@ -98,8 +99,8 @@ class Turn {
     if (record.kind === 'submitted') return
     const { reason, ms, phase, event } = record
     const wait = { reason, ms, phase: event === null ? null : phase }
-    const owed = await store.wait(id, attempt, wait)
-    if (owed) publish(owed)
+    const changed = await store.recordWait(id, attempt, wait)
+    if (changed) publish(changed)
   }
 
   async #execute(action: PendingAction): Promise<Next> {
@@ -111,8 +112,8 @@ class Turn {
         return this.#intend()
       case 'create':
         return this.#planned!.create()
-      case 'handOver':
-        await handOver(context, this.#loaded.video.id)
+      case 'queuePoll':
+        await queuePoll(context, this.#loaded.video.id)
         return null
       case 'tryAgain':
         return this.#notAfterDeadline(action.ms)
@@ -131,7 +132,7 @@ class Turn {
     const send = () =>
       slots.run(planned.account.id, async () => {
         const signal = await planned.intend()
-        return signal.type === 'INTENT' ? this.#send(signal) : signal
+        return signal.type === 'INTENT' ? this.#dispatch(signal) : signal
       })
     return planned.holdsImages ? imageSlots.run(planned.account.id, send) : send()
   }
@@ -154,5 +155,5 @@ export async function failVideo(
 }
 
 /** Queues the video for the pollers; repeated, that changes nothing. */
-const handOver = ({ bus }: SubmitContext, id: string): Promise<unknown> =>
+const queuePoll = ({ bus }: SubmitContext, id: string): Promise<unknown> =>
   publishWork(bus, pollWorkSubject(id), { id })

@@ -103,7 +103,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       generateCommandSchema,
       async (command) => {
         const system = context.systemAccounts.defaults
-        const { video, made } = await store.accept({ ...command, id: newId(), system })
+        const { video, made } = await store.acceptRequest({ ...command, id: newId(), system })
         if (made === null) return { video, repeated: true }
         crashPoint('request-accepted')
         publish(made.event)

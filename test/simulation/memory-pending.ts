@@ -16,7 +16,7 @@ const heldMs = 20_000
 const earlier = (a: Date, b: Date | null): Date => (b !== null && b < a ? b : a)
 
 export class MemoryPending extends MemoryRows {
-  async wait(id: string, attempt: number, { reason, ms, phase }: Wait) {
+  async recordWait(id: string, attempt: number, { reason, ms, phase }: Wait) {
     const video = this.video(id)
     if (!isWaitingAt(video, attempt)) return null
     const at = this.date()

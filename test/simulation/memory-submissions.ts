@@ -23,7 +23,7 @@ import { newVideo } from './rows.ts'
 const noWait = { dueAt: null, waitReason: null, waitUntil: null }
 
 export class MemorySubmissions extends MemoryPending {
-  async accept(request: NewVideo): Promise<Accepted> {
+  async acceptRequest(request: NewVideo): Promise<Accepted> {
     const at = this.date()
     const video = newVideo(request, at)
     this.videos.set(video.id, video)
@@ -113,7 +113,7 @@ export class MemorySubmissions extends MemoryPending {
     })
   }
 
-  async accepted(
+  async recordAcceptance(
     id: string,
     task: { attempt: number; send: number; taskId: string; how: AcceptedHow },
   ): Promise<AcceptanceResult> {

@@ -102,7 +102,7 @@ describe(`the store in memory, seed ${seed}`, () => {
         idempotencyKey: null,
         system: { provider: 'toapis', providers: {} },
       }
-      for (const store of [real, memory]) await store.accept(request)
+      for (const store of [real, memory]) await store.acceptRequest(request)
       ids.push(request.id)
     }
     for (let i = 0; i < 1_500; i++) {

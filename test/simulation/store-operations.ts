@@ -98,7 +98,7 @@ export class Operations {
     const how = world.pick(['answer', 'lookup', 'adopted'] as const)
     const taskId = `task-${id}-${attempt}-${world.chance(0.8) ? 1 : 2}`
     return async (store) => {
-      const { fate, event } = await store.accepted(id, { attempt, send, taskId, how })
+      const { fate, event } = await store.recordAcceptance(id, { attempt, send, taskId, how })
       return [fate, event?.body.version]
     }
   }
@@ -122,7 +122,7 @@ export class Operations {
       },
       (store) => store.answered(id, attempt, send, known, 'x'),
       async (store) =>
-        (await store.wait(id, attempt, { reason: 'x', ms: 5_000, phase }))?.body.version,
+        (await store.recordWait(id, attempt, { reason: 'x', ms: 5_000, phase }))?.body.version,
       async (store) => (await store.failPending(id, attempt, error))?.body.version,
       async (store) => {
         const { video, ownerActs } = await store.cancel(userId, id, attempt)

@@ -101,7 +101,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
         waitReason: null,
       }),
       intend: async () => ({ video: row }),
-      accepted: async () => ({ fate: 'taken', event: null }),
+      recordAcceptance: async () => ({ fate: 'taken', event: null }),
       sentBeside: async () => ({ known: [], hasRivals: false }),
       isProven: async () => true,
       prove: async () => {},

@@ -30,7 +30,7 @@ export async function startStore() {
     submissions,
     writer: new ReportWriter(db),
     async pendingVideo(): Promise<string> {
-      const { video } = await submissions.accept({
+      const { video } = await submissions.acceptRequest({
         id: crypto.randomUUID(),
         userId: demo.userId,
         projectId: demo.projectId,
@@ -45,7 +45,12 @@ export async function startStore() {
     async submittedVideo(): Promise<string> {
       const id = await this.pendingVideo()
       await submissions.intend(id, 1, 1, pins)
-      await submissions.accepted(id, { attempt: 1, send: 1, taskId: `task-${id}`, how: 'answer' })
+      await submissions.recordAcceptance(id, {
+        attempt: 1,
+        send: 1,
+        taskId: `task-${id}`,
+        how: 'answer',
+      })
       return id
     },
     async [Symbol.asyncDispose]() {

@@ -35,11 +35,11 @@ afterAll(async () => {
 
 const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
 
-const newVideo = async (): Promise<Loaded> => (await store.accept(requestOf())).made!.loaded
+const newVideo = async (): Promise<Loaded> => (await store.acceptRequest(requestOf())).made!.loaded
 const newVideos = (count: number) => Promise.all(Array.from({ length: count }, newVideo))
 const intend = (loaded: Loaded) => store.intend(loaded.video.id, 1, 1, pins, loaded)
 const accept = (loaded: Loaded) =>
-  store.accepted(
+  store.recordAcceptance(
     loaded.video.id,
     { attempt: 1, send: 1, taskId: `task-${loaded.video.id}`, how: 'answer' },
     loaded,
@@ -76,7 +76,7 @@ it('accepts many by one statement, each as it does alone', async () => {
     requestOf({ idempotencyKey: keyed('b') }),
   ]
   const before = await commits()
-  const accepted = await Promise.all(requests.map((one) => store.accept(one)))
+  const accepted = await Promise.all(requests.map((one) => store.acceptRequest(one)))
   expect((await commits()) - before).toBeLessThan(5)
   for (const [i, { video, made }] of accepted.entries()) {
     expect(video.id).toBe(requests[i]!.id)
@@ -95,14 +95,14 @@ it('accepts many by one statement, each as it does alone', async () => {
 
 it('accepts each as if alone where one is refused, repeated, or its scene is held', async () => {
   const key = { key: 'c', route: 'r', bodyHash: 'h' }
-  const first = await store.accept(requestOf({ idempotencyKey: key }))
+  const first = await store.acceptRequest(requestOf({ idempotencyKey: key }))
   const holder = new pg.Client(server.url)
   await holder.connect()
   await holder.query('BEGIN')
   await holder.query('SELECT 1 FROM "Scene" WHERE id = $1 FOR UPDATE', [demo.sceneIds[1]])
   let isHeld = true
   const held = store
-    .accept(requestOf({ sceneId: demo.sceneIds[1]! }))
+    .acceptRequest(requestOf({ sceneId: demo.sceneIds[1]! }))
     .finally(() => (isHeld = false))
   const [unknown, repeated, reused, unstorable, twice, again, ...others] = await Promise.allSettled(
     [
@@ -114,7 +114,7 @@ it('accepts each as if alone where one is refused, repeated, or its scene is hel
       requestOf({ idempotencyKey: { ...key, key: 'd' } }),
       requestOf(),
       requestOf(),
-    ].map((one) => store.accept(one)),
+    ].map((one) => store.acceptRequest(one)),
   )
   const code = (result: PromiseSettledResult<unknown>) =>
     result.status === 'rejected' ? (result.reason as { code: string }).code : 'accepted'
@@ -161,7 +161,11 @@ it('reads many, and writes their answers and waits, by one statement each, as it
   const [alone, ...others] = videos
   const later = async (id: string, i: number) => {
     await store.answered(id, 1, 1, 'later', `told to wait, ${i}`)
-    return store.wait(id, 1, { reason: `rate limit ${i}`, ms: 60_000 + i, phase: 'throttled' })
+    return store.recordWait(id, 1, {
+      reason: `rate limit ${i}`,
+      ms: 60_000 + i,
+      phase: 'throttled',
+    })
   }
   const expected = (await later(alone!, 0))!
   const before = await commits()

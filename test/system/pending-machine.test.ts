@@ -114,7 +114,7 @@ it(`records what the machine says, seed ${seed}`, async () => {
   for (let i = 0; i < 40; i++) {
     const request = { ...demo, sceneId: demo.sceneIds[0]!, body: {}, idempotencyKey: null }
     const system = { provider: 'toapis', providers: {} }
-    const { video } = await store.accept({ ...request, id: crypto.randomUUID(), system })
+    const { video } = await store.acceptRequest({ ...request, id: crypto.randomUUID(), system })
     for (let turns = 0; turns < 8; turns++) {
       const before = (await store.load(video.id))!
       if (before.video.status !== 'pending' || before.video.taskId !== null) break
@@ -186,7 +186,7 @@ it('reads what was sent beside a lost create: tasks that are known, and rivals o
   const newVideo = async () => {
     const request = { ...demo, sceneId: demo.sceneIds[0]!, body: {}, idempotencyKey: null }
     const system = { provider: 'toapis', providers: {} }
-    return (await store.accept({ ...request, id: crypto.randomUUID(), system })).video.id
+    return (await store.acceptRequest({ ...request, id: crypto.randomUUID(), system })).video.id
   }
   const sent = async (answer?: 'absent' | 'lost') => {
     const id = await newVideo()
@@ -198,7 +198,7 @@ it('reads what was sent beside a lost create: tasks that are known, and rivals o
   expect(await store.sentBeside(mine, 60_000)).toEqual({ known: [], hasRivals: false })
   await sent('absent')
   const other = await sent()
-  await store.accepted(other.videoId, {
+  await store.recordAcceptance(other.videoId, {
     attempt: 1,
     send: 1,
     taskId: 'theirs',

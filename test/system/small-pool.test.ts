@@ -69,7 +69,7 @@ async function dueVideos(
   for (let i = 0; i < count; i++) {
     const system = { provider: 'toapis', providers: {} }
     const id = crypto.randomUUID()
-    await store.accept({ ...tenant, id, body: {}, idempotencyKey: null, system })
+    await store.acceptRequest({ ...tenant, id, body: {}, idempotencyKey: null, system })
     ids.push(id)
     const due = new Date(Date.now() - sinceMs - 10 * (count - i))
     await near.sceneVideo.update({ where: { id }, data: { dueAt: due } })

@@ -170,8 +170,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a further send keeps the first one’s pins',
-    find: 'pinsOf(context, loaded, last)',
-    replace: 'pinsOf(context, loaded)',
+    find: 'pinnedAccountOf(context, loaded, last)',
+    replace: 'pinnedAccountOf(context, loaded)',
     by: 'submit by itself',
   },
   {
