@@ -6,6 +6,7 @@ import { dialects } from './dialects/index.ts'
 import type { Ledger, Task } from './ledger.ts'
 import { viewOf } from './world.ts'
 
+const lookMs = 100
 const waits = [0, 10_000, 30_000, 120_000, 600_000]
 
 export function startWebhooks(
@@ -17,13 +18,16 @@ export function startWebhooks(
   const tell = async () => {
     const { webhookUrl, webhookSecret } = ledger.settings
     const ofAll = webhookUrl !== null && webhookSecret !== null
-    for (const task of ledger.toTell(now(), waits.length, ofAll)) {
+    const due = ledger.toTell(now(), waits.length, ofAll).filter((task) => {
       const ended = task.cancelledAt ?? task.endsAt
-      const due = ended + waits.slice(0, task.webhookAttempts + 1).reduce((a, b) => a + b, 0)
-      if (due > now()) continue
-      const isTold = await deliver(task.callbackUrl ?? webhookUrl ?? '', webhookSecret, task)
-      ledger.told(task.taskId, isTold ? waits.length : task.webhookAttempts + 1)
-    }
+      return ended + waits.slice(0, task.webhookAttempts + 1).reduce((a, b) => a + b, 0) <= now()
+    })
+    await Promise.all(
+      due.map(async (task) => {
+        const isTold = await deliver(task.callbackUrl ?? webhookUrl ?? '', webhookSecret, task)
+        ledger.told(task.taskId, isTold ? waits.length : task.webhookAttempts + 1)
+      }),
+    )
   }
   const deliver = async (to: string, secret: string | null, task: Task): Promise<boolean> => {
     const view = viewOf(task, { ledger, now, url: url() })
@@ -40,7 +44,7 @@ export function startWebhooks(
       () => false,
     )
   }
-  const timer = setInterval(() => (telling = telling.then(tell).catch(() => {})), 500)
+  const timer = setInterval(() => (telling = telling.then(tell).catch(() => {})), lookMs)
   return {
     async stop() {
       clearInterval(timer)

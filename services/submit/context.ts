@@ -17,7 +17,9 @@ import type { ImageSource } from './images.ts'
 import type { SystemAccounts } from './system-accounts.ts'
 
 export interface SubmitContext {
-  config: Pick<SubmitConfig, 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS'>
+  config: Pick<SubmitConfig, 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS'> & {
+    PUBLIC_URL?: string | undefined
+  }
   log: Logger
   bus: Bus
   store: InterfaceOf<SubmissionWriter>

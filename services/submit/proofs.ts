@@ -40,7 +40,7 @@ async function findAgain(
 ): Promise<string | null> {
   if (provider.can.findByOwnId)
     return (await provider.find(account, ownId(video.id, video.attempt))).taskId
-  const request = requestOf(video, video.attempt)
+  const request = requestOf(config, video, video.attempt)
   if (provider.can.listMs === undefined || !request) return null
   const until = unixMs()
   const from = until - config.LOOKUP_WINDOW_MS

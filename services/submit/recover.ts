@@ -51,13 +51,13 @@ export async function recover(
 }
 
 async function repeat(
-  { images }: SubmitContext,
+  { images, config }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   video: Loaded['video'],
   attempt: number,
 ): Promise<Recovered> {
-  const asked = requestOf(video, attempt)
+  const asked = requestOf(config, video, attempt)
   if (!asked) return none('its stored parameters cannot be read')
   const request = await images.of(asked, video)
   if (!('ownId' in request)) return none('the images it was sent with cannot be had')
@@ -80,7 +80,7 @@ async function search(
   account: OpenedAccount,
   { submission, video }: Wanted,
 ): Promise<Recovered> {
-  const request = requestOf(video, submission.attempt)
+  const request = requestOf(config, video, submission.attempt)
   if (!request) return none('its stored parameters cannot be read')
   const from = submission.intentAt.getTime()
   const { known, hasRivals } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)

@@ -54,7 +54,7 @@ export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
       const secret = webhookSecrets.get(provider)
       if (!secret || !webhook.isSigned(secret, delivery, nowSeconds))
         throw new Problem(401, 'bad_signature', 'The signature is not valid.')
-      const video = z.uuid().safeParse(webhook.ownIdIn(parse(body))?.slice(0, 36) ?? id)
+      const video = z.uuid().safeParse((webhook.ownIdIn(parse(body)) ?? id)?.slice(0, 36))
       if (video.success && isNew(provider, body))
         bus.publishCore(nudgeSubject(video.data), { id: video.data, reason: 'webhook' })
       return reply.code(204).send(null)
