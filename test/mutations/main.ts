@@ -74,6 +74,7 @@ function copySources(): string {
     'services',
     'test',
     'prisma',
+    'cli',
     'package.json',
     'tsconfig.json',
     'vitest.config.ts',

@@ -1,4 +1,5 @@
 import type { Drill } from '../drill.ts'
+import { linksDie } from './links-die.ts'
 import { natsAway, postgresAway } from './away.ts'
 import { crashPointsDrill } from './crash-points.ts'
 import { diskFull } from './disk-full.ts'
@@ -11,6 +12,7 @@ import { storeLost } from './store-lost.ts'
 import { tenants } from './tenants.ts'
 
 export const drills: Record<string, Drill> = {
+  'links-die': linksDie,
   'crash-points': crashPointsDrill,
   'disk-full': diskFull,
   frozen,
