@@ -174,10 +174,11 @@ async function linkHeaders(
   { keyedHosts, getTimeoutMs, nowSeconds = () => 0 }: RestOptions,
   { account, link }: { account: Account; link: string },
 ): Promise<Record<string, string> | null> {
-  const { host, origin, pathname, search } = new URL(link)
-  const hosts = [new URL(account.baseUrl).host, ...(keyedHosts ?? [])]
+  const { origin, pathname, search } = new URL(link)
+  const further = keyedHosts?.map((host) => `https://${host}`) ?? []
+  const origins = [new URL(account.baseUrl).origin, ...further]
   // rule: a key goes to its own hosts only
-  if (!keyedHosts || !hosts.includes(host)) return {}
+  if (!keyedHosts || !origins.includes(origin)) return {}
   const opened = await accounts.open(account, getTimeoutMs)
   if ('failed' in opened) return null
   const asked = { method: 'GET', baseUrl: origin, path: pathname + search, body: null }

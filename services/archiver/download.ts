@@ -4,7 +4,7 @@
  * same version of the file (If-Range), or it begins anew.
  *
  * Each hop of a redirect is connected to through the guard that `dispatcherFor` gives; what belongs
- * to one host only (a key) is not sent to another.
+ * to one origin only (a key) is not sent to another, nor in plain text to the same host.
  */
 import { request, type Dispatcher } from 'undici'
 
@@ -28,7 +28,7 @@ export class DownloadFailed extends Error {
 export interface DownloadOptions {
   /** The guarded way to a host. */
   dispatcherFor(url: URL): Dispatcher
-  /** Headers for the first host only, such as a key that its links need. */
+  /** Headers for the first origin only, such as a key that its links need. */
   headers?: Record<string, string>
   maxBytes: number
   /** Silence for this long breaks a connection. */
@@ -99,7 +99,12 @@ async function open(
         `leads to ${url.protocol.slice(0, 20)}, not to http or https`,
       )
     // rule: a key is dropped on another host
-    const { statusCode, headers, body } = await ask(url, url.host === first.host, options, resume)
+    const { statusCode, headers, body } = await ask(
+      url,
+      url.origin === first.origin,
+      options,
+      resume,
+    )
     if (statusCode === (resume ? 206 : 200)) return toAnswer(headers, body, resume)
     body.on('error', () => {})
     await body.dump({ limit: 64 * 1024 }).catch(() => {})
@@ -115,7 +120,7 @@ async function open(
 
 async function ask(
   url: URL,
-  isFirstHost: boolean,
+  isFirst: boolean,
   { dispatcherFor, headers, stallMs, signal }: DownloadOptions,
   resume: { from: number; validator: string } | null,
 ): Promise<Dispatcher.ResponseData> {
@@ -125,7 +130,7 @@ async function ask(
       headers: {
         'user-agent': 'reelkeeper-archiver',
         'accept-encoding': 'identity',
-        ...(isFirstHost ? headers : {}),
+        ...(isFirst ? headers : {}),
         ...(resume ? { range: `bytes=${resume.from}-`, 'if-range': resume.validator } : {}),
       },
       headersTimeout: stallMs,

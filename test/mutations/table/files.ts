@@ -16,14 +16,14 @@ export const files: Mutation[] = [
   },
   {
     rule: 'a key goes to its own hosts only',
-    find: 'if (!keyedHosts || !hosts.includes(host)) return {}',
+    find: 'if (!keyedHosts || !origins.includes(origin)) return {}',
     replace: 'if (!keyedHosts) return {}',
     by: 'files',
   },
   {
     rule: 'a key is dropped on another host',
-    find: 'url.host === first.host',
-    replace: 'url.host.length > 0',
+    find: 'url.origin === first.origin',
+    replace: 'url.origin.length > 0',
     by: 'files',
   },
   {
