@@ -29,6 +29,7 @@ export interface LedgerRow {
   provider: string
   client_business_id: string
   task_id: string
+  prompt: string
   status: string
   created_at: string
   finished_at: string | null

@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { declarationOf, providerNames } from '#libs/provider/registry.ts'
+import { providerNames } from '#libs/provider/registry.ts'
 import { System, until } from '../support/system.ts'
 
 const page = 'docs/providers.md'
@@ -47,14 +47,11 @@ it.each(providerNames.map((name) => [name]))(
     const charged = (await system.ledger()).filter((task) => task.provider === name)
     expect(charged).toHaveLength(1)
     expect(ended.taskId).toContain(charged[0]!.task_id)
-    const needsKey = declarationOf(name)?.linkNeedsKey === true
-    if (!needsKey)
-      await until(`the file of ${name}'s`, async () => {
-        const { phase } = await system.video(id)
-        return phase === 'stored' || undefined
-      })
-    const file = needsKey ? 'not kept: its link needs the key' : 'kept'
-    rows.set(name, [name, ended.model, ended.guarantee, await courseOf(id), file])
+    await until(`the file of ${name}'s`, async () => {
+      const { phase } = await system.video(id)
+      return phase === 'stored' || undefined
+    })
+    rows.set(name, [name, ended.model, ended.guarantee, await courseOf(id), 'kept'])
   },
 )
 

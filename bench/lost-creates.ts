@@ -1,0 +1,61 @@
+/**
+ * `node bench/lost-creates.ts [--videos 1000] [--only kling,ark]`: videos of one provider for each
+ * form of recovery, through the whole system as `npm start` runs it, while answers to creates get
+ * lost (see test/support/lost-creates.ts). Writes its table into docs/providers.md; ends with 1
+ * where an attempt had two tasks, or a video another's.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { LossySystem, lossyProviders, type Losses } from '../test/support/lost-creates.ts'
+
+const { values } = parseArgs({
+  options: { videos: { type: 'string', default: '1000' }, only: { type: 'string' } },
+})
+const page = 'docs/providers.md'
+const [head, foot] = ['<!-- lost creates -->\n', '<!-- of lost creates -->\n'] as const
+const names = values.only?.split(',') ?? [...lossyProviders]
+
+const rows: Losses[] = []
+await using system = new LossySystem()
+await system.start()
+for (const name of names) {
+  const began = performance.now()
+  const told = await system.lose(name, Number(values.videos))
+  rows.push(told)
+  const seconds = Math.round((performance.now() - began) / 1_000)
+  process.stdout.write(`${JSON.stringify(told)} in ${seconds} s\n`)
+}
+const titles = [
+  'provider',
+  'guarantee',
+  'videos',
+  'submit killed',
+  'completed',
+  'of these recovered',
+  '`submission_unknown`',
+  'tasks in the ledger',
+  'most of one attempt',
+]
+const table = [
+  titles,
+  titles.map(() => '-'),
+  ...rows.map((one) => [
+    one.provider,
+    one.guarantee,
+    one.videos,
+    one.deaths,
+    one.completed,
+    one.recovered,
+    one.submissionUnknown,
+    one.tasks,
+    one.mostOfOne,
+  ]),
+]
+if (values.only === undefined) {
+  const now = readFileSync(page, 'utf8')
+  const [from, to] = [now.indexOf(head) + head.length, now.indexOf(foot)]
+  const text = table.map((row) => `| ${row.join(' | ')} |\n`).join('')
+  writeFileSync(page, `${now.slice(0, from)}${text}${now.slice(to)}`)
+}
+const isBroken = rows.some(({ mostOfOne, wrong }) => mostOfOne !== 1 || wrong.length > 0)
+process.exitCode = isBroken ? 1 : 0

@@ -1,0 +1,189 @@
+/**
+ * Creates whose answers are lost, through the whole system, judged by the ledger: whatever a
+ * provider's form of recovery is, no attempt has a second task, and a video that completes shows
+ * the task that was made for it. Answers get lost by time-outs, by connections that end, by 5xx
+ * before and after the task was made, and by submit's death around the send.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { CrashPoint } from '#libs/runtime/crash-point.ts'
+import { pause, System, until } from './system.ts'
+
+/** One for each form of recovery. */
+export const lossyProviders = ['kling', 'vercel', 'vidu', 'ark', 'replicate', 'runway'] as const
+
+const lossy = { acceptThenTimeout: 0.15, acceptThenReset: 0.25, status500: 0.1, malformed: 0.03 }
+const none = Object.fromEntries(Object.keys(lossy).map((fault) => [fault, 0]))
+const deaths: CrashPoint[] = ['intent-committed', 'create-answered']
+/** One death for so many videos, and two at least: each begins the waiting for absences anew. */
+const videosPerDeath = 100
+
+interface Row {
+  id: string
+  prompt: string
+  status: string
+  errorCode: string | null
+  taskId: string | null
+  guarantee: string
+  how: string | null
+}
+
+export interface Losses {
+  provider: string
+  guarantee: string
+  videos: number
+  completed: number
+  /** Of these, found again after their answer was lost. */
+  recovered: number
+  submissionUnknown: number
+  /** How often submit died between the intent and the record of an answer. */
+  deaths: number
+  tasks: number
+  /** Tasks of the attempt that has the most: 1 where nothing was paid for twice. */
+  mostOfOne: number
+  /** Completed with a task that is not the one made for it; ended in any other way. */
+  wrong: string[]
+}
+
+export class LossySystem implements AsyncDisposable {
+  readonly #crashes = mkdtempSync(join(tmpdir(), 'reelkeeper-crashes-'))
+  readonly #system = new System({
+    CRASH_POINTS: this.#crashes,
+    POLL_INTERVAL_MS: '500',
+    RECONCILE_INTERVAL_MS: '2000',
+    CREATE_TIMEOUT_MS: '1500',
+    SEND_WINDOW_MS: '1500',
+    LOOKUP_WINDOW_MS: '6000',
+  })
+
+  async start(): Promise<void> {
+    mkdirSync(this.#crashes, { recursive: true })
+    await this.#system.start()
+    await this.#system.simulate({ minSeconds: 0.5, maxSeconds: 1.5, tier: 'off' })
+  }
+
+  /** So many videos of one provider, all asked for at once. */
+  async lose(provider: string, videos: number): Promise<Losses> {
+    const system = this.#system
+    // recovery counts at an account where it was seen to work
+    await this.#ended(provider, [await this.#make(provider, `${provider} first`)])
+    await system.simulate({ faults: lossy })
+    const over = new AbortController()
+    const dying = this.#kill(Math.max(2, videos / videosPerDeath), over.signal)
+    const ids: string[] = []
+    for (let n = 0; n < videos; n += 50) {
+      const some = Array.from({ length: Math.min(50, videos - n) }, (_, i) => i + n)
+      ids.push(...(await Promise.all(some.map((i) => this.#make(provider, `${provider} ${i}.`)))))
+    }
+    await this.#sent(provider, ids)
+    // what is asked afterwards is answered
+    await system.simulate({ faults: none })
+    await this.#ended(provider, ids).finally(() => over.abort())
+    const died = await dying
+    return this.#judge(provider, videos, died)
+  }
+
+  async #make(provider: string, prompt: string): Promise<string> {
+    return until(`${prompt} to be accepted`, async () => {
+      const key = { 'idempotency-key': `"${prompt}"` }
+      const body = { provider, prompt }
+      const answer = await this.#system.api('POST', this.#system.generatePath(), body, key)
+      return answer.status === 202 ? String(answer.body['id']) : undefined
+    })
+  }
+
+  /** Each create was sent, and answered or lost. */
+  async #sent(provider: string, ids: string[]): Promise<void> {
+    await until(
+      `creates of ${ids.length} videos by ${provider}`,
+      async () => {
+        const [row] = await this.#query<{ sent: number }>(
+          `SELECT count(DISTINCT "videoId")::int AS sent FROM "Submission"
+           WHERE "videoId" = ANY($1) AND ("answeredAt" IS NOT NULL OR "intentAt" < now() - interval '4 s')`,
+          [ids],
+        )
+        return row!.sent === ids.length || undefined
+      },
+      600_000,
+    )
+  }
+
+  async #ended(provider: string, ids: string[]): Promise<void> {
+    await until(
+      `the end of ${ids.length} videos by ${provider}`,
+      async () => {
+        const [row] = await this.#query<{ open: number }>(
+          `SELECT count(*)::int AS open FROM "SceneVideo" WHERE id = ANY($1) AND status IN ('pending', 'generating')`,
+          [ids],
+        )
+        return row!.open === 0 || undefined
+      },
+      600_000,
+    )
+  }
+
+  /** At either moment in turn; how often it happened. */
+  async #kill(most: number, signal: AbortSignal): Promise<number> {
+    let died = 0
+    while (died < most && !signal.aborted) {
+      const point = deaths[died % deaths.length]!
+      const armed = join(this.#crashes, point)
+      writeFileSync(armed, '')
+      while (existsSync(armed) && !signal.aborted) await pause(100)
+      if (existsSync(armed)) rmSync(armed)
+      else died++
+      await pause(1_000)
+    }
+    return died
+  }
+
+  async #judge(provider: string, videos: number, died: number): Promise<Losses> {
+    const rows = await this.#query<Row>(
+      `SELECT v.id, v.prompt, v.status, v."errorCode", v."taskId", v.guarantee, t.detail->>'how' AS how
+       FROM "SceneVideo" v LEFT JOIN "Timeline" t ON t."videoId" = v.id AND t.kind = 'submitted'
+       WHERE v.provider = $1 AND v.prompt LIKE '%.'`,
+      [provider],
+    )
+    const charged = (await this.#system.ledger()).filter(
+      (task) => task.provider === provider && task.prompt.endsWith('.'),
+    )
+    const made = Map.groupBy(charged, (task) => task.prompt)
+    const completed = rows.filter(({ status }) => status === 'completed')
+    const unknown = rows.filter(({ errorCode }) => errorCode === 'submission_unknown')
+    const wrong = [
+      ...completed.filter(
+        (row) => !row.taskId!.includes(made.get(row.prompt)?.[0]?.task_id ?? '?'),
+      ),
+      ...rows.filter((row) => row.status !== 'completed' && !unknown.includes(row)),
+    ]
+    return {
+      provider,
+      guarantee: rows[0]?.guarantee ?? '',
+      videos: rows.length === videos ? videos : NaN,
+      completed: completed.length,
+      recovered: completed.filter(({ how }) => how === 'lookup').length,
+      submissionUnknown: unknown.length,
+      deaths: died,
+      tasks: charged.length,
+      mostOfOne: Math.max(...[...made.values()].map((tasks) => tasks.length)),
+      wrong: wrong.map((row) => `${row.id} ${row.prompt} ${row.status} ${row.errorCode}`),
+    }
+  }
+
+  async #query<T extends object>(sql: string, values: unknown[]): Promise<T[]> {
+    const client = new pg.Client(this.#system.internal.databaseUrl)
+    await client.connect()
+    try {
+      return (await client.query<T>(sql, values)).rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#system[Symbol.asyncDispose]()
+    rmSync(this.#crashes, { recursive: true, force: true })
+  }
+}
