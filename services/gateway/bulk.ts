@@ -42,7 +42,7 @@ export const bulkActionSchema = z
   })
   .meta({ id: 'BulkAction' })
 
-const idleMs = 500
+const idleMs = 2_000
 const perAction = 40
 const atOnce = 8
 

@@ -90,7 +90,7 @@ export const gatewaySettings = z
       .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))),
     /** How often the keys of open streams are looked up. */
     STREAM_CHECK_INTERVAL_MS: milliseconds(60_000),
-    /** Above this mean delay of the event loop new requests get 503. */
+    /** While timers are later than this, new requests get 503. */
     MAX_EVENT_LOOP_DELAY_MS: milliseconds(1_000),
   })
   .refine(

@@ -8,14 +8,15 @@ import rateLimit, {
   type FastifyRateLimitStore,
   type FastifyRateLimitStoreCtor,
 } from '@fastify/rate-limit'
-import underPressure from '@fastify/under-pressure'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { systemClock } from '#libs/runtime/clock.ts'
 import { askingFor } from '#libs/store/shared-pool.ts'
 import type { App, Context } from '../context.ts'
 import type { GatewayConfig } from '../config.ts'
 import type { Limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
+import { Pressure } from './pressure.ts'
 
 const tooMany = (ttlMs: number, limit: number) => {
   const retryAfterSeconds = Math.max(1, Math.ceil(ttlMs / 1000))
@@ -35,20 +36,16 @@ export async function registerProtection(
   { auth, limits }: Pick<Context, 'auth' | 'limits'>,
   config: GatewayConfig,
 ): Promise<void> {
-  await app.register(underPressure, {
-    maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY_MS,
-    // A sample without a measurement counts as an endless delay: no sample may be shorter than what
-    // is allowed.
-    sampleInterval: Math.max(500, config.MAX_EVENT_LOOP_DELAY_MS),
-    pressureHandler: (request: FastifyRequest) => {
-      if (!request.url.startsWith('/api')) return
-      throw new Problem(
-        503,
-        'overloaded',
-        'This gateway has more to do than it can; try again shortly.',
-        { retryAfterSeconds: 2 },
-      )
-    },
+  const pressure = new Pressure(systemClock, config.MAX_EVENT_LOOP_DELAY_MS)
+  app.addHook('onClose', async () => pressure[Symbol.dispose]())
+  app.addHook('onRequest', async (request) => {
+    if (!request.url.startsWith('/api') || !pressure.isTooHigh()) return
+    throw new Problem(
+      503,
+      'overloaded',
+      'This gateway has more to do than it can; try again shortly.',
+      { retryAfterSeconds: 2 },
+    )
   })
   await registerHeaders(app, config.CORS_ORIGINS)
   app.decorateRequest('identity')
