@@ -42,7 +42,7 @@ export async function keepFile(
   const key = keyOf(file)
   try {
     const { bytes, sha256 } = await putHashed(files, key, parts.fetch(file, signal), signal)
-    const media = await readMediaFacts(files, key)
+    const media = await orCalledOff(signal, readMediaFacts(files, key))
     crashPoint('file-stored')
     return { kind: 'kept', key, facts: { bytes, sha256, ...media } }
   } catch (err) {
@@ -50,6 +50,15 @@ export async function keepFile(
     signal.throwIfAborted()
     return afterFailure(file, err, parts.random())
   }
+}
+
+/** A store that never answers holds nobody for longer than the signal allows. */
+function orCalledOff<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const stop = () => reject(signal.reason as Error)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop, { once: true })
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop))
 }
 
 async function putHashed(
