@@ -77,6 +77,11 @@ export interface Bus {
   isConnected(): boolean
   /** Calls back after every reconnect. */
   onReconnect(listener: () => void): void
+  /**
+   * What arrives now was sent by the server at most so many milliseconds ago: seconds, unless this
+   * process or its connection stood still meanwhile.
+   */
+  mostDelayMs(): number
   /** Asks whoever serves `subject`; the parsed JSON answer. @throws BusUnavailable */
   request(subject: string, body: unknown, timeoutMs?: number): Promise<unknown>
   /** Tells whoever listens now; nobody is told later. */

@@ -12,6 +12,7 @@ import {
 import { sleep } from '#libs/runtime/clock.ts'
 import { BusUnavailable, type Bus } from './bus.ts'
 import { consumeLoop, reader } from './consume.ts'
+import { watchDelay } from './delay.ts'
 import { openLink, requireVersion, watchLink, type ConnectOptions, type Link } from './link.ts'
 import { newestOfEach } from './newest-of-each.ts'
 import { inboxPrefix } from './permissions.ts'
@@ -41,17 +42,20 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
   const js = nc.jetstream({ timeout: storeTimeoutMs })
   const replies = new Replies(nc, user && inboxPrefix(user))
   const link = watchLink(nc, log)
+  const over = new AbortController()
   const manager = () => nc.jetstreamManager({ checkAPI: false, timeout: requestTimeoutMs })
   return {
     js,
     manager,
     isConnected: link.isConnected,
     onReconnect: (listener) => void link.listeners.push(listener),
+    mostDelayMs: watchDelay(nc, link, over.signal),
     ...coreMessages(nc, replies, link),
     ...storedMessages(replies, { js, manager }, link),
     consume: (stream, consumer, maxMessages, onMessage) =>
       consumeLoop(js, { stream, consumer, maxMessages, log }, onMessage),
     async drain() {
+      over.abort()
       if (nc.isClosed()) return
       if (link.isConnected()) await Promise.race([nc.drain().catch(() => {}), sleep(2_000)])
       await nc.close()

@@ -1,15 +1,24 @@
 import type { z } from 'zod'
+import { bootMs } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus, type CoreMessage } from './bus.ts'
 
+export interface ServeOptions<T> {
+  subject: string
+  queue: string
+  schema: z.ZodType<T>
+  log: Logger
+}
+
 /**
  * Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit
- * is told so; one whose handler fails gets no answer, as nobody knows what became of it.
+ * is told so; one whose handler fails gets no answer, as nobody knows what became of it. `askedMs`
+ * tells at most how long ago the request was made, on its way here and since.
  */
 export function serve<T>(
   bus: Bus,
-  options: { subject: string; queue: string; schema: z.ZodType<T>; log: Logger },
-  handle: (request: T) => Promise<unknown>,
+  options: ServeOptions<T>,
+  handle: (request: T, askedMs: () => number) => Promise<unknown>,
 ): { stop(): Promise<void> } {
   const inHand = new Set<Promise<void>>()
   const parse = (
@@ -29,7 +38,7 @@ export function serve<T>(
       return { success: false, reason: 'not JSON' }
     }
   }
-  const answer = async (message: CoreMessage) => {
+  const answer = async (message: CoreMessage, askedAt: number) => {
     const request = parse(message)
     if (!request.success) {
       options.log.warn({ subject: message.subject, reason: request.reason }, 'request does not fit')
@@ -40,13 +49,14 @@ export function serve<T>(
       })
     }
     try {
-      message.respond(await handle(request.data))
+      message.respond(await handle(request.data, () => bootMs() - askedAt))
     } catch (err) {
       options.log.error({ err, subject: message.subject }, 'request failed')
     }
   }
   const subscription = bus.subscribe(options.subject, options.queue, (message) => {
-    const work = answer(message).finally(() => inHand.delete(work))
+    const askedAt = bootMs() - bus.mostDelayMs()
+    const work = answer(message, askedAt).finally(() => inHand.delete(work))
     inHand.add(work)
   })
   return {

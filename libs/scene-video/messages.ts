@@ -27,6 +27,9 @@ const int4 = z.number().int().max(2_147_483_647)
 // 1. gateway → submit, core request and reply
 // ----------------------------------------------------------------------
 
+/** For how long a gateway waits for the reply to a command, in milliseconds. */
+export const commandWaitMs = 10_000
+
 export const commandSubject = {
   generate: 'video.command.generate',
   cancel: 'video.command.cancel',

@@ -14,6 +14,7 @@ export const refusalCodes = [
   'not_ended',
   'not_archived',
   'archived',
+  'not_awaited',
 ] as const
 export type RefusalCode = (typeof refusalCodes)[number]
 

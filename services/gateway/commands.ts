@@ -6,6 +6,7 @@ import { bootMs, sleep } from '#libs/runtime/clock.ts'
 import {
   commandReplySchema,
   commandSubject,
+  commandWaitMs,
   eraseReplySchema,
   type IdempotencyKey,
 } from '#libs/scene-video/messages.ts'
@@ -17,7 +18,6 @@ import { actorOf, type Identity } from './identity.ts'
 import { sumOf } from './prices.ts'
 import { Problem, refusal } from './problem.ts'
 
-const timeoutMs = 10_000
 /** How long the second request under a key waits for the first, and how often it looks. */
 const waitForKeyMs = 2_000
 const lookMs = 100
@@ -100,7 +100,7 @@ export async function command(
   return waitingForKey(async () => {
     const whole = { userId, by: actorOf(identity), ...body }
     const reply = commandReplySchema.parse(
-      await context.bus.request(commandSubject[verb], whole, timeoutMs),
+      await context.bus.request(commandSubject[verb], whole, commandWaitMs),
     )
     if (!reply.ok) throw refusal(reply)
     if (reply.repeated) await takeBack(one)
@@ -114,7 +114,7 @@ export async function command(
 /** Erases an ended video. @throws Problem when it has not ended, or is not this user's */
 export async function eraseVideo({ bus }: Context, userId: string, id: string): Promise<void> {
   const reply = eraseReplySchema.parse(
-    await bus.request(commandSubject.erase, { userId, id }, timeoutMs),
+    await bus.request(commandSubject.erase, { userId, id }, commandWaitMs),
   )
   if (!reply.ok) throw refusal(reply)
 }

@@ -131,6 +131,7 @@ const refusalStatus: Record<RefusalCode, number> = {
   not_ended: 409,
   not_archived: 409,
   archived: 409,
+  not_awaited: 503,
 }
 
 /** A refusal of ours; one whose code this version does not know yet is a conflict. */

@@ -10,6 +10,7 @@ import { consumeWork } from '#libs/bus/work.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import {
   commandSubject,
+  commandWaitMs,
   generateCommandSchema,
   nudgeSubject,
   testConfigCommandSchema,
@@ -24,6 +25,12 @@ import { settleVideo } from './settle.ts'
 import type { SubmitContext } from './context.ts'
 import { PendingVideos } from './pending-videos.ts'
 import { testConfig } from './test-config.ts'
+
+/**
+ * Who asked gives up after `commandWaitMs`, and may then have told a person that nothing was done:
+ * so nothing is begun later than this, whatever stood still meanwhile.
+ */
+const mayBeginMs = commandWaitMs - 2_000
 
 /** A refusal becomes its reply; anything else means nobody knows, and the caller hears nothing. */
 export async function replyOf<R extends { ok: true }>(
@@ -91,9 +98,13 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
     act: (body: T) => Promise<{ video: SceneVideo; repeated?: boolean }>,
     slots = commands,
   ) =>
-    serve(bus, { subject, queue: 'submit', schema, log }, (body) =>
+    serve(bus, { subject, queue: 'submit', schema, log }, (body, askedMs) =>
       replyOf(async () => {
-        const done = await slots.run(body.userId, () => act(body))
+        const done = await slots.run(body.userId, () => {
+          // rule: a command that nobody waits for is not carried out
+          if (askedMs() > mayBeginMs) throw new Refused('not_awaited', 'It came too late.')
+          return act(body)
+        })
         return { ok: true, ...done }
       }),
     )

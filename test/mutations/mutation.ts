@@ -13,6 +13,7 @@ export type Finder =
   | 'rules of the store'
   | 'moves together'
   | 'small pools'
+  | 'late commands'
   | 'rules by themselves'
   | 'decisions'
   | 'submit by itself'

@@ -81,6 +81,7 @@ export function memoryBus(process: Process, broker: Broker, weather: Weather): M
 
   return {
     isConnected: () => link.isUp() && process.alive,
+    mostDelayMs: () => 0,
     onReconnect: (listener) => void listeners.push(listener),
     reconnected: () =>
       world.schedule(world.between(1, 300), process, () => {

@@ -216,4 +216,10 @@ export const submission: Mutation[] = [
     replace: 'if (video.restoredAt !== null && video.attempt < 0 && (await',
     by: 'submit by itself',
   },
+  {
+    rule: 'a command that nobody waits for is not carried out',
+    find: 'if (askedMs() > mayBeginMs)',
+    replace: 'if (askedMs() < 0)',
+    by: 'late commands',
+  },
 ]
