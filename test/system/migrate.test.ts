@@ -56,3 +56,14 @@ it('the migrations lead to schema.prisma, and run again they change nothing', as
   const inSqlOnly = /^CREATE INDEX .*( WHERE | INCLUDE | USING gin )/
   expect(more.filter((line) => !inSqlOnly.test(line))).toEqual([])
 })
+
+it('every table survives a crash of Postgres', async () => {
+  await migrate(server.url)
+  const client = new pg.Client(server.url)
+  await client.connect()
+  const { rows } = await client.query(
+    `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relpersistence <> 'p'`,
+  )
+  await client.end()
+  expect(rows).toEqual([])
+})
