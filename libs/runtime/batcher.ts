@@ -15,6 +15,7 @@ export class Batcher<T> {
   #underWay = 0
   /** What is gathered has had its time. */
   #isDue = false
+  #cutAt = -Infinity
 
   constructor(options: BatcherOptions<T>) {
     this.#o = options
@@ -22,19 +23,24 @@ export class Batcher<T> {
 
   /** An item that does not fit the batch begun begins the next one. */
   add(item: T): void {
-    const { clock, waitMs, maxSize, sizeOf } = this.#o
+    const { clock, maxSize, sizeOf } = this.#o
     const size = sizeOf?.(item) ?? 1
     if (this.#items.length > 0 && this.#size + size > maxSize) this.#fill()
     this.#items.push(item)
     this.#size += size
     if (this.#size >= maxSize) this.#fill()
-    else this.#cancel ??= clock.after(waitMs, () => this.flush())
+    else this.#cancel ??= clock.after(this.#waitMs(), () => this.flush())
   }
 
   /** Hands over what is gathered now, as soon as it may. */
   flush(): void {
     this.#isDue = this.#items.length > 0
     this.#handOver()
+  }
+
+  #waitMs(): number {
+    const { clock, waitMs, idleMs = waitMs } = this.#o
+    return Math.max(Math.min(idleMs, waitMs), this.#cutAt + waitMs - clock.now())
   }
 
   #fill(): void {
@@ -46,6 +52,7 @@ export class Batcher<T> {
     this.#cancel?.()
     this.#cancel = undefined
     this.#isDue = false
+    this.#cutAt = this.#o.clock.now()
     const batch = this.#items
     this.#items = []
     this.#size = 0
@@ -71,6 +78,8 @@ export class Batcher<T> {
 export interface BatcherOptions<T> {
   clock: Clock
   waitMs: number
+  /** Instead of `waitMs`, for the first item after that long without a batch. */
+  idleMs?: number
   maxSize: number
   sizeOf?: (item: T) => number
   /** Batches under way at once; any number unless given. */

@@ -98,7 +98,7 @@ export class Host {
       video.cancelRequested = true
       this.#watch(video)
     } else if (video.polling) video.askAtOnce = true
-    else this.#polls.schedule(video, 0)
+    else this.#polls.askNow(video)
   }
 
   /** Its owner record at that epoch was taken from us; what we claimed since, we keep. */

@@ -78,6 +78,12 @@ export class Polls {
     this.#queue.add(video, video.nextPollAt)
   }
 
+  /** Without waiting for a tick. */
+  askNow(video: Hosted): void {
+    video.nextPollAt = this.#options.clock.now()
+    this.#due(video)
+  }
+
   /** Polls no more, and resolves when nothing is in hand. */
   stop(): Promise<void> {
     this.#queue.stop()

@@ -8,6 +8,8 @@ import type { Clock } from '#libs/runtime/clock.ts'
 import { reportsSubject, type Report } from '#libs/scene-video/messages.ts'
 
 const gatherMs = 100
+/** Where none was sent for that long, one waits for hardly any other. */
+const idleMs = 10
 /** A message must not be larger than NATS takes: 1 MB. */
 const mostReports = 500
 const mostChars = 300_000
@@ -23,6 +25,7 @@ export class Reporter {
   readonly #clock: Clock
   readonly #subject: string
   #waiting: Waiting[] = []
+  #flushedAt = -Infinity
 
   constructor(bus: Bus, clock: Clock) {
     this.#bus = bus
@@ -34,11 +37,14 @@ export class Reporter {
   store(report: Report): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ text: JSON.stringify(report), resolve, reject })
-      if (this.#waiting.length === 1) this.#clock.after(gatherMs, () => this.#flush())
+      if (this.#waiting.length > 1) return
+      const ms = Math.max(idleMs, this.#flushedAt + gatherMs - this.#clock.now())
+      this.#clock.after(ms, () => this.#flush())
     })
   }
 
   #flush(): void {
+    this.#flushedAt = this.#clock.now()
     for (const message of inMessages(this.#waiting.splice(0))) {
       this.#bus.store(this.#subject, `[${message.map((one) => one.text).join(',')}]`).then(
         () => message.forEach((one) => one.resolve()),

@@ -80,6 +80,8 @@ function worldOf() {
     return id
   }
   const until = async (ms: number) => {
+    await new Promise((resolve) => setImmediate(resolve)) // what was begun has set its timers
+    clock.after(Math.max(0, ms - world.now), () => {}) // time stops there, whatever is next
     while (world.now < ms && (await world.step()));
   }
   const end = (id: string, isTold: boolean) => {

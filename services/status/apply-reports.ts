@@ -46,6 +46,9 @@ const mostMessagesAhead = 100
 /** Delivered again after this long: what Postgres did not take, and what met a locked row. */
 const [againMs, lockedAgainMs] = [1_000, 500]
 
+/** Where nothing was reported for a while, one report waits for hardly any other. */
+const idleMs = 10
+
 export function applyReports(options: ApplyOptions): Consuming {
   const { bus, clock, batchMs, batchMax } = options
   let applying: Promise<void> = Promise.resolve()
@@ -53,6 +56,7 @@ export function applyReports(options: ApplyOptions): Consuming {
   const batcher = new Batcher<Item>({
     clock,
     waitMs: batchMs,
+    idleMs,
     maxSize: batchMax,
     sizeOf: (item) => item.reports.length,
     handle: (batch) => {
