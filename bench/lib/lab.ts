@@ -106,7 +106,7 @@ export class Lab implements AsyncDisposable {
   }
 
   service(
-    name: 'poller' | 'status' | 'reconciler' | 'submit',
+    name: 'poller' | 'status' | 'reconciler' | 'submit' | 'archiver',
     more: Record<string, string> = {},
   ): Promise<Worker> {
     return new Worker('service.ts', this.env({ POLLER_NAME: name, ...more }), [name]).ready()

@@ -3,6 +3,8 @@
  * vitals.
  */
 import { readConfig } from '#libs/runtime/config.ts'
+import { archiverSettings } from '#services/archiver/config.ts'
+import { startArchiver } from '#services/archiver/service.ts'
 import { startPoller } from '#services/poller/service.ts'
 import { pollerSettings } from '#services/poller/config.ts'
 import { startReconciler } from '#services/reconciler/service.ts'
@@ -17,6 +19,7 @@ const services = {
   poller: () => startPoller(readConfig(pollerSettings, process.env)),
   status: () => startStatus(readConfig(statusSettings, process.env)),
   submit: () => startSubmit(readConfig(submitSettings, process.env)),
+  archiver: () => startArchiver(readConfig(archiverSettings, process.env)),
   reconciler: () => startReconciler(readConfig(reconcilerSettings, process.env)),
 }
 

@@ -1,6 +1,7 @@
 /** The parts, in the order in which they run. */
 import type { Part } from '../lib/part.ts'
 import { adaptivePart } from './adaptive.ts'
+import { filesPart } from './files.ts'
 import { growthPart } from './growth.ts'
 import { idlePart } from './idle.ts'
 import { limitEventsPart } from './limit-events.ts'
@@ -27,6 +28,7 @@ export const parts: Part[] = [
   adaptivePart,
   slowPostgresPart,
   listsPart,
+  filesPart,
   idlePart,
   soakPart,
 ]
