@@ -2,15 +2,20 @@
 import { operate } from './operate.ts'
 import { until, type System } from './system.ts'
 
-/** Starts it, with the circuit of the system's account held closed by the operator's command. */
+/** Holds the circuit of the system's account at a provider closed, by the operator's command. */
+export async function holdClosed(system: System, provider: string): Promise<void> {
+  const circuits = (...args: string[]) => operate(system.operatorEnv, ['circuits', ...args])
+  const account = await until(`the first create by ${provider}`, async () => {
+    const listed = (await circuits('list')).split('\n').map((line) => line.split('\t'))
+    return listed.find(([name]) => name === provider)?.[1]
+  })
+  await circuits('close', provider, account)
+}
+
+/** Starts it, with the circuit of the system's account at the usual provider held closed. */
 export async function startWithoutCircuit(system: System): Promise<void> {
   await system.start()
   await system.simulate({ minSeconds: 0, maxSeconds: 1 })
   await system.api('POST', system.generatePath(), { prompt: 'x' })
-  const circuits = (...args: string[]) => operate(system.operatorEnv, ['circuits', ...args])
-  const [provider = '', account = ''] = await until('its first create', async () => {
-    const listed = await circuits('list')
-    return listed.includes('toapis') ? listed.split('\t') : undefined
-  })
-  await circuits('close', provider, account)
+  await holdClosed(system, 'toapis')
 }

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { CrashPoint } from '#libs/runtime/crash-point.ts'
+import { holdClosed } from './circuits.ts'
 import { pause, System, until } from './system.ts'
 
 /** One for each form of recovery. */
@@ -69,6 +70,7 @@ export class LossySystem implements AsyncDisposable {
     const system = this.#system
     // recovery counts at an account where it was seen to work
     await this.#ended(provider, [await this.#make(provider, `${provider} first`)])
+    await holdClosed(system, provider)
     await system.simulate({ faults: lossy })
     const over = new AbortController()
     const dying = this.#kill(Math.max(2, videos / videosPerDeath), over.signal)

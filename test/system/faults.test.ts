@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startWithoutCircuit } from '../support/circuits.ts'
 import { pause, System, until } from '../support/system.ts'
 
 const system = new System({
@@ -62,7 +63,7 @@ const epochs = async () =>
   )
 
 beforeAll(async () => {
-  await system.start()
+  await startWithoutCircuit(system)
   await system.simulate({ minSeconds: 3, maxSeconds: 6, tier: 'off' })
 })
 afterAll(() => system[Symbol.asyncDispose]())
