@@ -8,7 +8,7 @@ import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 import type { Database } from './connect.ts'
 import { claimIdempotencyKey } from './idempotency.ts'
-import type { RetryCost } from './retry-candidates.ts'
+import type { LeftOutVideo, RetryCost } from './retry-candidates.ts'
 
 export type BulkActionName = 'retry' | 'cancel'
 export type BulkCost = Record<RetryCost, number> & {
@@ -55,11 +55,12 @@ export class BulkActions {
       action: BulkActionName
       by: Actor
       videos: { id: string; attempt: number }[]
+      left: LeftOutVideo[]
       cost: BulkCost
     },
     idempotencyKey: IdempotencyKey | null,
   ): Promise<string> {
-    const { userId, action, by, videos, cost } = request
+    const { userId, action, by, videos, left, cost } = request
     return this.#db.$transaction(async (tx) => {
       const id = v7()
       const earlier = await claimIdempotencyKey(tx, userId, idempotencyKey, id)
@@ -71,6 +72,10 @@ export class BulkActions {
       await tx.$executeRaw`
         INSERT INTO "BulkItem" ("bulkId", "videoId", attempt)
         SELECT ${id}::uuid, i.id, i.attempt FROM unnest(${videos.map((one) => one.id)}::uuid[], ${videos.map((one) => one.attempt)}::int[]) AS i(id, attempt)`
+      await tx.$executeRaw`
+        INSERT INTO "BulkItem" ("bulkId", "videoId", attempt, state, code, "doneAt")
+        SELECT ${id}::uuid, i.id, i.attempt, 'skipped', i.code, now()
+        FROM unnest(${left.map((one) => one.id)}::uuid[], ${left.map((one) => one.attempt)}::int[], ${left.map((one) => one.code)}::text[]) AS i(id, attempt, code)`
       return id
     })
   }

@@ -69,6 +69,31 @@ async function cancelCandidates(db: Database, filter: VideoFilter) {
     ORDER BY v.id LIMIT ${mostAtOnce + 1}::int`
 }
 
+/** A video that was asked for by its id and is left out, and why. */
+export interface LeftOutVideo {
+  id: string
+  /** 0 where there is no such video. */
+  attempt: number
+  code: string
+}
+
+/** Why each of these, which is no candidate, is none. Index: the primary key. */
+async function whyLeftOut(
+  db: Database,
+  userId: string,
+  ids: readonly string[],
+  action: 'retry' | 'cancel',
+): Promise<LeftOutVideo[]> {
+  return db.$queryRaw<LeftOutVideo[]>`
+    SELECT i.id, coalesce(v.attempt, 0) AS attempt, CASE
+      WHEN v.id IS NULL THEN 'not_found'
+      WHEN ${action} = 'cancel' THEN 'already_terminal'
+      WHEN v.status <> 'failed' THEN 'not_failed'
+      WHEN v."errorCode" = ANY(${leftOut.filter((one) => one !== 'superseded')}::text[]) THEN v."errorCode"
+      ELSE 'superseded' END AS code
+    FROM unnest(${ids}::uuid[]) AS i(id) LEFT JOIN "SceneVideo" v ON v.id = i.id AND v."userId" = ${userId}::uuid`
+}
+
 export function costsOf(candidates: readonly Candidate[]): Record<RetryCost, number> {
   const costs = { late: 0, adopted: 0, creates: 0, waiting: 0 }
   for (const { cost } of candidates) if (cost) costs[cost]++
@@ -88,5 +113,16 @@ export class Retries {
 
   ofOpen(filter: VideoFilter): Promise<Candidate[]> {
     return cancelCandidates(this.#db, filter)
+  }
+
+  /** Of the ids that were asked for, those without a candidate, each with its reason. */
+  async leftOut(
+    userId: string,
+    { ids = [], action }: { ids?: readonly string[] | undefined; action: 'retry' | 'cancel' },
+    candidates: readonly Candidate[],
+  ): Promise<LeftOutVideo[]> {
+    const found = new Set(candidates.map((one) => one.id))
+    const rest = [...new Set(ids)].filter((one) => !found.has(one))
+    return rest.length ? whyLeftOut(this.#db, userId, rest, action) : []
   }
 }

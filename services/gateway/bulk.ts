@@ -35,7 +35,9 @@ export const bulkActionSchema = z
     status: z.enum(['running', 'done', 'aborted', 'dry_run']),
     counts: z
       .object({ total: count, todo: count, done: count, refused: count, skipped: count })
-      .describe('Videos; refused are those with which it could not be done any more'),
+      .describe(
+        'Videos; refused are those with which it could not be done any more, skipped those that were named and left out, or not begun before an abort',
+      ),
     cost: costSchema,
     createdAt: z.iso.datetime().nullable(),
     endedAt: z.iso.datetime().nullable(),

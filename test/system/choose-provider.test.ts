@@ -168,7 +168,7 @@ it('lists the models of the providers that are on', async () => {
   const models = body['data'] as { provider: string; model: string; guarantee: string }[]
   expect([...new Set(models.map((one) => one.provider))]).toEqual(['toapis', 'ark', 'kling'])
   expect(models).toContainEqual(
-    expect.objectContaining({ provider: 'ark', model: 'seedance-of-ours', guarantee: 'none' }),
+    expect.objectContaining({ provider: 'ark', model: 'seedance-of-ours', guarantee: 'by_match' }),
   )
 })
 

@@ -107,6 +107,34 @@ it('a bulk action cancels what is open, by ids or by what fits', async () => {
     expect((await post('/api/bulk-actions', body)).status, JSON.stringify(body)).toBe(400)
 })
 
+it('a bulk action says of each video that was named and left out why', async () => {
+  const ids = {
+    fits: await failed('timed_out'),
+    cancelled: await failed('cancelled'),
+    policy: await failed('content_policy'),
+    nobodys: v7(),
+  }
+  const body = { action: 'retry', ids: Object.values(ids) }
+  const dry = await post('/api/bulk-actions', { ...body, dryRun: true })
+  expect(dry.body['counts']).toMatchObject({ total: 4, todo: 1, skipped: 3 })
+  const made = await post('/api/bulk-actions', body)
+  const ended = await untilEnded(String(made.body['id']))
+  expect(ended['counts']).toEqual({ total: 4, todo: 0, done: 1, refused: 0, skipped: 3 })
+  const results = await resultsOf(String(made.body['id']))
+  expect(new Map(results.map((one) => [one['videoId'], [one['state'], one['code']]]))).toEqual(
+    new Map([
+      [ids.fits, ['done', null]],
+      [ids.cancelled, ['skipped', 'cancelled']],
+      [ids.policy, ['skipped', 'content_policy']],
+      [ids.nobodys, ['skipped', 'not_found']],
+    ]),
+  )
+  const theirs = await post('/api/bulk-actions', body, { key: stranger })
+  const path = `/api/bulk-actions/${String(theirs.body['id'])}/results`
+  const codes = (await stack.ask('GET', path, { key: stranger })).body.data as unknown as Entry[]
+  expect(codes.map((one) => one['code'])).toEqual(Array(4).fill('not_found'))
+})
+
 it('a bulk action is carried on by another gateway when the one that took its items died', async () => {
   const ids: string[] = []
   for (let i = 0; i < 5; i++) ids.push(await failed('timed_out'))

@@ -93,7 +93,7 @@ describe('what was promised', () => {
       `/api/scene-videos/${String(made.body['id'])}`,
     ])
     const fields =
-      'id sceneId scriptId projectId status phase progress waiting provider model prompt params metadata guarantee taskId videoUrl videoUrlExpiresAt file fileLoss usage error attempt version createdAt submittedAt startedAt completedAt updatedAt'.split(
+      'id sceneId scriptId projectId status phase progress waiting provider model prompt params metadata guarantee taskId videoUrl videoUrlExpiresAt file fileLoss usage cost error attempt version createdAt submittedAt startedAt completedAt updatedAt'.split(
         ' ',
       )
     expect(Object.keys(made.body).sort()).toEqual(fields.toSorted())

@@ -72,7 +72,12 @@ describe('a whole script', () => {
     const dry = await post(`${path}/generate-videos`, { dryRun: true })
     expect([dry.status, dry.body]).toEqual([
       200,
-      { data: [], sceneIds: scenes.slice(1), dryRun: true },
+      {
+        data: [],
+        sceneIds: scenes.slice(1),
+        cost: { late: 0, adopted: 0, creates: 2, waiting: 0, price: null },
+        dryRun: true,
+      },
     ])
     expect(await count()).toBe(1)
     const headers = { 'idempotency-key': 'script' }

@@ -62,20 +62,25 @@ export const createBulkAction: Route = (app, context) => {
         action === 'retry' ? await retries.ofFailed(wanted, include) : await retries.ofOpen(wanted)
       if (videos.length > mostAtOnce)
         throw unprocessable('too_many', '/filter', `more than ${mostAtOnce} videos; narrow it down`)
+      const left = await retries.leftOut(userId, { ids, action }, videos)
       const { micros, price } = priceOfRetries(context, action === 'retry' ? videos : [])
       const cost = { ...costsOf(videos), price }
-      const total = videos.length
+      const todo = videos.length
       if (dryRun) {
-        const counts = { total, todo: total, done: 0, refused: 0, skipped: 0 }
+        const total = todo + left.length
+        const counts = { total, todo, done: 0, refused: 0, skipped: left.length }
         const none = { id: null, createdAt: null, endedAt: null }
         return reply.code(200).send({ ...none, action, status: 'dry_run', counts, cost })
       }
       const key = idempotencyKeyOf(request, 'bulk-actions')
       const earlier = key && (await context.reader.madeUnder(userId, key))
-      if (action === 'retry' && total > 0 && !earlier)
-        await admit(context, userId, { n: total, micros })
+      if (action === 'retry' && todo > 0 && !earlier)
+        await admit(context, userId, { n: todo, micros })
       const made = await waitingForKey(() =>
-        bulkActions.create({ userId, action, by: actorOf(request.identity), videos, cost }, key),
+        bulkActions.create(
+          { userId, action, by: actorOf(request.identity), videos, left, cost },
+          key,
+        ),
       )
       const found = await bulkActions.get(userId, made)
       return reply.code(202).header('location', `/api/bulk-actions/${made}`).send(found!)
