@@ -77,6 +77,11 @@ export async function archiver(more: NodeJS.ProcessEnv = {}): Promise<void> {
   services.push(await startArchiver(readConfig(archiverSettings, { ...env, ...more })))
 }
 
+/** Ends those that were started. */
+export async function stopArchivers(): Promise<void> {
+  for (const one of services.splice(0)) await one[Symbol.asyncDispose]()
+}
+
 /** The account that a task was made with. */
 interface Sealed {
   baseUrl: string

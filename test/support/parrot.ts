@@ -95,8 +95,8 @@ export class Parrot implements AsyncDisposable {
   /** Secrets, by format; those that it was sent are added. */
   readonly secrets: Record<string, Set<string>>
   readonly url: string
-  /** The token that one of them logs in for. */
-  readonly token = 'ya29.needle/of+the.token_that-is-had=='
+  /** What was logged in with, by the token that was had for it. */
+  readonly #logins = new Map<string, string>()
   readonly #server
 
   private constructor(server: ReturnType<typeof createServer>, secrets: Record<string, string[]>) {
@@ -105,7 +105,6 @@ export class Parrot implements AsyncDisposable {
     this.secrets = Object.fromEntries(
       Object.entries(secrets).map(([name, some]) => [name, new Set(some)]),
     )
-    this.secrets['vertex']!.add(this.token)
     server.on('request', (request, response) => {
       let body = ''
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
@@ -124,14 +123,18 @@ export class Parrot implements AsyncDisposable {
     const format = formats[name]!
     const secrets = this.secrets[name]!
     if (rest[0] === 'token') {
-      secrets.add(new URLSearchParams(body).get('assertion')!)
-      const token = { access_token: this.token, expires_in: 3_600, echo: body }
+      const assertion = new URLSearchParams(body).get('assertion')!
+      const own = `ya29.needle/of+the.token_that-is-had${this.#logins.size}==`
+      this.#logins.set(own, assertion)
+      for (const one of [assertion, own]) secrets.add(one)
+      const token = { access_token: own, expires_in: 3_600, echo: body }
       return void response.writeHead(200, json).end(JSON.stringify(token))
     }
-    const escaped = [...secrets].flatMap(escapes).map((one, i) => [`~${i}~`, one] as const)
+    const known = this.#knownTo(request, secrets)
+    const escaped = known.flatMap(escapes).map((one, i) => [`~${i}~`, one] as const)
     const text = [
       'Bad key:',
-      ...[...secrets].flatMap(formsOf),
+      ...known.flatMap(formsOf),
       ...escaped.map(([mark]) => mark),
       JSON.stringify(request.headers),
     ].join(' ')
@@ -172,6 +175,13 @@ export class Parrot implements AsyncDisposable {
       default:
         return say(404, format.refused('no', text))
     }
+  }
+
+  /** All but what other processes logged in with: it repeats what it was told by this one. */
+  #knownTo({ headers }: IncomingMessage, secrets: Set<string>): string[] {
+    const own = headers.authorization?.replace('Bearer ', '')
+    const others = [...this.#logins].filter(([token]) => token !== own).flat()
+    return [...secrets].filter((one) => !others.includes(one))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

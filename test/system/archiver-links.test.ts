@@ -11,6 +11,7 @@ import {
   env,
   provider as elsewhere,
   startKit,
+  stopArchivers,
   until,
   untilStored,
   video,
@@ -77,12 +78,14 @@ it('fetches with the key what needs it, and sends it to no other host', async ()
 it('waits, and says what for, where it has not the key that opens the account', async () => {
   const more = { provider: 'openrouter', account: account() }
   const id = await completed(`${url}/keyed/${crypto.randomUUID()}`, more)
+  await stopArchivers()
   await archiver({ KEY_ENCRYPTION_KEY: undefined })
   const { kept } = await until('it to be tried', async () => {
     const found = await video(id)
     return found.kept?.lastError ? found : null
   })
   expect(kept).toMatchObject({ state: 'waiting', lastError: expect.stringContaining('KEY_') })
+  await stopArchivers()
   await archiver()
   await untilStored(id)
 })

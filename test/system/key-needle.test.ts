@@ -42,6 +42,7 @@ beforeAll(async () => {
     TOAPIS_API_KEY: keys.system,
     KLING_BASE_URL: `${url}/kling`,
     KLING_API_KEY: keys.kling,
+    TENCENT_VOD_PARALLEL_TASKS: '100',
     TENCENT_VOD_BASE_URL: `${url}/tencent`,
     TENCENT_VOD_SECRET_ID: 'AKIDpublic',
     TENCENT_VOD_SECRET_KEY: keys.tencent,
