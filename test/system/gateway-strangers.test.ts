@@ -76,14 +76,14 @@ const table: Record<string, (answer: Answer) => unknown> = {
     expect((await mine(`/api/scene-videos/${String(body['id'])}`)).status).toBe(404)
   },
   async createBulkAction({ body }) {
-    expect(body).toMatchObject({ counts: { total: 0 } })
+    expect(body).toMatchObject({ counts: { todo: 0, done: 0, refused: 0 } })
     for (const wanted of [{ ids: [videoId] }, { filter: { projectId: stack.demo.projectId } }])
       for (const action of ['retry', 'cancel']) {
         const made = await stack.ask('POST', '/api/bulk-actions', {
           key,
           body: { action, ...wanted },
         })
-        expect(made.body).toMatchObject({ counts: { total: 0 } })
+        expect(made.body).toMatchObject({ counts: { todo: 0, done: 0, refused: 0 } })
       }
   },
   events: () => ofProject('/api/events'),
