@@ -25,7 +25,7 @@ it('work', () => {
     [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
   const helpers = blocks(readme).find((block) => block.startsWith('cat > .reelkeeper/reel.sh'))!
   const samples = blocks(readFileSync('docs/operating/users-and-keys.md', 'utf8'))
-  expect(samples).toHaveLength(5)
+  expect(samples).toHaveLength(6)
   const script = [helpers, ...samples].join('echo; echo ---\n')
   const { status, stdout, stderr } = spawnSync('bash', ['-euc', script], {
     cwd: system.dir,
@@ -35,12 +35,13 @@ it('work', () => {
     timeout: 120_000,
   })
   expect([status, stderr]).toEqual([0, ''])
-  const [, users, operator, browser, account, rotation] = stdout.split('---\n')
+  const [, users, operator, budget, browser, account, rotation] = stdout.split('---\n')
   expect(users).toMatch(/^[0-9a-z]+\tread,write,admin\t\S+\tvalid\tserver\n/)
   expect(users).toMatch(
-    /\{"id":"[0-9a-f-]{36}",.*"title":"Pilot"\}\{.*"scopes":\["read"\].*"apiKey":"rk_.*"\}revoked [0-9a-z]+\n/,
+    /\{"id":"[0-9a-f-]{36}",.*"title":"Pilot"[^}]*\}\{.*"scopes":\["read"\].*"apiKey":"rk_.*"\}revoked [0-9a-z]+\n/,
   )
   expect(operator).toContain('A studio')
+  expect(budget).toBe('set\n\n')
   expect(browser).toMatch(/^retry: \d+\n\n(: *\n\n)?id: \d+-\d+\nevent: snapshot\ndata: \{"id":/)
   expect(account).toContain('"apiKeyLast4":"-own","source":"project"')
   expect(account).toContain('"ok":true')
