@@ -5,11 +5,12 @@ import { until, type System } from './system.ts'
 /** Holds the circuit of the system's account at a provider closed, by the operator's command. */
 export async function holdClosed(system: System, provider: string): Promise<void> {
   const circuits = (...args: string[]) => operate(system.operatorEnv, ['circuits', ...args])
-  const account = await until(`the first create by ${provider}`, async () => {
+  await until(`the circuit of ${provider} to be held closed`, async () => {
     const listed = (await circuits('list')).split('\n').map((line) => line.split('\t'))
-    return listed.find(([name]) => name === provider)?.[1]
+    const account = listed.find(([name]) => name === provider)?.[1]
+    if (account === undefined) return undefined // no create was sent there yet
+    return circuits('close', provider, account)
   })
-  await circuits('close', provider, account)
 }
 
 /** Starts it, with the circuit of the system's account at the usual provider held closed. */
