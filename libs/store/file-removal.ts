@@ -35,7 +35,10 @@ export class FileRemoval {
       UPDATE "File" SET state = 'removed', key = NULL WHERE "videoId" = ANY(${videoIds}::uuid[]) AND state = 'removing'`
   }
 
-  /** How many files, with how many bytes, were kept longer than `days`, and are not to be kept. */
+  /**
+   * How many files, with how many bytes, were kept longer than `days`, and are not to be kept.
+   * Index: File_storedAt_idx.
+   */
   async outdated(days: number): Promise<{ files: number; bytes: number }> {
     const [row] = await this.#db.$queryRaw<{ files: number; bytes: number }[]>`
       SELECT count(*)::int AS files, coalesce(sum(bytes), 0)::float8 AS bytes FROM "File"
@@ -50,7 +53,8 @@ export class FileRemoval {
         SELECT "videoId" FROM "File" WHERE state = 'stored' AND NOT keep AND "storedAt" < now() - ${days}::int * interval '1 day'
         ORDER BY "storedAt" LIMIT ${limit}::int FOR UPDATE SKIP LOCKED
       ), gone AS (
-        UPDATE "File" f SET state = 'removing' FROM old WHERE f."videoId" = old."videoId" RETURNING f."videoId"
+        -- an array, not a join: the planner would hash the table for a large batch
+        UPDATE "File" f SET state = 'removing' WHERE f."videoId" = ANY(ARRAY(SELECT "videoId" FROM old)) RETURNING f."videoId"
       )
       UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', 'Kept for ' || ${days}::int || ' days.')
       FROM gone WHERE v.id = gone."videoId"`
@@ -64,18 +68,27 @@ export class FileRemoval {
     return changed === 1
   }
 
-  /** A page of the files that are promised, by key. */
+  /** A page of the files that are promised, by key. Index: File_key_idx. */
   async stored(after: string, limit: number): Promise<{ key: string; bytes: number }[]> {
     return this.#db.$queryRaw`
       SELECT key, bytes::float8 AS bytes FROM "File" WHERE state = 'stored' AND key > ${after} ORDER BY key LIMIT ${limit}::int`
   }
 
-  /** Of these keys, those that no row names and no fetch under way writes. */
+  /**
+   * Of these keys, those that no row names and no fetch under way writes. By primary keys, which
+   * are read out of the keys.
+   */
   async strays(keys: string[]): Promise<string[]> {
     const rows = await this.#db.$queryRaw<{ key: string }[]>`
-      SELECT k.key FROM unnest(${keys}::text[]) AS k(key) WHERE NOT EXISTS (
-        SELECT 1 FROM "File" f WHERE f."videoId"::text = left(k.key, 36) AND (f.key = k.key OR (f.state = 'waiting' AND f."claimedUntil" > now())))
-        AND NOT EXISTS (SELECT 1 FROM "Upload" u WHERE 'upload-' || u.id::text = k.key)`
+      SELECT k.key FROM unnest(${keys}::text[], ${keys.map(videoIn)}::uuid[], ${keys.map(uploadIn)}::uuid[]) AS k(key, "videoId", "uploadId")
+      WHERE NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = k."videoId" AND (f.key = k.key OR (f.state = 'waiting' AND f."claimedUntil" > now())))
+        AND NOT EXISTS (SELECT 1 FROM "Upload" u WHERE u.id = k."uploadId")`
     return rows.map(({ key }) => key)
   }
 }
+
+const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+const videoKey = new RegExp(`^(${uuid})-`)
+const uploadKeys = new RegExp(`^upload-(${uuid})$`)
+const videoIn = (key: string) => videoKey.exec(key)?.[1] ?? null
+const uploadIn = (key: string) => uploadKeys.exec(key)?.[1] ?? null

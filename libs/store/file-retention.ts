@@ -20,8 +20,12 @@ export class FileRetention {
     this.#db = db
   }
 
-  /** What would be deleted now, by project. Index: Project_file_limits_idx, (projectId, id). */
+  /**
+   * What would be deleted now, by project. Reads all files of the projects that have limits, and
+   * none where there is no such project. Index: Project_file_limits_idx, (projectId, id).
+   */
   async excess(): Promise<Excess[]> {
+    if (!(await this.#isNeeded())) return []
     return this.#db.$queryRaw<Excess[]>`
       SELECT e."projectId", p.title, count(*)::int AS files, sum(e.bytes)::float8 AS bytes
       FROM (${this.#beyond()}) e JOIN "Project" p ON p.id = e."projectId"
@@ -30,6 +34,7 @@ export class FileRetention {
 
   /** Marks up to `limit` of these for removal; how many. */
   async expire(limit: number): Promise<number> {
+    if (!(await this.#isNeeded())) return 0
     // rule: what is to be kept is not deleted, second
     return this.#db.$executeRaw`
       WITH beyond AS (${this.#beyond()}), chosen AS (
@@ -40,6 +45,12 @@ export class FileRetention {
       )
       UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', gone.reason)
       FROM gone WHERE v.id = gone."videoId"`
+  }
+
+  async #isNeeded(): Promise<boolean> {
+    const rows = await this.#db.$queryRaw<unknown[]>`
+      SELECT 1 FROM "Project" WHERE "fileDays" IS NOT NULL OR "fileBytes" IS NOT NULL LIMIT 1`
+    return rows.length > 0
   }
 
   #beyond() {

@@ -11,8 +11,9 @@ import type { FileRemoval } from '#libs/store/file-removal.ts'
 import type { FileRetention } from '#libs/store/file-retention.ts'
 
 const lookMs = 60_000
-/** Each look reads all files of the projects that have limits. */
+/** Each look, and each batch of it, reads all files of the projects that have limits. */
 const projectsMs = 300_000
+const atOnceOfProjects = 10_000
 const atOnce = 1_000
 
 export function removeOldFiles(
@@ -36,7 +37,8 @@ export function keepToProjectLimits(
   return repeat(clock, log, projectsMs, async (stop) => {
     const excess = await files.excess()
     for (const one of excess) log.info(one, 'Deleting files beyond the limits of their project')
-    while (excess.length > 0 && !stop.aborted && (await files.expire(atOnce)) === atOnce);
+    if (excess.length === 0) return
+    while (!stop.aborted && (await files.expire(atOnceOfProjects)) === atOnceOfProjects);
   })
 }
 

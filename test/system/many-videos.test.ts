@@ -9,6 +9,9 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Change } from '#libs/scene-video/messages.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { FileRecords } from '#libs/store/file-records.ts'
+import { FileRemoval } from '#libs/store/file-removal.ts'
+import { FileRetention } from '#libs/store/file-retention.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
@@ -48,6 +51,15 @@ beforeAll(async () => {
   await admin.query(
     `INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, service, sequence) SELECT id, 1, 1, 'requested', 'requested', 'pending', 'queued', 'submit', row_number() over () FROM "SceneVideo"`,
   )
+  // of the completed ones half are kept; the others were, and one of a hundred was lost
+  await admin.query(
+    `INSERT INTO "File" ("videoId", "userId", state, url, key, bytes, "storedAt") SELECT id, $1, s.state, '', CASE s.state WHEN 'stored' THEN id || '-1-1' END, 1, now() - CASE s.state WHEN 'stored' THEN interval '1 day' ELSE interval '90 days' END
+     FROM (SELECT v.id, (ARRAY['stored', 'removed'])[1 + row_number() OVER () % 2] AS state FROM "SceneVideo" v WHERE status = 'completed') s`,
+    [userId],
+  )
+  await admin.query(
+    `UPDATE "SceneVideo" v SET phase = 'done', "videoUrl" = 'https://a.example/', file = '{"state":"removed","reason":"x"}' FROM "File" f WHERE f."videoId" = v.id AND f.state = 'removed'`,
+  )
   await admin.query('VACUUM ANALYZE')
   await countersAreWhole()
   db = openDatabase(server.url, 1)
@@ -82,7 +94,7 @@ async function fullReads(): Promise<Record<string, number>> {
   await db.$executeRaw`SELECT pg_stat_force_next_flush()`
   await db.$executeRaw`SELECT 1`
   const { rows } = await admin.query<{ relname: string; seq_scan: string }>(
-    `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('SceneVideo', 'Submission', 'Timeline')`,
+    `SELECT relname, seq_scan FROM pg_stat_user_tables WHERE relname IN ('SceneVideo', 'Submission', 'Timeline', 'File')`,
   )
   return Object.fromEntries(rows.map((row) => [row.relname, Number(row.seq_scan)]))
 }
@@ -99,6 +111,16 @@ let no = 0
 const reports = (ids: string[], what: Change | null) => {
   no++
   return ids.map((id) => ({ id, attempt: 1, epoch: '9', no, change: what }))
+}
+
+/** How many entries of their indexes were read for files. */
+async function filesRead(): Promise<number> {
+  await db.$executeRaw`SELECT pg_stat_force_next_flush()`
+  await db.$executeRaw`SELECT 1`
+  const { rows } = await admin.query<{ n: string }>(
+    `SELECT sum(idx_tup_read) AS n FROM pg_stat_user_indexes WHERE relname = 'File' OR indexrelname = 'SceneVideo_unkept_idx'`,
+  )
+  return Number(rows[0]!.n)
 }
 
 /** More than the five times after which Postgres plans a statement for good. */
@@ -137,6 +159,22 @@ const statements: Record<string, (ids: string[]) => Promise<unknown>> = {
   'a generation': () => new Recovery(db).raiseGeneration(),
 }
 
+/** Of the archiver and of retention, where there is nothing to do. */
+const ofFiles: Record<string, () => Promise<unknown>> = {
+  'files to adopt': () => new FileRecords(db).adopt(),
+  'files to fetch': () =>
+    new FileRecords(db).claim({ most: 6, perUser: 6, busyUsers: [], leaseMs: 1_000 }),
+  'files that wait': () => new FileRecords(db).waiting(3_600_000),
+  'files to remove': () => new FileRemoval(db).removing(100),
+  'files kept too long': () => new FileRemoval(db).outdated(30),
+  'files to expire': () => new FileRemoval(db).expire(30, 1_000),
+  'a page of what is promised': () => new FileRemoval(db).stored('a', 100),
+  'files beyond limits': () => new FileRetention(db).excess(),
+  'files to expire by limits': () => new FileRetention(db).expire(1_000),
+  'files that nothing names': () =>
+    new FileRemoval(db).strays(Array.from({ length: 100 }, () => `${crypto.randomUUID()}-1-1`)),
+}
+
 it('notices a statement that does read a table from end to end', async () => {
   const before = await fullReads()
   await db.sceneVideo.count({ where: { prompt: 'y' } })
@@ -151,6 +189,15 @@ describe('no table is read from end to end for', () => {
     const before = await fullReads()
     for (let i = 0; i < times; i++) await statements[name]!(ids)
     expect(await fullReads()).toEqual(before)
+  })
+})
+
+describe('neither is any, nor what files were once kept, for', () => {
+  it.each(Object.keys(ofFiles))('%s', async (name) => {
+    const [before, read] = [await fullReads(), await filesRead()]
+    for (let i = 0; i < times; i++) await ofFiles[name]!()
+    expect(await fullReads()).toEqual(before)
+    expect((await filesRead()) - read).toBeLessThan(times * 1_000)
   })
 })
 
