@@ -126,26 +126,28 @@ export class ProviderAccounts {
   }
 
   /**
-   * One of `most` places for tasks at work, for this attempt; false where there is none. What ended
-   * gives its place back.
+   * One of `most` places for tasks at work, for this attempt, unless it has one already. `holders`
+   * where there is none: the videos that have them. What ended gives its place back.
    */
   takeTask(
     { accountId, provider }: AccountKey,
     most: number,
     { id, attempt }: { id: string; attempt: number },
-  ): Promise<boolean> {
+  ): Promise<{ taken: boolean; holders: string[] }> {
     return this.#db.$transaction(async (tx) => {
       // who counts is alone with it
       await tx.$queryRaw`SELECT 1 FROM "ProviderAccount" WHERE "accountId" = ${accountId} AND provider = ${provider} FOR UPDATE`
       await tx.$executeRaw`
         DELETE FROM "ProviderTask" t USING "SceneVideo" v
         WHERE t."accountId" = ${accountId} AND t.provider = ${provider} AND v.id = t."videoId" AND (v.attempt <> t.attempt OR v.status IN ('completed', 'failed'))`
-      const taken = await tx.$executeRaw`
-        INSERT INTO "ProviderTask" ("accountId", provider, "videoId", attempt)
-        SELECT ${accountId}, ${provider}, ${id}::uuid, ${attempt}::int
-        WHERE (SELECT count(*) FROM "ProviderTask" WHERE "accountId" = ${accountId} AND provider = ${provider} AND "videoId" <> ${id}::uuid) < ${most}::int
-        ON CONFLICT ("accountId", provider, "videoId") DO UPDATE SET attempt = excluded.attempt`
-      return taken > 0
+      const places = await tx.$queryRaw<{ videoId: string }[]>`
+        SELECT "videoId" FROM "ProviderTask" WHERE "accountId" = ${accountId} AND provider = ${provider}`
+      const holders = places.map(({ videoId }) => videoId)
+      if (holders.includes(id)) return { taken: true, holders: [] }
+      if (holders.length >= most) return { taken: false, holders }
+      await tx.$executeRaw`
+        INSERT INTO "ProviderTask" ("accountId", provider, "videoId", attempt) VALUES (${accountId}, ${provider}, ${id}::uuid, ${attempt}::int)`
+      return { taken: true, holders: [] }
     })
   }
 

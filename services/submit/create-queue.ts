@@ -146,24 +146,43 @@ export class CreateQueue {
 
   /** The first in turn; false where there is no place for another task. */
   async #giveToNext(): Promise<boolean> {
-    const { clock, store, account, wake } = this.#options
-    const [userId, places] = this.#users.entries().next().value!
-    const place = places.values().next().value!
+    const { clock, store, account } = this.#options
+    const [first] = this.#users.values().next().value!.values()
     const { parallelTasks } = this.#limits
-    if (parallelTasks !== null && !(await store.takeTask(account, parallelTasks, place))) {
-      this.#why = 'tasks'
-      this.#nextAt = clock.now() + this.#waitsForPlaceMs
-      this.#waitsForPlaceMs = Math.min(longestLookMs, this.#waitsForPlaceMs * 1.5)
-      return false
+    if (parallelTasks !== null) {
+      const { taken, holders } = await store.takeTask(account, parallelTasks, first!)
+      if (!taken) {
+        this.#why = 'tasks'
+        this.#nextAt = clock.now() + this.#waitsForPlaceMs
+        this.#waitsForPlaceMs = Math.min(longestLookMs, this.#waitsForPlaceMs * 1.5)
+        return this.#giveToHolder(new Set(holders))
+      }
     }
     this.#waitsForPlaceMs = lookForPlaceMs
-    // rule: users take turns at the limits of an account
-    this.#users.delete(userId)
-    places.delete(place.id)
-    if (places.size > 0) this.#users.set(userId, places)
-    this.#given.set(place.id, clock.now() + keptMs)
-    if (!this.#entering.has(place.id)) wake(place)
+    this.#give(first!)
     return true
+  }
+
+  /** Who was given a place and did not use it, as when its submit died, keeps nobody from going. */
+  #giveToHolder(holders: Set<string>): boolean {
+    // rule: who holds a place among the tasks at work goes, whoever came before
+    for (const places of this.#users.values())
+      for (const place of places.values())
+        if (holders.has(place.id)) {
+          this.#give(place)
+          return true
+        }
+    return false
+  }
+
+  #give(place: Place): void {
+    const places = this.#users.get(place.userId)!
+    // rule: users take turns at the limits of an account
+    this.#users.delete(place.userId)
+    places.delete(place.id)
+    if (places.size > 0) this.#users.set(place.userId, places)
+    this.#given.set(place.id, this.#options.clock.now() + keptMs)
+    if (!this.#entering.has(place.id)) this.#options.wake(place)
   }
 
   /** What was given and not fetched is free again; whoever did not come back waits no more. */

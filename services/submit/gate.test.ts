@@ -112,6 +112,25 @@ it('keeps to places for tasks at work', async () => {
   expect(sent).toHaveLength(3)
 })
 
+it('lets those go that hold a place, whoever came before them', async () => {
+  const world = worldOf(2)
+  const [dies, next] = world.gates as [(typeof world.gates)[0], (typeof world.gates)[0]]
+  const account = at('a', { parallelTasks: 2 })
+  const enter = ({ gate }: typeof dies, id: string) =>
+    gate.enter(account, { id, userId: id, attempt: 1 })
+  expect(await enter(dies, 'a')).toBeNull()
+  expect(await enter(dies, 'b')).toBeNull()
+  // that process died before it sent them
+  expect(await enter(next, 'c')).not.toBeNull()
+  const woken: string[] = []
+  next.gate.onFree(({ id }) => void woken.push(id))
+  expect(await enter(next, 'b')).not.toBeNull()
+  expect(await enter(next, 'a')).not.toBeNull()
+  await world.until(4_000)
+  expect(woken.sort()).toEqual(['a', 'b'])
+  expect(await enter(next, 'a')).toBeNull()
+})
+
 it('sends less to an account that refuses without telling a limit', async () => {
   const world = worldOf(2)
   const recent: number[] = []

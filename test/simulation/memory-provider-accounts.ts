@@ -78,9 +78,9 @@ export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts
 
   readonly takeTask = async (key: AccountKey, most: number, { id }: { id: string }) => {
     const { tasks } = this.#row(key)
-    if (!tasks.has(id) && tasks.size >= most) return false
+    if (!tasks.has(id) && tasks.size >= most) return { taken: false, holders: [...tasks] }
     tasks.add(id)
-    return true
+    return { taken: true, holders: [] }
   }
 
   #row(key: AccountKey): Row {

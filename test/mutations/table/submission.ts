@@ -70,8 +70,14 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'users take turns at the limits of an account',
-    find: 'if (places.size > 0) this.#users.set(userId, places)',
-    replace: 'if (places.size > 0) this.#users = new Map([[userId, places], ...this.#users])',
+    find: 'if (places.size > 0) this.#users.set(place.userId, places)',
+    replace: 'if (places.size > 0) this.#users = new Map([[place.userId, places], ...this.#users])',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'who holds a place among the tasks at work goes, whoever came before',
+    find: 'if (holders.has(place.id)) {',
+    replace: 'if (holders.has(place.id) && holders.size === 0) {',
     by: 'submit by itself',
   },
   {
