@@ -1,4 +1,5 @@
 /** What submits share of accounts, in memory: as libs/store/provider-accounts.ts keeps it. */
+import { isTerminal, type Status } from '#libs/scene-video/scene-video.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import {
   firstOpenMs,
@@ -16,15 +17,18 @@ interface Row extends AccountKey {
   openings: number
   nextTryAt: number
   fullAt: number
-  tasks: Set<string>
+  /** Attempts by video. */
+  tasks: Map<string, number>
 }
 
 export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'> {
   readonly #rows = new Map<string, Row>()
   readonly #now: () => number
+  readonly #videos: Map<string, { status: Status; attempt: number }>
 
-  constructor(now: () => number) {
+  constructor(now: () => number, videos = new Map<string, { status: Status; attempt: number }>()) {
     this.#now = now
+    this.#videos = videos
   }
 
   readonly know = async (key: AccountKey): Promise<void> => void this.#row(key)
@@ -76,10 +80,18 @@ export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts
     row.fullAt = Math.max(row.fullAt, this.#now() + ms + (60_000 / perMinute) * burst)
   }
 
-  readonly takeTask = async (key: AccountKey, most: number, { id }: { id: string }) => {
+  readonly takeTask = async (
+    key: AccountKey,
+    most: number,
+    { id, attempt }: { id: string; attempt: number },
+  ) => {
     const { tasks } = this.#row(key)
-    if (!tasks.has(id) && tasks.size >= most) return { taken: false, holders: [...tasks] }
-    tasks.add(id)
+    for (const [videoId, of] of tasks) {
+      const video = this.#videos.get(videoId)
+      if (video && (video.attempt !== of || isTerminal(video.status))) tasks.delete(videoId)
+    }
+    if (!tasks.has(id) && tasks.size >= most) return { taken: false, holders: [...tasks.keys()] }
+    tasks.set(id, attempt)
     return { taken: true, holders: [] }
   }
 
@@ -92,7 +104,7 @@ export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts
       openings: 0,
       nextTryAt: 0,
       fullAt: 0,
-      tasks: new Set(),
+      tasks: new Map(),
     }
     this.#rows.set(name, row)
     return row

@@ -59,6 +59,8 @@ export class MemoryProvider {
   lastsMs: number | undefined
   /** How many tasks one query may ask for. */
   atOnce = 1
+  /** How many tasks of one account may be at work; any number, where not set. */
+  parallelTasks: number | undefined
   /** How the account at `badBaseUrl` is answered. */
   bad: BadWay = 'none'
   onAccept: (ownId: string, earlier: Task[]) => void = () => {}
@@ -104,6 +106,7 @@ export class MemoryProvider {
     return {
       name: 'toapis',
       can: { findByOwnId: this.findsByOwnId, cancel: false },
+      budgets: this.#budgets,
       expectedMs: 10 * 60_000,
       resultLifeMs: 24 * 3_600_000,
       create: async (account: Account, request: CreateRequest) => {
@@ -140,6 +143,11 @@ export class MemoryProvider {
       linkHeaders: async () => ({}),
       [Symbol.asyncDispose]: async () => {},
     }
+  }
+
+  get #budgets() {
+    const { parallelTasks } = this
+    return { usual: parallelTasks === undefined ? {} : { parallelTasks }, set: {} }
   }
 
   /** Rejects or waits as the account's provider does, or resolves at once. */

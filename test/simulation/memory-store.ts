@@ -20,7 +20,7 @@ export const reconcilerSettings = {
 }
 
 export class MemoryStore extends MemorySubmissions {
-  readonly providerAccounts = new MemoryProviderAccounts(() => this.date().getTime())
+  readonly providerAccounts = new MemoryProviderAccounts(() => +this.date(), this.videos)
 
   // claims and reports
   // -----------------------------------------------------------------------------------------------
