@@ -1,8 +1,10 @@
 /**
  * What each user has used of its limits, summed over all gateways, and the operator's exceptions. A
- * gateway tells what it counted and hears the sum by one statement, for all users that were active.
+ * gateway tells what it counted by one statement, and hears the sums by another, for all users that
+ * were active.
  */
 import type { Database } from './connect.ts'
+import { Gather } from './gather.ts'
 
 export type UsageKind = 'requests' | 'creates_minute' | 'creates_day'
 export interface Usage {
@@ -11,31 +13,53 @@ export interface Usage {
   used: number
 }
 
+export interface Standing {
+  /** The operator's exceptions; null without any. */
+  limits: unknown
+  used: Partial<Record<UsageKind, number>>
+  /** Postgres' time. */
+  nowMs: number
+}
+
 export class UsageStore {
   readonly #db: Database
+  readonly #gather: Gather<{ id: string }, Standing | undefined>
   constructor(db: Database) {
     this.#db = db
+    this.#gather = new Gather(
+      (some) => this.standings(some.map((one) => one.id)),
+      async ({ id }) => (await this.standings([id])).get(id),
+    )
   }
 
-  /** Adds, and answers what is used in the present windows, and Postgres' time. */
-  async add(counted: Usage[]): Promise<{ sums: Usage[]; nowMs: number }> {
+  /** Adds to the present windows. */
+  async add(counted: Usage[]): Promise<void> {
     const [ids, kinds, used] = [
       counted.map((one) => one.userId),
       counted.map((one) => one.kind),
       counted.map((one) => one.used),
     ]
-    const rows = await this.#db.$queryRaw<
-      { userId: string; kind: UsageKind; used: bigint; nowMs: number }[]
-    >`
+    await this.#db.$executeRaw`
       INSERT INTO "UserUsage" ("userId", kind, "window", used)
       SELECT i."userId", i.kind, date_trunc(CASE WHEN i.kind = 'creates_day' THEN 'day' ELSE 'minute' END, now(), 'UTC'), i.used
       FROM unnest(${ids}::uuid[], ${kinds}::text[], ${used}::bigint[]) AS i("userId", kind, used) ORDER BY 1, 2
-      ON CONFLICT ("userId", kind, "window") DO UPDATE SET used = "UserUsage".used + excluded.used
-      RETURNING "userId", kind, used, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs"`
-    return {
-      sums: rows.map((row) => ({ userId: row.userId, kind: row.kind, used: Number(row.used) })),
-      nowMs: rows[0]!.nowMs,
-    }
+      ON CONFLICT ("userId", kind, "window") DO UPDATE SET used = "UserUsage".used + excluded.used`
+  }
+
+  /** How these users stand in the present windows. Index: (userId, kind, window). */
+  async standings(userIds: string[]): Promise<Map<string, Standing>> {
+    const rows = await this.#db.$queryRaw<({ id: string } & Standing)[]>`
+      SELECT u.id, u.limits, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs", coalesce((
+        SELECT jsonb_object_agg(s.kind, s.used) FROM "UserUsage" s
+        WHERE s."userId" = u.id AND s."window" = date_trunc(CASE WHEN s.kind = 'creates_day' THEN 'day' ELSE 'minute' END, now(), 'UTC')
+      ), '{}') AS used FROM "User" u WHERE u.id = ANY(${userIds}::uuid[])`
+    return new Map(rows.map(({ id, ...standing }) => [id, standing]))
+  }
+
+  /** The same of one, asked for together with what others ask for at that moment. */
+  async standing(userId: string): Promise<Map<string, Standing>> {
+    const found = await this.#gather.do({ id: userId })
+    return new Map(found ? [[userId, found]] : [])
   }
 
   /** Open videos of each of these users, no further than `most`. Index: (userId, status). */
@@ -47,15 +71,6 @@ export class UsageStore {
         ) o
       ) AS count FROM unnest(${userIds}::uuid[]) AS u(id)`
     return new Map(rows.map((row) => [row.userId, row.count]))
-  }
-
-  /** The operator's exceptions; null without any. */
-  async exceptions(userIds: string[]): Promise<Map<string, unknown>> {
-    const rows = await this.#db.user.findMany({
-      where: { id: { in: userIds } },
-      select: { id: true, limits: true },
-    })
-    return new Map(rows.map((row) => [row.id, row.limits]))
   }
 
   async userName(id: string): Promise<string | null> {

@@ -1,41 +1,35 @@
 /**
  * How much a user may do, over all its keys and all gateways: requests and creates a minute,
  * creates a day, videos open at once, API keys. Each gateway counts by itself and tells Postgres
- * once a second what it counted, and hears the sum: so a limit may be passed by what the others
- * took within that second. While Postgres is away each counts alone.
+ * once a second what it counted, and hears the sums and the operator's exceptions; a request of a
+ * user of whom it has heard nothing for a second waits for them first. So a limit may be passed by
+ * what others took within a second, and a change counts after one. While Postgres is away each
+ * counts alone.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Usage, UsageKind, UsageStore } from '#libs/store/usage.ts'
+import type { Standing, Usage, UsageKind, UsageStore } from '#libs/store/usage.ts'
+import { kinds, minuteMs, Windows, type Count } from './limit-windows.ts'
 import { exceeded, limitsSchema, type LimitName, type LimitValues } from './limit-values.ts'
 
 const flushMs = 1_000
-/** Two readings of one clock differ by the round trip between them. */
-const clockSlackMs = 2_000
-const minuteMs = 60_000
-const dayMs = 24 * 60 * minuteMs
-const windowMs: Record<UsageKind, number> = {
-  requests: minuteMs,
-  creates_minute: minuteMs,
-  creates_day: dayMs,
-}
-const kinds = Object.keys(windowMs) as UsageKind[]
+/** What is older is read again before it is judged by. */
+const freshMs = 1_000
 /** Users that did nothing for so long are forgotten. */
 const idleMs = 10 * minuteMs
 
-interface Count {
-  window: number
-  /** The sum as last heard, and what was counted since. */
-  known: number
-  mine: number
-}
 interface User {
   counts: Map<UsageKind, Count>
   open: number
   openSince: number
+  openReadAt: number
   wantsOpen: boolean
   values: LimitValues
+  readAt: number
+  reading: Promise<void> | null
+  /** Changes while what was counted is being told: sums read meanwhile may lack it. */
+  telling: number
   usedAt: number
 }
 
@@ -46,8 +40,7 @@ export class Limits implements AsyncDisposable {
   readonly #users = new Map<string, User>()
   readonly #stop = new AbortController()
   readonly #flushing: Promise<void>
-  /** Postgres' time less this process' monotonic one; unknown, a window begins anywhere. */
-  #offsetMs = 0
+  readonly #windows: Windows
   #forgotAt = -Infinity
 
   constructor(defaults: LimitValues, store: UsageStore, parts: { clock: Clock; log: Logger }) {
@@ -55,6 +48,7 @@ export class Limits implements AsyncDisposable {
     this.#defaults = defaults
     this.#store = store
     this.#clock = clock
+    this.#windows = new Windows(clock)
     this.#flushing = every(
       clock,
       flushMs,
@@ -64,6 +58,18 @@ export class Limits implements AsyncDisposable {
     )
   }
 
+  /** Before a request is judged. @throws where Postgres is away and the user is not known yet */
+  async refresh(userId: string): Promise<void> {
+    const user = this.#user(userId)
+    if (this.#clock.now() - user.readAt < freshMs) return
+    user.reading ??= this.#hear([userId], () => this.#store.standing(userId)).finally(() => {
+      user.reading = null
+    })
+    await user.reading.catch((err: unknown) => {
+      if (user.readAt === -Infinity) throw err
+    })
+  }
+
   /** For @fastify/rate-limit: counts a request; how many there were, and when the window ends. */
   countRequest(userId: string): { current: number; ttl: number; limit: number } {
     const user = this.#user(userId)
@@ -71,7 +77,7 @@ export class Limits implements AsyncDisposable {
     count.mine++
     return {
       current: count.known + count.mine,
-      ttl: this.#untilNext('requests'),
+      ttl: this.#windows.untilNext('requests'),
       limit: user.values.requestsPerMinute,
     }
   }
@@ -82,7 +88,8 @@ export class Limits implements AsyncDisposable {
    */
   async admitCreates(userId: string, n = 1): Promise<(back: number) => void> {
     const user = this.#user(userId)
-    if (user.openSince === 0 && user.open === 0) await this.#readOpen([userId]).catch(() => {})
+    if (this.#clock.now() - user.openReadAt >= freshMs)
+      await this.#readOpen([userId]).catch(() => {})
     const { values } = user
     const minute = this.#count(user, 'creates_minute')
     const day = this.#count(user, 'creates_day')
@@ -105,7 +112,7 @@ export class Limits implements AsyncDisposable {
 
   #require(name: LimitName, limit: number, { known, mine }: Count, n: number, kind: UsageKind) {
     if (known + mine + n <= limit) return
-    throw exceeded(name, limit, known + mine, Math.ceil(this.#untilNext(kind) / 1000))
+    throw exceeded(name, limit, known + mine, Math.ceil(this.#windows.untilNext(kind) / 1000))
   }
 
   valuesOf(userId: string): LimitValues {
@@ -142,79 +149,70 @@ export class Limits implements AsyncDisposable {
       counts: new Map(),
       open: 0,
       openSince: 0,
+      openReadAt: -Infinity,
       wantsOpen: false,
       values: this.#defaults,
+      readAt: -Infinity,
+      reading: null,
+      telling: 0,
       usedAt: this.#clock.now(),
     }
     this.#users.set(id, made)
     return made
   }
 
-  #windowOf(kind: UsageKind): number {
-    return Math.floor((this.#clock.now() + this.#offsetMs) / windowMs[kind])
-  }
-
-  #untilNext(kind: UsageKind): number {
-    const ms = windowMs[kind]
-    return ms - ((this.#clock.now() + this.#offsetMs) % ms)
-  }
-
-  /** The time is another than was thought: what is counted now, counts in the window it is in. */
-  #setOffset(offsetMs: number): void {
-    const before = kinds.map((kind) => [kind, this.#windowOf(kind)] as const)
-    this.#offsetMs = offsetMs
-    for (const { counts } of this.#users.values())
-      for (const [kind, window] of before) {
-        const count = counts.get(kind)
-        if (count?.window === window) count.window = this.#windowOf(kind)
-      }
-  }
-
   #count(user: User, kind: UsageKind): Count {
-    const window = this.#windowOf(kind)
-    let count = user.counts.get(kind)
-    if (!count || count.window !== window)
-      user.counts.set(kind, (count = { window, known: 0, mine: 0 }))
-    return count
+    return this.#windows.count(user.counts, kind)
   }
 
   async #flush(): Promise<void> {
     const now = this.#clock.now()
-    const told: { usage: Usage; count: Count }[] = []
+    const told: { usage: Usage; count: Count; user: User }[] = []
     for (const [userId, user] of this.#users) {
       if (now - user.usedAt > idleMs) this.#users.delete(userId)
       for (const kind of kinds) {
         const count = user.counts.get(kind)
-        if (count?.mine && count.window === this.#windowOf(kind))
-          told.push({ usage: { userId, kind, used: count.mine }, count })
+        if (count?.mine && count.window === this.#windows.current(kind))
+          told.push({ usage: { userId, kind, used: count.mine }, count, user })
       }
     }
     if (told.length === 0) return
-    const { sums, nowMs } = await this.#store.add(told.map((one) => one.usage))
+    for (const { user } of told) user.telling++
+    await this.#store.add(told.map((one) => one.usage))
+    for (const { usage, count, user } of told) {
+      count.mine -= usage.used
+      count.known += usage.used
+      user.telling++
+    }
     if (now - this.#forgotAt > minuteMs) {
       this.#forgotAt = now
       await this.#store.forget()
     }
-    const offsetMs = nowMs - this.#clock.now()
-    if (Math.abs(offsetMs - this.#offsetMs) > clockSlackMs) this.#setOffset(offsetMs)
-    for (const { usage, count } of told) {
-      const sum = sums.find((one) => one.userId === usage.userId && one.kind === usage.kind)
-      // the sum is of Postgres' window, which may be another than was thought
-      count.window = this.#windowOf(usage.kind)
-      count.mine -= usage.used
-      count.known = sum?.used ?? count.known + usage.used
-    }
     const active = [...new Set(told.map((one) => one.usage.userId))]
-    for (const [id, exceptions] of await this.#store.exceptions(active)) {
-      const given = limitsSchema.partial().safeParse(exceptions ?? {})
-      const user = this.#users.get(id)
-      if (user) user.values = limitsSchema.parse({ ...this.#defaults, ...defined(given.data) })
-    }
+    await this.#hear(active, () => this.#store.standings(active))
     await this.#readOpen(active.filter((id) => this.#users.get(id)?.wantsOpen))
+  }
+
+  /** What all gateways counted, and what the operator said. */
+  async #hear(ids: string[], read: () => Promise<Map<string, Standing>>): Promise<void> {
+    const users = ids.map((id) => ({ id, user: this.#user(id), telling: this.#user(id).telling }))
+    const readAt = this.#clock.now()
+    const found = await read()
+    for (const { id, user, telling } of users) {
+      user.readAt = readAt
+      const one = found.get(id)
+      if (!one) continue
+      this.#windows.setTime(one.nowMs, this.#users.values())
+      const given = limitsSchema.partial().safeParse(one.limits ?? {})
+      user.values = limitsSchema.parse({ ...this.#defaults, ...defined(given.data) })
+      if (user.telling !== telling) continue
+      for (const kind of kinds) this.#count(user, kind).known = one.used[kind] ?? 0
+    }
   }
 
   async #readOpen(ids: string[]): Promise<void> {
     if (ids.length === 0) return
+    const readAt = this.#clock.now()
     const before = new Map(ids.map((id) => [id, this.#user(id).openSince]))
     const most = Math.max(...ids.map((id) => this.#user(id).values.openVideos)) + 1
     for (const [id, open] of await this.#store.openVideos(ids, most)) {
@@ -222,6 +220,7 @@ export class Limits implements AsyncDisposable {
       user.open = open
       user.openSince = Math.max(0, user.openSince - (before.get(id) ?? 0))
       user.wantsOpen = false
+      user.openReadAt = readAt
     }
   }
 

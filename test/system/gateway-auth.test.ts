@@ -157,3 +157,64 @@ describe('an open stream', () => {
     stays.close()
   })
 })
+
+describe('a narrow token', () => {
+  it('reads one project or one video, and nothing beside it', async () => {
+    const inDemo = (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']
+    const other = (await stack.ask('POST', '/api/videos', { body: { prompt: 'other' } })).body
+    const { projectId } = stack.demo
+    const stranger = await stack.stranger()
+    const token = async (body: object, key = stack.apiKey) =>
+      stack.ask('POST', '/api/stream-tokens', { body, key })
+    const [ofProject, ofVideo] = [
+      String((await token({ projectId })).body['token']),
+      String((await token({ videoId: inDemo })).body['token']),
+    ]
+    const status = async (path: string, as: string) => {
+      const stop = new AbortController()
+      const answer = await fetch(stack.gatewayUrl + path, {
+        headers: { authorization: `Bearer ${as}` },
+        redirect: 'manual',
+        signal: stop.signal,
+      })
+      stop.abort()
+      return answer.status
+    }
+    const otherId = String(other['id'])
+    for (const [path, byProject, byVideo] of [
+      [`/api/scene-videos/${String(inDemo)}`, 200, 200],
+      [`/api/scene-videos/${String(inDemo)}/events`, 200, 200],
+      [`/api/scene-videos/${otherId}`, 404, 404],
+      [`/api/scene-videos/${otherId}/events`, 404, 404],
+      [`/api/scene-videos/${otherId}/file`, 404, 404],
+      [`/api/projects/${projectId}`, 200, 404],
+      [`/api/projects/${String(other['projectId'])}`, 404, 404],
+      [`/api/events?projectId=${projectId}`, 200, 200],
+      [`/api/events?projectId=${String(other['projectId'])}`, 404, 404],
+      ['/api/events', 200, 200],
+    ] as const)
+      expect([await status(path, ofProject), await status(path, ofVideo)], path).toEqual([
+        byProject,
+        byVideo,
+      ])
+    const idsOf = async (as: string, query = '') =>
+      (
+        (await stack.ask('GET', `/api/scene-videos${query}`, { key: as })).body.data as unknown as {
+          id: string
+        }[]
+      ).map((one) => one.id)
+    const inProject = await idsOf(ofProject)
+    expect([inProject[0], inProject.includes(otherId)]).toEqual([inDemo, false])
+    expect(await idsOf(ofVideo)).toEqual([inDemo])
+    expect(await idsOf(ofProject, `?projectId=${String(other['projectId'])}`)).toEqual([])
+    expect((await token({ projectId }, stranger)).status).toBe(404)
+    expect((await token({ videoId: inDemo }, stranger)).status).toBe(404)
+    // what it opened tells of that and of nothing else
+    const reader = await SseReader.open(stack, `/api/events?token=${ofProject}`, { key: null })
+    await stack.ask('POST', '/api/videos', { body: { prompt: 'elsewhere' } })
+    const seen = (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']
+    await reader.heard('its own event', ({ data }) => data?.id === seen)
+    expect(reader.messages.filter(({ data }) => data && data.projectId !== projectId)).toEqual([])
+    reader.close()
+  })
+})

@@ -1,7 +1,7 @@
 /** How much a user may do, over its keys and over gateways; and what a narrow token may read. */
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Stack } from '../support/gateway-kit.ts'
-import { SseReader } from '../support/live-reader.ts'
 import { until } from '../support/system.ts'
 
 const stack = new Stack()
@@ -98,6 +98,39 @@ describe('a limit', () => {
   })
 })
 
+it('a limit is judged by what all gateways counted and the operator said, from the first request', async () => {
+  const one = await stack.gateway()
+  const { id, keys } = await userWithKeys(1)
+  const [key] = keys as [string]
+  for (let i = 0; i < 3; i++) expect((await create(one.url, key)).status).toBe(202)
+  await until('it to be told', async () => {
+    const rows = await stack.db.userUsage.findMany({ where: { userId: id, kind: 'creates_day' } })
+    return rows[0]?.used === 3n || undefined
+  })
+  await stack.keys.setLimits(id, { createsPerDay: 3, openVideos: 9 })
+  // each has never heard of the user
+  const shown = await stack.ask('GET', '/api/me/limits', {
+    url: (await stack.gateway()).url,
+    key,
+  })
+  expect(shown.body).toMatchObject({
+    createsPerDay: { limit: 3, used: 3 },
+    openVideos: { limit: 9, used: 3 },
+  })
+  expect((await create((await stack.gateway()).url, key)).body['limit']).toEqual({
+    name: 'createsPerDay',
+    limit: 3,
+    used: 3,
+  })
+  // nor is what it knew of one that came back after a while
+  await setTimeout(1_500)
+  await stack.keys.setLimits(id, { createsPerDay: 4 })
+  expect((await create(one.url, key)).status).toBe(202)
+  await setTimeout(1_500)
+  await stack.keys.setLimits(id, { requestsPerMinute: 1 })
+  expect((await create(one.url, key)).body).toMatchObject({ code: 'rate_limited' })
+})
+
 it('windows that are over are forgotten', async () => {
   const { keys, id } = await userWithKeys(1)
   await stack.db.$executeRaw`INSERT INTO "UserUsage" ("userId", kind, "window", used)
@@ -181,64 +214,5 @@ describe('streams', () => {
     streams.push(await open(await token(stranger)))
     expect(streams.map((one) => one.status)).toEqual([200, 200, 200, 200])
     for (const { stop } of streams) stop.abort()
-  })
-})
-
-describe('a narrow token', () => {
-  it('reads one project or one video, and nothing beside it', async () => {
-    const inDemo = (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']
-    const other = (await stack.ask('POST', '/api/videos', { body: { prompt: 'other' } })).body
-    const { projectId } = stack.demo
-    const token = async (body: object, key = stack.apiKey) =>
-      stack.ask('POST', '/api/stream-tokens', { body, key })
-    const [ofProject, ofVideo] = [
-      String((await token({ projectId })).body['token']),
-      String((await token({ videoId: inDemo })).body['token']),
-    ]
-    const status = async (path: string, as: string) => {
-      const stop = new AbortController()
-      const answer = await fetch(stack.gatewayUrl + path, {
-        headers: { authorization: `Bearer ${as}` },
-        redirect: 'manual',
-        signal: stop.signal,
-      })
-      stop.abort()
-      return answer.status
-    }
-    const otherId = String(other['id'])
-    for (const [path, byProject, byVideo] of [
-      [`/api/scene-videos/${String(inDemo)}`, 200, 200],
-      [`/api/scene-videos/${String(inDemo)}/events`, 200, 200],
-      [`/api/scene-videos/${otherId}`, 404, 404],
-      [`/api/scene-videos/${otherId}/events`, 404, 404],
-      [`/api/scene-videos/${otherId}/file`, 404, 404],
-      [`/api/projects/${projectId}`, 200, 404],
-      [`/api/projects/${String(other['projectId'])}`, 404, 404],
-      [`/api/events?projectId=${projectId}`, 200, 200],
-      [`/api/events?projectId=${String(other['projectId'])}`, 404, 404],
-      ['/api/events', 200, 200],
-    ] as const)
-      expect([await status(path, ofProject), await status(path, ofVideo)], path).toEqual([
-        byProject,
-        byVideo,
-      ])
-    const idsOf = async (as: string, query = '') =>
-      (
-        (await stack.ask('GET', `/api/scene-videos${query}`, { key: as })).body.data as unknown as {
-          id: string
-        }[]
-      ).map((one) => one.id)
-    expect(await idsOf(ofProject)).toEqual([inDemo])
-    expect(await idsOf(ofVideo)).toEqual([inDemo])
-    expect(await idsOf(ofProject, `?projectId=${String(other['projectId'])}`)).toEqual([])
-    expect((await token({ projectId }, stranger)).status).toBe(404)
-    expect((await token({ videoId: inDemo }, stranger)).status).toBe(404)
-    // what it opened tells of that and of nothing else
-    const reader = await SseReader.open(stack, `/api/events?token=${ofProject}`, { key: null })
-    await stack.ask('POST', '/api/videos', { body: { prompt: 'elsewhere' } })
-    const seen = (await stack.ask('POST', `${stack.scenePath}/generate-video`)).body['id']
-    await reader.heard('its own event', ({ data }) => data?.id === seen)
-    expect(reader.messages.filter(({ data }) => data && data.projectId !== projectId)).toEqual([])
-    reader.close()
   })
 })

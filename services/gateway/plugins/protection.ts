@@ -81,6 +81,7 @@ export async function registerProtection(
       throw new Problem(400, 'invalid_request', 'There is no WebSocket here; it is at /api/ws.')
     if (!access) return
     request.identity = await auth.identify(request, access)
+    await limits.refresh(request.identity.userId)
     await limit.call(app, request, reply)
   })
   // of the connections to Postgres each user has a share
