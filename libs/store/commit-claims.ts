@@ -2,12 +2,12 @@
  * Commits bids for ownership: the epoch of a bid becomes the row's, and what its owner needs to
  * poll comes back.
  *
- * One statement. Locks the rows of the bids in order of their ids, and leaves out those that
- * somebody else holds (`undecided`). Indexes: the primary keys of SceneVideo and Submission.
+ * One statement. Locks the rows of the bids, and leaves out those that somebody else holds
+ * (`undecided`). Indexes: the primary keys of SceneVideo and Submission.
  */
 import type { Grant } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
-import { withoutWaiting } from './fence.ts'
+import { takenRow } from './fence.ts'
 
 export interface Bid {
   id: string
@@ -35,14 +35,13 @@ export async function commitClaims(db: Database, session: string, bids: Bid[]): 
   // rule: a claim below the row’s epoch is refused
   const rows = await db.$queryRaw<Row[]>`
     WITH bid AS (
-      SELECT v.id, b.epoch, s."baseUrl", s."keyCipher"
-      FROM unnest(${ids}::uuid[], ${epochs}::bigint[]) AS b(id, epoch) JOIN "SceneVideo" v USING (id)
+      SELECT v.id, i.epoch, s."baseUrl", s."keyCipher"
+      FROM unnest(${ids}::uuid[], ${epochs}::bigint[]) AS i(id, epoch) ${takenRow}
       CROSS JOIN LATERAL (
         SELECT "baseUrl", "keyCipher" FROM "Submission" WHERE "videoId" = v.id
         ORDER BY coalesce("taskId" = v."taskId", false) DESC, attempt DESC, send DESC LIMIT 1
       ) s
       WHERE v.status IN ('pending', 'generating') AND v."taskId" IS NOT NULL
-      ORDER BY v.id ${withoutWaiting}
     ), owned AS (
       UPDATE "SceneVideo" v SET epoch = b.epoch, "reportNo" = CASE WHEN v.epoch = b.epoch THEN v."reportNo" ELSE 0 END, session = ${session}
       FROM bid b WHERE v.id = b.id AND (v.epoch < b.epoch OR (v.epoch = b.epoch AND v.session = ${session}))

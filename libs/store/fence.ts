@@ -36,11 +36,13 @@ export const fenced = (reports: Report[]) =>
 export const passesFence = Prisma.sql`v.attempt = i.attempt AND v.status IN ('pending', 'generating') AND v.epoch = i.epoch AND v."reportNo" < i.no`
 
 /**
- * Takes the rows without waiting for whoever holds one: that one is left out, and nobody else waits
- * for it. Two statements at once cannot stand in each other's way.
+ * The row `v` of each `i`, by its primary key. Taken without waiting for whoever holds one: that
+ * one is left out, and nobody else waits for it. Two statements at once cannot stand in each
+ * other's way. The limit leaves Postgres no other way to a row than its key: a plan that was made
+ * while there were few videos would join all of them, and go on so with many.
  */
 // rule: one locked row is put aside alone
-export const withoutWaiting = Prisma.sql`FOR NO KEY UPDATE OF v SKIP LOCKED`
+export const takenRow = Prisma.sql`CROSS JOIN LATERAL (SELECT *, xmin::text AS revision FROM "SceneVideo" WHERE id = i.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) v`
 
 /**
  * Why reports changed nothing: what they say stands in the row (applied), the row is newer (stale,

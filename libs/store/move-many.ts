@@ -6,6 +6,7 @@
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
 import { heldSeconds } from './due-videos.ts'
+import { takenRow } from './fence.ts'
 import { Prisma } from './generated/client.ts'
 import { Gather } from './gather.ts'
 import {
@@ -42,7 +43,7 @@ interface AcceptanceToWrite {
 
 /** Index: the primary keys. */
 // rule: a decision is written only to the row it was taken from, together
-const locked = Prisma.sql`SELECT v.id FROM "SceneVideo" v JOIN i USING (id) WHERE v.xmin = i.revision::xid ORDER BY v.id FOR NO KEY UPDATE OF v SKIP LOCKED`
+const locked = Prisma.sql`SELECT v.id FROM i ${takenRow} WHERE v.revision = i.revision`
 
 /** The revisions that the rows then have, by id. */
 async function writeIntents(db: Database, items: IntentToWrite[]): Promise<Map<string, string>> {
@@ -99,7 +100,7 @@ async function writeWaits(
         ${items.map(({ wait }) => Math.round(wait.ms))}::int[], ${items.map(({ wait }) => wait.phase)}::text[])
         AS i(id, attempt, reason, ms, phase)
     ), locked AS (
-      SELECT v.id FROM "SceneVideo" v JOIN i USING (id, attempt) WHERE v.status = 'pending' AND v."taskId" IS NULL ORDER BY v.id FOR NO KEY UPDATE OF v SKIP LOCKED
+      SELECT v.id FROM i ${takenRow} WHERE v.attempt = i.attempt AND v.status = 'pending' AND v."taskId" IS NULL
     ), waits AS (
       UPDATE "SceneVideo" v SET ${waiting(Prisma.sql`i.reason`, Prisma.sql`i.ms`, Prisma.sql`i.phase`)}
       FROM i JOIN locked USING (id) WHERE v.id = i.id RETURNING new.*, old.version AS was

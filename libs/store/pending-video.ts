@@ -77,14 +77,14 @@ const date = (text: string | null) => (text === null ? null : new Date(text))
 export async function loadVideos(db: Database, ids: string[]): Promise<Map<string, Loaded>> {
   const rows = await db.$queryRaw<{ found: Found }[]>`
     SELECT jsonb_build_object(
-      'video', to_jsonb(v), 'revision', v.xmin::text,
+      'video', to_jsonb(v) - 'xmin', 'revision', v.xmin::text,
       'sends', (SELECT coalesce(jsonb_agg(to_jsonb(s) ORDER BY s.attempt, s.send), '[]') FROM "Submission" s WHERE s."videoId" = v.id),
       'config', (SELECT to_jsonb(c) FROM "AiConfig" c WHERE c."userId" = v."userId" AND (c."projectId" IS NULL OR c."projectId" = v."projectId") ORDER BY c."projectId" NULLS LAST LIMIT 1),
       'nowMs', extract(epoch FROM now()) * 1000,
       'untilDeadlineMs', extract(epoch FROM v."deadlineAt" - now()) * 1000,
       'requestedMs', extract(epoch FROM now() - v."requestedAt") * 1000,
       'untilTryMs', extract(epoch FROM v."waitUntil" - now()) * 1000
-    ) AS found FROM "SceneVideo" v WHERE v.id = ANY(${ids}::uuid[])`
+    ) AS found FROM unnest(${ids}::uuid[]) AS i(id) CROSS JOIN LATERAL (SELECT *, xmin FROM "SceneVideo" WHERE id = i.id LIMIT 1) v`
   return new Map(rows.map(({ found }) => [found.video.id, loadedOf(found)]))
 }
 

@@ -3,20 +3,12 @@
  * of a video is that it is done (generating, then completed). A result that comes after the end is
  * noted on the timeline as late.
  *
- * One statement, and a second one where not every report was recorded. Locks the rows in order of
- * their ids, then the sends of these, without waiting. Indexes: the primary keys of SceneVideo and
- * Submission.
+ * One statement, and a second one where not every report was recorded. Locks the rows, then the
+ * sends of these, without waiting. Indexes: the primary keys of SceneVideo and Submission.
  */
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
-import {
-  passesFence,
-  whyNot,
-  withoutWaiting,
-  type Changed,
-  type Fate,
-  type Outcome,
-} from './fence.ts'
+import { passesFence, takenRow, whyNot, type Changed, type Fate, type Outcome } from './fence.ts'
 import { Prisma } from './generated/client.ts'
 import { toVideoEvent, type VideoRow } from './rows.ts'
 
@@ -32,7 +24,7 @@ export async function recordEnds(db: Database, reports: Changed[]): Promise<[str
   const rows = await db.$queryRaw<(Recorded & { fate: Fate })[]>`
     WITH input AS (SELECT * FROM ${inputOf(reports)}),
     held AS (
-      SELECT v.id, v.status, v.version, v.attempt, v.epoch, v."reportNo" FROM "SceneVideo" v JOIN input i USING (id) ORDER BY v.id ${withoutWaiting}
+      SELECT v.id, v.status, v.version, v.attempt, v.epoch, v."reportNo" FROM input i ${takenRow}
     ), fit AS (
       SELECT i.*, v.status AS was FROM input i JOIN held v USING (id) WHERE ${passesFence}
     ), ${applied}, ${settled}, ${recorded}, ${late}

@@ -2,9 +2,8 @@
  * Reports of a video that goes on: to generating, or further in it, with the timeline's row and the
  * event.
  *
- * One statement, and a second one where not every report was recorded. Locks the rows in order of
- * their ids, without waiting. Index: the primary key of SceneVideo. What was recorded comes back as
- * one text.
+ * One statement, and a second one where not every report was recorded. Locks the rows without
+ * waiting. Index: the primary key of SceneVideo. What was recorded comes back as one text.
  */
 import type { Status } from '#libs/scene-video/scene-video.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
@@ -12,8 +11,8 @@ import type { Database } from './connect.ts'
 import {
   array,
   passesFence,
+  takenRow,
   whyNot,
-  withoutWaiting,
   type Changed,
   type Fate,
   type Outcome,
@@ -33,8 +32,8 @@ export async function recordProgress(
       FROM unnest(
         ${array(reports.map((r) => r.id))}::uuid[], ${array(reports.map((r) => r.attempt))}::int[], ${array(reports.map((r) => r.epoch))}::bigint[], ${array(reports.map((r) => r.no))}::int[],
         ${array(changes.map((c) => c.phase))}::text[], ${array(changes.map((c) => c.progress ?? 'NULL'))}::int[]
-      ) AS i(id, attempt, epoch, no, phase, progress) JOIN "SceneVideo" v USING (id)
-      WHERE ${passesFence} ORDER BY v.id ${withoutWaiting}
+      ) AS i(id, attempt, epoch, no, phase, progress) ${takenRow}
+      WHERE ${passesFence}
     ), applied AS (
       UPDATE "SceneVideo" v SET
         "reportNo" = h.no, "updatedAt" = now(), version = v.version + 1, status = 'generating', phase = h.phase, progress = h.progress, "startedAt" = coalesce(v."startedAt", now()), "dueAt" = NULL

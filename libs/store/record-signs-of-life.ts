@@ -1,12 +1,12 @@
 /**
  * Reports without a change: `updatedAt` moves, and nothing else.
  *
- * One statement, and a second one where not every report was recorded. Locks the rows in order of
- * their ids, without waiting. Index: the primary key of SceneVideo.
+ * One statement, and a second one where not every report was recorded. Locks the rows without
+ * waiting. Index: the primary key of SceneVideo.
  */
 import type { Report } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
-import { fenced, passesFence, whyNot, withoutWaiting, type Outcome } from './fence.ts'
+import { fenced, passesFence, takenRow, whyNot, type Outcome } from './fence.ts'
 
 export async function recordSignsOfLife(
   db: Database,
@@ -14,7 +14,7 @@ export async function recordSignsOfLife(
 ): Promise<[string, Outcome][]> {
   const count = await db.$executeRaw`
     WITH held AS (
-      SELECT v.id, i.no FROM ${fenced(reports)} JOIN "SceneVideo" v USING (id) WHERE ${passesFence} ORDER BY v.id ${withoutWaiting}
+      SELECT v.id, i.no FROM ${fenced(reports)} ${takenRow} WHERE ${passesFence}
     )
     UPDATE "SceneVideo" v SET "reportNo" = h.no, "updatedAt" = now() FROM held h WHERE v.id = h.id`
   const fates = count === reports.length ? null : await whyNot(db, reports)

@@ -2,12 +2,12 @@
  * Reports of words that we do not know: the word goes onto the timeline, once for an attempt, and
  * `updatedAt` moves. No version and no event: the video stands where it stood.
  *
- * One statement, and a second one where not every report was recorded. Locks the rows in order of
- * their ids, without waiting. Indexes: the primary key of SceneVideo, the timeline's of its video.
+ * One statement, and a second one where not every report was recorded. Locks the rows without
+ * waiting. Indexes: the primary key of SceneVideo, the timeline's of its video.
  */
 import type { Report } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
-import { array, passesFence, whyNot, withoutWaiting, type Outcome } from './fence.ts'
+import { array, passesFence, takenRow, whyNot, type Outcome } from './fence.ts'
 
 export type Said = Report & { said: string }
 
@@ -21,8 +21,8 @@ export async function recordUnknownWords(
       FROM unnest(
         ${array(reports.map((r) => r.id))}::uuid[], ${array(reports.map((r) => r.attempt))}::int[], ${array(reports.map((r) => r.epoch))}::bigint[], ${array(reports.map((r) => r.no))}::int[],
         ${reports.map((r) => r.said)}::text[]
-      ) AS i(id, attempt, epoch, no, said) JOIN "SceneVideo" v USING (id)
-      WHERE ${passesFence} ORDER BY v.id ${withoutWaiting}
+      ) AS i(id, attempt, epoch, no, said) ${takenRow}
+      WHERE ${passesFence}
     ), noted AS (
       INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, epoch, detail)
       SELECT h.id, h.version, h.attempt, 'unknown', h.status, h.phase, h.progress, 'status', h.epoch, jsonb_build_object('said', h.said)

@@ -36,8 +36,9 @@ async function writeAnswers(db: Database, items: AnswerToWrite[]): Promise<Map<s
         ${items.map(({ answer }) => answer)}::text[], ${items.map(({ detail }) => detail.slice(0, 2000))}::text[])
         AS i("videoId", attempt, send, answer, detail)
     ), locked AS (
-      SELECT s."videoId", s.attempt, s.send FROM "Submission" s JOIN i USING ("videoId", attempt, send)
-      WHERE s.answer IS DISTINCT FROM 'accepted' ORDER BY s."videoId" FOR NO KEY UPDATE OF s SKIP LOCKED
+      SELECT s."videoId", s.attempt, s.send FROM i CROSS JOIN LATERAL (
+        SELECT * FROM "Submission" WHERE "videoId" = i."videoId" AND attempt = i.attempt AND send = i.send LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      ) s WHERE s.answer IS DISTINCT FROM 'accepted'
     )
     UPDATE "Submission" s SET answer = i.answer, detail = i.detail, "answeredAt" = now(), "settledAt" = CASE WHEN i.answer <> 'unreadable' THEN now() END
     FROM i JOIN locked USING ("videoId", attempt, send) WHERE s."videoId" = i."videoId" AND s.attempt = i.attempt AND s.send = i.send RETURNING s."videoId" AS id`

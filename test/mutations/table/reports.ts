@@ -28,8 +28,8 @@ export const reports: Mutation[] = [
   },
   {
     rule: 'one locked row is put aside alone',
-    find: 'FOR NO KEY UPDATE OF v SKIP LOCKED',
-    replace: 'FOR NO KEY UPDATE OF v',
+    find: 'FOR NO KEY UPDATE SKIP LOCKED) v',
+    replace: 'FOR NO KEY UPDATE) v',
     by: 'rules of the store',
   },
   {

@@ -40,8 +40,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a decision is written only to the row it was taken from, together',
-    find: 'WHERE v.xmin = i.revision::xid ORDER',
-    replace: 'WHERE i.revision IS NOT NULL ORDER',
+    find: ' WHERE v.revision = i.revision`',
+    replace: ' WHERE i.revision IS NOT NULL`',
     by: 'moves together',
   },
   {
