@@ -68,7 +68,8 @@ const table: Record<NatsUser, Permissions> = {
   gateway: {
     publish: [
       'video.command.generate', 'video.command.cancel', 'video.command.retry',
-      'video.command.test-config', 'video.command.erase', 'video.nudge.*', names, get(streams.video),
+      'video.command.test-config', 'video.command.erase', 'video.command.callback',
+      'video.nudge.*', names, get(streams.video),
       ...follow(streams.video),
       // what operators look at: sessions of pollers, and dead letters
       get(streams.ownership), ...follow(streams.ownership), info(streams.dead), get(streams.dead),

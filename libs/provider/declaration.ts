@@ -1,5 +1,6 @@
 /** What is declared of a provider beside its wire format: told to users, operators and services. */
 import type { z } from 'zod'
+import { firstText } from './edge/fields.ts'
 import type { CredentialPart } from './credentials.ts'
 import type { Dialect } from './edge/dialect.ts'
 import type { Budget } from './provider.ts'
@@ -22,13 +23,24 @@ export interface Delivery {
   body: string
 }
 
-/** Whether a webhook is the provider's own; it then is a hint to poll, never the truth. */
+/**
+ * Whether a webhook is the provider's own; it then is a hint to poll, never the truth. What it says
+ * of a task counts only at a path that names the attempt with its secret, see callbacks.ts.
+ */
 export interface WebhookVerifier {
-  /** `nowSeconds` is Unix time. */
-  isSigned(secret: string, delivery: Delivery, nowSeconds: number): boolean
+  /** `nowSeconds` is Unix time. Absent: it signs none, and only such a path proves one. */
+  isSigned?(secret: string, delivery: Delivery, nowSeconds: number): boolean
   /** Our own id in the body, where it has one; null where the callback's path has to tell. */
   ownIdIn(body: unknown): string | null
+  /** The task that the body is about. */
+  taskIdIn(body: unknown): string | null
 }
+
+/** Of a provider that signs nothing: a callback of each task, whose body names it there. */
+export const unsigned = (paths: readonly string[]): WebhookVerifier => ({
+  ownIdIn: () => null,
+  taskIdIn: (body) => firstText(body, paths),
+})
 
 /** Settings of a provider's own, `<NAME>_<KEY>`, and what they change in its dialect. */
 export interface ExtraSettings {

@@ -136,6 +136,10 @@ export interface Submitter {
 
 /** Asks, and may ask again. */
 export interface TaskReader {
+  /**
+   * What `get` is given for a task of this create that somebody else named; null: it is not known.
+   */
+  handleOf(taskId: string, request: CreateRequest): string | null
   /** By the provider's task id. */
   get(account: Account, taskId: string, control?: Control): Promise<Found>
   /** By own id; only where `can.findByOwnId`. */

@@ -134,6 +134,8 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       if (limit) control?.onRateLimit?.(limit)
       return readCreate(dialect, sent, input)
     },
+    handleOf: (taskId, request) =>
+      dialect.handleOf?.(taskId, request) ?? (dialect.handle ? null : taskId),
     get: (account, taskId, control) =>
       ask(account, (opened) => dialect.get(taskId, opened), { taskId }, control),
     find: (account, ownId, control) => {

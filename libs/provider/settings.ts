@@ -63,7 +63,7 @@ export const credentialSettings = ofEach(({ credentials = oneKey }) =>
 
 /** What webhooks are verified with. */
 export const webhookSettings = ofEach(({ webhook }) =>
-  webhook ? { WEBHOOK_SECRET: z.string().min(1).optional() } : {},
+  webhook?.isSigned ? { WEBHOOK_SECRET: z.string().min(1).optional() } : {},
 )
 
 export const providerSettings = {

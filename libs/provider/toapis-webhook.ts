@@ -24,4 +24,5 @@ export const toapisWebhook: WebhookVerifier = {
       })
   },
   ownIdIn: (body) => firstText(body, ['data.client_business_id']),
+  taskIdIn: (body) => firstText(body, ['data.task_id']),
 }

@@ -31,6 +31,8 @@ export interface SendRecord extends SendFacts {
   intentAt: Date
   settledAt: Date | null
   outcome: string | null
+  /** Named by a callback, while it was not known otherwise. */
+  calledTaskId: string | null
 }
 
 export interface EffectiveConfig {

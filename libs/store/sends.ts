@@ -58,6 +58,32 @@ export async function writeLooked(db: Database, { id, attempt, send }: SendKey):
     UPDATE "Submission" SET "lookedAt" = now() WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int`
 }
 
+export interface CalledTask {
+  id: string
+  attempt: number
+  provider: string
+  taskId: string
+}
+
+/**
+ * A callback names the task of this attempt: kept with the last send of which nobody knows the
+ * task, the first one named. Where nobody would have asked about it any more, somebody does now.
+ * The video's status where it was kept, else null.
+ */
+export async function keepCalledTask(
+  db: Database,
+  { id, attempt, provider, taskId }: CalledTask,
+): Promise<'pending' | 'generating' | 'completed' | 'failed' | null> {
+  const [row] = await db.$queryRaw<{ status: 'pending' | 'failed' }[]>`
+    UPDATE "Submission" s SET "calledTaskId" = ${taskId}, "settledAt" = CASE WHEN s.answer = 'lost' THEN NULL ELSE s."settledAt" END
+    FROM "SceneVideo" v
+    WHERE v.id = s."videoId" AND s."videoId" = ${id}::uuid AND s.attempt = ${attempt}::int AND s.provider = ${provider}
+      AND s."taskId" IS NULL AND s."calledTaskId" IS NULL AND (s.answer IS NULL OR s.answer IN ('unreadable', 'lost'))
+      AND s.send = (SELECT max(send) FROM "Submission" WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int)
+    RETURNING v.status`
+  return row?.status ?? null
+}
+
 /** Of what was sent to the same place at about the same time as this send. */
 export interface Beside {
   /** Tasks that are recorded with other sends. */

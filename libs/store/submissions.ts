@@ -32,9 +32,11 @@ import { gatherLoads, type EffectiveConfig, type Loaded, type SendRecord } from 
 import {
   addDoubtfulIntents,
   gatherAnswers,
+  keepCalledTask,
   readSentBeside,
   writeLateResult,
   writeLooked,
+  type CalledTask,
 } from './sends.ts'
 import type { VideoRecord } from './video-row.ts'
 
@@ -144,6 +146,7 @@ export class SubmissionWriter {
         detail: null,
         settledAt: null,
         outcome: null,
+        calledTaskId: null,
         intentAt: new Date(0),
       }
       const before = how === 'insert' ? loaded.submissions : loaded.submissions.slice(0, -1)
@@ -175,9 +178,10 @@ export class SubmissionWriter {
     await this.#answers.do({ id, attempt, send, answer, detail })
   }
 
-  looked(id: string, attempt: number, send: number): Promise<void> {
-    return writeLooked(this.#db, { id, attempt, send })
-  }
+  looked = (id: string, attempt: number, send: number): Promise<void> =>
+    writeLooked(this.#db, { id, attempt, send })
+  /** See `keepCalledTask`. */
+  keepCallback = (task: CalledTask) => keepCalledTask(this.#db, task)
 
   /** Why and for how long a pending video waits. */
   recordWait(id: string, attempt: number, wait: Wait): Promise<OwedEvent | null> {
@@ -197,17 +201,9 @@ export class SubmissionWriter {
   }
 
   /** See due-videos.ts. */
-  takeDue(limit: number): Promise<DueVideo[]> {
-    return takeDueVideos(this.#db, limit)
-  }
-
-  keepInHand(ids: string[]): Promise<void> {
-    return keepVideos(this.#db, ids)
-  }
-
-  handBack(): Promise<number> {
-    return handBackVideos(this.#db)
-  }
+  takeDue = (limit: number): Promise<DueVideo[]> => takeDueVideos(this.#db, limit)
+  keepInHand = (ids: string[]): Promise<void> => keepVideos(this.#db, ids)
+  handBack = (): Promise<number> => handBackVideos(this.#db)
 
   /** See cancel-retry.ts. */
   cancel(

@@ -25,7 +25,7 @@ import { askToCancel } from './cancel.ts'
 import { hostedFrom, nextWatchAt, owesSignOfLife, signalOfTime, type Hosted } from './hosted.ts'
 import { lookAgainMs, Polls, type PollsOptions } from './polls.ts'
 import { Reporter } from './reporter.ts'
-import { untilNextPoll, watchWebhooks } from './next-poll.ts'
+import { untilFirstPoll, untilNextPoll, watchWebhooks } from './next-poll.ts'
 import { afterClaim, afterMiss, afterThrottle } from './schedule.ts'
 import { signalOf } from './signal-of.ts'
 import { TimerQueue } from './timer-queue.ts'
@@ -78,8 +78,8 @@ export class Host {
     const now = clock.now()
     const video = hostedFrom(grant, this.#accounts.of(grant), now)
     this.videos.set(grant.id, video)
-    const firstMs = dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random())
-    this.#polls.schedule(video, firstMs)
+    const usualMs = dueInMs ?? afterClaim(intervalMs, this.videos.size, clock.random())
+    this.#polls.schedule(video, untilFirstPoll(video, usualMs, this.#webhooks))
     this.#watchFrom(video, now)
     log.info(
       { video: grant.id, taskId: grant.taskId, epoch: grant.epoch },

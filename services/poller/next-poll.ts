@@ -11,6 +11,13 @@ interface Pace {
   adaptive?: boolean
 }
 
+/** Of a video that is just hosted: at once where its webhook came before, in milliseconds. */
+export function untilFirstPoll(video: Hosted, usualMs: number, webhooks: WebhookWatch): number {
+  video.isHinted = webhooks.wasEarly(video.id)
+  // rule: a webhook that was ahead of its video is not forgotten
+  return video.isHinted ? 0 : usualMs
+}
+
 /** In milliseconds. */
 export function untilNextPoll(
   video: Hosted,

@@ -74,9 +74,9 @@ function worldOf() {
     polls: { inc: () => {} },
   })
   let count = 0
-  const adopt = (): string => {
-    const id = `01a20dfc-26a3-7015-b732-${String(count++).padStart(12, '0')}`
-    host.adopt(grantOf(id))
+  const newId = () => `01a20dfc-26a3-7015-b732-${String(count++).padStart(12, '0')}`
+  const adopt = (id = newId(), dueInMs?: number): string => {
+    host.adopt(grantOf(id), dueInMs)
     return id
   }
   const until = async (ms: number) => {
@@ -90,7 +90,17 @@ function worldOf() {
   }
   const pollsOf = (id: string, from: number, to: number) =>
     polls.filter((one) => one.id === id && one.at >= from && one.at < to).length
-  return { world, host, adopt, until, end, pollsOf, ends, slow: (ms: number) => (answerMs = ms) }
+  return {
+    world,
+    host,
+    newId,
+    adopt,
+    until,
+    end,
+    pollsOf,
+    ends,
+    slow: (ms: number) => (answerMs = ms),
+  }
 }
 
 /** As after some videos whose webhooks came. */
@@ -160,4 +170,18 @@ it('asks again at once where a webhook comes while a query is open that was answ
   end(id, true)
   await until(at + 3_000)
   expect(ends.get(id)! - at).toBeLessThan(2_000)
+})
+
+it('asks at once about a video whose webhook came before anybody had it', async () => {
+  const { world, newId, adopt, until, end, ends } = worldOf()
+  const [told, old] = [newId(), newId()]
+  end(old, true)
+  await until(world.now + 120_000)
+  end(told, true)
+  await until(world.now + 1_000)
+  // as handed over by a poller that had it polled just before
+  adopt(told, 30_000)
+  adopt(old, 30_000)
+  await until(world.now + 1_000)
+  expect([...ends.keys()]).toEqual([told])
 })

@@ -1,6 +1,7 @@
 /** What the parts of submit share. */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { DeadLetterCounter } from '#libs/bus/work.ts'
+import type { Callbacks } from '#libs/provider/callbacks.ts'
 import type { ProviderSource } from '#libs/provider/providers.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { FairSlots } from '#libs/runtime/fair-slots.ts'
@@ -17,9 +18,8 @@ import type { ImageSource } from './images.ts'
 import type { SystemAccounts } from './system-accounts.ts'
 
 export interface SubmitContext {
-  config: Pick<SubmitConfig, 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS'> & {
-    PUBLIC_URL?: string | undefined
-  }
+  config: Pick<SubmitConfig, 'SEND_WINDOW_MS' | 'LOOKUP_WINDOW_MS'>
+  callbacks: InterfaceOf<Callbacks>
   log: Logger
   bus: Bus
   store: InterfaceOf<SubmissionWriter>

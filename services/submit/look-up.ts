@@ -35,15 +35,19 @@ async function lookUpSend(
 ): Promise<VideoSignal | null> {
   const { submission, ageMs } = wanted
   const { answer: known, outcome } = submission
-  if (known === 'lost') return isEarlier ? null : { type: 'LOST', reason: cannotBeAsked }
+  // rule: what a callback named is asked for, however lost its send is
+  if (known === 'lost' && !isCalled(submission))
+    return isEarlier ? null : { type: 'LOST', reason: cannotBeAsked }
   if (known === 'later' || known === 'refused' || known === 'absent' || outcome === 'failed')
     return null
   const { providers, log } = context
   const { videoId: id, attempt, send } = submission
-  if (!isAskable(context, wanted))
-    return ageMs >= context.config.LOOKUP_WINDOW_MS
+  if (!isAskable(context, wanted)) {
+    const waitMs = callbackMs(context, submission)
+    return ageMs >= waitMs
       ? giveUp(context, submission, isEarlier, cannotBeAsked)
-      : inDoubt(isEarlier, context.config.LOOKUP_WINDOW_MS - ageMs)
+      : inDoubt(isEarlier, waitMs - ageMs, untilCalled)
+  }
 
   const { answer, taskId, doubt } = await ask(context, wanted)
   if (taskId !== null && !isEarlier) {
@@ -84,10 +88,26 @@ async function lookUpSend(
   return inDoubt(isEarlier, ms)
 }
 
+/** Whether a callback named its task, which nobody knows otherwise. */
+export const isCalled = ({ taskId, calledTaskId }: SendRecord): boolean =>
+  taskId === null && calledTaskId !== null
+
+/** For how long a send that the provider cannot be asked about may still be told of. */
+function callbackMs(
+  { callbacks, config, providers }: SubmitContext,
+  { provider, videoId, attempt }: SendRecord,
+): number {
+  const told = callbacks.urlOf(provider, ownId(videoId, attempt)) !== undefined
+  // rule: a lost create whose provider calls back is waited for
+  const usualMs = told ? (providers.of(provider)?.expectedMs ?? 0) : 0
+  return Math.max(config.LOOKUP_WINDOW_MS, 2 * usualMs)
+}
+
 export const lostAnswer = 'the answer to its create was lost, and is looked up'
-const inDoubt = (isEarlier: boolean, ms: number): VideoSignal => ({
+const untilCalled = 'the answer to its create was lost, and the provider cannot be asked for it'
+const inDoubt = (isEarlier: boolean, ms: number, reason = lostAnswer): VideoSignal => ({
   type: isEarlier ? 'HELD' : 'IN_DOUBT',
-  reason: lostAnswer,
+  reason,
   ms: Math.max(50, Math.min(ms, 60_000)),
 })
 const cannotBeAsked = 'The provider may or may not have accepted it, and cannot be asked any more.'
@@ -150,7 +170,8 @@ export function isAskable({ providers }: SubmitContext, wanted: Wanted): boolean
   const { submission, video, ageMs } = wanted
   const can = providers.of(submission.provider)?.can
   if (!can) return false
-  return submission.taskId !== null || canRecover(can, ageMs, video.status !== 'pending')
+  const isNamed = submission.taskId !== null || isCalled(submission)
+  return isNamed || canRecover(can, ageMs, video.status !== 'pending')
 }
 
 /**

@@ -33,14 +33,14 @@ export async function proveByLookUp(
 
 /** The id of the task just made, by the way in which it would be looked for; null: not found. */
 async function findAgain(
-  { config }: SubmitContext,
+  { config, callbacks }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   video: Loaded['video'],
 ): Promise<string | null> {
   if (provider.can.findByOwnId)
     return (await provider.find(account, ownId(video.id, video.attempt))).taskId
-  const request = requestOf(config, video, video.attempt)
+  const request = requestOf(callbacks, video, video.attempt)
   if (provider.can.listMs === undefined || !request) return null
   const until = unixMs()
   const from = until - config.LOOKUP_WINDOW_MS

@@ -1,7 +1,8 @@
 /** A lost create, recovered by the form that its provider has. */
 import { expect, it, vi } from 'vitest'
 import type { Lost, Searched } from '#libs/provider/provider.ts'
-import { pendingKit, sendOf } from '../../test/support/pending-kit.ts'
+import { Callbacks } from '#libs/provider/callbacks.ts'
+import { key, pendingKit, sendOf } from '../../test/support/pending-kit.ts'
 import { submitVideo } from './submit-video.ts'
 
 const intentAt = new Date(1_000_000)
@@ -13,8 +14,9 @@ function lost(
   provider: object,
   store: object = {},
   counts: () => boolean = () => true,
+  send: object = {},
 ) {
-  const submissions = [sendOf({ intentAt })]
+  const submissions = [sendOf({ intentAt, ...send })]
   const recordAcceptance = vi.fn(async () => ({ fate: 'taken', event: null }))
   const kit = pendingKit({
     submissions,
@@ -98,4 +100,51 @@ it('asks on while more than one task may be it, and then gives up', async () => 
     code: 'submission_unknown',
     message: expect.stringContaining('2 tasks may be it'),
   })
+})
+
+/** A send of which a callback named a task, that a get answers so. */
+const called = (answer: object, send: object = {}, known: string[] = []) => {
+  const get = vi.fn(async () => ({ answer, taskId: 'named' }))
+  const provider = {
+    can: { findByOwnId: false, cancel: false },
+    handleOf: (taskId: string) => `handle of ${taskId}`,
+    get,
+  }
+  const store = { sentBeside: async () => ({ known, hasRivals: false }) }
+  const more = { calledTaskId: 'named', ...send }
+  return { ...lost(minute, provider, store, undefined, more), get }
+}
+
+it('takes the task that a callback named once its account has it, however lost its send', async () => {
+  for (const send of [{}, { answer: 'unreadable' }, { answer: 'lost' }]) {
+    const { context, get, recordAcceptance } = called({ kind: 'working' }, send)
+    await submitVideo(context, { id: 'v' })
+    expect(get).toHaveBeenCalledWith(expect.anything(), 'handle of named')
+    const task = { ...taken, taskId: 'handle of named' }
+    expect(recordAcceptance).toHaveBeenCalledWith('v', task, undefined)
+  }
+})
+
+it('takes no task that its account does not have, or that is of another send', async () => {
+  for (const kit of [
+    called({ kind: 'missing' }),
+    called({ kind: 'unknown', said: 'another task', body: '' }),
+    called({ kind: 'none', reason: '500' }),
+    called({ kind: 'working' }, {}, ['handle of named']),
+  ]) {
+    expect(await submitVideo(kit.context, { id: 'v' })).toBeGreaterThan(0)
+    expect(kit.recordAcceptance).not.toHaveBeenCalled()
+    expect(kit.create).not.toHaveBeenCalled()
+  }
+})
+
+it('waits for the callback of a lost create that the provider cannot be asked about', async () => {
+  const none = { can: { findByOwnId: false, cancel: false } }
+  const told = lost(minute, none)
+  Object.assign(told.context, { callbacks: new Callbacks('https://example.com', key) })
+  expect(await submitVideo(told.context, { id: 'v' })).toBeGreaterThan(0)
+  expect(told.failPending).not.toHaveBeenCalled()
+  const untold = lost(minute, none)
+  await submitVideo(untold.context, { id: 'v' })
+  expect(untold.failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
 })

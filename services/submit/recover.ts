@@ -1,7 +1,7 @@
 /**
- * What became of a send whose task is not known, asked in the way its provider has: by our own id,
- * by the same create again under its key, or in its list. Each may be repeated; none of them makes
- * a second task.
+ * What became of a send whose task is not known, asked in the way its provider has: for the task
+ * that a callback named, by our own id, by the same create again under its key, or in its list.
+ * Each may be repeated; none of them makes a second task.
  */
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { Declared, Provider, TaskAnswer } from '#libs/provider/provider.ts'
@@ -42,7 +42,16 @@ export async function recover(
   account: OpenedAccount,
   { submission, video, ageMs }: Wanted,
 ): Promise<Recovered> {
-  const { attempt } = submission
+  const { attempt, calledTaskId } = submission
+  if (calledTaskId !== null) {
+    const called = await askForCalled(context, provider, account, {
+      submission,
+      video,
+      calledTaskId,
+    })
+    if (called.taskId !== null || !canRecover(provider.can, ageMs, video.status !== 'pending'))
+      return called
+  }
   if (provider.can.findByOwnId) return provider.find(account, ownId(video.id, attempt))
   const isOver = video.status !== 'pending'
   if (!isOver && mayRepeat(provider.can, ageMs))
@@ -50,14 +59,38 @@ export async function recover(
   return search(context, provider, account, { submission, video, ageMs })
 }
 
+/** The task that a callback named, where this account has it and no other send does. */
+async function askForCalled(
+  { callbacks, config, store }: SubmitContext,
+  provider: Provider,
+  account: OpenedAccount,
+  { submission, video, calledTaskId }: Omit<Wanted, 'ageMs'> & { calledTaskId: string },
+): Promise<Recovered> {
+  const request = requestOf(callbacks, video, submission.attempt)
+  const taskId = request && provider.handleOf(calledTaskId, request)
+  if (!taskId) return none('the task that its callback named cannot be asked for')
+  const { known } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)
+  // rule: a task of another send is not taken for the one a callback named
+  if (known.includes(taskId)) return doubt('its callback named the task of another video')
+  const { answer } = await provider.get(account, taskId)
+  // rule: a task that a callback named is taken only when its account has it
+  if (isTask(answer)) return { answer, taskId }
+  if (answer.kind === 'later') return { answer, taskId: null }
+  if (answer.kind === 'none') return none(answer.reason)
+  return doubt('its account does not have the task that its callback named')
+}
+
+const isTask = ({ kind }: TaskAnswer): boolean =>
+  kind === 'working' || kind === 'done' || kind === 'failed' || kind === 'unusable'
+
 async function repeat(
-  { images, config }: SubmitContext,
+  { images, callbacks }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   video: Loaded['video'],
   attempt: number,
 ): Promise<Recovered> {
-  const asked = requestOf(config, video, attempt)
+  const asked = requestOf(callbacks, video, attempt)
   if (!asked) return none('its stored parameters cannot be read')
   const request = await images.of(asked, video)
   if (!('ownId' in request)) return none('the images it was sent with cannot be had')
@@ -75,12 +108,12 @@ async function repeat(
 }
 
 async function search(
-  { store, config }: SubmitContext,
+  { store, config, callbacks }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   { submission, video }: Wanted,
 ): Promise<Recovered> {
-  const request = requestOf(config, video, submission.attempt)
+  const request = requestOf(callbacks, video, submission.attempt)
   if (!request) return none('its stored parameters cannot be read')
   const from = submission.intentAt.getTime()
   const { known, hasRivals } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)

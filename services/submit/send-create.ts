@@ -43,7 +43,7 @@ export function planSend(context: SubmitContext, loaded: Loaded): PlannedSend | 
   if (!pins) return noAccount(context, video.provider)
   const account = context.accounts.open(pins)
   if (!account) return { type: 'HELD', reason: 'the stored key cannot be read', ms: longestWaitMs }
-  const request = requestOf(context.config, video, video.attempt)
+  const request = requestOf(context.callbacks, video, video.attempt)
   if (!request) {
     const message = 'Its stored parameters cannot be read.'
     return { type: 'REFUSED', error: { code: 'invalid_request', message } }

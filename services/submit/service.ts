@@ -11,6 +11,7 @@ import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { waitForTopology } from '#libs/bus/topology.ts'
 import { openFileStore } from '#libs/files/settings.ts'
+import { Callbacks } from '#libs/provider/callbacks.ts'
 import { Providers } from '#libs/provider/providers.ts'
 import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
@@ -80,6 +81,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
       await runSubmit(
         {
           config,
+          callbacks: new Callbacks(publicUrl, config.KEY_ENCRYPTION_KEY),
           log,
           bus,
           providers,

@@ -17,7 +17,7 @@ import {
 import type { PendingAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { lookUpSends } from './look-up.ts'
+import { isCalled, lookUpSends } from './look-up.ts'
 import { noAccount, pinnedAccountOf } from './pins.ts'
 import { leastWaitMs, planSend, type PlannedSend } from './send-create.ts'
 
@@ -70,7 +70,8 @@ class Turn {
     if (video.taskId !== null) return { type: 'TURN' }
     const signal = dueSignal({ ...this.#loaded, cancelRequested: video.cancelRequested })
     if (signal.type !== 'TURN') return signal
-    const mayTry = untilTryMs === null || untilTryMs <= leastWaitMs || gate.isWoken(video.id)
+    const isWoken = gate.isWoken(video.id) || submissions.some(isCalled)
+    const mayTry = untilTryMs === null || untilTryMs <= leastWaitMs || isWoken
     if (!mayTry) return this.#notAfterDeadline(untilTryMs)
     if (providers.of(video.provider) === null) {
       const message = `No provider is called ${video.provider}.`

@@ -22,6 +22,7 @@ import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { isDataFault, isOutage } from '#libs/store/errors.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import { settleVideo } from './settle.ts'
+import { serveCallbacks } from './callbacks.ts'
 import type { SubmitContext } from './context.ts'
 import { PendingVideos } from './pending-videos.ts'
 import { testConfig } from './test-config.ts'
@@ -137,6 +138,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       pending.take({ id, userId })
       return { video }
     }),
+    serveCallbacks(context, pending),
     serve(
       bus,
       { subject: commandSubject.testConfig, queue: 'submit', schema: testConfigCommandSchema, log },

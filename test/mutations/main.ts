@@ -57,6 +57,7 @@ const finders: Record<Finder, string[]> = {
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'moves together': vitest('test/system/moves-together.test.ts', ''),
   'small pools': vitest('test/system/small-pool.test.ts', ''),
+  callbacks: vitest('test/system/callbacks.test.ts', ''),
   'late commands': vitest('test/system/late-command.test.ts', ''),
   'rules of the store': [
     ...vitest('test/system/reports.test.ts', ''),

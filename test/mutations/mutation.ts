@@ -14,6 +14,7 @@ export type Finder =
   | 'moves together'
   | 'small pools'
   | 'late commands'
+  | 'callbacks'
   | 'rules by themselves'
   | 'decisions'
   | 'submit by itself'

@@ -1,5 +1,6 @@
 /** Every rule that keeps a law, by area. */
 import type { Mutation } from './mutation.ts'
+import { callbacks } from './table/callbacks.ts'
 import { events } from './table/events.ts'
 import { files } from './table/files.ts'
 import { ownership } from './table/ownership.ts'
@@ -16,6 +17,7 @@ export const mutations: Mutation[] = [
   ...events,
   ...ownership,
   ...submission,
+  ...callbacks,
   ...recovery,
   ...files,
 ]

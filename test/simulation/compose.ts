@@ -2,6 +2,7 @@
 import { streams } from '#libs/bus/streams.ts'
 import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
+import { Callbacks } from '#libs/provider/callbacks.ts'
 import type { Provider } from '#libs/provider/provider.ts'
 import { createLogger, type Logger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
@@ -102,6 +103,7 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
         SEND_WINDOW_MS: 2_000,
         LOOKUP_WINDOW_MS: 12_000,
       },
+      callbacks: new Callbacks(undefined, key),
       bus,
       clock: process.clock,
       log,

@@ -119,6 +119,7 @@ export class MemoryProvider {
         return behave(account, createTimeoutMs).then(() => answer, unknown)
       },
       get,
+      handleOf: (taskId) => taskId,
       find: get,
       mostAtOnce: () => this.atOnce,
       getMany: async (account: Account, ids: string[]) => {

@@ -18,6 +18,7 @@ import type {
   Pins,
   SubmissionRecord,
 } from '#libs/store/submissions.ts'
+import type { CalledTask } from '#libs/store/sends.ts'
 import { newVideo } from './rows.ts'
 
 const noWait = { dueAt: null, waitReason: null, waitUntil: null }
@@ -103,6 +104,7 @@ export class MemorySubmissions extends MemoryPending {
     this.submissions.push({
       ...send,
       taskId: null,
+      calledTaskId: null,
       outcome: null,
       lookedAt: null,
       answer: null,
@@ -166,6 +168,16 @@ export class MemorySubmissions extends MemoryPending {
         answeredAt: this.date(),
         settledAt: answer === 'unreadable' ? null : this.date(),
       })
+  }
+
+  async keepCallback({ id, attempt, provider, taskId }: CalledTask) {
+    const last = this.sends(id).findLast((one) => one.attempt === attempt)
+    const isOpen = last?.answer === null || last?.answer === 'unreadable' || last?.answer === 'lost'
+    const isUnknown = last?.taskId === null && last.calledTaskId === null
+    if (!last || !isOpen || !isUnknown || last.provider !== provider) return null
+    const settledAt = last.answer === 'lost' ? null : last.settledAt
+    Object.assign(last, { calledTaskId: taskId, settledAt })
+    return this.video(id).status
   }
 
   async looked(id: string, attempt: number, send: number): Promise<void> {

@@ -3,6 +3,7 @@ import { vi } from 'vitest'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import type { CreateRequest } from '#libs/provider/provider.ts'
+import { Callbacks } from '#libs/provider/callbacks.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import { Absences } from '#services/submit/absences.ts'
@@ -22,6 +23,7 @@ export const sendOf = (more: object) => ({
   send: 1,
   answer: null as string | null,
   taskId: null,
+  calledTaskId: null as string | null,
   outcome: null,
   settledAt: null,
   ...more,
@@ -68,6 +70,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
       SEND_WINDOW_MS: 1_000,
       LOOKUP_WINDOW_MS: 6_000,
     },
+    callbacks: new Callbacks(undefined, key),
     log: createLogger('test', 'silent'),
     clock: { now, random: () => 0.5 },
     accounts: new SendingAccounts(key),

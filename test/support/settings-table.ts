@@ -81,7 +81,7 @@ own. A provider that is switched off makes no new videos; what is under way ther
 | \`<NAME>_BASE_URL\` | gateway, poller, submit | Where it is: an address, which may be in a private network, or the name of a region. |
 | \`<NAME>_MODEL\` | gateway, poller, submit | The model where nobody names one. |
 | \`<NAME>_API_KEY\` | submit | What opens the system’s account there; of several parts where the table says so. |
-| \`<NAME>_WEBHOOK_SECRET\` | gateway | What its webhooks are verified with; without one they are refused. |
+| \`<NAME>_WEBHOOK_SECRET\` | gateway | What its webhooks are signed with. Without one only a callback at its attempt’s own path is taken. |
 ${budgetRows()}
 
 What an account may do is learned from its answers, too (\`x-ratelimit-…\`, \`ratelimit-…\`, \`retry-after\`): what is set here is never exceeded.

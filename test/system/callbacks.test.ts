@@ -1,8 +1,12 @@
 /**
- * A callback of each task, our own id in its path: it has the end asked for at once, by whichever
- * poller owns the video; one that nobody signed does nothing.
+ * A callback of each task, at a path of its attempt: it has the end asked for at once, by whichever
+ * poller owns the video, and finds a create whose answer was lost; one that nobody signed, or at
+ * another's path, does nothing.
  */
+import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { Callbacks } from '#libs/provider/callbacks.ts'
+import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { Stack } from '../support/gateway-kit.ts'
 import { until, type LedgerRow } from '../support/system.ts'
@@ -16,6 +20,10 @@ const stack: Stack = new Stack({
   OPENROUTER_WEBHOOK_SECRET: 'whsec',
   // nobody would see an end by polling alone
   POLL_INTERVAL_MS: '120000',
+  // of a create whose answer is lost: shorter than a video takes
+  CREATE_TIMEOUT_MS: '1000',
+  SEND_WINDOW_MS: '1000',
+  LOOKUP_WINDOW_MS: '2000',
   get OPENROUTER_BASE_URL() {
     return `${stack.simulatorUrl}/openrouter`
   },
@@ -55,6 +63,67 @@ it('brings every video to its end, though hardly anybody polls', async () => {
     .toSorted((a, b) => a - b)
   console.log(`done to completed: p50 ${late[50]} ms, p99 ${late[98]} ms, most ${late[99]} ms`)
 }, 120_000)
+
+const make = async (prompt: string) => {
+  const { body } = await stack.ask('POST', '/api/videos', { body: { prompt } })
+  return String(body['id'])
+}
+const ended = (id: string) =>
+  until('its end', async () => {
+    const row = await stack.db.sceneVideo.findUniqueOrThrow({ where: { id } })
+    return row.status === 'completed' || row.status === 'failed' ? row : undefined
+  })
+const tasksOf = async (prompt: string) => {
+  const ledger = await (await fetch(`${stack.simulatorUrl}/ledger`)).json()
+  return (ledger as { tasks: LedgerRow[] }).tasks.filter((task) => task.prompt === prompt)
+}
+
+it('finds the task of a create whose answer was lost by its callback', async () => {
+  await stack.simulate({ faults: { acceptThenReset: 1 } })
+  const id = await make('lost')
+  await until('the lost send', async () => (await tasksOf('lost')).length === 1 || undefined)
+  await stack.simulate({ faults: { acceptThenReset: 0 } })
+  const row = await ended(id)
+  const tasks = await tasksOf('lost')
+  expect(row).toMatchObject({ status: 'completed', taskId: tasks[0]!.task_id, errorCode: null })
+  expect(tasks).toHaveLength(1)
+}, 60_000)
+
+/** As OpenRouter would tell of this task there. */
+async function tell(path: string, taskId: string) {
+  const body = JSON.stringify({ data: { id: taskId, status: 'completed' }, nonce: Math.random() })
+  const at = Math.floor(Date.now() / 1_000)
+  const v1 = createHmac('sha256', 'whsec').update(`${at},${body}`).digest('hex')
+  const headers = { 'x-openrouter-signature': `t=${at},v1=${v1}` }
+  return (await fetch(path, { method: 'POST', body, headers })).status
+}
+
+it('lets nobody settle a lost create but who was told its path, and only by a task of its own', async () => {
+  await stack.simulate({ minSeconds: 120, maxSeconds: 120, faults: { acceptThenReset: 1 } })
+  const id = await make('of somebody else')
+  const send = () => stack.db.submission.findFirst({ where: { videoId: id } })
+  await until('its send', async () => (await send()) ?? undefined)
+  const { taskId } = await stack.db.sceneVideo.findFirstOrThrow({ where: { status: 'completed' } })
+  const callbacks = new Callbacks(
+    `http://127.0.0.1:${port}`,
+    keyEncryptionKey.parse(stack.keyEncryptionKey),
+  )
+  const path = callbacks.urlOf('openrouter', `${id}-1`)!
+  const other = callbacks.urlOf('openrouter', `${stack.demo.sceneIds[0]!}-1`)!
+  const forged = path.replace(/[^.]+$/, other.split('.').at(-1)!)
+  for (const wrong of [path.replace(/\.[^.]+$/, ''), forged, other])
+    expect(await tell(wrong, taskId!)).toBe(204)
+  expect(await send()).toMatchObject({ calledTaskId: null })
+
+  expect(await tell(path, taskId!)).toBe(204)
+  expect(await send()).toMatchObject({ calledTaskId: taskId, taskId: null })
+  const row = await until('its look-up', async () => {
+    const found = await stack.db.sceneVideo.findUniqueOrThrow({ where: { id } })
+    return found.waitReason?.includes('looked up') ? found : undefined
+  })
+  expect(row).toMatchObject({ status: 'pending', taskId: null })
+  await stack.ask('POST', `/api/scene-videos/${id}/cancel`)
+}, 60_000)
 
 it('takes no callback that is not signed', async () => {
   const answer = await fetch(

@@ -60,3 +60,20 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['kie', 'none'],
   ])
 })
+
+it('knows kling’s webhooks by the signature that its documentation gives as an example', () => {
+  const body =
+    '{"id":"1234567890","status":"succeeded","message":"","create_time":1781080778802,"update_time":1781080794151}'
+  const headers: Record<string, string> = {
+    'webhook-id': '9876543210',
+    'webhook-timestamp': '1781080794',
+    'webhook-signature': 'v1,UsKlJP00XoQyOn410NM9xv34sP+Gl0jnOO9Lcpr7NJ4=',
+  }
+  const delivery = { method: 'POST', path: '/', header: (name: string) => headers[name] ?? '' }
+  const secret = 'whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI='
+  const isSigned = (text: string) =>
+    kling.webhook!.isSigned!(secret, { ...delivery, body: text }, 1_781_080_800)
+  expect(isSigned(body)).toBe(true)
+  expect(isSigned(body.replace('1234567890', '1234567891'))).toBe(false)
+  expect(kling.webhook!.taskIdIn(JSON.parse(body))).toBe('1234567890')
+})

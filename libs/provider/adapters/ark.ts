@@ -4,7 +4,7 @@
  * user, which the list repeats: a lost create is found there. Not yet run against the real service.
  */
 import { z } from 'zod'
-import { extraSettings, linksOrData, type Declaration } from '../declaration.ts'
+import { extraSettings, linksOrData, unsigned, type Declaration } from '../declaration.ts'
 import { bearer, type Dialect } from '../edge/dialect.ts'
 import { pageNumbers } from '../edge/listing.ts'
 
@@ -41,6 +41,7 @@ export const ark: Declaration = {
     },
     (dialect, { SAFETY_IDENTIFIER }) => (SAFETY_IDENTIFIER ? dialect : unmarked(dialect)),
   ),
+  webhook: unsigned(['id']),
   images: linksOrData,
   dialect: {
     name: 'ark',

@@ -4,7 +4,7 @@
  */
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import type { WebhookVerifier } from '../declaration.ts'
-import { at, parseJson } from '../edge/fields.ts'
+import { at, firstText, parseJson } from '../edge/fields.ts'
 import { isFresh } from './signatures.ts'
 
 export const falWebhook: WebhookVerifier = {
@@ -29,4 +29,5 @@ export const falWebhook: WebhookVerifier = {
     })
   },
   ownIdIn: () => null,
+  taskIdIn: (body) => firstText(body, ['request_id']),
 }

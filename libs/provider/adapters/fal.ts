@@ -90,6 +90,7 @@ export const fal: Declaration = {
         ? JSON.stringify({ id, status, response, cancel } satisfies Handle)
         : null
     },
+    handleOf: (id, { model }) => handleBy(id, model),
     idOf: (handle) => read(handle).id,
     get: (handle) => ({ path: read(handle).status }),
     result: {

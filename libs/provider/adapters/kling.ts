@@ -5,6 +5,8 @@
  */
 import type { Declaration } from '../declaration.ts'
 import { bearer } from '../edge/dialect.ts'
+import { firstText } from '../edge/fields.ts'
+import { isStandardWebhook } from './signatures.ts'
 
 const byIds = (name: string, ids: string[]) => ({
   path: `/tasks?${name}=${ids.map(encodeURIComponent).join(',')}`,
@@ -33,6 +35,12 @@ export const kling: Declaration = {
       inputs: ['text', 'image'],
     },
   ],
+  // signed only once there is a secret in its console
+  webhook: {
+    isSigned: isStandardWebhook,
+    ownIdIn: (body) => firstText(body, ['external_id', 'task_info.external_task_id']),
+    taskIdIn: (body) => firstText(body, ['id', 'task_id']),
+  },
   dialect: {
     name: 'kling',
     expectedMs: 10 * 60_000,

@@ -3,7 +3,7 @@
  * Machine API (Ray 2), whose `GET /generations` lists what was made. What the newer one can beside
  * making and asking is not documented. Not yet run against the real services.
  */
-import type { Declaration } from '../declaration.ts'
+import { unsigned, type Declaration } from '../declaration.ts'
 import { bearer, type Dialect } from '../edge/dialect.ts'
 import { at } from '../edge/fields.ts'
 import { namesPolicy } from './policy.ts'
@@ -93,6 +93,7 @@ export const lumaDreamMachine: Declaration = {
     resolutions: ['540p', '720p', '1080p', '4k'],
     inputs: ['text', 'image'],
   })),
+  webhook: unsigned(['id']),
   dialect: {
     ...common,
     name: 'luma-dream-machine',

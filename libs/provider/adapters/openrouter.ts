@@ -4,6 +4,7 @@
  */
 import { linksOrData, type Declaration, type WebhookVerifier } from '../declaration.ts'
 import { bearer } from '../edge/dialect.ts'
+import { firstText } from '../edge/fields.ts'
 import { isFresh, isHmac } from './signatures.ts'
 
 /** `t=<seconds>,v1=<hex>`, over the time, a comma and the body. */
@@ -14,6 +15,7 @@ const webhook: WebhookVerifier = {
     return isFresh(t, nowSeconds) && isHmac(v1, 'hex', { key, text: `${t},${body}` })
   },
   ownIdIn: () => null,
+  taskIdIn: (body) => firstText(body, ['data.id']),
 }
 
 const roles = ['first_frame', 'last_frame']

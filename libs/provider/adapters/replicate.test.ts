@@ -138,7 +138,7 @@ it('knows its webhooks by the Standard Webhooks', () => {
       'webhook-timestamp': String(at),
       'webhook-signature': signature,
     }
-    return replicate.webhook!.isSigned(
+    return replicate.webhook!.isSigned!(
       secret,
       { method: 'POST', path: '/', body, header: (name) => headers[name] ?? '' },
       now,

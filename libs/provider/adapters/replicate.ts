@@ -44,7 +44,12 @@ export const replicate: Declaration = {
   baseUrl: 'https://api.replicate.com/v1',
   model: 'bytedance/seedance-1-pro',
   models: [],
-  webhook: { isSigned: isStandardWebhook, ownIdIn: () => null },
+  webhook: {
+    isSigned: isStandardWebhook,
+    ownIdIn: () => null,
+    // one source shows it wrapped
+    taskIdIn: (body) => firstText(body, ['data.id', 'id']),
+  },
   // larger data is refused
   images: { links: true, dataBytes: 256 * 1024 },
   dialect: {

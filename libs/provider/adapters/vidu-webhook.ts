@@ -3,7 +3,7 @@
  * anything with it until it is too old. It stays a hint to ask.
  */
 import type { WebhookVerifier } from '../declaration.ts'
-import { at } from '../edge/fields.ts'
+import { at, firstText } from '../edge/fields.ts'
 import { isFresh, isHmac } from './signatures.ts'
 
 export const viduWebhook: WebhookVerifier = {
@@ -25,4 +25,5 @@ export const viduWebhook: WebhookVerifier = {
     const [payload] = at(body, 'payload')
     return typeof payload === 'string' && payload !== '' ? payload : null
   },
+  taskIdIn: (body) => firstText(body, ['id', 'task_id']),
 }

@@ -91,13 +91,15 @@ it('knows a delivery that is signed, for this path, lately', () => {
     ...more,
   })
   const at = now / 1_000
-  expect(viduWebhook.isSigned('secret', delivery(), at + 60)).toBe(true)
-  expect(viduWebhook.isSigned('other', delivery(), at)).toBe(false)
-  expect(viduWebhook.isSigned('secret', delivery({ path: '/webhooks/vidu/own-2' }), at)).toBe(false)
-  expect(viduWebhook.isSigned('secret', delivery(), at + 301)).toBe(false)
+  expect(viduWebhook.isSigned!('secret', delivery(), at + 60)).toBe(true)
+  expect(viduWebhook.isSigned!('other', delivery(), at)).toBe(false)
+  expect(viduWebhook.isSigned!('secret', delivery({ path: '/webhooks/vidu/own-2' }), at)).toBe(
+    false,
+  )
+  expect(viduWebhook.isSigned!('secret', delivery(), at + 301)).toBe(false)
   expect(viduWebhook.ownIdIn(body)).toBe('own-1')
   const signed = `POST\n/p\n\nvidu\n${lower.get('date')}\nX-A:1\nX-B:2\n`
   lower.set('x-hmac-signed-headers', 'X-A;X-B').set('X-A', '1').set('X-B', '2')
   lower.set('x-hmac-signature', createHmac('sha256', 'secret').update(signed).digest('base64'))
-  expect(viduWebhook.isSigned('secret', delivery({ path: '/p' }), at)).toBe(true)
+  expect(viduWebhook.isSigned!('secret', delivery({ path: '/p' }), at)).toBe(true)
 })

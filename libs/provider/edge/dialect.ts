@@ -120,6 +120,8 @@ export interface Dialect {
    * `result` are given, from the answer to its create. Null: it cannot be read.
    */
   handle?: (answer: unknown, request: CreateRequest) => string | null
+  /** The same, from a task's id alone; absent: it cannot be told so. */
+  handleOf?: (taskId: string, request: CreateRequest) => string
   /** The id that answers name, of such a text. */
   idOf?: (handle: string) => string
   get(taskId: string, account: OpenAccount): Request

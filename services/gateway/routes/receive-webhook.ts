@@ -1,12 +1,19 @@
 /**
- * A provider's webhook: verified, then only a hint to poll now, never the truth. Which video it
- * means is told by what is signed; the path tells it only where the body has no id of ours. One
- * that was caught and is sent again says nothing.
+ * A provider's webhook: verified by its signature, or by the secret in the path of a callback that
+ * we gave it; then a hint to poll now, never the truth. Which video it means is told by what is
+ * signed; the path tells it only where the body has no id of ours. One that was caught and is sent
+ * again says nothing. A callback is taken (204) only once submit has kept which task it names: else
+ * 503, and its provider tells again.
  */
 import { createHash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { Bus } from '#libs/bus/bus.ts'
+import { readCallbackPath } from '#libs/provider/callbacks.ts'
+import type { Delivery, WebhookVerifier } from '#libs/provider/declaration.ts'
 import { webhookOf } from '#libs/provider/registry.ts'
 import { systemClock, unixMs } from '#libs/runtime/clock.ts'
+import { callbackReplySchema, callbackSubject, type Callback } from '#libs/scene-video/callback.ts'
 import { nudgeSubject } from '#libs/scene-video/messages.ts'
 import type { Route } from '../context.ts'
 import { notFound, Problem } from '../problem.ts'
@@ -14,53 +21,111 @@ import { notFound, Problem } from '../problem.ts'
 /** Longer than any provider's signature counts. */
 const rememberMs = 15 * 60_000
 const mostRemembered = 50_000
+const keepMs = 5_000
+/** Asked about at once, of those that only their path may prove: anybody can send some. */
+const mostUnproven = 50
 
 export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
-  const seen = new Map<string, number>()
-  const isNew = (provider: string, body: string) => {
-    const now = systemClock.now()
-    for (const [key, until] of seen) {
-      if (until > now && seen.size <= mostRemembered) break
-      seen.delete(key)
-    }
-    const key = createHash('sha256').update(`${provider}\n${body}`).digest('base64')
-    if (seen.has(key)) return false
-    seen.set(key, now + rememberMs)
-    return true
-  }
+  const seen = new Seen()
+  let unproven = 0
   for (const path of ['/webhooks/:provider', '/webhooks/:provider/:id']) {
     const schema = {
       operationId: path.endsWith(':id') ? 'webhookForVideo' : 'webhook',
       tags: ['webhooks'],
       summary: 'A provider’s webhook, signed: a hint to poll now',
       'x-public': true,
-      'x-problems': [401, 404],
+      'x-problems': [401, 404, 503],
       params: z.object({
         provider: z.string(),
-        ...(path.endsWith(':id') ? { id: z.string() } : {}),
+        ...(path.endsWith(':id') ? { id: z.string().max(300) } : {}),
       }),
       response: { 204: z.null().describe('Taken note of') },
     }
     app.post(path, { schema }, async (request, reply) => {
-      const { provider, id } = request.params as { provider: string; id?: string }
+      const { provider, id = '' } = request.params as { provider: string; id?: string }
       const webhook = webhookOf(provider)
       if (!webhook) throw notFound('There is no such provider.')
-      const header = (name: string) => request.headers[name]?.toString() ?? ''
-      const body = typeof request.body === 'string' ? request.body : ''
-      const delivery = { method: request.method, path: request.url, header, body }
-      const nowSeconds = unixMs() / 1000
-      const secret = webhookSecrets.get(provider)
-      if (!secret || !webhook.isSigned(secret, delivery, nowSeconds))
+      const delivery = deliveryOf(request)
+      const isSigned = verify(webhook, webhookSecrets.get(provider), delivery)
+      const at = readCallbackPath(id)
+      // rule: a webhook is proven by its signature, or by the secret in its path
+      if (!isSigned && (at === null || hasToSign(webhook, webhookSecrets.get(provider))))
         throw new Problem(401, 'bad_signature', 'The signature is not valid.')
-      const video = z.uuid().safeParse((webhook.ownIdIn(parse(body)) ?? id)?.slice(0, 36))
-      if (video.success && isNew(provider, body))
-        bus.publishCore(nudgeSubject(video.data), { id: video.data, reason: 'webhook' })
+      const body = parse(delivery.body)
+      const video = z.uuid().safeParse((webhook.ownIdIn(body) ?? id).slice(0, 36))
+      const key = `${provider}\n${isSigned ? '' : id}\n${delivery.body}`
+      if (!video.success || !seen.isNew(key)) return reply.code(204).send(null)
+      if (isSigned) bus.publishCore(nudgeSubject(video.data), { id: video.data, reason: 'webhook' })
+      if (at) {
+        const { videoId, attempt, secret } = at
+        const taskId = webhook.taskIdIn(body)
+        const callback = { provider, id: videoId, attempt, secret, taskId }
+        if (!isSigned && unproven >= mostUnproven) throw notKept()
+        unproven += isSigned ? 0 : 1
+        const isOurs = await keep(bus, callback)
+          .catch((err: unknown) => {
+            seen.forget(key)
+            throw err
+          })
+          .finally(() => (unproven -= isSigned ? 0 : 1))
+        if (!isOurs && !isSigned)
+          throw new Problem(401, 'bad_signature', 'The path is not one of ours.')
+      }
       return reply.code(204).send(null)
     })
   }
 }
+
+/** Where a secret is set, a signature is asked for at every path. */
+const hasToSign = (webhook: WebhookVerifier, secret: string | undefined): boolean =>
+  webhook.isSigned !== undefined && secret !== undefined
+
+const verify = (webhook: WebhookVerifier, secret: string | undefined, delivery: Delivery) =>
+  secret !== undefined && webhook.isSigned?.(secret, delivery, unixMs() / 1000) === true
+
+const deliveryOf = ({ method, url, headers, body }: FastifyRequest): Delivery => ({
+  method,
+  path: url,
+  header: (name) => headers[name]?.toString() ?? '',
+  body: typeof body === 'string' ? body : '',
+})
+
+/** Whether the path is that of its attempt; what it says is then kept. */
+async function keep(bus: Bus, callback: Callback): Promise<boolean> {
+  try {
+    const reply = await bus.request(callbackSubject, callback, keepMs)
+    return callbackReplySchema.parse(reply).isOurs
+  } catch {
+    throw notKept()
+  }
+}
+
+const notKept = () => new Problem(503, 'not_ready', 'It cannot be kept just now; tell it again.')
+
+/** What was delivered lately, by its hash. */
+class Seen {
+  readonly #until = new Map<string, number>()
+
+  isNew(text: string): boolean {
+    const now = systemClock.now()
+    for (const [key, until] of this.#until) {
+      if (until > now && this.#until.size <= mostRemembered) break
+      this.#until.delete(key)
+    }
+    const key = hashOf(text)
+    if (this.#until.has(key)) return false
+    this.#until.set(key, now + rememberMs)
+    return true
+  }
+
+  forget(text: string): void {
+    this.#until.delete(hashOf(text))
+  }
+}
+
+const hashOf = (text: string) => createHash('sha256').update(text).digest('base64')
 
 function parse(body: string): unknown {
   try {

@@ -9,6 +9,12 @@ export const polling: Mutation[] = [
     by: 'the host by itself',
   },
   {
+    rule: 'a webhook that was ahead of its video is not forgotten',
+    find: 'video.isHinted ? 0 : usualMs',
+    replace: 'usualMs',
+    by: 'the host by itself',
+  },
+  {
     rule: 'a webhook that is missed has everything polled as usual',
     find: 'this.#accounts.delete(accountId)',
     replace: '',
