@@ -7,18 +7,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { said, seed } from './conformance.ts'
 import { MemoryStore } from './memory-store.ts'
 import { joined, Operations, type Store } from './store-operations.ts'
 import { World } from './world.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-conformance-'))
 chmodSync(dir, 0o755)
@@ -72,8 +71,7 @@ describe(`the store in memory, seed ${seed}`, () => {
   let real: Store
 
   beforeAll(async () => {
-    server = await startPostgres({ dir: join(dir, 'postgres') })
-    await migrate(server.url)
+    server = await startDatabase(join(dir, 'postgres'))
     demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
     db = openDatabase(server.url, 4)
     real = joined([

@@ -9,13 +9,12 @@ import { readConfig } from '#libs/runtime/config.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { Service } from '#libs/runtime/service.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { archiverSettings } from '#services/archiver/config.ts'
 import { startArchiver } from '#services/archiver/service.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import { startFileServer, type FileServer } from './file-server.ts'
+import { startDatabase } from './postgres.ts'
 
 export const clip = readFileSync(
   new URL('../../services/provider-simulator/clip.mp4', import.meta.url),
@@ -33,11 +32,10 @@ export let provider: FileServer
 /** For one file of tests. */
 export function startKit(): void {
   beforeAll(async () => {
-    const postgres = await startPostgres({ dir: join(dir, 'postgres') })
+    const postgres = await startDatabase(join(dir, 'postgres'))
     stops.push(() => postgres.stop())
     const nats = await startNats({ dir: join(dir, 'nats') })
     stops.push(() => nats.stop())
-    await migrate(postgres.url)
     demo = await seedDemo(postgres.url, `rk_test_${'x'.repeat(43)}`)
     db = openDatabase(postgres.url, 4)
     bus = await connectBus({

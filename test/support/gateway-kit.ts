@@ -17,7 +17,6 @@ import { ApiKeys } from '#libs/store/api-keys.ts'
 import type { Scope } from '#libs/store/api-key.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { gatewaySettings } from '#services/gateway/config.ts'
 import { startGateway } from '#services/gateway/service.ts'
 import { simulatorSettings } from '#services/provider-simulator/config.ts'
@@ -33,6 +32,7 @@ import { startStatus } from '#services/status/service.ts'
 import { submitSettings } from '#services/submit/config.ts'
 import { startSubmit } from '#services/submit/service.ts'
 import { Contract } from './openapi-contract.ts'
+import { startDatabase } from './postgres.ts'
 
 export interface Answer {
   status: number
@@ -94,7 +94,7 @@ export class Stack implements AsyncDisposable {
     chmodSync(dir, 0o755)
     this.#stops.push(async () => rmSync(dir, { recursive: true, force: true }))
     this.#dir = dir
-    const postgres = await startPostgres({ dir: join(dir, 'postgres') })
+    const postgres = await startDatabase(join(dir, 'postgres'))
     this.#postgres = postgres
     this.#stops.push(() => this.#postgres!.stop())
     const nats = await startNats({ dir: join(dir, 'nats') })
@@ -102,7 +102,6 @@ export class Stack implements AsyncDisposable {
     this.#stops.push(() => this.#nats!.stop())
     this.databaseUrl = postgres.url
     this.natsUrl = nats.url
-    await migrate(postgres.url)
     this.demo = await seedDemo(postgres.url, this.apiKey)
     this.db = openDatabase(postgres.url, 4)
     this.#stops.push(() => this.db.$disconnect())

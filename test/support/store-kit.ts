@@ -3,11 +3,10 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
+import { startDatabase } from './postgres.ts'
 
 export const pins = {
   provider: 'toapis',
@@ -18,8 +17,7 @@ export const pins = {
 export async function startStore() {
   const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-store-'))
   chmodSync(dir, 0o755)
-  const server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  const server = await startDatabase(join(dir, 'postgres'))
   const demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
   const db = openDatabase(server.url, 8)
   const submissions = new SubmissionWriter(db)

@@ -5,14 +5,13 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { decrypt, encrypt, isCurrent, keyId, keySealingKey, seal } from '#libs/runtime/secrets.ts'
 import { parseApiKey } from '#libs/store/api-key.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { migrate } from '#libs/store/migrate.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-cli-'))
 chmodSync(dir, 0o755)
@@ -20,8 +19,7 @@ let server: LocalServer
 let db: Database
 let demo: Demo
 beforeAll(async () => {
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  server = await startDatabase(join(dir, 'postgres'))
   demo = await seedDemo(server.url, `rk_demo_${'x'.repeat(32)}`)
   db = openDatabase(server.url, 2)
 })

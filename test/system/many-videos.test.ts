@@ -12,15 +12,14 @@ import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { FileRecords } from '#libs/store/file-records.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
 import { FileRetention } from '#libs/store/file-retention.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
 import { afterRestore } from '#libs/store/restored.ts'
 import { seedDemo } from '#services/dev/seed.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { until } from '../support/system.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const count = Number(process.env['MANY_VIDEOS'] ?? 150_000)
 /** One of a hundred is open. */
@@ -33,8 +32,7 @@ let admin: pg.Client
 
 beforeAll(async () => {
   chmodSync(dir, 0o755)
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  server = await startDatabase(join(dir, 'postgres'))
   const demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
   admin = new pg.Client(server.url)
   await admin.connect()

@@ -8,11 +8,10 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { SubmissionWriter, type Loaded, type NewVideo } from '#libs/store/submissions.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-moves-'))
 chmodSync(dir, 0o755)
@@ -21,8 +20,7 @@ let db: Database
 let demo: Demo
 let store: SubmissionWriter
 beforeAll(async () => {
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  server = await startDatabase(join(dir, 'postgres'))
   demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
   db = openDatabase(server.url, 8)
   store = new SubmissionWriter(db)

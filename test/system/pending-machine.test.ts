@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { CreateAnswer, Found } from '#libs/provider/provider.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
 import {
   advancePending,
@@ -18,12 +17,12 @@ import {
 } from '#libs/scene-video/pending.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { SendingAccounts } from '#services/submit/accounts.ts'
 import { submitVideo } from '#services/submit/submit-video.ts'
 import { generator } from '../simulation/world.ts'
 import { key, pendingKit } from '../support/pending-kit.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9))
 const random = generator(seed)
@@ -36,8 +35,7 @@ let db: Database
 let demo: Demo
 let store: SubmissionWriter
 beforeAll(async () => {
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  server = await startDatabase(join(dir, 'postgres'))
   demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
   db = openDatabase(server.url, 4)
   store = new SubmissionWriter(db)

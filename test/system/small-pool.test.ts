@@ -13,15 +13,14 @@ import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { encrypt } from '#libs/runtime/secrets.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { isOutage } from '#libs/store/errors.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { askingFor } from '#libs/store/shared-pool.ts'
 import { SubmissionWriter, type EffectiveConfig, type NewVideo } from '#libs/store/submissions.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { PendingVideos } from '#services/submit/pending-videos.ts'
 import { SlowLink } from '../../bench/lib/slow-link.ts'
 import { key, pendingKit } from '../support/pending-kit.ts'
 import { until } from '../support/system.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-pool-'))
 chmodSync(dir, 0o755)
@@ -32,8 +31,7 @@ let near: Database
 let far: Database
 const tenants: Omit<NewVideo, 'id' | 'body' | 'idempotencyKey' | 'system'>[] = []
 beforeAll(async () => {
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  server = await startDatabase(join(dir, 'postgres'))
   near = openDatabase(server.url, 4)
   for (const name of ['bad', 'good']) {
     const user = await near.user.create({ data: { name } })

@@ -9,10 +9,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from '#libs/runtime/config.ts'
 import type { Service } from '#libs/runtime/service.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { gatewaySettings } from '#services/gateway/config.ts'
 import { startGateway } from '#services/gateway/service.ts'
@@ -27,6 +25,7 @@ import { startStatus } from '#services/status/service.ts'
 import { submitSettings } from '#services/submit/config.ts'
 import { startSubmit } from '#services/submit/service.ts'
 import { until } from '../support/system.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 type Start = (env: NodeJS.ProcessEnv, signal?: AbortSignal) => Promise<Service>
 const services: Record<string, Start> = {
@@ -48,8 +47,7 @@ let kept: Service
 beforeAll(async () => {
   chmodSync(dir, 0o755)
   nats = await startNats({ dir: join(dir, 'nats') })
-  postgres = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(postgres.url)
+  postgres = await startDatabase(join(dir, 'postgres'))
   env = {
     LOG_LEVEL: 'silent',
     DATABASE_URL: postgres.url,

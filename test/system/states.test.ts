@@ -9,12 +9,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { phases, statuses } from '#libs/scene-video/scene-video.ts'
 import { takeDueVideos } from '#libs/store/due-videos.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { migrate } from '#libs/store/migrate.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import { startDatabase } from '../support/postgres.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-states-'))
 let server: LocalServer
@@ -22,8 +21,7 @@ let db: Database
 let demo: Demo
 beforeAll(async () => {
   chmodSync(dir, 0o755)
-  server = await startPostgres({ dir: join(dir, 'postgres') })
-  await migrate(server.url)
+  server = await startDatabase(join(dir, 'postgres'))
   demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
   db = openDatabase(server.url, 2)
 })
