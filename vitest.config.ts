@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 /** The services are started some hundreds of times: they are compiled once. */
 const env = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/compile') }
@@ -11,7 +12,9 @@ const shared = { env, pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 
  */
 export default defineConfig({
   test: {
-    maxWorkers: 3,
+    // twice the cores of a small machine: most system tests wait
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {

@@ -144,13 +144,13 @@ describe('with the password of one service', () => {
 })
 
 it('goes on working whole, and no service is refused anything it needs', async () => {
-  const id = String((await system.api('POST', system.generatePath())).body['id'])
+  const id = await system.submit()
   await until(
     'the video to complete',
     async () => (await system.video(id)).status === 'completed' || undefined,
   )
   await system.kill9('poller-1')
-  const next = String((await system.api('POST', system.generatePath())).body['id'])
+  const next = await system.submit()
   await until(
     'another one to complete',
     async () => (await system.video(next)).status === 'completed' || undefined,

@@ -40,7 +40,7 @@ beforeAll(async () => {
   strangerId = reelkeeper('users', 'create', 'stranger')
   keys['all'] = newKey(strangerId, userScopes.join())
   for (const scope of scopes) keys[`no ${scope}`] = newKey(strangerId, without(scope))
-  videoId = String((await system.api('POST', system.generatePath(), { prompt: '[slow]' })).body.id)
+  videoId = await system.submit({ prompt: '[slow]' })
   bulkId = String(
     (await system.api('POST', '/api/bulk-actions', { action: 'retry', filter: {} })).body['id'],
   )

@@ -17,6 +17,6 @@ export async function holdClosed(system: System, provider: string): Promise<void
 export async function startWithoutCircuit(system: System): Promise<void> {
   await system.start()
   await system.simulate({ minSeconds: 0, maxSeconds: 1 })
-  await system.api('POST', system.generatePath(), { prompt: 'x' })
+  await system.submit({ prompt: 'x' })
   await holdClosed(system, 'toapis')
 }

@@ -18,9 +18,6 @@ export const lossyProviders = ['kling', 'vercel', 'vidu', 'ark', 'replicate', 'r
 const lossy = { acceptThenTimeout: 0.15, acceptThenReset: 0.25, status500: 0.1, malformed: 0.03 }
 const none = Object.fromEntries(Object.keys(lossy).map((fault) => [fault, 0]))
 const deaths: CrashPoint[] = ['intent-committed', 'create-answered']
-/** One death for so many videos, and two at least: each begins the waiting for absences anew. */
-const videosPerDeath = 100
-
 interface Row {
   id: string
   prompt: string
@@ -65,26 +62,35 @@ export class LossySystem implements AsyncDisposable {
     await this.#system.simulate({ minSeconds: 0.5, maxSeconds: 1.5, tier: 'off' })
   }
 
-  /** So many videos of one provider, all asked for at once. */
-  async lose(provider: string, videos: number): Promise<Losses> {
+  /**
+   * So many videos of each of these providers, all asked for at once, while submit dies up to so
+   * many times: each death begins the waiting for absences anew.
+   */
+  async lose(
+    providers: readonly string[],
+    { videos, deaths: most }: { videos: number; deaths: number },
+  ): Promise<Losses[]> {
     const system = this.#system
     // recovery counts at an account where it was seen to work
-    await this.#ended(provider, [await this.#make(provider, `${provider} first`)])
-    await holdClosed(system, provider)
+    await this.#ended(
+      await Promise.all(providers.map((provider) => this.#make(provider, `${provider} first`))),
+    )
+    for (const provider of providers) await holdClosed(system, provider)
     await system.simulate({ faults: lossy })
     const over = new AbortController()
-    const dying = this.#kill(Math.max(2, videos / videosPerDeath), over.signal)
+    const dying = this.#kill(most, over.signal)
     const ids: string[] = []
     for (let n = 0; n < videos; n += 50) {
       const some = Array.from({ length: Math.min(50, videos - n) }, (_, i) => i + n)
-      ids.push(...(await Promise.all(some.map((i) => this.#make(provider, `${provider} ${i}.`)))))
+      const made = some.flatMap((i) => providers.map((one) => this.#make(one, `${one} ${i}.`)))
+      ids.push(...(await Promise.all(made)))
     }
-    await this.#sent(provider, ids)
+    await this.#sent(ids)
     // what is asked afterwards is answered
     await system.simulate({ faults: none })
-    await this.#ended(provider, ids).finally(() => over.abort())
+    await this.#ended(ids).finally(() => over.abort())
     const died = await dying
-    return this.#judge(provider, videos, died)
+    return Promise.all(providers.map((provider) => this.#judge(provider, videos, died)))
   }
 
   async #make(provider: string, prompt: string): Promise<string> {
@@ -97,9 +103,9 @@ export class LossySystem implements AsyncDisposable {
   }
 
   /** Each create was sent, and answered or lost. */
-  async #sent(provider: string, ids: string[]): Promise<void> {
+  async #sent(ids: string[]): Promise<void> {
     await until(
-      `creates of ${ids.length} videos by ${provider}`,
+      `creates of ${ids.length} videos`,
       async () => {
         const [row] = await this.#query<{ sent: number }>(
           `SELECT count(DISTINCT "videoId")::int AS sent FROM "Submission"
@@ -112,15 +118,17 @@ export class LossySystem implements AsyncDisposable {
     )
   }
 
-  async #ended(provider: string, ids: string[]): Promise<void> {
+  async #ended(ids: string[]): Promise<void> {
     await until(
-      `the end of ${ids.length} videos by ${provider}`,
+      `the end of ${ids.length} videos`,
       async () => {
-        const [row] = await this.#query<{ open: number }>(
-          `SELECT count(*)::int AS open FROM "SceneVideo" WHERE id = ANY($1) AND status IN ('pending', 'generating')`,
+        const open = await this.#query<{ provider: string; open: number }>(
+          `SELECT provider, count(*)::int AS open FROM "SceneVideo"
+           WHERE id = ANY($1) AND status IN ('pending', 'generating') GROUP BY provider`,
           [ids],
         )
-        return row!.open === 0 || undefined
+        if (open.length > 0) throw new Error(`open are ${JSON.stringify(open)}`)
+        return true
       },
       600_000,
     )

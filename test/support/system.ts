@@ -181,6 +181,17 @@ export class System implements AsyncDisposable {
     return `/api/projects/${projectId}/scripts/${scriptId}/scenes/${sceneIds[scene]}/generate-video`
   }
 
+  /** The id of an accepted video; asked for again, under the same key, while all are busy. */
+  async submit(body: object = {}, path = this.generatePath()): Promise<string> {
+    const key = { 'idempotency-key': crypto.randomUUID() }
+    const answer = await until('a submission to be answered', async () => {
+      const got = await this.api('POST', path, body, key)
+      return got.status === 503 || got.status === 409 ? undefined : got
+    })
+    if (answer.status !== 202) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`)
+    return String(answer.body['id'])
+  }
+
   async video(id: string): Promise<SceneVideo> {
     const { status, body } = await this.api('GET', `/api/scene-videos/${id}`)
     if (status !== 200) throw new Error(`${status} for ${id}`)

@@ -25,12 +25,7 @@ const seconds = async () => {
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
 
 it('has four pollers use the whole rate of one account, and not more', async () => {
-  const ids = await Promise.all(
-    Array.from({ length: 300 }, async () => {
-      const { body } = await system.api('POST', system.generatePath(), { prompt: 'x' })
-      return String(body['id'])
-    }),
-  )
+  const ids = await Promise.all(Array.from({ length: 300 }, () => system.submit({ prompt: 'x' })))
   await until('all of them at work', async () => {
     const { body } = await system.api('GET', `/api/projects/${system.dev.projectId}`)
     const { generating } = body['counts'] as { generating: number }

@@ -91,11 +91,7 @@ afterAll(async () => {
   for (const one of [toapis, ark, own]) one.close()
 })
 
-async function generate(body: object): Promise<string> {
-  const { status, body: video } = await system.api('POST', system.generatePath(), body)
-  expect(status, JSON.stringify(video)).toBe(202)
-  return String(video['id'])
-}
+const generate = (body: object) => system.submit(body)
 const ended = (id: string) =>
   until(`the end of ${id}`, async () => {
     const video = await system.video(id)

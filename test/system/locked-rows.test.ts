@@ -13,14 +13,10 @@ beforeAll(async () => {
 })
 afterAll(() => system[Symbol.asyncDispose]())
 
-async function submitted(count: number): Promise<string[]> {
-  const answers = await Promise.all(
-    Array.from({ length: count }, () =>
-      system.api('POST', system.generatePath(), { prompt: 'x', durationSeconds: 5 }),
-    ),
+const submitted = (count: number): Promise<string[]> =>
+  Promise.all(
+    Array.from({ length: count }, () => system.submit({ prompt: 'x', durationSeconds: 5 })),
   )
-  return answers.map((answer) => String(answer.body['id']))
-}
 const isEnded = async (id: string) => (await system.video(id)).status === 'completed'
 const allEnded = async (ids: string[]) => (await Promise.all(ids.map(isEnded))).every(Boolean)
 const hasTask = async (id: string) => (await system.video(id)).taskId !== null || undefined

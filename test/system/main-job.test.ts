@@ -135,9 +135,7 @@ it('completes one video, and the gateway is never behind an event', async () => 
     },
   })
   await nc.flush()
-  const answer = await system.api('POST', system.generatePath())
-  expect(answer.status).toBe(202)
-  const id = String(answer.body['id'])
+  const id = await system.submit()
   await allEnded(system, [id], 60_000)
   await judge(system, [id])
   const file = await fetch((await system.video(id)).videoUrl!)

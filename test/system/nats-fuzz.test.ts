@@ -239,7 +239,7 @@ const lettersOf = (report: unknown): string | undefined => {
 
 it(`bears whatever is published, seed ${seed}`, async () => {
   const { userId, projectId, scriptId, sceneIds, processes } = system.dev
-  const real = String((await system.api('POST', system.generatePath())).body['id'])
+  const real = await system.submit()
   const made = {
     requests: (
       [
@@ -379,7 +379,7 @@ it(`bears whatever is published, seed ${seed}`, async () => {
   )
 
   expect(system.dev.processes).toEqual(processes)
-  const last = String((await system.api('POST', system.generatePath())).body['id'])
+  const last = await system.submit()
   await until(
     'a real video to complete',
     async () => (await system.video(last)).status === 'completed' || undefined,

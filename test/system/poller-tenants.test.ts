@@ -51,12 +51,8 @@ async function drippingScene(): Promise<string> {
   return `/api/projects/${project}/scripts/${script}/scenes/${scene}/generate-video`
 }
 
-async function submit(path: string, count: number, body: object = {}): Promise<string[]> {
-  const answers = await Promise.all(
-    Array.from({ length: count }, () => system.api('POST', path, { prompt: 'x', ...body })),
-  )
-  return answers.map((answer) => String(answer.body['id']))
-}
+const submit = (path: string, count: number, body: object = {}): Promise<string[]> =>
+  Promise.all(Array.from({ length: count }, () => system.submit({ prompt: 'x', ...body }, path)))
 const all = async (ids: string[], is: (id: string) => Promise<boolean>) =>
   (await Promise.all(ids.map(is))).every(Boolean) || undefined
 

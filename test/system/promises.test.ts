@@ -10,8 +10,7 @@ beforeAll(async () => {
 afterAll(() => system[Symbol.asyncDispose]())
 
 it('cancels a video whose owner was away when it was told', async () => {
-  const answer = await system.api('POST', system.generatePath(), { prompt: 'x' })
-  const id = String(answer.body['id'])
+  const id = await system.submit({ prompt: 'x' })
   await until(
     'it to be polled',
     async () => (await system.video(id)).status === 'generating' || undefined,
