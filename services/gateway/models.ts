@@ -102,6 +102,7 @@ export async function orderOf(
       '/model',
       `${name} has: ${models.map((one) => one.model).join(', ')}`,
     )
+  requireRatio(body.aspectRatio)
   if (known) requireDeclared(known, body)
   if (described && body.imageUrls?.length)
     await requireUsableUploads(catalogue, place.userId, described, body.imageUrls)
@@ -109,6 +110,11 @@ export async function orderOf(
   const one = { provider: name, model: chosen }
   const micros = prices.ofCreate({ ...one, seconds: body.durationSeconds ?? null })
   return micros === null ? free : { body: { ...body, ...one }, micros, cost: prices.money(micros) }
+}
+
+function requireRatio(ratio: string | undefined): void {
+  if (ratio?.split(':').every((side) => Number(side) > 0) ?? true) return
+  throw unprocessable('unsupported_value', '/aspectRatio', 'neither side may be 0')
 }
 
 function requireDeclared(known: Model, body: GenerateVideo): void {

@@ -35,8 +35,9 @@ export async function serveFile(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { key, file } = served
-  const etag = `"${file.sha256}"`
-  const modified = new Date(file.storedAt).toUTCString()
+  const version = { etag: `"${file.sha256}"`, modified: new Date(file.storedAt).toUTCString() }
+  const { etag, modified } = version
+  requireVersion(request, version)
   reply.headers({
     'accept-ranges': 'bytes',
     'cache-control': 'private, max-age=3600, no-transform',
@@ -47,7 +48,7 @@ export async function serveFile(
   // `no-cache` is for caches on the way: what a reader has is still compared
   const { 'cache-control': _, ...asked } = request.headers
   if (fresh(asked, { etag, 'last-modified': modified })) return reply.code(304).send()
-  const range = rangeOf(request, file.bytes, { etag, modified })
+  const range = rangeOf(request, file.bytes, version)
   if (range === 'unsatisfiable') {
     reply.header('content-range', `bytes */${file.bytes}`)
     throw new Problem(416, 'range_not_satisfiable', `The file has ${file.bytes} bytes.`)
@@ -63,15 +64,32 @@ export async function serveFile(
   return reply.send(body instanceof Readable ? body : Readable.from(body, { objectMode: false }))
 }
 
+interface Version {
+  etag: string
+  modified: string
+}
+
+/** @throws Problem 412 where only another version is wanted (RFC 9110, 13.2.2) */
+function requireVersion({ headers }: FastifyRequest, { etag, modified }: Version): void {
+  const since = Date.parse(headers['if-unmodified-since'] ?? '')
+  const wanted = headers['if-match']?.split(',').map((one) => one.trim())
+  const isWanted = wanted
+    ? wanted.includes('*') || wanted.includes(etag)
+    : !(Date.parse(modified) > since)
+  if (isWanted) return
+  throw new Problem(412, 'precondition_failed', 'The file is not of the version asked for.')
+}
+
 /** The part asked for; null for all of it, also where several parts are asked for. */
 function rangeOf(
-  { headers }: FastifyRequest,
+  { headers, method }: FastifyRequest,
   bytes: number,
-  version: { etag: string; modified: string },
+  version: Version,
 ): ByteRange | 'unsatisfiable' | null {
   const asked = headers.range
   const only = headers['if-range']
-  if (asked === undefined) return null
+  // parts are of GET alone (RFC 9110, 14.2)
+  if (asked === undefined || method !== 'GET') return null
   if (only !== undefined && only !== version.etag && only !== version.modified) return null
   const { code, type, ranges } = parseRange(bytes, asked)
   if (code & malformed || type !== 'bytes') return null

@@ -1,5 +1,5 @@
 /** What was sent is read back, over HTTP and in events; and who asked for what is on record. */
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SceneVideo, TimelineEntry } from '#libs/client/src/types.ts'
 import { Stack } from '../support/gateway-kit.ts'
 
@@ -114,4 +114,94 @@ it('records whose key asked for it', async () => {
   await stack.ask('POST', `/api/scene-videos/${id}/retry`, { key: other.apiKey })
   const again = (await timelineOf(id)).find(({ attempt }) => attempt === 2)
   expect(again).toMatchObject({ kind: 'requested', by: night })
+})
+
+describe('/file', () => {
+  let videoId = ''
+  beforeAll(async () => {
+    videoId = (await generate({ prompt: '[slow]' })).id
+  })
+  const file = (method = 'GET', headers: Record<string, string> = {}) =>
+    fetch(`${stack.gatewayUrl}/api/scene-videos/${videoId}/file`, {
+      method,
+      redirect: 'manual',
+      headers: { authorization: `Bearer ${stack.apiKey}`, ...headers },
+    })
+  const linkedTo = async (videoUrl: string) => {
+    await stack.db.sceneVideo.update({
+      where: { id: videoId },
+      data: { status: 'completed', phase: 'done', videoUrl },
+    })
+    return file()
+  }
+
+  it('leads to http and https only, in characters that a header may have', async () => {
+    for (const [link, location] of [
+      ['https://cdn.example/视频.mp4', 'https://cdn.example/%E8%A7%86%E9%A2%91.mp4'],
+      ['https://cdn.example/a b.mp4?x=ü', 'https://cdn.example/a%20b.mp4?x=%C3%BC'],
+      ['https://视频.example/a.mp4', 'https://xn--cy2a840a.example/a.mp4'],
+      ['http://cdn.example/a.mp4', 'http://cdn.example/a.mp4'],
+    ] as const) {
+      const answer = await linkedTo(link)
+      expect([answer.status, answer.headers.get('location')], link).toEqual([302, location])
+    }
+    for (const link of [
+      'javascript:alert(1)',
+      'data:text/html,<script>1</script>',
+      'file:///etc/passwd',
+      '//evil.example/x',
+      'https:///x.mp4 y',
+      'not a url',
+      'ftp://cdn.example/a.mp4',
+    ]) {
+      const answer = await linkedTo(link)
+      expect([answer.status, answer.headers.get('location')], link).toEqual([404, null])
+      expect(answer.headers.get('content-type')).toContain('application/problem+json')
+    }
+  })
+
+  it('leads to the newest link while the file is fetched', async () => {
+    await linkedTo('https://cdn.example/old.mp4')
+    const url = 'https://cdn.example/renewed.mp4'
+    const { userId } = stack.demo
+    await stack.db.file.upsert({
+      where: { videoId },
+      create: { videoId, userId, url },
+      update: { url, state: 'waiting' },
+    })
+    const answer = await file()
+    expect([answer.status, answer.headers.get('location')]).toEqual([302, url])
+  })
+
+  it('is refused where only another version is wanted', async () => {
+    const facts = { state: 'stored', bytes: 10, sha256: 'abc', type: 'video/mp4' }
+    const storedAt = '2020-01-01T00:00:00Z'
+    await linkedTo('https://cdn.example/a.mp4')
+    await stack.db.sceneVideo.update({
+      where: { id: videoId },
+      data: { phase: 'stored', file: { ...facts, storedAt } },
+    })
+    const kept = { userId: stack.demo.userId, url: 'x', state: 'stored', key: 'k', storedAt }
+    await stack.db.file.upsert({
+      where: { videoId },
+      create: { videoId, ...kept },
+      update: kept,
+    })
+    const [before, after] = ['Thu, 01 Jan 2015 00:00:00 GMT', 'Thu, 01 Jan 2099 00:00:00 GMT']
+    for (const [headers, status] of [
+      [{ 'if-match': '"other", "abc"' }, 200],
+      [{ 'if-match': '*', 'if-unmodified-since': before }, 200],
+      [{ 'if-unmodified-since': after }, 200],
+      [{ 'if-unmodified-since': 'no date' }, 200],
+      [{ 'if-match': '"other"' }, 412],
+      [{ 'if-match': 'W/"abc"', 'if-none-match': '"abc"' }, 412],
+      [{ 'if-match': '"abc"', 'if-none-match': '"abc"' }, 304],
+      [{ 'if-unmodified-since': before, range: 'bytes=0-1' }, 412],
+      // parts are of GET alone
+      [{ range: 'bytes=0-1' }, 200],
+    ] as const) {
+      const answer = await file('HEAD', headers)
+      expect(answer.status, JSON.stringify(headers)).toBe(status)
+    }
+  })
 })

@@ -1,4 +1,4 @@
-/** HTTP as such: methods, heads, request ids, encodings, links and sockets. */
+/** HTTP as such: methods, heads, request ids, encodings and sockets. */
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -112,41 +112,6 @@ describe('bodies', () => {
       415,
       expect.stringContaining('application/json'),
     ])
-  })
-})
-
-describe('/file', () => {
-  const linkedTo = async (videoUrl: string) => {
-    await stack.db.sceneVideo.update({
-      where: { id: videoId },
-      data: { status: 'completed', phase: 'done', videoUrl },
-    })
-    return ask('GET', `/api/scene-videos/${videoId}/file`)
-  }
-
-  it('leads to http and https only, in characters that a header may have', async () => {
-    for (const [link, location] of [
-      ['https://cdn.example/视频.mp4', 'https://cdn.example/%E8%A7%86%E9%A2%91.mp4'],
-      ['https://cdn.example/a b.mp4?x=ü', 'https://cdn.example/a%20b.mp4?x=%C3%BC'],
-      ['https://视频.example/a.mp4', 'https://xn--cy2a840a.example/a.mp4'],
-      ['http://cdn.example/a.mp4', 'http://cdn.example/a.mp4'],
-    ] as const) {
-      const answer = await linkedTo(link)
-      expect([answer.status, answer.headers.get('location')], link).toEqual([302, location])
-    }
-    for (const link of [
-      'javascript:alert(1)',
-      'data:text/html,<script>1</script>',
-      'file:///etc/passwd',
-      '//evil.example/x',
-      'https:///x.mp4 y',
-      'not a url',
-      'ftp://cdn.example/a.mp4',
-    ]) {
-      const answer = await linkedTo(link)
-      expect([answer.status, answer.headers.get('location')], link).toEqual([404, null])
-      expect(answer.headers.get('content-type')).toContain('application/problem+json')
-    }
   })
 })
 

@@ -138,6 +138,8 @@ describe('what is not to be had', () => {
     }
     expect(await refused({ provider: 'nobody' })).toEqual([422, 'unknown_provider', '/provider'])
     expect(await refused({ model: 'nothing' })).toEqual([422, 'unknown_model', '/model'])
+    for (const aspectRatio of ['0:0', '16:0', '00:9'])
+      expect(await refused({ aspectRatio })).toEqual([422, 'unsupported_value', '/aspectRatio'])
     expect(await refused({ provider: 'toapis', model: 'nothing' })).toEqual([
       422,
       'unknown_model',

@@ -33,13 +33,13 @@ export const getFile: Route = (app, { fileReader, files, presignsFiles }) => {
             .null()
             .describe('To the provider’s link while it is not kept yet, or into the store'),
         },
-        'x-problems': [404, 410, 416],
+        'x-problems': [404, 410, 412, 416],
       },
     },
     async (request, reply) => {
       const found = await fileReader.find(request.identity.userId, request.params.id)
       if (!found || !isWithin(request.identity, found.video)) throw notFound(noVideo)
-      const { video, key, sceneTitle } = found
+      const { video, key, renewedUrl, sceneTitle } = found
       if (key !== null && video.file) {
         const served = { key, file: video.file, name: sceneTitle ?? video.id }
         const into = presignsFiles ? await presigned(files, served) : null
@@ -49,12 +49,13 @@ export const getFile: Route = (app, { fileReader, files, presignsFiles }) => {
       }
       if (video.fileLoss)
         throw new Problem(410, `file_${video.fileLoss.code}`, video.fileLoss.reason)
-      const link = video.videoUrl === null ? null : safeLink(video.videoUrl)
+      const url = renewedUrl ?? video.videoUrl
+      const link = url === null ? null : safeLink(url)
       if (link === null)
         throw new Problem(
           404,
           'not_stored',
-          video.videoUrl === null
+          url === null
             ? 'There is no file yet: the video is not completed. Follow its events, or ask again later.'
             : 'The provider’s link is no http or https address.',
         )
