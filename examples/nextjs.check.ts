@@ -97,7 +97,12 @@ it.skipIf(executable === null)('shows a video live, until it plays', async () =>
   browser = await openBrowser(executable!)
   const page = await browser.newPage()
   await page.goto(url)
-  await page.getByRole('button', { name: 'Generate' }).click()
+  const before = (await system.ledger()).length
+  const { x, y, width, height } = (await page.getByRole('button').boundingBox())!
+  const [atX, atY] = [x + width / 2, y + height / 2]
+  await page.mouse.dblclick(atX, atY)
+  await page.waitForTimeout(700)
+  await page.mouse.click(atX, atY)
   await page.getByText('generating').waitFor()
   await page.waitForFunction(
     "(({ readyState, currentTime }) => readyState >= 2 && currentTime > 0)(document.querySelector('video') ?? {})",
@@ -105,4 +110,10 @@ it.skipIf(executable === null)('shows a video live, until it plays', async () =>
   const streams =
     "performance.getEntriesByType('resource').filter(({ name }) => name.includes('/api/scene-videos/')).map(({ name }) => name.replace(/.*-videos\\/[^/]*/, ''))"
   expect(await page.evaluate(streams), 'one stream, and no polling').toEqual(['/events'])
+  expect((await system.ledger()).length - before, 'three clicks, one video').toBe(1)
+  const played = await page.locator('video').getAttribute('src')
+  await page.reload()
+  await page.waitForSelector('video')
+  expect(await page.locator('video').getAttribute('src')).toBe(played)
+  if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] })
 })

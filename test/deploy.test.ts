@@ -10,6 +10,7 @@ import { pollerSettings } from '#services/poller/config.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
 import { statusSettings } from '#services/status/config.ts'
 import { submitSettings } from '#services/submit/config.ts'
+import { asyncApi } from '../deploy/asyncapi.ts'
 import { natsConfig } from '../deploy/nats-config.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
@@ -114,6 +115,12 @@ it('reads nothing in Compose that .env.example does not name, and names nothing 
 it('keeps deploy/nats.conf in step with the table of permissions', () => {
   expect(read('deploy/nats.conf'), 'run: node deploy/nats-config.ts > deploy/nats.conf').toBe(
     natsConfig(),
+  )
+})
+
+it('keeps deploy/asyncapi.json in step with the schema of events', () => {
+  expect(JSON.parse(read('deploy/asyncapi.json')), 'run: node deploy/asyncapi.ts').toEqual(
+    asyncApi(),
   )
 })
 

@@ -55,6 +55,8 @@ const work = (stream: string, consumer: string) => [
 const consumersOf = (stream: string) => [
   ...follow(stream),
   get(stream),
+  // by clients of before nats-server 2.9
+  api(`CONSUMER.CREATE.${stream}`),
   api(`CONSUMER.DURABLE.CREATE.${stream}.*`),
   api(`CONSUMER.NAMES.${stream}`),
   api(`CONSUMER.LIST.${stream}`),

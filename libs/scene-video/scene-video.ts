@@ -62,10 +62,7 @@ export const storable = z
     'must not contain NUL or half a surrogate pair',
   )
 
-const metadataValue = z.union(
-  [storable.max(4096), z.number(), z.boolean(), z.null()],
-  'must be text of at most 4096 characters, a number, true, false or null',
-)
+const metadataValue = z.union([storable.max(4096), z.number(), z.boolean(), z.null()])
 
 export const moneySchema = z.object({
   amount: z.number().min(0),

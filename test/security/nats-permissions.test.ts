@@ -2,12 +2,15 @@
  * Each user of NATS may say and hear what the table gives it, on a real server, and nothing
  * else.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Events, type NatsConnection } from 'nats'
+import { Events, headers, type NatsConnection } from 'nats'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { inboxPrefix, natsUsers, permissionsOf, type NatsUser } from '#libs/bus/permissions.ts'
+import { streamConfigs } from '#libs/bus/stream-configs.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { eventNames } from '#libs/scene-video/scene-video.ts'
 import { findNatsServer } from '#services/dev/servers/nats-binary.ts'
@@ -116,6 +119,35 @@ it('shows a subscriber the public events and nothing deeper, however it asks', a
   await pause(300)
   await Promise.all([subscriber.close(), gateway.close()])
   expect(heard).toEqual([])
+})
+
+it('lets a subscriber take events by the older interface of clients, as the guide prints it', async () => {
+  const as = (user: NatsUser) =>
+    connectNats(urlFor(server.url, user, secret), { inboxPrefix: inboxPrefix(user) })
+  const [status, submit] = [await as('status'), await as('submit')]
+  const { streams: made } = await status.jetstreamManager({ checkAPI: false })
+  for (const config of streamConfigs(1, { eventDays: 1, replicas: 1 }))
+    if (config.name === streams.outbox || config.name === streams.video) await made.add(config)
+  const event = { headers: headers() }
+  event.headers.set('ce-id', 'x:1')
+  await submit.jetstream().publish('video.out.completed.x', '{"status":"completed"}', event)
+  await Promise.all([status.close(), submit.close()])
+  const guide = readFileSync('docs/guides/subscribers.md', 'utf8')
+  const durable = /```js\n([\s\S]*?)```/.exec(guide)![1]!
+  const ephemeral = durable.replace(/.*durable.*\n/, '')
+  expect(ephemeral).not.toBe(durable)
+  for (const sample of [durable, ephemeral]) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', sample], {
+      env: { ...process.env, NATS_URL: urlFor(server.url, 'subscriber', secret) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [said] = (await Promise.race([
+      once(child.stdout, 'data'),
+      once(child, 'exit').then(([code]) => [`ended with ${String(code)}`]),
+    ])) as unknown[]
+    expect(String(said)).toBe('x:1 completed\n')
+    child.kill()
+  }
 })
 
 it('keeps work, claims, reports and commands to those who own them', () => {

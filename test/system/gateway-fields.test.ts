@@ -116,25 +116,25 @@ it('records whose key asked for it', async () => {
   expect(again).toMatchObject({ kind: 'requested', by: night })
 })
 
-describe('/file', () => {
-  let videoId = ''
-  beforeAll(async () => {
-    videoId = (await generate({ prompt: '[slow]' })).id
+let videoId = ''
+beforeAll(async () => {
+  videoId = (await generate({ prompt: '[slow]' })).id
+})
+const file = (method = 'GET', headers: Record<string, string> = {}) =>
+  fetch(`${stack.gatewayUrl}/api/scene-videos/${videoId}/file`, {
+    method,
+    redirect: 'manual',
+    headers: { authorization: `Bearer ${stack.apiKey}`, ...headers },
   })
-  const file = (method = 'GET', headers: Record<string, string> = {}) =>
-    fetch(`${stack.gatewayUrl}/api/scene-videos/${videoId}/file`, {
-      method,
-      redirect: 'manual',
-      headers: { authorization: `Bearer ${stack.apiKey}`, ...headers },
-    })
-  const linkedTo = async (videoUrl: string) => {
-    await stack.db.sceneVideo.update({
-      where: { id: videoId },
-      data: { status: 'completed', phase: 'done', videoUrl },
-    })
-    return file()
-  }
+const linkedTo = async (videoUrl: string) => {
+  await stack.db.sceneVideo.update({
+    where: { id: videoId },
+    data: { status: 'completed', phase: 'done', videoUrl },
+  })
+  return file()
+}
 
+describe('/file', () => {
   it('leads to http and https only, in characters that a header may have', async () => {
     for (const [link, location] of [
       ['https://cdn.example/视频.mp4', 'https://cdn.example/%E8%A7%86%E9%A2%91.mp4'],
@@ -172,7 +172,9 @@ describe('/file', () => {
     const answer = await file()
     expect([answer.status, answer.headers.get('location')]).toEqual([302, url])
   })
+})
 
+describe('a kept file', () => {
   it('is refused where only another version is wanted', async () => {
     const facts = { state: 'stored', bytes: 10, sha256: 'abc', type: 'video/mp4' }
     const storedAt = '2020-01-01T00:00:00Z'

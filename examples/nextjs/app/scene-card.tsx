@@ -1,12 +1,14 @@
 'use client'
 import type { ScenePath, SceneVideo } from '@reelkeeper/client'
 import { ReelkeeperContext, useSceneVideo } from '@reelkeeper/client/react'
-import { useContext, useState } from 'react'
+import { useContext, useEffect, useState } from 'react'
 
-/** Submits, then shows the video live until it plays. */
+/** Submits, then shows the video live until it plays; also after the page was loaded again. */
 export function SceneCard({ scene }: { scene: ScenePath }) {
   const reelkeeper = useContext(ReelkeeperContext)
   const [id, setId] = useState<string | null>(null)
+  const place = `video of ${scene.sceneId}`
+  useEffect(() => setId(localStorage.getItem(place)), [place])
   const [refusal, setRefusal] = useState<string | null>(null)
   const { loading, video, error } = useSceneVideo(id)
 
@@ -15,14 +17,20 @@ export function SceneCard({ scene }: { scene: ScenePath }) {
     setRefusal(null)
     setSubmitting(true)
     await reelkeeper.generateVideo(scene).then(
-      (video) => setId(video.id),
+      (video) => {
+        localStorage.setItem(place, video.id)
+        setId(video.id)
+      },
       (err: Error) => setRefusal(err.message),
     )
     setSubmitting(false)
   }
+  // a second click, however late, is no second video
+  const isOpen =
+    id !== null && !error && video?.status !== 'completed' && video?.status !== 'failed'
   return (
     <article>
-      <button onClick={generate} disabled={isSubmitting}>
+      <button onClick={generate} disabled={isSubmitting || isOpen}>
         Generate
       </button>
       {loading && <p>…</p>}
