@@ -16,6 +16,8 @@ export class Batcher<T> {
   /** What is gathered has had its time. */
   #isDue = false
   #cutAt = -Infinity
+  /** When what is gathered has had its time. */
+  #dueAt = Infinity
 
   constructor(options: BatcherOptions<T>) {
     this.#o = options
@@ -23,13 +25,22 @@ export class Batcher<T> {
 
   /** An item that does not fit the batch begun begins the next one. */
   add(item: T): void {
-    const { clock, maxSize, sizeOf } = this.#o
+    const { maxSize, sizeOf } = this.#o
     const size = sizeOf?.(item) ?? 1
     if (this.#items.length > 0 && this.#size + size > maxSize) this.#fill()
     this.#items.push(item)
     this.#size += size
     if (this.#size >= maxSize) this.#fill()
-    else this.#cancel ??= clock.after(this.#waitMs(), () => this.flush())
+    else this.#arm(item)
+  }
+
+  #arm(item: T): void {
+    const { clock } = this.#o
+    const dueAt = clock.now() + this.#waitMs(item)
+    if (dueAt >= this.#dueAt) return
+    this.#cancel?.()
+    this.#dueAt = dueAt
+    this.#cancel = clock.after(dueAt - clock.now(), () => this.flush())
   }
 
   /** Hands over what is gathered now, as soon as it may. */
@@ -38,9 +49,10 @@ export class Batcher<T> {
     this.#handOver()
   }
 
-  #waitMs(): number {
-    const { clock, waitMs, idleMs = waitMs } = this.#o
-    return Math.max(Math.min(idleMs, waitMs), this.#cutAt + waitMs - clock.now())
+  #waitMs(item: T): number {
+    const { clock, waitMs, idleMs = waitMs, soonMs = waitMs, isSoon } = this.#o
+    const apartMs = isSoon?.(item) ? Math.min(soonMs, waitMs) : waitMs
+    return Math.max(Math.min(idleMs, waitMs), this.#cutAt + apartMs - clock.now())
   }
 
   #fill(): void {
@@ -51,6 +63,7 @@ export class Batcher<T> {
   #cut(): T[] {
     this.#cancel?.()
     this.#cancel = undefined
+    this.#dueAt = Infinity
     this.#isDue = false
     this.#cutAt = this.#o.clock.now()
     const batch = this.#items
@@ -80,6 +93,9 @@ export interface BatcherOptions<T> {
   waitMs: number
   /** Instead of `waitMs`, for the first item after that long without a batch. */
   idleMs?: number
+  /** Instead of `waitMs`, since the last batch, for items of which `isSoon`. */
+  soonMs?: number
+  isSoon?: (item: T) => boolean
   maxSize: number
   sizeOf?: (item: T) => number
   /** Batches under way at once; any number unless given. */

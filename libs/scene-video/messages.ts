@@ -208,6 +208,7 @@ export const reportSchema = z.object({
     .nullable(),
   /** What the provider said that we do not know; only beside no change. */
   said: z.string().max(200).optional(),
+  soon: z.literal(true).optional(), // not to be gathered with others for long
 })
 export type Report = z.infer<typeof reportSchema>
 /** Read one by one by `reportSchema`: one that does not fit spoils no other. */

@@ -16,7 +16,7 @@ import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import { advance, isNoop } from '#libs/scene-video/advance.ts'
-import type { Change, Grant, Report } from '#libs/scene-video/messages.ts'
+import type { Change, Grant } from '#libs/scene-video/messages.ts'
 import type { ProviderSource } from '#libs/provider/providers.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { VideoAction, VideoSignal } from '#libs/scene-video/signals.ts'
@@ -24,7 +24,7 @@ import { PolledAccounts } from './accounts.ts'
 import { askToCancel } from './cancel.ts'
 import { hostedFrom, nextWatchAt, owesSignOfLife, signalOfTime, type Hosted } from './hosted.ts'
 import { lookAgainMs, Polls, type PollsOptions } from './polls.ts'
-import { Reporter } from './reporter.ts'
+import { nextReport, Reporter } from './reporter.ts'
 import { untilFirstPoll, untilNextPoll, watchWebhooks } from './next-poll.ts'
 import { afterClaim, afterMiss, afterThrottle } from './schedule.ts'
 import { signalOf } from './signal-of.ts'
@@ -231,8 +231,7 @@ export class Host {
    */
   async #report(video: Hosted, change: Change | null, said?: string): Promise<boolean> {
     const { clock, log } = this.#options
-    const { id, attempt, epoch } = video
-    const report: Report = { id, attempt, epoch, no: ++video.no, change, said }
+    const report = nextReport(video, change, said)
     video.reportedAt = clock.now()
     for (;;) {
       try {
@@ -241,7 +240,7 @@ export class Host {
         return video.isHosted
       } catch (err) {
         if (!video.isHosted) return false
-        log.warn({ err, video: id }, 'report not stored yet')
+        log.warn({ err, video: video.id }, 'report not stored yet')
         await sleep(reportAgainMs, undefined, clock)
       }
     }

@@ -1,11 +1,14 @@
 /**
  * Reports on their way to the queue. Those of a tenth of a second are one message: to store,
- * deliver and acknowledge a message costs far more CPU than a report in it. A message that cannot
- * be stored fails for each of its reports; who gave them tries again.
+ * deliver and acknowledge a message costs far more CPU than a report in it. One that is wanted soon
+ * takes along those that wait. A message that cannot be stored fails for each of its reports; who
+ * gave them tries again.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
-import { reportsSubject, type Report } from '#libs/scene-video/messages.ts'
+import { reportsSubject, type Change, type Report } from '#libs/scene-video/messages.ts'
+import { isTerminal } from '#libs/scene-video/scene-video.ts'
+import type { Hosted } from './hosted.ts'
 
 const gatherMs = 100
 /** Where none was sent for that long, one waits for hardly any other. */
@@ -26,6 +29,8 @@ export class Reporter {
   readonly #subject: string
   #waiting: Waiting[] = []
   #flushedAt = -Infinity
+  #dueAt = Infinity
+  #cancel: (() => void) | undefined
 
   constructor(bus: Bus, clock: Clock) {
     this.#bus = bus
@@ -37,14 +42,19 @@ export class Reporter {
   store(report: Report): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ text: JSON.stringify(report), resolve, reject })
-      if (this.#waiting.length > 1) return
-      const ms = Math.max(idleMs, this.#flushedAt + gatherMs - this.#clock.now())
-      this.#clock.after(ms, () => this.#flush())
+      const soonest = this.#clock.now() + idleMs
+      // rule: an end that a webhook told of is not gathered with others
+      const dueAt = report.soon ? soonest : Math.max(soonest, this.#flushedAt + gatherMs)
+      if (dueAt >= this.#dueAt) return
+      this.#cancel?.()
+      this.#dueAt = dueAt
+      this.#cancel = this.#clock.after(dueAt - this.#clock.now(), () => this.#flush())
     })
   }
 
   #flush(): void {
     this.#flushedAt = this.#clock.now()
+    this.#dueAt = Infinity
     for (const message of inMessages(this.#waiting.splice(0))) {
       this.#bus.store(this.#subject, `[${message.map((one) => one.text).join(',')}]`).then(
         () => message.forEach((one) => one.resolve()),
@@ -66,4 +76,12 @@ function inMessages(waiting: Waiting[]): Waiting[][] {
     messages.at(-1)!.push(one)
   }
   return messages
+}
+
+/** Its next report. An end that its provider told of by a webhook is wanted soon. */
+export function nextReport(video: Hosted, change: Change | null, said?: string): Report {
+  const { id, attempt, epoch, isHinted } = video
+  const isSoon = isHinted && change !== null && isTerminal(change.status)
+  const report = { id, attempt, epoch, no: ++video.no, change, said }
+  return isSoon ? { ...report, soon: true } : report
 }

@@ -185,3 +185,15 @@ it('asks at once about a video whose webhook came before anybody had it', async 
   await until(world.now + 1_000)
   expect([...ends.keys()]).toEqual([told])
 })
+
+it('has the end that a webhook told of stored at once, whatever was stored just before', async () => {
+  const { world, adopt, until, end, ends } = worldOf()
+  const [first, second] = [adopt(), adopt()]
+  await until(world.now + 10_000)
+  end(first, true)
+  await until(world.now + 30)
+  const at = world.now
+  end(second, true)
+  await until(at + 1_000)
+  expect(ends.get(second)! - at).toBeLessThan(30)
+})

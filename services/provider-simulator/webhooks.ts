@@ -6,7 +6,7 @@ import { dialects } from './dialects/index.ts'
 import type { Ledger, Task } from './ledger.ts'
 import { viewOf } from './world.ts'
 
-const lookMs = 100
+const lookMs = 50
 const waits = [0, 10_000, 30_000, 120_000, 600_000]
 
 export function startWebhooks(
@@ -14,20 +14,26 @@ export function startWebhooks(
   now: () => number,
   url: () => string,
 ): { stop(): Promise<void> } {
-  let telling: Promise<void> = Promise.resolve()
-  const tell = async () => {
+  /** By task: no delivery waits for another task's. */
+  const telling = new Map<string, Promise<void>>()
+  const tell = () => {
     const { webhookUrl, webhookSecret } = ledger.settings
     const ofAll = webhookUrl !== null && webhookSecret !== null
     const due = ledger.toTell(now(), waits.length, ofAll).filter((task) => {
+      if (telling.has(task.taskId)) return false
       const ended = task.cancelledAt ?? task.endsAt
       return ended + waits.slice(0, task.webhookAttempts + 1).reduce((a, b) => a + b, 0) <= now()
     })
-    await Promise.all(
-      due.map(async (task) => {
-        const isTold = await deliver(task.callbackUrl ?? webhookUrl ?? '', webhookSecret, task)
-        ledger.told(task.taskId, isTold ? waits.length : task.webhookAttempts + 1)
-      }),
-    )
+    for (const task of due) {
+      const to = task.callbackUrl ?? webhookUrl ?? ''
+      const told = deliver(to, webhookSecret, task)
+        .catch(() => false)
+        .then((isTold) => {
+          ledger.told(task.taskId, isTold ? waits.length : task.webhookAttempts + 1)
+          telling.delete(task.taskId)
+        })
+      telling.set(task.taskId, told)
+    }
   }
   const deliver = async (to: string, secret: string | null, task: Task): Promise<boolean> => {
     const view = viewOf(task, { ledger, now, url: url() })
@@ -44,11 +50,11 @@ export function startWebhooks(
       () => false,
     )
   }
-  const timer = setInterval(() => (telling = telling.then(tell).catch(() => {})), lookMs)
+  const timer = setInterval(tell, lookMs)
   return {
     async stop() {
       clearInterval(timer)
-      await telling
+      await Promise.all(telling.values())
     },
   }
 }

@@ -48,6 +48,8 @@ const [againMs, lockedAgainMs] = [1_000, 500]
 
 /** Where nothing was reported for a while, one report waits for hardly any other. */
 const idleMs = 10
+/** What is wanted soon makes a batch this long after the last one. */
+const soonMs = 20
 
 export function applyReports(options: ApplyOptions): Consuming {
   const { bus, clock, batchMs, batchMax } = options
@@ -57,6 +59,8 @@ export function applyReports(options: ApplyOptions): Consuming {
     clock,
     waitMs: batchMs,
     idleMs,
+    soonMs,
+    isSoon: (item) => item.reports.some((report) => report.soon),
     maxSize: batchMax,
     sizeOf: (item) => item.reports.length,
     handle: (batch) => {

@@ -15,6 +15,12 @@ export const polling: Mutation[] = [
     by: 'the host by itself',
   },
   {
+    rule: 'an end that a webhook told of is not gathered with others',
+    find: 'report.soon ? soonest : ',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
     rule: 'a webhook that is missed has everything polled as usual',
     find: 'this.#accounts.delete(accountId)',
     replace: '',
