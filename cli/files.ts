@@ -4,8 +4,9 @@ import { z } from 'zod'
 import { fileSettings, openFileStore } from '#libs/files/settings.ts'
 import type { FileStore } from '#libs/files/file-store.ts'
 import { readConfig } from '#libs/runtime/config.ts'
+import { previewKey, previewKinds } from '#libs/scene-video/video-file.ts'
 import { FileRetention } from '#libs/store/file-retention.ts'
-import { FileRemoval } from '#libs/store/file-removal.ts'
+import { FileRemoval, type PromisedFile } from '#libs/store/file-removal.ts'
 import { UsageError } from './command.ts'
 import { environment, withDatabase } from './config.ts'
 
@@ -63,7 +64,7 @@ async function findMissing(files: FileStore, rows: FileRemoval) {
   let [missing, promised] = [0, 0]
   for (let after = ''; ;) {
     const some = await rows.stored(after, page)
-    for (const { key, bytes } of some) {
+    for (const [key, bytes] of some.flatMap(objectsOf)) {
       const size = await files.size(key)
       if (size === bytes) continue
       missing += 1
@@ -75,6 +76,15 @@ async function findMissing(files: FileStore, rows: FileRemoval) {
     progress(`${promised} recorded files looked at`)
   }
 }
+
+/** A file, and the pictures of it. */
+const objectsOf = (promised: PromisedFile): [key: string, bytes: number][] => [
+  [promised.key, promised.bytes],
+  ...previewKinds.flatMap((kind): [string, number][] => {
+    const bytes = promised[kind]
+    return bytes === null ? [] : [[previewKey(promised.key, kind), bytes]]
+  }),
+]
 
 async function findStrays(files: FileStore, rows: FileRemoval, remove: boolean) {
   let [strays, found] = [0, 0]

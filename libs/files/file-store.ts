@@ -5,6 +5,8 @@
  * A file is there whole or not at all: a `put` that fails, or whose process dies, leaves nothing
  * under its key. Keys are written once; nobody changes a file.
  */
+import { previewKey, previewKinds } from '#libs/scene-video/video-file.ts'
+
 export interface FileStore extends AsyncDisposable {
   /** For people: where files are kept. Names no credentials. */
   readonly place: string
@@ -27,6 +29,15 @@ export interface FileStore extends AsyncDisposable {
   list(): AsyncIterable<{ key: string; bytes: number }>
   /** A link that needs no key for `seconds`, where the store can give one. */
   presign?(key: string, options: PresignOptions): Promise<string>
+}
+
+/** A file, and before it the pictures of it. */
+export async function removeFile(files: Pick<FileStore, 'remove'>, key: string): Promise<void> {
+  await removePreviews(files, key)
+  await files.remove(key)
+}
+export async function removePreviews(files: Pick<FileStore, 'remove'>, key: string) {
+  for (const kind of previewKinds) await files.remove(previewKey(key, kind))
 }
 
 export interface PutOptions {

@@ -20,6 +20,8 @@ export interface ClaimedFile {
   tries: number
   provider: string
   taskId: string | null
+  /** Whoever held the last claim ended without a word. */
+  wasAbandoned: boolean
   /** Of the send that made the task; null where that is not known. */
   account: { baseUrl: string; keyCipher: string } | null
 }
@@ -36,6 +38,16 @@ export interface FileFacts {
   durationSeconds: number | null
   framesPerSecond: number | null
   hasAudio: boolean
+  /** Null where none was made. */
+  poster: Preview | null
+  strip: (Preview & { frames: number }) | null
+}
+
+interface Preview {
+  bytes: number
+  type: string
+  width: number
+  height: number
 }
 
 /** As many of the queue as are held against each other for fairness between users. */
@@ -82,7 +94,7 @@ export class FileRecords {
       ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY "userId" ORDER BY "expiresAt", "videoId") AS nth FROM due
       ), chosen AS (
-        SELECT f."videoId" FROM "File" f JOIN ranked r USING ("videoId")
+        SELECT f."videoId", f."claimedUntil" IS NOT NULL AS "wasAbandoned" FROM "File" f JOIN ranked r USING ("videoId")
         WHERE r.nth <= ${perUser}::int AND f.state = 'waiting' AND f."nextTryAt" <= now()
           AND coalesce(f."claimedUntil", '-infinity') < now()
         ORDER BY r."expiresAt", r."videoId" LIMIT ${most}::int FOR UPDATE OF f SKIP LOCKED
@@ -94,7 +106,7 @@ export class FileRecords {
         WHERE s."videoId" = v.id AND s."taskId" = v."taskId" ORDER BY s.attempt DESC, s.send DESC LIMIT 1
       ) made ON true
       WHERE f."videoId" = c."videoId"
-      RETURNING f."videoId" AS id, v.provider, v."taskId", made.account, f."userId", v.attempt, f.claim, f.url, f.tries,
+      RETURNING f."videoId" AS id, v.provider, v."taskId", made.account, c."wasAbandoned", f."userId", v.attempt, f.claim, f.url, f.tries,
         (extract(epoch FROM f."expiresAt" - now()) * 1000)::float8 AS "untilExpiryMs",
         (extract(epoch FROM now() - f."createdAt") * 1000)::float8 AS "sinceAdoptedMs"`
   }

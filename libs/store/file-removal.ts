@@ -3,6 +3,7 @@
  * the row says `removed`: whoever dies between the two leaves a row that is found again, and never
  * an object that a row still promises.
  */
+import { withoutPreview, type PreviewKind } from '#libs/scene-video/video-file.ts'
 import type { Database } from './connect.ts'
 import type { Tx } from './video-row.ts'
 
@@ -15,6 +16,12 @@ export async function removeFileOf(tx: Tx, videoId: string, reason: string): Pro
     )
     UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', ${reason}::text)
     FROM gone WHERE v.id = gone."videoId"`
+}
+
+/** In bytes; null where there is no such picture. */
+export interface PromisedFile extends Record<PreviewKind, number | null> {
+  key: string
+  bytes: number
 }
 
 export class FileRemoval {
@@ -69,9 +76,11 @@ export class FileRemoval {
   }
 
   /** A page of the files that are promised, by key. Index: File_key_idx. */
-  async stored(after: string, limit: number): Promise<{ key: string; bytes: number }[]> {
-    return this.#db.$queryRaw`
-      SELECT key, bytes::float8 AS bytes FROM "File" WHERE state = 'stored' AND key > ${after} ORDER BY key LIMIT ${limit}::int`
+  async stored(after: string, limit: number): Promise<PromisedFile[]> {
+    return this.#db.$queryRaw<PromisedFile[]>`
+      SELECT f.key, f.bytes::float8 AS bytes, (v.file->'poster'->>'bytes')::float8 AS poster, (v.file->'strip'->>'bytes')::float8 AS strip
+      FROM "File" f JOIN "SceneVideo" v ON v.id = f."videoId"
+      WHERE f.state = 'stored' AND f.key > ${after} ORDER BY f.key LIMIT ${limit}::int`
   }
 
   /**
@@ -80,8 +89,8 @@ export class FileRemoval {
    */
   async strays(keys: string[]): Promise<string[]> {
     const rows = await this.#db.$queryRaw<{ key: string }[]>`
-      SELECT k.key FROM unnest(${keys}::text[], ${keys.map(videoIn)}::uuid[], ${keys.map(uploadIn)}::uuid[]) AS k(key, "videoId", "uploadId")
-      WHERE NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = k."videoId" AND (f.key = k.key OR (f.state = 'waiting' AND f."claimedUntil" > now())))
+      SELECT k.key FROM unnest(${keys}::text[], ${keys.map(withoutPreview)}::text[], ${keys.map(videoIn)}::uuid[], ${keys.map(uploadIn)}::uuid[]) AS k(key, file, "videoId", "uploadId")
+      WHERE NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = k."videoId" AND (f.key = k.file OR (f.state = 'waiting' AND f."claimedUntil" > now())))
         AND NOT EXISTS (SELECT 1 FROM "Upload" u WHERE u.id = k."uploadId")`
     return rows.map(({ key }) => key)
   }

@@ -7,7 +7,7 @@ import {
   type SceneVideo,
   type Status,
 } from '#libs/scene-video/scene-video.ts'
-import type { VideoFile } from '#libs/scene-video/video-file.ts'
+import type { PreviewKind, VideoFile } from '#libs/scene-video/video-file.ts'
 import type { OwedEvent, VideoEvent as Event } from '#libs/scene-video/messages.ts'
 
 type Instant = Date | string
@@ -88,6 +88,7 @@ function waitingOf({ status, phase, waitReason, waitUntil }: VideoRow): SceneVid
 function fileOf({ id, file }: VideoRow): Pick<SceneVideo, 'file' | 'fileLoss'> {
   if (!isObject(file)) return { file: null, fileLoss: null }
   const { state, reason, storedAt, ...facts } = file
+  const { poster, strip } = facts as Partial<Pick<VideoFile, PreviewKind>>
   if (state !== 'stored')
     return {
       file: null,
@@ -96,15 +97,18 @@ function fileOf({ id, file }: VideoRow): Pick<SceneVideo, 'file' | 'fileLoss'> {
   return {
     // as the archiver recorded it
     file: {
-      ...(facts as Omit<VideoFile, 'url' | 'storedAt'>),
+      ...(facts as Omit<VideoFile, 'url' | 'storedAt' | PreviewKind>),
       url: filePath(id),
       storedAt: iso(storedAt as string),
+      poster: poster ? { ...poster, url: previewPath(id, 'poster') } : null,
+      strip: strip ? { ...strip, url: previewPath(id, 'strip') } : null,
     },
     fileLoss: null,
   }
 }
 
 export const filePath = (id: string): string => `/api/scene-videos/${id}/file`
+const previewPath = (id: string, kind: PreviewKind) => `/api/scene-videos/${id}/${kind}`
 
 /** The public form of a row. */
 export function toSceneVideo(row: VideoRow): SceneVideo {

@@ -6,7 +6,7 @@
  * Slots are shared between users: however slow one user's provider is, at least three quarters of
  * them are left to others. Nothing here can fail, delay or repeat a generation.
  */
-import type { FileStore } from '#libs/files/file-store.ts'
+import { removeFile, type FileStore } from '#libs/files/file-store.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -16,6 +16,7 @@ import type { FileRemoval } from '#libs/store/file-removal.ts'
 import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import { keepFile, keyOf, type Kept } from './keep-file.ts'
+import type { PreviewMaker } from './previews.ts'
 
 export interface ArchiverParts {
   clock: Clock
@@ -24,6 +25,7 @@ export interface ArchiverParts {
   records: InterfaceOf<FileRecords>
   removal: Pick<InterfaceOf<FileRemoval>, 'removing' | 'removed'>
   fetch(file: ClaimedFile, signal: AbortSignal): AsyncIterable<Uint8Array>
+  previews: PreviewMaker['of']
   /** Publishes a committed event; never throws, an unpublished one stays owed. */
   publish(event: OwedEvent): Promise<void>
   concurrency: number
@@ -102,17 +104,21 @@ export class Archiver implements AsyncDisposable {
   }
 
   async #keep(file: ClaimedFile, called: AbortSignal): Promise<void> {
-    const { files, fetch, clock, timeoutMs, count } = this.#parts
+    const { files, fetch, previews, records, clock, timeoutMs, count } = this.#parts
     const timeout = new AbortController()
     const cancel = clock.after(timeoutMs, () =>
       timeout.abort(new Error(`not fetched within ${timeoutMs} ms`)),
     )
     const signal = AbortSignal.any([called, timeout.signal])
     try {
-      const kept = await keepFile(file, { files, fetch, random: clock.random, signal })
+      const kept = await keepFile(file, { files, fetch, previews, random: clock.random, signal })
       await this.#record(file, kept)
     } catch (err) {
-      if (called.aborted) return count('late')
+      if (called.aborted) {
+        count('late')
+        // whoever looks next may have it at once
+        return await records.failed(file.id, file.claim, 'its archiver was stopped', 0)
+      }
       await this.#record(file, { kind: 'again', reason: (err as Error).message, delayMs: 60_000 })
     } finally {
       cancel()
@@ -131,7 +137,7 @@ export class Archiver implements AsyncDisposable {
     } else {
       const event = await records.stored(id, claim, kept.key, kept.facts)
       if (event === null) {
-        await files.remove(keyOf(file))
+        await removeFile(files, keyOf(file))
         return count('late')
       }
       crashPoint('file-recorded')
@@ -154,7 +160,7 @@ export class Archiver implements AsyncDisposable {
   async #remove(): Promise<void> {
     const { removal, files, log } = this.#parts
     const some = await removal.removing(100)
-    for (const { key } of some) await files.remove(key)
+    for (const { key } of some) await removeFile(files, key)
     if (some.length === 0) return
     await removal.removed(some.map(({ videoId }) => videoId))
     log.info({ files: some.length }, 'Removed files')

@@ -24,6 +24,11 @@ export const archiverSettings = z.object({
   FILE_TIMEOUT_MS: milliseconds(1_800_000, 1_000),
   /** Silence for this long breaks a connection, which is then made again where it stopped. */
   FILE_STALL_MS: milliseconds(30_000, 100),
+  /**
+   * Path of ffmpeg (a bare name is looked for in /usr/bin and /bin), which makes a poster and a
+   * strip of frames of each file. Without it there are none.
+   */
+  FFMPEG: z.string().optional(),
   /** Uploads that nothing has used for so long are deleted. */
   UPLOAD_UNUSED_MS: milliseconds(86_400_000, 1_000),
   /** Hosts (`name:port`, comma-separated) whose links may lead into a private network. */

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { keepFile } from './keep-file.ts'
+import { noPreviews } from './previews.ts'
 
 it('is called off also while the store does not answer what it keeps', async () => {
   const stop = new AbortController()
@@ -11,12 +12,20 @@ it('is called off also while the store does not answer what it keeps', async () 
     remove: async (key: string) => void removed.push(key),
   }
   const file = { id: 'v', userId: 'u', attempt: 1, claim: 1, url: 'https://a.example/1' }
-  const rest = { untilExpiryMs: null, sinceAdoptedMs: 0, tries: 1, provider: 'p', taskId: null }
+  const rest = {
+    untilExpiryMs: null,
+    sinceAdoptedMs: 0,
+    tries: 1,
+    provider: 'p',
+    taskId: null,
+    wasAbandoned: false,
+  }
   const keeping = keepFile(
     { ...file, ...rest, account: null },
     {
       files: files as never,
       fetch: async function* () {},
+      previews: async () => noPreviews,
       random: () => 0.5,
       signal: stop.signal,
     },

@@ -9,6 +9,7 @@ import { StoreFull, type FileStore } from '#libs/files/file-store.ts'
 import { NotAVideo, readMediaFacts } from '#libs/files/media.ts'
 import type { ClaimedFile, FileFacts } from '#libs/store/file-records.ts'
 import { DownloadFailed } from './download.ts'
+import type { PreviewMaker } from './previews.ts'
 
 export type Kept =
   | { kind: 'kept'; key: string; facts: FileFacts }
@@ -34,6 +35,8 @@ export async function keepFile(
   parts: {
     files: FileStore
     fetch(file: ClaimedFile, signal: AbortSignal): AsyncIterable<Uint8Array>
+    /** Pictures of what is stored; never throws. */
+    previews: PreviewMaker['of']
     random(): number
     signal: AbortSignal
   },
@@ -43,8 +46,9 @@ export async function keepFile(
   try {
     const { bytes, sha256 } = await putHashed(files, key, parts.fetch(file, signal), signal)
     const media = await orCalledOff(signal, readMediaFacts(files, key))
+    const previews = await parts.previews(file, key, media, signal)
     crashPoint('file-stored')
-    return { kind: 'kept', key, facts: { bytes, sha256, ...media } }
+    return { kind: 'kept', key, facts: { bytes, sha256, ...media, ...previews } }
   } catch (err) {
     await files.remove(key).catch(() => {}) // a leftover is found by `files verify`
     signal.throwIfAborted()

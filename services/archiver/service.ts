@@ -27,6 +27,7 @@ import type { ArchiverConfig } from './config.ts'
 import { removeUnusedUploads } from './unused-uploads.ts'
 import { Links } from './links.ts'
 import { download } from './download.ts'
+import { noPreviews, PreviewMaker } from './previews.ts'
 
 const askTimeoutMs = 10_000
 const connectTimeoutMs = 10_000
@@ -54,6 +55,10 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
     const records = new FileRecords(db)
     const providers = stack.use(providersOf(config))
     const accounts = config.KEY_ENCRYPTION_KEY ? new Accounts(config.KEY_ENCRYPTION_KEY) : null
+    const previews = config.FFMPEG
+      ? await PreviewMaker.open({ ffmpeg: config.FFMPEG, files, clock: systemClock, log })
+      : null
+    if (previews) stack.use(previews)
     const links = new Links({ providers, accounts, records, nowMs: unixMs })
     stack.use(
       new Archiver({
@@ -72,6 +77,7 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
             signal: called,
           })
         },
+        previews: async (...asked) => (await previews?.of(...asked)) ?? noPreviews,
         publish: (event) =>
           publishEvents(bus, outbox, [event]).then(
             () => {},

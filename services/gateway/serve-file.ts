@@ -13,7 +13,7 @@ import { notFound, Problem } from './problem.ts'
 
 export interface Served {
   key: string
-  file: VideoFile
+  file: Pick<VideoFile, 'bytes' | 'sha256' | 'type' | 'storedAt'>
   /** Without its extension. */
   name: string
 }
@@ -26,7 +26,8 @@ const malformed = 1
 export const dispositionOf = ({ name, file }: Served): string =>
   contentDisposition(`${name}.${extensionOf(file)}`, { type: 'inline' })
 
-const extensionOf = ({ type }: VideoFile): string => (type === 'video/webm' ? 'webm' : 'mp4')
+const extensions: Record<string, string> = { 'video/webm': 'webm', 'image/jpeg': 'jpg' }
+const extensionOf = ({ type }: Served['file']): string => extensions[type ?? ''] ?? 'mp4'
 
 export async function serveFile(
   files: FileStore,

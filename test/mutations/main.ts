@@ -63,6 +63,7 @@ const finders: Record<Finder, string[]> = {
     ...vitest('test/system/reports.test.ts', ''),
     'test/system/commit-claims.test.ts',
   ],
+  'the archiver by itself': vitest('services/archiver', ''),
   files: vitest('test/system/archiver', ''),
   retention: vitest('test/system/file-retention.test.ts', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),

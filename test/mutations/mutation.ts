@@ -25,6 +25,7 @@ export type Finder =
   | 'schedules'
   | 'the clock by itself'
   | 'files'
+  | 'the archiver by itself'
   | 'uploads'
   | 'retention'
 

@@ -1,61 +1,23 @@
 /**
- * Two S3 servers of Debian's suite sid, unpacked once into the cache and run from there by their
- * own loader: nothing is installed, no root needed. Each is right where the other is not: moto on
- * data (it takes any signature), radosgw without a cluster on signatures (what it keeps of
- * multipart uploads reads back wrong, and so do ranges).
+ * Two S3 servers of Debian's suite sid, unpacked (debian-root.ts). Each is right where the other is
+ * not: moto on data (it takes any signature), radosgw without a cluster on signatures (what it
+ * keeps of multipart uploads reads back wrong, and so do ranges).
  */
 import { randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { S3Options } from '#libs/files/s3-store.ts'
 import { sleep } from '#libs/runtime/clock.ts'
-import { privateApt, run } from '#services/dev/servers/apt.ts'
-import { cacheDir } from '#services/dev/servers/nats-binary.ts'
+import { run } from '#services/dev/servers/apt.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { spawnServer, type LocalServer } from '#services/dev/servers/server-process.ts'
+import { libraries, loaded, unpackDebian } from './debian-root.ts'
 
-const packages = ['base-files', 'python3-moto', 'python3-flask-cors', 'radosgw']
+const packages = ['python3-moto', 'python3-flask-cors', 'radosgw']
 
 /** Where the servers are; or, where they cannot be had, why. */
-export async function findS3Servers(): Promise<{ root: string } | { missing: string }> {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
-    return { missing: 'Debian’s packages are unpacked on Linux, x64, only' }
-  const cache = cacheDir()
-  const root = join(cache, 's3-servers-1')
-  if (existsSync(root)) return { root }
-  mkdirSync(cache, { recursive: true })
-  const half = mkdtempSync(join(cache, 'half-s3-'))
-  const work = mkdtempSync(join(tmpdir(), 'reelkeeper-s3-'))
-  try {
-    const apt = privateApt(work)
-    await apt('update')
-    await apt('install', '--download-only', '--yes', ...packages)
-    const archives = join(work, 'cache', 'archives')
-    const debs = readdirSync(archives).filter((name) => name.endsWith('.deb'))
-    // the links of the merged /usr come first
-    debs.sort((a, b) => Number(b.startsWith('base-files')) - Number(a.startsWith('base-files')))
-    for (const deb of debs) await run('sh', ['-c', unpack, 'unpack', join(archives, deb), half])
-    renameSync(half, root)
-    return { root }
-  } catch (err) {
-    // another run was faster
-    return existsSync(root) ? { root } : { missing: (err as Error).message }
-  } finally {
-    for (const dir of [half, work]) rmSync(dir, { recursive: true, force: true })
-  }
-}
-const unpack =
-  'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink --exclude ./usr/share/doc --exclude ./usr/share/man'
+export const findS3Servers = () => unpackDebian('s3-servers-1', packages)
 
 export interface S3Server extends LocalServer {
   accessKeyId: string
@@ -87,15 +49,6 @@ export async function makeBucket(server: S3Server): Promise<S3Client> {
   })
   await client.send(new CreateBucketCommand({ Bucket }))
   return client
-}
-
-const libraries = (root: string) => join(root, 'usr/lib/x86_64-linux-gnu')
-
-/** `command` of the unpacked packages, by their loader and with their libraries. */
-function loaded(root: string, command: string, args: string[]): [string, string[]] {
-  const path = `${libraries(root)}:${libraries(root)}/ceph`
-  const loader = join(libraries(root), 'ld-linux-x86-64.so.2')
-  return [loader, ['--library-path', path, join(root, 'usr/bin', command), ...args]]
 }
 
 /** Keeps everything in memory; takes any key. */

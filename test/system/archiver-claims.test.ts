@@ -7,6 +7,7 @@ import {
   db,
   provider,
   startKit,
+  stopArchivers,
   until,
   untilFailedOnce,
   untilStored,
@@ -76,6 +77,8 @@ const facts: FileFacts = {
   durationSeconds: null,
   framesPerSecond: null,
   hasAudio: false,
+  poster: null,
+  strip: null,
 }
 
 it('lets only the newest claim say what became of a file, and that once', async () => {
@@ -102,4 +105,16 @@ it('calls off a fetch whose claim is lost, and goes on to other files', async ()
   await db.file.update({ where: { videoId: id }, data: { claim: 99, state: 'deleted' } })
   const next = await completed(`/ok/${crypto.randomUUID()}`) // one user, one slot: it waits for the first
   await untilStored(next)
+})
+
+it('leaves what it had in hand to the next one when it is stopped, and knows what was abandoned', async () => {
+  const id = await completed(`/slow/${crypto.randomUUID()}`)
+  await archiver()
+  await until('it runs', async () => ((await video(id)).kept?.claim ?? 0) > 0)
+  await stopArchivers()
+  const records = new FileRecords(db)
+  const claimIt = () => records.claim({ most: 1, perUser: 1, busyUsers: [], leaseMs: 0 })
+  expect(await claimIt()).toMatchObject([{ id, wasAbandoned: false }])
+  expect(await claimIt()).toMatchObject([{ id, wasAbandoned: true }])
+  await db.file.update({ where: { videoId: id }, data: { state: 'deleted' } })
 })

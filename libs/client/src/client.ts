@@ -216,6 +216,13 @@ export class Reelkeeper {
   async fileUrl(id: string): Promise<string> {
     return this.#http.urlWithToken(pathOf('scene-videos', id, 'file'))
   }
+  /** Of a picture that the video's `file` tells of, for an image element. */
+  async posterUrl(id: string): Promise<string> {
+    return this.#http.urlWithToken(pathOf('scene-videos', id, 'poster'))
+  }
+  async stripUrl(id: string): Promise<string> {
+    return this.#http.urlWithToken(pathOf('scene-videos', id, 'strip'))
+  }
 
   /** The newest state first, then every change; see watch.ts. */
   watch(

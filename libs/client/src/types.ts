@@ -58,6 +58,22 @@ export interface VideoFile {
   framesPerSecond: number | null
   hasAudio: boolean | null
   storedAt: string
+  /** One frame of its beginning; null where the installation makes none. */
+  poster: VideoPreview | null
+  /** Small frames side by side, evenly over the duration. */
+  strip: VideoStrip | null
+}
+
+/** A picture of a file. Lengths in bytes and pixels. */
+export interface VideoPreview {
+  url: string
+  bytes: number
+  type: string
+  width: number
+  height: number
+}
+export interface VideoStrip extends VideoPreview {
+  frames: number
 }
 
 /** One generated video. Instants are ISO 8601 UTC; what is absent is null. */

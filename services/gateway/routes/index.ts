@@ -24,6 +24,7 @@ import { getFile } from './get-file.ts'
 import { getLimits } from './get-limits.ts'
 import { getMe } from './get-me.ts'
 import { getPart } from './get-part.ts'
+import { getPreview } from './get-preview.ts'
 import { getProject } from './get-project.ts'
 import { getStats } from './get-stats.ts'
 import { getSubmissions } from './get-submissions.ts'
@@ -86,6 +87,7 @@ const routes: Route[] = [
   getLimits,
   getMe,
   getPart,
+  getPreview,
   getProject,
   getStats,
   getSubmissions,

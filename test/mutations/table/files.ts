@@ -15,6 +15,12 @@ export const files: Mutation[] = [
     by: 'files',
   },
   {
+    rule: 'no picture costs a file',
+    find: 'if (file.wasAbandoned || (file.untilExpiryMs ?? Infinity) < leastLinkMs)',
+    replace: 'if (file.wasAbandoned && (file.untilExpiryMs ?? Infinity) < leastLinkMs)',
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'a key goes to its own hosts only',
     find: 'if (!keyedHosts || !origins.includes(origin)) return {}',
     replace: 'if (!keyedHosts) return {}',
