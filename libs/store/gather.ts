@@ -1,14 +1,15 @@
 /**
- * Many callers, one statement: what comes within a few milliseconds, or while two statements are
- * under way, is carried out together. An item that the statement leaves out (its row has changed,
- * or somebody holds it) is carried out alone, and so is each where the statement fails: no item
- * spoils another, or has it wait. Where Postgres is away, all of them fail.
+ * Many callers, one statement: who comes alone waits for 3 ms; where more come, what comes until
+ * the next statement is due, or while two are under way, is carried out together. An item that the
+ * statement leaves out (its row has changed, or somebody holds it) is carried out alone, and so is
+ * each where the statement fails: no item spoils another, or has it wait. Where Postgres is away,
+ * all of them fail.
  */
 import { Batcher } from '#libs/runtime/batcher.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { isLockFault, isOutage } from './errors.ts'
 
-const waitMs = 3
+const [idleMs, busyMs] = [3, 25]
 const mostTogether = 100
 const atOnce = 2
 
@@ -23,13 +24,21 @@ export class Gather<T extends { id: string }, R> {
   readonly #alone: (item: T) => Promise<R>
   readonly #batcher: Batcher<Waiting<T, R>>
 
-  /** `together` gives the results by id, for those that it carried out. */
-  constructor(together: (items: T[]) => Promise<Map<string, R>>, alone: (item: T) => Promise<R>) {
+  /**
+   * `together` gives the results by id, for those that it carried out; a statement begins at most
+   * every `everyMs`.
+   */
+  constructor(
+    together: (items: T[]) => Promise<Map<string, R>>,
+    alone: (item: T) => Promise<R>,
+    everyMs = busyMs,
+  ) {
     this.#together = together
     this.#alone = alone
     this.#batcher = new Batcher({
       clock: systemClock,
-      waitMs,
+      waitMs: everyMs,
+      idleMs,
       maxSize: mostTogether,
       atOnce,
       handle: (batch) => this.#run(batch),
