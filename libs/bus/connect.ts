@@ -11,7 +11,7 @@ import {
 } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
 import { BusUnavailable, type Bus } from './bus.ts'
-import { consumeLoop, reader } from './consume.ts'
+import { consumeLoop } from './consume.ts'
 import { watchDelay } from './delay.ts'
 import { openLink, requireVersion, watchLink, type ConnectOptions, type Link } from './link.ts'
 import { newestOfEach } from './newest-of-each.ts'
@@ -125,15 +125,7 @@ function storedMessages(
     async newest(stream, subject) {
       requireLink(link)
       try {
-        const message = await (
-          await manager()
-        ).streams.getMessage(stream, { last_by_subj: subject })
-        return {
-          subject: message.subject,
-          sequence: message.seq,
-          data: message.data,
-          header: reader(message.header),
-        }
+        return await replies.newest(stream, subject, requestTimeoutMs)
       } catch (err) {
         if (isNoMessage(err)) return null
         throw translated(err, subject)

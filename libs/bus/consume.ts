@@ -11,7 +11,7 @@ import type { Consuming, Job } from './bus.ts'
 /** Between two tries to open a consumer. */
 const openAgainMs = 250
 
-export const reader = (head: MsgHdrs | undefined) => (name: string) => head?.get(name) || undefined
+const reader = (head: MsgHdrs | undefined) => (name: string) => head?.get(name) || undefined
 
 const toJob = (message: JsMsg): Job => ({
   subject: message.subject,

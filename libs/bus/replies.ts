@@ -6,7 +6,7 @@
  */
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from 'nats'
 import { bootMs } from '#libs/runtime/clock.ts'
-import { BusUnavailable } from './bus.ts'
+import { BusUnavailable, type Stored } from './bus.ts'
 
 /** The server's refusal, by JetStream's number for it. */
 export class StoreRefused extends Error {
@@ -28,6 +28,12 @@ interface Pending {
 interface PubAck {
   seq?: number
   error?: { err_code?: number; description?: string }
+}
+
+interface Got {
+  /** Data and headers in base64. */
+  message?: { subject: string; seq: number; data?: string; hdrs?: string }
+  error?: PubAck['error']
 }
 
 /** How late a time-out may be found. */
@@ -76,6 +82,27 @@ export class Replies {
         error?.description ?? 'no sequence in the answer',
       )
     return seq
+  }
+
+  /** The newest message of a subject, from the leader. @throws StoreRefused, BusUnavailable */
+  async newest(stream: string, subject: string, timeoutMs: number): Promise<Stored> {
+    const question = JSON.stringify({ last_by_subj: subject })
+    const answer = await this.ask(`$JS.API.STREAM.MSG.GET.${stream}`, question, timeoutMs)
+    const { message, error } = answer.json<Got>()
+    if (error || !message)
+      throw new StoreRefused(error?.err_code ?? 0, error?.description ?? 'no message in the answer')
+    const lines = Buffer.from(message.hdrs ?? '', 'base64')
+      .toString()
+      .split('\r\n')
+    return {
+      subject: message.subject,
+      sequence: message.seq,
+      data: Buffer.from(message.data ?? '', 'base64'),
+      header: (name) => {
+        const line = lines.find((one) => one.startsWith(`${name}:`))
+        return line?.slice(name.length + 1).trim() || undefined
+      },
+    }
   }
 
   /** @throws BusUnavailable */

@@ -1,5 +1,6 @@
 /** What this process knows of the end of the stream, by video. */
 import type { Bus } from '#libs/bus/bus.ts'
+import type { OwedEvent } from '#libs/scene-video/messages.ts'
 
 /** A video's newest event in the stream. */
 export interface StreamHead {
@@ -17,20 +18,35 @@ const maxCached = 100_000
  */
 export class LastPublishedCache {
   readonly #of = new Map<string, StreamHead>()
+  #isStreamWhole = false
 
   constructor(bus: Pick<Bus, 'onReconnect'>) {
-    // rule: the cache of last published events is cleared at a reconnect
-    bus.onReconnect(() => this.#of.clear())
+    bus.onReconnect(() => {
+      // rule: the cache of last published events is cleared at a reconnect
+      this.#of.clear()
+      // rule: Postgres is believed what the stream holds once they were compared
+      this.#isStreamWhole = false
+    })
   }
 
   /**
-   * Not kept while in use: what is published at the same time by somebody else here, or fails, asks
-   * the server.
+   * Since the last reconnect the stream was compared with Postgres: it has what is marked there,
+   * until the next one.
    */
-  take(id: string): StreamHead | undefined {
+  streamIsWhole(): void {
+    this.#isStreamWhole = true
+  }
+
+  /**
+   * What precedes this event. Not kept while in use: what is published at the same time by somebody
+   * else here, or fails, asks the server.
+   */
+  take({ body: { id, version }, after }: OwedEvent): StreamHead | undefined {
     const known = this.#of.get(id)
     this.#of.delete(id)
-    return known
+    if (known?.version === version - 1) return known
+    if (after === undefined || !this.#isStreamWhole) return undefined
+    return { sequence: after, version: version - 1 }
   }
 
   keep(id: string, head: StreamHead): void {

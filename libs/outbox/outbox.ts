@@ -97,13 +97,8 @@ async function publishInOrder(
 ): Promise<PublishedEvent[]> {
   const done: PublishedEvent[] = []
   const first = events[0]!.body
-  const known = cache?.take(first.id)
   let last =
-    known?.version === first.version - 1
-      ? known
-      : first.version > 1
-        ? await lastPublished(bus, first.id)
-        : nothing
+    cache?.take(events[0]!) ?? (first.version > 1 ? await lastPublished(bus, first.id) : nothing)
   for (const event of events) {
     const { version } = event.body
     // rule: missing versions are published before what follows them

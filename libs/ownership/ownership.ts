@@ -5,7 +5,7 @@
  */
 import { BusUnavailable } from '#libs/bus/bus.ts'
 import { Peers, type Peer, type PeersOptions } from './peers.ts'
-import { compareAndSet, ownerKey, ownerSchema, read } from './records.ts'
+import { compareAndSet, noRecord, ownerKey, ownerSchema, read } from './records.ts'
 import { Session, type SessionOptions } from './session.ts'
 
 export interface OwnershipOptions extends SessionOptions {
@@ -87,14 +87,16 @@ export class Ownership implements AsyncDisposable {
    * Writes this session into the video's owner record, which is the first half of a claim: status
    * has to commit its epoch. Returns that epoch; null when a live session has the video, unless
    * that hands it over to us. A record that names this session already is written again, so that no
-   * two hosts ever report under one epoch.
+   * two hosts ever report under one epoch. `isNew`: there is probably no record yet, so none is
+   * read before the first try.
    * @throws BusUnavailable when it may not bid now, or the outcome cannot be known
    */
-  async bid(videoId: string, from?: HandedOver): Promise<bigint | null> {
+  async bid(videoId: string, from?: HandedOver, isNew = false): Promise<bigint | null> {
     const { bus } = this.#options
     const { session } = this
     for (let tries = 0; tries < 3; tries++) {
-      const { revision, value } = await read(bus, ownerKey(videoId), ownerSchema)
+      const { revision, value } =
+        isNew && tries === 0 ? noRecord : await read(bus, ownerKey(videoId), ownerSchema)
       // rule: consent ends with the epoch it was given for
       const isFree =
         value === null ||

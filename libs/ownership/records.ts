@@ -61,6 +61,8 @@ interface Entry<T> {
   value: T | null
 }
 
+export const noRecord: Entry<never> = { revision: 0n, value: null }
+
 function parse<T>(message: Stored, schema: z.ZodType<T>): T | null {
   if (
     message.data.length === 0 ||
@@ -78,9 +80,7 @@ function parse<T>(message: Stored, schema: z.ZodType<T>): T | null {
 /** The latest record of a key, from the stream's leader; revision 0 when there never was one. */
 export async function read<T>(bus: Bus, key: string, schema: z.ZodType<T>): Promise<Entry<T>> {
   const message = await bus.newest(streams.ownership, subject(key))
-  return message
-    ? { revision: BigInt(message.sequence), value: parse(message, schema) }
-    : { revision: 0n, value: null }
+  return message ? { revision: BigInt(message.sequence), value: parse(message, schema) } : noRecord
 }
 
 export async function readAll<T>(

@@ -87,11 +87,7 @@ export const commandReplySchema = z.discriminatedUnion('ok', [
     /** An earlier request under the same Idempotency-Key had done it; nothing was done now. */
     repeated: z.boolean().default(false),
   }),
-  z.object({
-    ok: z.literal(false),
-    code: z.string(),
-    detail: z.string(),
-  }),
+  z.object({ ok: z.literal(false), code: z.string(), detail: z.string() }),
 ])
 export type CommandReply = z.infer<typeof commandReplySchema>
 
@@ -235,6 +231,8 @@ export interface OwedEvent {
   /** ISO 8601, of the commit. */
   at: string
   body: VideoEvent
+  /** The sequence of the event before it, where that was read. */
+  after?: number
 }
 
 // 8. gateway (webhooks), submit (cancel), reconciler (stale) → pollers, core: poll this video now;

@@ -17,9 +17,18 @@ import {
   type Fate,
   type Outcome,
 } from './fence.ts'
+import { Prisma } from './generated/client.ts'
 import { toVideoEvent, type VideoRow } from './rows.ts'
 
-type Recorded = [timelineId: number, snapshot: VideoRow & { was: Status }]
+type Recorded = [timelineId: number, snapshot: VideoRow & { was: Status }, after: number | null]
+
+/**
+ * Where the event before the first report stands: submit has published that one. Those after it are
+ * published here.
+ */
+const storedBefore = Prisma.sql`CASE r.event WHEN 'generating' THEN (
+  SELECT t.sequence FROM "Timeline" t WHERE t."videoId" = r."videoId" AND t.version = r.version - 1 AND t.sequence IS NOT NULL LIMIT 1
+) END`
 
 export async function recordProgress(
   db: Database,
@@ -43,9 +52,9 @@ export async function recordProgress(
       INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, epoch, snapshot, owed)
       SELECT a.id, a.version, a.attempt, e.event, e.event, a.status, a.phase, a.progress, 'status', a.epoch, to_jsonb(a), true
       FROM applied a CROSS JOIN LATERAL (SELECT CASE WHEN a.was = 'pending' THEN 'generating' ELSE 'progress' END AS event) e
-      RETURNING id, snapshot
+      RETURNING id, snapshot, "videoId", version, event
     )
-    SELECT '[' || string_agg('[' || id || ',' || snapshot::text || ']', ',') || ']' AS recorded FROM recorded`
+    SELECT '[' || string_agg('[' || r.id || ',' || r.snapshot::text || ',' || coalesce(${storedBefore}::text, 'null') || ']', ',') || ']' AS recorded FROM recorded r`
   const events = new Map(
     (JSON.parse(found?.recorded ?? '[]') as Recorded[]).map((recorded) => {
       const event = owedEvent(recorded)
@@ -61,12 +70,13 @@ export async function recordProgress(
   })
 }
 
-function owedEvent([timelineId, snapshot]: Recorded): OwedEvent {
+function owedEvent([timelineId, snapshot, after]: Recorded): OwedEvent {
   const body = toVideoEvent(snapshot)
   return {
     timelineId: BigInt(timelineId),
     event: snapshot.was === 'pending' ? 'generating' : 'progress',
     at: body.updatedAt,
     body,
+    ...(after === null ? {} : { after }),
   }
 }

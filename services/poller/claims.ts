@@ -24,6 +24,8 @@ export interface ClaimOptions {
   from?: HandedOver
   /** When the video would have been polled next, in ms; soon, when not known. */
   dueInMs?: number
+  /** It was probably never claimed before. */
+  isNew?: boolean
 }
 
 interface Waiting {
@@ -91,10 +93,10 @@ export class Claims {
     return claim
   }
 
-  async #claim(id: string, { from, dueInMs }: ClaimOptions): Promise<ClaimOutcome> {
+  async #claim(id: string, { from, dueInMs, isNew }: ClaimOptions): Promise<ClaimOutcome> {
     const { ownership, host } = this.#options
     const { session, connectionNo } = ownership
-    const epoch = await ownership.bid(id, from)
+    const epoch = await ownership.bid(id, from, isNew)
     if (epoch === null) return 'elsewhere'
     crashPoint('claim-written')
     const grant = await this.#commit(id, epoch)

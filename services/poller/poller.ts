@@ -121,7 +121,7 @@ const takeWork = (
       ...(deadLetters ? { dead: deadLetters } : {}),
     },
     async ({ id }) => {
-      const outcome = await claims.claim(id)
+      const outcome = await claims.claim(id, { isNew: true })
       if (outcome === 'elsewhere')
         log.info({ video: id }, `Task ${id} is already being polled elsewhere`)
       if (outcome === 'undecided')

@@ -82,6 +82,7 @@ export async function runStatus(
       const due = repairDueAt
       await repairAfterOutage()
       due.shift()
+      if (repairDueAt.length === 0) cache.streamIsWhole()
     }
     const owed = await outbox.overdue(maintainMs, 1_000)
     // rule: owed events are found again

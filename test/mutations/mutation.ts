@@ -15,6 +15,7 @@ export type Finder =
   | 'small pools'
   | 'late commands'
   | 'callbacks'
+  | 'last published'
   | 'rules by themselves'
   | 'decisions'
   | 'submit by itself'

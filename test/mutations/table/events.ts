@@ -29,9 +29,15 @@ export const events: Mutation[] = [
   },
   {
     rule: 'the cache of last published events is cleared at a reconnect',
-    find: '    bus.onReconnect(() => this.#of.clear())\n',
+    find: 'this.#of.clear()',
     replace: '',
     by: 'outbox',
+  },
+  {
+    rule: 'Postgres is believed what the stream holds once they were compared',
+    find: 'this.#isStreamWhole = false\n    })',
+    replace: '})',
+    by: 'last published',
   },
   {
     rule: 'owed events are found again',
