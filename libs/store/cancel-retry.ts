@@ -18,7 +18,7 @@ import type { Database } from './connect.ts'
 import { heldSeconds } from './due-videos.ts'
 import { claimIdempotencyKey } from './idempotency.ts'
 import { toSceneVideo } from './rows.ts'
-import { failRow, jsonOf, lockOwn, noteAsked, record, type Tx } from './video-row.ts'
+import { failRow, jsonOf, lockOwn, record, recordCancelling, type Tx } from './video-row.ts'
 
 export interface VideoOrder {
   userId: string
@@ -57,11 +57,14 @@ export function cancelVideo(
   })
 }
 
-/** Found again by a repeated look: see due-videos.ts. */
+/**
+ * Found again by a repeated look: see due-videos.ts. From this version on the video shows
+ * `cancelling`, and no event of a lower one does.
+ */
 async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
   await tx.$executeRaw`
-    UPDATE "SceneVideo" SET "cancelRequested" = true, "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' ELSE "dueAt" END WHERE id = ${id}::uuid`
-  await noteAsked(tx, id, 'cancel_requested', by)
+    UPDATE "SceneVideo" SET "cancelRequested" = true, version = version + 1, "updatedAt" = now(), "dueAt" = CASE WHEN "taskId" IS NULL THEN now() + interval '1 second' ELSE "dueAt" END WHERE id = ${id}::uuid`
+  await recordCancelling(tx, id, by)
 }
 
 /** Opens the next attempt of a failed video. @throws Refused */

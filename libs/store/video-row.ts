@@ -46,9 +46,10 @@ export async function record(
     FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
 }
 
-/** Notes on the timeline what somebody asked for that changes nothing yet: no event, no version. */
-export async function noteAsked(tx: Tx, id: string, kind: string, by: Actor | null): Promise<void> {
+/** As `record`, of the row that shows `cancelling` because that was asked for. */
+export async function recordCancelling(tx: Tx, id: string, by: Actor | null): Promise<void> {
   await tx.$executeRaw`
-    INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, progress, service, by)
-    SELECT v.id, v.version, v.attempt, ${kind}, v.status, v.phase, v.progress, 'submit', ${jsonOf(by)}::jsonb FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, event, status, phase, progress, service, by, snapshot, owed)
+    SELECT v.id, v.version, v.attempt, 'cancel_requested', 'progress', v.status, 'cancelling', v.progress, 'submit', ${jsonOf(by)}::jsonb, to_jsonb(v), true
+    FROM "SceneVideo" v WHERE v.id = ${id}::uuid`
 }

@@ -128,7 +128,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       const { userId, id, attempt, idempotencyKey, by } = command
       const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey, by)
       if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
-      else void publishOwed(video.id)
+      void publishOwed(video.id)
       return { video }
     }),
     answer(commandSubject.retry, videoCommandSchema, async (command) => {

@@ -95,7 +95,9 @@ export class MemoryPending extends MemoryRows {
     else if (!video.cancelRequested) {
       video.cancelRequested = true
       if (video.taskId === null) video.dueAt = new Date(this.date().getTime() + 1_000)
-      this.note(video, 'cancel_requested')
+      video.version++
+      video.updatedAt = this.date()
+      this.record(video, 'progress')
     }
     return { video: toSceneVideo(video), ownerActs: !atOnce }
   }

@@ -166,13 +166,21 @@ describe('what is not to be had', () => {
   })
 })
 
-it('shows at once that a cancel was asked for', async () => {
+it('shows at once that a cancel was asked for, as a version of its own', async () => {
   const made = await post('/api/videos', { prompt: '[slow]' })
   const path = `/api/scene-videos/${String(made.body['id'])}`
   for (let version = 1; version < 3;)
     version = Number((await stack.ask('GET', path)).body['version'])
   const cancelled = await post(`${path}/cancel`)
+  const again = await post(`${path}/cancel`)
   expect([cancelled.status, cancelled.body['phase']]).toEqual([202, 'cancelling'])
   const ended = await stack.ask('GET', path, { headers: { prefer: 'wait=30' } })
   expect(ended.body).toMatchObject({ status: 'failed', error: { code: 'cancelled' } })
+  const entries = (await stack.ask('GET', `${path}/timeline?snapshots=true`)).body
+    .data as unknown as { version: number; phase: string; snapshot: Entry | null }[]
+  for (const { body } of [made, cancelled, again, ended]) {
+    const told = entries.filter(({ version }) => version === body['version'])
+    const phases = told.flatMap(({ phase, snapshot }) => [phase, snapshot?.['phase']])
+    expect(phases, `v${String(body['version'])}`).toEqual([body['phase'], body['phase']])
+  }
 })
