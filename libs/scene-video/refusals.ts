@@ -26,3 +26,5 @@ export class Refused extends Error {
     this.code = code
   }
 }
+
+export const notAwaited = (): Refused => new Refused('not_awaited', 'It came too late.')

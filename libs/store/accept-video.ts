@@ -4,7 +4,8 @@
  * comes back where there is no such scene, or where the key was used before; it waits for whoever
  * uses the same key at the same moment, no longer than that one's statement takes.
  */
-import { Refused } from '#libs/scene-video/refusals.ts'
+import { bootMs } from '#libs/runtime/clock.ts'
+import { notAwaited, Refused } from '#libs/scene-video/refusals.ts'
 import type {
   Actor,
   GenerateVideo,
@@ -20,6 +21,7 @@ import { Gather } from './gather.ts'
 import { Prisma } from './generated/client.ts'
 import { earlierUse, keyInUse } from './idempotency.ts'
 import { loadedOf, type Found, type Loaded } from './pending-video.ts'
+import type { PostgresTime } from './postgres-time.ts'
 import { owedEvent, toSceneVideo, type Recorded } from './rows.ts'
 
 export interface NewVideo {
@@ -39,7 +41,12 @@ export interface NewVideo {
   cost?: Money | null
   /** Who asks: onto the timeline. */
   by?: Actor | null
+  /** Boot time; nothing is made after it. */
+  beginBy?: number
 }
+
+/** The same in Postgres' time. */
+type Timed = NewVideo & { until: number | null }
 
 /** What was made: its event, and the video as the next step reads it. */
 interface Inserted {
@@ -56,10 +63,12 @@ export interface Accepted {
 /** @throws Refused */
 export async function acceptVideo(
   db: Database,
+  time: PostgresTime,
   inserts: ReturnType<typeof gatherInserts>,
   request: NewVideo,
 ): Promise<Accepted> {
-  const made = await inserts.do(request).catch((err: unknown) => {
+  const until = request.beginBy === undefined ? null : await time.at(request.beginBy)
+  const made = await inserts.do({ ...request, until }).catch((err: unknown) => {
     throw request.idempotencyKey && isLockFault(err) ? keyInUse() : err
   })
   if (made) {
@@ -69,6 +78,7 @@ export async function acceptVideo(
   const { userId, sceneId, idempotencyKey } = request
   const earlier = idempotencyKey && (await earlierUse(db, userId, idempotencyKey))
   const row = earlier && (await db.sceneVideo.findFirst({ where: { id: earlier, sceneId } }))
+  if (!row && until !== null && until <= (await time.now())) throw notAwaited()
   if (!row)
     throw new Refused(
       'not_found',
@@ -78,15 +88,15 @@ export async function acceptVideo(
 }
 
 /** Null where nothing was made. */
-export const gatherInserts = (db: Database): Gather<NewVideo, Inserted | null> =>
-  new Gather<NewVideo, Inserted | null>(
-    (requests) => insertVideos(db, requests),
-    async (request) => (await insertVideos(db, [request])).get(request.id) ?? null,
+export const gatherInserts = (db: Database, time: PostgresTime): Gather<Timed, Inserted | null> =>
+  new Gather<Timed, Inserted | null>(
+    (requests) => insertVideos(db, time, requests),
+    async (request) => (await insertVideos(db, time, [request])).get(request.id) ?? null,
   )
 
 /** What is new, as columns of text; Postgres knows their types. */
-const columns = (requests: NewVideo[]) => {
-  const of = (value: (request: NewVideo) => unknown) =>
+const columns = (requests: Timed[]) => {
+  const of = (value: (request: Timed) => unknown) =>
     requests.map((request) => {
       const one = value(request) ?? null
       return one === null || typeof one === 'string' ? one : JSON.stringify(one)
@@ -99,20 +109,28 @@ const columns = (requests: NewVideo[]) => {
     ${of(({ id }) => id)}::uuid[], ${of(({ userId }) => userId)}::uuid[], ${of(({ projectId }) => projectId)}::uuid[], ${of(({ scriptId }) => scriptId)}::uuid[],
     ${of(({ sceneId }) => sceneId)}::uuid[], ${of(({ body }) => body.prompt)}::text[], ${of(({ body }) => body.provider)}::text[], ${of(({ body }) => body.model)}::text[],
     ${of(({ body }) => body.deadlineSeconds)}::text[]::int[], ${of(params)}::text[]::jsonb[], ${of(({ cost }) => cost)}::text[]::jsonb[], ${of(({ by }) => by)}::text[]::jsonb[],
-    ${of(({ idempotencyKey }) => idempotencyKey?.key)}::text[], ${of(({ idempotencyKey }) => idempotencyKey?.route)}::text[], ${of(({ idempotencyKey }) => idempotencyKey?.bodyHash)}::text[]
-  ) AS i(id, "userId", "projectId", "scriptId", "sceneId", prompt, provider, model, "deadlineSeconds", params, cost, by, key, route, "bodyHash")`
+    ${of(({ idempotencyKey }) => idempotencyKey?.key)}::text[], ${of(({ idempotencyKey }) => idempotencyKey?.route)}::text[], ${of(({ idempotencyKey }) => idempotencyKey?.bodyHash)}::text[],
+    ${of(({ until }) => until)}::text[]::float8[]
+  ) AS i(id, "userId", "projectId", "scriptId", "sceneId", prompt, provider, model, "deadlineSeconds", params, cost, by, key, route, "bodyHash", until)`
 }
 
 /** What was made, by id. Keys are claimed in order: no two statements wait for each other. */
-async function insertVideos(db: Database, requests: NewVideo[]): Promise<Map<string, Inserted>> {
+async function insertVideos(
+  db: Database,
+  time: PostgresTime,
+  requests: Timed[],
+): Promise<Map<string, Inserted>> {
   const { system } = requests[0]!
   const like = requests.filter((request) => request.system === system)
+  const askedAt = bootMs()
+  // rule: Postgres makes nothing of a request that it comes to too late
   const rows = await db.$queryRaw<(Recorded & Read)[]>`
     WITH i AS MATERIALIZED (
       SELECT i.*, s.prompt AS "scenePrompt" FROM ${columns(like)}
       JOIN "Scene" s ON s.id = i."sceneId" JOIN "Script" t ON t.id = s."scriptId" JOIN "Project" p ON p.id = t."projectId"
       WHERE t.id = i."scriptId" AND p.id = i."projectId" AND p."userId" = i."userId"
         AND s."archivedAt" IS NULL AND t."archivedAt" IS NULL AND p."archivedAt" IS NULL AND p."erasedAt" IS NULL
+        AND (i.until IS NULL OR i.until > extract(epoch FROM clock_timestamp()) * 1000)
     ), claimed AS (
       INSERT INTO "IdempotencyKey" ("userId", key, route, "bodyHash", "resultId")
       SELECT "userId", key, route, "bodyHash", id FROM i WHERE key IS NOT NULL ORDER BY "userId", route, key
@@ -137,7 +155,9 @@ async function insertVideos(db: Database, requests: NewVideo[]): Promise<Map<str
       SELECT m.id, m.version, m.attempt, 'requested', 'requested', m.status, m.phase, 'submit', w.by, to_jsonb(m), true FROM made m JOIN wanted w USING (id)
       RETURNING id, "videoId", event, at, snapshot
     )
-    SELECT t."videoId" AS id, t.id AS "timelineId", t.event, t.at, t.snapshot, pg_current_xact_id()::xid::text AS revision, w.config FROM told t JOIN wanted w ON w.id = t."videoId"`
+    SELECT t."videoId" AS id, t.id AS "timelineId", t.event, t.at, t.snapshot, pg_current_xact_id()::xid::text AS revision, w.config,
+      (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "clockMs" FROM told t JOIN wanted w ON w.id = t."videoId"`
+  if (rows[0]) time.told(rows[0].clockMs, askedAt)
   return new Map(rows.map((row) => [row.id, insertedOf(row)]))
 }
 
@@ -157,5 +177,6 @@ function insertedOf(made: Recorded & Read): Inserted {
 
 type Read = Pick<Found, 'revision' | 'config'> & {
   id: string
+  clockMs: number
   snapshot: Found['video'] & { deadlineSeconds: number | null }
 }

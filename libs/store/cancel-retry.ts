@@ -2,11 +2,13 @@
  * A person's cancel and retry. Both are rare, and take the row's lock in a transaction: what may be
  * done is decided from the locked row and its sends.
  */
+import { bootMs } from '#libs/runtime/clock.ts'
 import {
   cancelledBeforeSubmission,
   decideCancel,
   requireRetry,
 } from '#libs/scene-video/decisions.ts'
+import { notAwaited } from '#libs/scene-video/refusals.ts'
 import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import {
   isTerminal,
@@ -29,12 +31,20 @@ export interface VideoOrder {
   by: Actor | null
   /** Of a retry: what a create of it costs now. */
   cost?: Money | null
+  /** Boot time; nothing is committed after it. */
+  beginBy: number
+}
+
+/** Postgres may have stood still between two statements. @throws Refused */
+// rule: no transaction of a command is committed too late
+const requireAwaited = (beginBy: number) => {
+  if (bootMs() > beginBy) throw notAwaited()
 }
 
 /** True when the owner has to act on it; false when it is done already. @throws Refused */
 export function cancelVideo(
   db: Database,
-  { userId, id, attempt, idempotencyKey, by }: VideoOrder,
+  { userId, id, attempt, idempotencyKey, by, beginBy }: VideoOrder,
 ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
   return db.$transaction(async (tx) => {
     const video = await lockOwn(tx, userId, id)
@@ -50,10 +60,9 @@ export function cancelVideo(
     const atOnce = decideCancel(video, sends, attempt) === 'at_once'
     if (atOnce) await failRow(tx, id, cancelledBeforeSubmission, by)
     else if (!video.cancelRequested) await flag(tx, id, by)
-    return {
-      video: toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } })),
-      ownerActs: !atOnce,
-    }
+    const cancelled = await tx.sceneVideo.findUniqueOrThrow({ where: { id } })
+    requireAwaited(beginBy)
+    return { video: toSceneVideo(cancelled), ownerActs: !atOnce }
   })
 }
 
@@ -70,7 +79,7 @@ async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
 /** Opens the next attempt of a failed video. @throws Refused */
 export function retryVideo(
   db: Database,
-  { userId, id, attempt, idempotencyKey, by, cost = null }: VideoOrder,
+  { userId, id, attempt, idempotencyKey, by, cost = null, beginBy }: VideoOrder,
 ): Promise<SceneVideo> {
   return db.$transaction(async (tx) => {
     const video = await lockOwn(tx, userId, id)
@@ -83,6 +92,8 @@ export function retryVideo(
         "dueAt" = now() + least("deadlineSeconds", ${heldSeconds}::int) * interval '1 second'
       WHERE id = ${id}::uuid`
     await record(tx, id, 'requested', null, by)
-    return toSceneVideo(await tx.sceneVideo.findUniqueOrThrow({ where: { id } }))
+    const opened = await tx.sceneVideo.findUniqueOrThrow({ where: { id } })
+    requireAwaited(beginBy)
+    return toSceneVideo(opened)
   })
 }

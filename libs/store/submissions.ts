@@ -29,6 +29,7 @@ import {
   type Wait,
 } from './move-pending.ts'
 import { gatherLoads, type EffectiveConfig, type Loaded, type SendRecord } from './pending-video.ts'
+import { PostgresTime } from './postgres-time.ts'
 import {
   addDoubtfulIntents,
   gatherAnswers,
@@ -63,6 +64,7 @@ const mostTries = 20
 
 export class SubmissionWriter {
   readonly #db: Database
+  readonly #time: PostgresTime
   readonly #intents: ReturnType<typeof gatherIntents>
   readonly #acceptances: ReturnType<typeof gatherAcceptances>
   readonly #inserts: ReturnType<typeof gatherInserts>
@@ -74,7 +76,8 @@ export class SubmissionWriter {
     this.#db = db
     this.#intents = gatherIntents(db)
     this.#acceptances = gatherAcceptances(db)
-    this.#inserts = gatherInserts(db)
+    this.#time = new PostgresTime(db)
+    this.#inserts = gatherInserts(db, this.#time)
     this.#loads = gatherLoads(db)
     this.#waits = gatherWaits(db)
     this.#answers = gatherAnswers(db)
@@ -82,7 +85,7 @@ export class SubmissionWriter {
 
   /** @throws Refused */
   acceptRequest(request: NewVideo): Promise<Accepted> {
-    return acceptVideo(this.#db, this.#inserts, request)
+    return acceptVideo(this.#db, this.#time, this.#inserts, request)
   }
 
   async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
@@ -212,8 +215,9 @@ export class SubmissionWriter {
     attempt: number | null,
     idempotencyKey: IdempotencyKey | null = null,
     by: Actor | null = null,
+    beginBy = Infinity,
   ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
-    return cancelVideo(this.#db, { userId, id, attempt, idempotencyKey, by })
+    return cancelVideo(this.#db, { userId, id, attempt, idempotencyKey, by, beginBy })
   }
 
   retry(
@@ -223,8 +227,9 @@ export class SubmissionWriter {
     idempotencyKey: IdempotencyKey | null = null,
     by: Actor | null = null,
     cost: Money | null = null,
+    beginBy = Infinity,
   ): Promise<SceneVideo> {
-    return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by, cost })
+    return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by, cost, beginBy })
   }
 
   noteLate(

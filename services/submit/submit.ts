@@ -7,6 +7,7 @@ import { serve } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
 import { consumeWork } from '#libs/bus/work.ts'
+import { bootMs } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import {
   commandSubject,
@@ -20,7 +21,7 @@ import {
 } from '#libs/scene-video/messages.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { isDataFault, isOutage } from '#libs/store/errors.ts'
-import { Refused } from '#libs/scene-video/refusals.ts'
+import { notAwaited, Refused } from '#libs/scene-video/refusals.ts'
 import { settleVideo } from './settle.ts'
 import { serveCallbacks } from './callbacks.ts'
 import type { SubmitContext } from './context.ts'
@@ -96,15 +97,16 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
   const answer = <T extends { userId: string }>(
     subject: string,
     schema: z.ZodType<T>,
-    act: (body: T) => Promise<{ video: SceneVideo; repeated?: boolean }>,
+    act: (body: T, beginBy: number) => Promise<{ video: SceneVideo; repeated?: boolean }>,
     slots = commands,
   ) =>
     serve(bus, { subject, queue: 'submit', schema, log }, (body, askedMs) =>
       replyOf(async () => {
         const done = await slots.run(body.userId, () => {
           // rule: a command that nobody waits for is not carried out
-          if (askedMs() > mayBeginMs) throw new Refused('not_awaited', 'It came too late.')
-          return act(body)
+          const leftMs = mayBeginMs - askedMs()
+          if (leftMs < 0) throw notAwaited()
+          return act(body, bootMs() + leftMs)
         })
         return { ok: true, ...done }
       }),
@@ -113,9 +115,10 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
     answer(
       commandSubject.generate,
       generateCommandSchema,
-      async (command) => {
+      async (command, beginBy) => {
         const system = context.systemAccounts.defaults
-        const { video, made } = await store.acceptRequest({ ...command, id: newId(), system })
+        const request = { ...command, id: newId(), system, beginBy }
+        const { video, made } = await store.acceptRequest(request)
         if (made === null) return { video, repeated: true }
         crashPoint('request-accepted')
         publish(made.event)
@@ -124,16 +127,17 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       },
       turns,
     ),
-    answer(commandSubject.cancel, videoCommandSchema, async (command) => {
+    answer(commandSubject.cancel, videoCommandSchema, async (command, beginBy) => {
       const { userId, id, attempt, idempotencyKey, by } = command
-      const { video, ownerActs } = await store.cancel(userId, id, attempt, idempotencyKey, by)
+      const cancelled = await store.cancel(userId, id, attempt, idempotencyKey, by, beginBy)
+      const { video, ownerActs } = cancelled
       if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
       void publishOwed(video.id)
       return { video }
     }),
-    answer(commandSubject.retry, videoCommandSchema, async (command) => {
+    answer(commandSubject.retry, videoCommandSchema, async (command, beginBy) => {
       const { userId, id, attempt, idempotencyKey, by, cost } = command
-      const video = await store.retry(userId, id, attempt, idempotencyKey, by, cost)
+      const video = await store.retry(userId, id, attempt, idempotencyKey, by, cost, beginBy)
       void publishOwed(video.id)
       pending.take({ id, userId })
       return { video }

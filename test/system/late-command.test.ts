@@ -2,7 +2,11 @@
  * Who was told that submit is away has nothing made for him: a command that waited in a process
  * that stood still is not carried out when it goes on.
  */
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { inboxPrefix } from '#libs/bus/permissions.ts'
+import { commandSubject, commandWaitMs } from '#libs/scene-video/messages.ts'
+import { connectNats } from '../support/nats.ts'
 import { pause, System, until } from '../support/system.ts'
 
 const system = new System()
@@ -32,4 +36,32 @@ it('makes nothing of a request that was answered 503, once submit goes on', asyn
     (await ask()).status === 202 ? true : undefined,
   )
   expect(await made()).toBe(2)
+})
+
+it('makes nothing of a request that Postgres had in hand when it stood still', async () => {
+  const { userId, projectId, scriptId, sceneIds } = system.dev
+  const place = { userId, projectId, scriptId, sceneId: sceneIds[0] }
+  const before = await made()
+  const nc = await connectNats(system.internal.natsAs('gateway'), {
+    inboxPrefix: inboxPrefix('gateway'),
+  })
+  const postmaster = system.pid('postgres')
+  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')
+  const pids = [postmaster, ...children.trim().split(' ').map(Number)]
+  const all = (signal: 'SIGSTOP' | 'SIGCONT') => pids.forEach((pid) => process.kill(pid, signal))
+  all('SIGSTOP')
+  try {
+    const command = JSON.stringify({ ...place, idempotencyKey: null, body: { prompt: 'x' } })
+    const asked = nc.request(commandSubject.generate, command, { timeout: commandWaitMs })
+    await expect(asked).rejects.toThrow('TIMEOUT')
+  } finally {
+    all('SIGCONT')
+    await nc.close()
+  }
+  await pause(4_000)
+  expect(await made()).toBe(before)
+  await until('submit to accept again', async () =>
+    (await ask()).status === 202 ? true : undefined,
+  )
+  expect(await made()).toBe(before + 1)
 })

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { bootMs } from '#libs/runtime/clock.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
 import { SubmissionWriter, type Loaded, type NewVideo } from '#libs/store/submissions.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
@@ -189,6 +190,22 @@ it('reads many, and writes their answers and waits, by one statement each, as it
     expect([send.answer, send.detail]).toEqual(['later', `told to wait, ${i}`])
     expect(send.settledAt).not.toBeNull()
   }
+})
+
+it('does nothing that comes too late, and says so', async () => {
+  const [late, inTime] = [{ beginBy: bootMs() - 1 }, { beginBy: bootMs() + 60_000 }]
+  const requests = [late, late, inTime, late].map((one) => store.acceptRequest(requestOf(one)))
+  const results = await Promise.allSettled(requests)
+  const { id } = (await newVideo()).video
+  const cancel = store.cancel(demo.userId, id, null, null, null, late.beginBy)
+  await expect(cancel).rejects.toMatchObject({ code: 'not_awaited' })
+  expect((await store.load(id))!.video).toMatchObject({ status: 'pending', version: 1 })
+  await store.cancel(demo.userId, id, null)
+  const retry = store.retry(demo.userId, id, null, null, null, null, late.beginBy)
+  await expect(retry).rejects.toMatchObject({ code: 'not_awaited' })
+  expect((await store.load(id))!.video).toMatchObject({ status: 'failed', attempt: 1 })
+  const code = (one: PromiseSettledResult<unknown>) => one.status === 'rejected' && one.reason.code
+  expect(results.map(code)).toEqual(['not_awaited', 'not_awaited', false, 'not_awaited'])
 })
 
 it('notes a cancel once, however often it is asked for', async () => {

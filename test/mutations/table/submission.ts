@@ -224,8 +224,20 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a command that nobody waits for is not carried out',
-    find: 'if (askedMs() > mayBeginMs)',
-    replace: 'if (askedMs() < 0)',
+    find: 'const leftMs = mayBeginMs - askedMs()',
+    replace: 'const leftMs = mayBeginMs',
     by: 'late commands',
+  },
+  {
+    rule: 'Postgres makes nothing of a request that it comes to too late',
+    find: 'AND (i.until IS NULL OR i.until > extract(epoch FROM clock_timestamp()) * 1000)',
+    replace: '',
+    by: 'moves together',
+  },
+  {
+    rule: 'no transaction of a command is committed too late',
+    find: 'if (bootMs() > beginBy) throw notAwaited()',
+    replace: '',
+    by: 'moves together',
   },
 ]
