@@ -55,7 +55,8 @@ export class CreateQueue {
   readonly #given = new Map<string, number>()
   /** Those that wait in `enter`: they need not be woken. */
   readonly #entering = new Set<string>()
-  #limits: CreateLimits = { rate: null, parallelTasks: null }
+  /** As they are now: what is learned of an account changes while videos wait. */
+  #limits: () => CreateLimits = () => ({ rate: null, parallelTasks: null })
   /** Creates taken, and given to nobody. */
   #spare = 0
   #nextAt = 0
@@ -77,7 +78,7 @@ export class CreateQueue {
   /** Null when it may be sent now; else why, and for how long about, it has to wait. */
   async enter(
     video: Waiting,
-    limits: CreateLimits,
+    limits: () => CreateLimits,
   ): Promise<{ ms: number; why: 'rate' | 'tasks' } | null> {
     const { clock } = this.#options
     this.#limits = limits
@@ -92,7 +93,7 @@ export class CreateQueue {
       this.#entering.delete(video.id)
     }
     if (this.#fetch(video.id)) return null
-    const { rate } = this.#limits
+    const { rate } = this.#limits()
     const queueMs = rate ? (this.size / rate.perMinute) * 60_000 : 0
     return { ms: Math.max(this.#nextAt - clock.now(), queueMs, 1_000), why: this.#why }
   }
@@ -102,7 +103,8 @@ export class CreateQueue {
     const { store, account, clock } = this.#options
     this.#spare = 0
     this.#nextAt = Math.max(this.#nextAt, clock.now() + ms)
-    if (this.#limits.rate) await store.emptyCreates(account, this.#limits.rate, ms)
+    const { rate } = this.#limits()
+    if (rate) await store.emptyCreates(account, rate, ms)
   }
 
   close(): void {
@@ -129,7 +131,7 @@ export class CreateQueue {
     this.#forget()
     const size = this.size
     if (size === 0) return
-    const { rate } = this.#limits
+    const { rate } = this.#limits()
     if (rate && this.#spare === 0) {
       const { taken, waitMs } = await store.takeCreates(account, rate, Math.min(size, mostTaken))
       this.#spare = taken
@@ -139,8 +141,11 @@ export class CreateQueue {
       this.#nextAt = clock.now() + (taken < Math.min(size, mostTaken) ? waitMs + jitterMs : 0)
     }
     while (this.size > 0 && (!rate || this.#spare > 0)) {
-      if (!(await this.#giveToNext())) break
+      // before the wait: a refusal meanwhile takes all that is spare
       if (rate) this.#spare--
+      if (await this.#giveToNext()) continue
+      if (rate) this.#spare++
+      break
     }
   }
 
@@ -148,7 +153,7 @@ export class CreateQueue {
   async #giveToNext(): Promise<boolean> {
     const { clock, store, account } = this.#options
     const [first] = this.#users.values().next().value!.values()
-    const { parallelTasks } = this.#limits
+    const { parallelTasks } = this.#limits()
     if (parallelTasks !== null) {
       const { taken, holders } = await store.takeTask(account, parallelTasks, first!)
       if (!taken) {

@@ -43,23 +43,34 @@ function senders(
     for (let i = 0; i < count; i++) {
       const { gate, clock } = gates[i % gates.length]!
       const video = { id: `${userId}-${i}`, userId, attempt: 1 }
-      const turn = async () => {
+      // one at a time, as its row has one time at which it is due
+      let cancel = () => {}
+      let isBusy = false
+      const again = (ms: number) => void (cancel = clock.after(ms, () => void turn()))
+      const attempt = async (): Promise<void> => {
         attempts.count++
         const wait = await gate.enter(account, video)
-        if (wait) return void clock.after(Math.min(60_000, wait.ms), () => void turn())
+        if (wait) return again(Math.min(60_000, wait.ms))
         const passage = await gate.pass(account, video)
-        if (passage.kind === 'wait') return void clock.after(passage.ms, () => void turn())
+        if (passage.kind === 'wait') return again(passage.ms)
         const said = answer(world.now)
         await gate.answered(account, said, { video: video.id, wasTried: passage.kind === 'try' })
-        if (said.kind === 'accepted') return void sent.push({ at: world.now, userId })
-        clock.after(1_000, () => void turn())
+        if (said.kind !== 'accepted') return again(1_000)
+        sent.push({ at: world.now, userId })
+        turns.delete(video.id)
+      }
+      const turn = async () => {
+        if (isBusy) return
+        cancel()
+        isBusy = true
+        await attempt().finally(() => (isBusy = false))
       }
       turns.set(video.id, turn)
       void turn()
     }
   }
   const turns = new Map<string, () => Promise<void>>()
-  for (const { gate } of gates) gate.onFree(({ id }) => void turns.get(id)!())
+  for (const { gate } of gates) gate.onFree(({ id }) => void turns.get(id)?.())
   return { sent, start, attempts }
 }
 
@@ -147,6 +158,43 @@ it('sends less to an account that refuses without telling a limit', async () => 
   const steady = sent.filter((one) => one.at > 300_000).length
   expect(steady).toBeGreaterThan(600 * 0.6)
   expect(refusals).toBeLessThan(4_000)
+})
+
+it('makes little of one refusal, though it has sent nothing before', async () => {
+  const world = worldOf(1)
+  let refusals = 0
+  const { sent, start } = senders(world, at('a'), () => (refusals++ ? accepted : over))
+  start('first', 1)
+  await world.until(500)
+  start('u', 300)
+  await world.until(180_000)
+  expect(sent).toHaveLength(301)
+})
+
+it('makes one refusal of those that come together', async () => {
+  const world = worldOf(1)
+  const [{ gate }] = world.gates as [(typeof world.gates)[0]]
+  const account = at('a')
+  await Promise.all(
+    Array.from({ length: 20 }, (_, i) =>
+      gate.answered(account, over, { video: `v${i}`, wasTried: false }),
+    ),
+  )
+  const { sent, start } = senders(world, account)
+  start('u', 100)
+  await world.until(120_000)
+  expect(sent).toHaveLength(100)
+})
+
+it('uses an account that refuses now and then', async () => {
+  const world = worldOf(2)
+  let asked = 0
+  const { sent, start } = senders(world, at('a'), () => (++asked % 50 === 0 ? over : accepted))
+  for (let minute = 0; minute < 10; minute++) {
+    start(`u${minute}`, 90)
+    await world.until((minute + 1) * 60_000)
+  }
+  expect(sent.length).toBeGreaterThan(900 * 0.95)
 })
 
 it('opens a circuit where creates fail widely, tries one at a time, and closes by itself', async () => {

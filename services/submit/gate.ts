@@ -12,6 +12,7 @@ import type { CreateAnswer, Declared, RateLimit } from '#libs/provider/provider.
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { AccountKey, ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { Circuits, type Passage } from './circuits.ts'
+import { LearnedRate } from './learned-rate.ts'
 import { CreateQueue, type CreateLimits, type Waiting } from './create-queue.ts'
 
 /** Where a create goes. */
@@ -28,13 +29,11 @@ export interface Wait {
 interface Known {
   key: AccountKey
   queue: CreateQueue
-  /** Creates a minute as the provider tells them, or as its refusals show; null: unknown. */
+  /** Creates a minute as the provider tells them; null: unknown. */
   told: number | null
-  learned: { perMinute: number; at: number } | null
+  learned: LearnedRate
   /** For its circuit, and known here. */
   waiting: Map<string, Waiting>
-  /** When the last creates were accepted. */
-  accepted: number[]
 }
 
 interface Limits extends CreateLimits {
@@ -51,10 +50,6 @@ export interface GateOptions {
 }
 
 const readEveryMs = 1_000
-const learnedMs = 600_000
-const regainedPerSecond = 0.02
-const keptAfterRefusal = 0.7
-const leastPerMinute = 6
 const mostKnown = 10_000
 const mostWaiting = 1_000
 const wokenAtOnce = 50
@@ -98,7 +93,7 @@ export class Gate implements AsyncDisposable {
     const known = await this.#known(at)
     const limits = this.#limitsOf(known, at)
     if (!limits.rate && limits.parallelTasks === null) return null
-    const wait = await known.queue.enter(video, limits)
+    const wait = await known.queue.enter(video, () => this.#limitsOf(known, at))
     if (!wait) return null
     const reason =
       wait.why === 'rate'
@@ -150,7 +145,7 @@ export class Gate implements AsyncDisposable {
   ): Promise<void> {
     const known = await this.#known(at)
     const isOverLimit = answer.kind === 'later' && answer.isOverLimit === true
-    if (answer.kind === 'accepted') this.#accepted(known)
+    if (answer.kind === 'accepted') known.learned.accepted(this.#options.clock.now())
     if (isOverLimit) {
       this.#refused(known, at)
       await known.queue.refused(answer.retryAfterMs ?? readEveryMs)
@@ -166,19 +161,10 @@ export class Gate implements AsyncDisposable {
     return this.#circuits.notTried(accountKeyOf(at))
   }
 
-  #accepted(known: Known): void {
-    const now = this.#options.clock.now()
-    known.accepted.push(now)
-    if (known.accepted.length > 1_000) known.accepted.shift()
-  }
-
   /** Of its limit nothing is known but that it was exceeded. */
   #refused(known: Known, at: GateAccount): void {
     if (known.told !== null || this.#limitsOf(known, at).isDeclared) return
-    const now = this.#options.clock.now()
-    const lately = known.accepted.filter((one) => one > now - 60_000).length
-    const was = learnedNow(known, now) ?? 2 * lately
-    known.learned = { perMinute: Math.max(leastPerMinute, keptAfterRefusal * was), at: now }
+    known.learned.refused(this.#options.clock.now())
   }
 
   #limitsOf(known: Known, { provider }: GateAccount): Limits {
@@ -189,7 +175,7 @@ export class Gate implements AsyncDisposable {
       parallelTasks: set.parallelTasks ?? usual.parallelTasks ?? null,
       isDeclared: declared !== null,
     }
-    const limit = told ?? declared ?? learnedNow(known, this.#options.clock.now())
+    const limit = told ?? declared ?? known.learned.perMinute(this.#options.clock.now())
     if (limit === null) return { rate: null, perMinute: null, ...more }
     // of a bucket that the provider tells of: ten seconds' worth at once
     const burst = Math.max(1, Math.floor(told === null ? limit / 20 : limit / 6))
@@ -207,7 +193,8 @@ export class Gate implements AsyncDisposable {
     await store.know(key, new URL(at.account.baseUrl).host)
     const wake = (video: Waiting) => this.#wakeUp(video)
     const queue = new CreateQueue({ clock, log, store, account: key, wake })
-    const made = { key, queue, told: null, learned: null, accepted: [], waiting: new Map() }
+    const learned = new LearnedRate()
+    const made = { key, queue, told: null, learned, waiting: new Map() }
     const other = this.#accounts.get(name)
     if (other) return other
     this.#accounts.set(name, made)
@@ -230,11 +217,6 @@ export class Gate implements AsyncDisposable {
     await this.#reading
   }
 }
-
-const learnedNow = ({ learned }: Known, now: number): number | null =>
-  learned && now - learned.at < learnedMs
-    ? learned.perMinute * (1 + (regainedPerSecond * (now - learned.at)) / 1_000)
-    : null
 
 const accountKeyOf = ({ account, provider }: GateAccount): AccountKey => ({
   accountId: account.id,

@@ -123,7 +123,8 @@ function staleEffects(audits: Audit[], entries: Entry[]): string[] {
         found.push(`${id} goes from ${before.status} to ${now.status}`)
     }
   }
-  for (const { videoId, version, epoch } of entries) {
+  for (const { videoId, version, epoch, event } of entries) {
+    if (event === null) continue // it raised no version: an unknown word, noted at any time
     const current = epochAt.get(`${videoId}:${version}`)
     if (epoch !== null && current !== undefined && epoch !== current)
       found.push(

@@ -69,6 +69,12 @@ export const submission: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'refusals that come together slow an account down once',
+    find: 'now - this.#last.at < togetherMs',
+    replace: 'now < this.#last.at',
+    by: 'submit by itself',
+  },
+  {
     rule: 'users take turns at the limits of an account',
     find: 'if (places.size > 0) this.#users.set(place.userId, places)',
     replace: 'if (places.size > 0) this.#users = new Map([[place.userId, places], ...this.#users])',
