@@ -85,43 +85,43 @@ describe('what an answer to a poll means', () => {
   })
 })
 
-describe('a query of many', () => {
-  const batchPath = '/videos/generations/batch'
-  const running = (id: string) => ({ id, status: 'in_progress', progress: 40 })
+const batchPath = '/videos/generations/batch'
+const running = (id: string) => ({ id, status: 'in_progress', progress: 40 })
 
-  /**
-   * A server that answers queries of many by `many`, and knows each task when asked for it alone.
-   * What was asked, in order.
-   */
-  async function serve(many: (response: ServerResponse) => void) {
-    const asked: string[] = []
-    const server = createServer((request, response) => {
-      const path = request.url!.slice('/v1/videos/generations/'.length)
-      asked.push(path)
-      if (path === 'batch') many(response)
-      else response.end(JSON.stringify(running(path)))
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const provider = createToapis({
-      createTimeoutMs: 10_000,
-      getTimeoutMs: 10_000,
-      allowPrivate: true,
-      batchPath,
-    })
-    onTestFinished(async () => {
-      await provider[Symbol.asyncDispose]()
-      server.close()
-    })
-    return {
-      asked,
-      provider,
-      account: {
-        baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
-        apiKey: 'sk-x',
-      },
-    }
+/**
+ * A server that answers queries of many by `many`, and knows each task when asked for it alone.
+ * What was asked, in order.
+ */
+async function serve(many: (response: ServerResponse) => void, getTimeoutMs = 10_000) {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    const path = request.url!.slice('/v1/videos/generations/'.length)
+    asked.push(path)
+    if (path === 'batch') many(response)
+    else response.end(JSON.stringify(running(path)))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const provider = createToapis({
+    createTimeoutMs: 10_000,
+    getTimeoutMs,
+    allowPrivate: true,
+    batchPath,
+  })
+  onTestFinished(async () => {
+    await provider[Symbol.asyncDispose]()
+    server.close()
+  })
+  return {
+    asked,
+    provider,
+    account: {
+      baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+      apiKey: 'sk-x',
+    },
   }
+}
 
+describe('a query of many', () => {
   it('answers in the order asked, and leaves open what was left out or told without a name', async () => {
     const { asked, provider, account } = await serve((response) =>
       response.end(
@@ -170,7 +170,7 @@ describe('a query of many', () => {
   })
 
   it('knows nothing of them after a time-out', async () => {
-    const { asked, provider, account } = await serve(() => {})
+    const { asked, provider, account } = await serve(() => {}, 500)
     expect(
       (await provider.getMany(account, ['a', 'b'])).answers.map((answer) => answer?.kind),
     ).toEqual(['none', 'none'])

@@ -34,13 +34,16 @@ describe('9: nobody waits for somebody else', () => {
 
 describe('4: what was promised is carried out', () => {
   // what waited for its account's circuit is not made under the settings that follow
-  beforeAll(() => stage.bad.ended(stage.bad.accepted, 240_000), 260_000)
+  beforeAll(async () => {
+    await stage.resetCircuit()
+    await stage.bad.ended(stage.bad.accepted, 240_000)
+  }, 260_000)
 
   it.each(['dripping', 'silent', 'refusing'] as const)('while a provider is %s', async (way) => {
     const { bad, provider } = stage
     await stage.system.simulate({ minSeconds: 300, maxSeconds: 300 })
     const unwanted = await bad.submit('a kite')
-    const late = await bad.submit('a kite', { deadlineSeconds: 15 })
+    const late = await bad.submit('a kite', { deadlineSeconds: 8 })
     const isPolled = async () => (await bad.video(unwanted)).status === 'generating' || undefined
     await until('it to be polled', isPolled, 120_000)
     provider.way = way
@@ -74,6 +77,7 @@ async function goOnAsking(): Promise<void> {
   await system.simulate({
     faults: { acceptThenReset: 0, acceptThenTimeout: 0, status500: 0, malformed: 0 },
   })
+  await stage.resetCircuit()
   await good.ended(retried, 240_000)
   for (const id of retried) await good.command(id, 'retry')
 }

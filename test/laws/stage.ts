@@ -5,6 +5,7 @@
  */
 import type { NatsConnection } from 'nats'
 import { BadProvider } from '../support/bad-provider.ts'
+import { resetCircuits } from '../support/circuits.ts'
 import { connectNats } from '../support/nats.ts'
 import { operate } from '../support/operate.ts'
 import { System, until, type LedgerRow } from '../support/system.ts'
@@ -114,7 +115,7 @@ export class Stage implements AsyncDisposable {
   async start(): Promise<void> {
     const { system } = this
     await system.start()
-    await system.simulate({ minSeconds: 3, maxSeconds: 5, tier: 'off' })
+    await system.simulate({ minSeconds: 1, maxSeconds: 2, tier: 'off' })
     this.provider = await BadProvider.before(system.dev.simulatorUrl)
     const gateways = [system.dev.gatewayUrl]
     const { apiKey, ...demo } = system.dev
@@ -148,6 +149,10 @@ export class Stage implements AsyncDisposable {
       if (status === 404 && isOwn) this.breaches.push(`${id} is told of, and not there`)
     }
   }
+
+  /** What waits for the circuit of the account that was bad goes on at once. */
+  resetCircuit = (): Promise<void> =>
+    resetCircuits(this.system, new URL(this.provider.baseUrl).host)
 
   ledger = (): Promise<LedgerRow[]> => this.system.ledger()
 

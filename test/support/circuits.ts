@@ -13,6 +13,15 @@ export async function holdClosed(system: System, provider: string): Promise<void
   })
 }
 
+/** Has the creates that wait for the circuits of accounts at `host` sent now, by command. */
+export async function resetCircuits(system: System, host: string): Promise<void> {
+  const circuits = (...args: string[]) => operate(system.operatorEnv, ['circuits', ...args])
+  for (const line of (await circuits('list')).split('\n')) {
+    const [provider = '', account = '', where] = line.split('\t')
+    if (where === host) await circuits('reset', provider, account)
+  }
+}
+
 /** Starts it, with the circuit of the system's account at the usual provider held closed. */
 export async function startWithoutCircuit(system: System): Promise<void> {
   await system.start()

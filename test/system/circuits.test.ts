@@ -51,7 +51,7 @@ const ended = (ids: string[], key: string) =>
       const all = await Promise.all(ids.map((id) => video(id, key)))
       return all.every(({ status }) => status === 'completed') ? all : undefined
     },
-    120_000,
+    240_000,
   )
 
 interface Circuit {

@@ -37,7 +37,7 @@ const ended = (ids: string[]) =>
         ? videos
         : undefined
     },
-    60_000,
+    120_000,
   )
 const creates = async (id: string) =>
   (await system.ledger()).filter((row) => row.client_business_id.startsWith(id))
@@ -98,6 +98,8 @@ it('refuses what the provider refuses, and polls an unknown word on to the end',
 })
 
 it('cancels, then retries by taking what the first attempt became instead of paying again', async () => {
+  // long enough to be seen at work, also on a busy machine
+  await system.simulate({ minSeconds: 8, maxSeconds: 8 })
   const [id] = await submit(1)
   await until('its task', async () =>
     (await system.video(id!)).status === 'generating' ? true : undefined,
@@ -118,7 +120,7 @@ it('cancels, then retries by taking what the first attempt became instead of pay
 })
 
 it('takes a killed poller’s videos over, and refuses a frozen one’s', async () => {
-  await system.simulate({ minSeconds: 25, maxSeconds: 30 })
+  await system.simulate({ minSeconds: 20, maxSeconds: 24 })
   const ids = await submit(20)
   await until('all to be polled', async () =>
     (await Promise.all(ids.map((id) => system.video(id)))).every(
@@ -131,17 +133,14 @@ it('takes a killed poller’s videos over, and refuses a frozen one’s', async 
   const frozen = system.pid('poller-1')
   process.kill(frozen, 'SIGSTOP')
   try {
-    await until(
-      'the peer to take over',
-      async () =>
-        [
-          ...(await query<{ session: string }>(
-            `SELECT DISTINCT session FROM "SceneVideo" WHERE id IN (${ids.map((id) => `'${id}'`).join()})`,
-          )),
-        ].length === 1
-          ? true
-          : undefined,
-      20_000,
+    await until('the peer to take over', async () =>
+      [
+        ...(await query<{ session: string }>(
+          `SELECT DISTINCT session FROM "SceneVideo" WHERE id IN (${ids.map((id) => `'${id}'`).join()})`,
+        )),
+      ].length === 1
+        ? true
+        : undefined,
     )
   } finally {
     process.kill(frozen, 'SIGCONT')
@@ -157,6 +156,7 @@ it('takes a killed poller’s videos over, and refuses a frozen one’s', async 
 }, 120_000)
 
 it('moves no video while nats-server is away for longer than the TTL', async () => {
+  await system.simulate({ minSeconds: 18, maxSeconds: 20 })
   const ids = await submit(10)
   await until('all to be polled', async () =>
     (await Promise.all(ids.map((id) => system.video(id)))).every(
