@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { providerNames } from '#libs/provider/registry.ts'
-import { longFiles, longFunctions } from './support/over-limit.ts'
 
 type Check = (path: string, text: string) => string[]
 
@@ -115,18 +114,14 @@ const providerRules: Check = (path, text) =>
 /** Prettier breaks all but comments, and text in quotes or templates. */
 const lengthRules: Check = (path, text) => {
   const lines = text.trimEnd().split('\n')
-  const most = longFiles[path] ?? 250
   return [
     ...lines.flatMap((line, i) =>
       line.length > 100 && /^\s*(?:\/\/|\/?\*)/.test(line) && !/https?:\S{60}/.test(line)
         ? [`${path}:${i + 1}: break this comment at 100 columns`]
         : [],
     ),
-    ...(lines.length > most
-      ? [`${path}: ${lines.length} lines, at most ${most}; one file, one reason: split it`]
-      : []),
-    ...(path in longFiles && lines.length <= 250
-      ? [`${path}: short enough now; take it from longFiles in test/support/over-limit.ts`]
+    ...(lines.length > 250
+      ? [`${path}: ${lines.length} lines, at most 250; one file, one reason: split it`]
       : []),
   ]
 }
@@ -174,20 +169,11 @@ it(`keeps functions within ${limit} lines`, () => {
     number_of_files: number
   }
   expect(looked).toBeGreaterThan(100)
-  const longest = new Map<string, number>()
-  for (const { message, filename } of diagnostics)
-    longest.set(
-      filename,
-      Math.max(longest.get(filename) ?? 0, Number(/\((\d+)\)/.exec(message)![1])),
-    )
-  const tooLong = [...longest].filter(([path, lines]) => lines > (longFunctions[path] ?? limit))
-  const short = Object.keys(longFunctions).filter((path) => !longest.has(path))
-  expect(tooLong.map(([path, lines]) => `${path}: a function of ${lines} lines; split it`)).toEqual(
-    [],
-  )
-  expect(
-    short.map((path) => `${path}: take it from longFunctions in test/support/over-limit.ts`),
-  ).toEqual([])
+  const tooLong = diagnostics.map(({ message, filename }) => {
+    const lines = /\((\d+)\)/.exec(message)![1]
+    return `${filename}: a function of ${lines} lines; split it`
+  })
+  expect(tooLong).toEqual([])
 })
 
 it.each([

@@ -38,6 +38,23 @@ export interface GrowthRow {
   handOverMs: number
 }
 
+type Poller = Awaited<ReturnType<typeof startPoller>>
+
+/** Milliseconds from the signal to one poller until the other owns all. */
+async function handOver(
+  from: Poller,
+  to: Poller,
+  videos: number,
+  say: (line: string) => void,
+): Promise<number> {
+  const began = performance.now()
+  const stopped = from.worker[Symbol.asyncDispose]()
+  await untilOwned([to], videos, say)
+  const ms = performance.now() - began
+  await stopped
+  return ms
+}
+
 async function one(
   videos: number,
   seconds: number,
@@ -91,11 +108,7 @@ async function one(
   say('handing over')
   const second = await startPoller(lab, 'poller-2', { ...env, SESSION_TTL_MS: '6000' })
   stack.use(second.worker)
-  const handOverFrom = performance.now()
-  const stopped = poller.worker[Symbol.asyncDispose]()
-  await untilOwned([second], videos, say)
-  const handOverMs = performance.now() - handOverFrom
-  await stopped
+  const handOverMs = await handOver(poller, second, videos, say)
   return {
     videos,
     intervalMs,

@@ -47,6 +47,20 @@ export interface LimitOfStatus {
   progressOfUpdate: Share
 }
 
+/** Of one way to write all batches. */
+async function rateOf(
+  lab: Lab,
+  batches: string[][],
+  act: (some: string[]) => Promise<unknown>,
+): Promise<Rate> {
+  const spent = () =>
+    cpuOfTree(lab.postgres.pid) + process.cpuUsage().user / 1000 + process.cpuUsage().system / 1000
+  const [cpu, from] = [spent(), performance.now()]
+  for (const some of batches) await act(some)
+  const rate = (ms: number) => (batch * rounds * 1000) / ms
+  return { perSecond: rate(performance.now() - from), perCpuSecond: rate(spent() - cpu) }
+}
+
 async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
   const pairs = quick ? 3 : 7
   await using lab = await Lab.open()
@@ -63,16 +77,6 @@ async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
     await db.$executeRaw`UPDATE "SceneVideo" SET status = 'generating', phase = 'running'`
     await db.$executeRaw`VACUUM ANALYZE`
     let no = 0
-    const rateOf = async (act: (some: string[]) => Promise<unknown>): Promise<Rate> => {
-      const spent = () =>
-        cpuOfTree(lab.postgres.pid) +
-        process.cpuUsage().user / 1000 +
-        process.cpuUsage().system / 1000
-      const [cpu, from] = [spent(), performance.now()]
-      for (const some of batches) await act(some)
-      const rate = (ms: number) => (batch * rounds * 1000) / ms
-      return { perSecond: rate(performance.now() - from), perCpuSecond: rate(spent() - cpu) }
-    }
     const reports = (some: string[], change: Change | null) => {
       no++
       return writer.apply(some.map((id) => ({ id, attempt: 1, epoch: '1', no, change })))
@@ -96,7 +100,7 @@ async function limitOfStatus({ quick, say }: Context): Promise<LimitOfStatus> {
     }
     for (let i = -1; i < pairs; i++) {
       for (const [kind, act] of Object.entries(kinds)) {
-        const rate = await rateOf(act)
+        const rate = await rateOf(lab, batches, act)
         if (i >= 0) found[kind as Kind].push(rate)
       }
       await db.$executeRaw`DELETE FROM "Timeline"`

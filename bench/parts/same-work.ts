@@ -8,59 +8,15 @@
  * The tasks' clock starts when every video has been loaded and polled at least once; then comes a
  * time to settle, then the window. Polls are counted by the provider.
  */
-import { sleep } from '#libs/runtime/clock.ts'
-import { contestants, present, startContestant, type Contestant } from '../lib/contestants.ts'
+import { contestants, present, type Contestant } from '../lib/contestants.ts'
 import { isLeaving } from '../lib/ending.ts'
-import { Lab } from '../lib/lab.ts'
-import { median, Sample, table, text } from '../lib/numbers.ts'
+import { median, table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
-import { cpuOfTree, rssOf } from '../lib/processes.ts'
 import { bars } from '../lib/picture.ts'
-import { parseTask, tasksOfAllAges } from '../lib/tasks.ts'
+import { measure, rowsKnownAfterMs, type SameWorkRow } from './same-work-window.ts'
 
-const intervalMs = 5_000
-const lifeMs = 300_000
-/** After so long Postgres has counted every row written before. */
-const rowsKnownAfterMs = 12_000
 /** Fewer of the polls that were due: it cannot keep up. */
 const brokeBelow = 0.9
-
-export interface SameWorkRow {
-  contestant: Contestant
-  videos: number
-  run: number
-  /** Calls counted by the provider, and their share of those that were due. */
-  polls: number
-  made: number
-  changesPerPoll: number
-  /** Microseconds of CPU, user and system. */
-  cpuUsPerPoll: number
-  serverUsPerPoll: number
-  ofIt: Record<string, number>
-  /**
-   * Bytes above what its processes held before any video was loaded, the heap after a forced
-   * collection; not what Postgres, NATS or Redis hold.
-   */
-  heapPerVideo: number
-  rssPerVideo: number
-  /** Milliseconds. */
-  latenessP50: number
-  latenessP99: number
-  loopP99: number
-  /**
-   * Ends in the window, and how many of them a subscriber was told of, how long after the end at
-   * the provider in ms.
-   */
-  ends: number
-  told: number
-  toldP50: number
-  toldP99: number
-  /** How long the window was. */
-  seconds: number
-  /** Written in Postgres; rows are not told where the time to settle was too short to know them. */
-  rows: number | null
-  transactions: number
-}
 
 /** Why a contestant has no row, or no larger one. */
 interface Broke {
@@ -76,106 +32,6 @@ interface Broke {
 export interface SameWork {
   rows: SameWorkRow[]
   broke: Broke[]
-}
-
-async function measure(
-  contestant: Contestant,
-  videos: number,
-  run: number,
-  { seconds, settleMs, step }: { seconds: number; settleMs: number; step: number },
-  say: (line: string) => void,
-): Promise<SameWorkRow> {
-  await using lab = await Lab.open()
-  await using running = await startContestant(lab, contestant)
-  const memory = async () => {
-    const vitals = await Promise.all(running.workers.map((worker) => worker.vitals()))
-    return {
-      heap: vitals.reduce((sum, one) => sum + one.heapUsed, 0),
-      rss: running.workers.reduce((sum, { pid }) => sum + rssOf(pid), 0),
-      loopP99: vitals[0]!.loopP99,
-    }
-  }
-  const empty = await memory()
-  let beganAt = Infinity
-  const ends: { at: number; after: number }[] = []
-  await running.onEnd((id) => {
-    const at = beganAt + parseTask(id).endsAt
-    ends.push({ at, after: Date.now() - at })
-  })
-  say('loading')
-  await running.load(tasksOfAllAges({ count: videos, lifeMs, step }))
-  await untilSeen(lab, videos, say)
-  await memory() // the event loop's delay counts from here
-  beganAt = await lab.begin()
-  say('settling')
-  await sleep(settleMs)
-
-  await running.resetLateness()
-  const read = async () => ({
-    ...(await lab.counts()),
-    ...(await lab.servers()),
-    at: Date.now(),
-    own: running.workers.map(({ pid }) => cpuOfTree(pid)),
-    servers: Object.values(running.servers).map(cpuOfTree),
-  })
-  const before = await read()
-  for (let left = seconds; left > 0; left -= 5) {
-    say(`measuring, ${left} s left`)
-    await sleep(Math.min(5, left) * 1000)
-  }
-  const after = await read()
-  const late = await running.lateness()
-  const full = await memory()
-  say('waiting for the last to be told')
-  await sleep(intervalMs * 1.2)
-
-  const polls = after.calls - before.calls
-  const inFlight = videos * (1 - ((before.at + after.at) / 2 - beganAt) / lifeMs)
-  const us = (now: number, then: number) => ((now - then) * 1000) / polls
-  const own = running.workers.map(
-    (worker, i) => [worker.name, us(after.own[i]!, before.own[i]!)] as const,
-  )
-  const servers = Object.keys(running.servers).map(
-    (name, i) => [name, us(after.servers[i]!, before.servers[i]!)] as const,
-  )
-  const told = new Sample()
-  for (const { at, after: ms } of ends) if (at >= before.at && at < after.at) told.add(ms)
-  const { count, p50, p99 } = told.take()
-  return {
-    contestant,
-    videos,
-    run,
-    seconds,
-    polls,
-    made: polls / ((inFlight * (after.at - before.at)) / intervalMs),
-    changesPerPoll: (after.changes - before.changes) / polls,
-    cpuUsPerPoll: own.reduce((sum, [, one]) => sum + one, 0),
-    serverUsPerPoll: servers.reduce((sum, [, one]) => sum + one, 0),
-    ofIt: Object.fromEntries([...own, ...servers]),
-    heapPerVideo: (full.heap - empty.heap) / videos,
-    rssPerVideo: (full.rss - empty.rss) / videos,
-    loopP99: full.loopP99,
-    latenessP50: late.p50,
-    latenessP99: late.p99,
-    ends: Math.round((videos * (after.at - before.at)) / lifeMs),
-    told: count,
-    toldP50: p50,
-    toldP99: p99,
-    rows: settleMs < rowsKnownAfterMs ? null : after.rows - before.rows,
-    transactions: after.transactions - before.transactions,
-  }
-}
-
-/** @throws when not all are polled in a time in which they could be */
-async function untilSeen(lab: Lab, videos: number, say: (line: string) => void): Promise<void> {
-  const end = performance.now() + 60_000 + videos * 5
-  for (;;) {
-    const { seen } = await lab.counts()
-    say(`${seen}/${videos} polled once`)
-    if (seen >= videos) return
-    if (performance.now() > end) throw new Error(`only ${seen} of ${videos} were ever polled`)
-    await sleep(200)
-  }
 }
 
 /** What a form of it measures, where it is not told otherwise. */
@@ -223,7 +79,7 @@ async function sameWork(form: Form, context: Context): Promise<SameWork> {
             `${contestant}, ${text(videos)} videos${runs > 1 ? `, run ${run + 1}/${runs}` : ''}: ${line}`,
           )
         try {
-          const row = await measure(contestant, videos, run, planned, say)
+          const row = await measure({ contestant, videos, run }, planned, say)
           found.rows.push(row)
           if (row.made < brokeBelow)
             found.broke.push({

@@ -4,15 +4,26 @@ import { fileURLToPath } from 'node:url'
 
 const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 
+/** How it ended, and what it printed. */
+export function command(
+  env: NodeJS.ProcessEnv,
+  args: string[],
+  cwd?: string,
+): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
+    cwd,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said = { out: '', err: '' }
+  child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (said.err += chunk.toString()))
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...said })))
+}
+
 /** What it printed. @throws when it fails */
 export async function operate(env: NodeJS.ProcessEnv, args: string[]): Promise<string> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
-    env,
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
-  if (code !== 0) throw new Error(`${args.join(' ')}: ${output}`)
-  return output
+  const { code, out, err } = await command(env, args)
+  if (code !== 0) throw new Error(`${args.join(' ')}: ${out}${err}`)
+  return out
 }

@@ -2,11 +2,9 @@
  * Messages nobody can handle, on a real nats-server: what dies and what does not, and what the
  * operator's command does about it.
  */
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BusUnavailable } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
@@ -24,10 +22,10 @@ import { Metrics, deadLetters as deadMetric } from '#libs/runtime/metrics.ts'
 import { settleWorkSubject, submitWorkSubject, workSchema } from '#libs/scene-video/messages.ts'
 import { isOutage } from '#libs/store/errors.ts'
 import { openDatabase } from '#libs/store/connect.ts'
+import { command } from '../support/operate.ts'
 import { until } from '../support/system.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-dead-'))
-const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const log = createLogger('test', 'silent')
 let server: LocalServer
 let bus: NatsBus
@@ -43,20 +41,9 @@ afterAll(async () => {
 })
 
 /** The operator's command as one runs it. */
-function reelkeeper(
-  args: string[],
-  natsUrl: string | undefined = server.url,
-): Promise<{ code: number | null; out: string; err: string }> {
+function reelkeeper(args: string[], natsUrl: string | undefined = server.url) {
   const { NATS_URL: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
-    cwd: dir,
-    env: { ...env, ...(natsUrl ? { NATS_URL: natsUrl } : {}) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const said = { out: '', err: '' }
-  child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (said.err += chunk.toString()))
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...said })))
+  return command({ ...env, ...(natsUrl ? { NATS_URL: natsUrl } : {}) }, args, dir)
 }
 
 /** Consumes submit's work with this handler until disposed; counts what dies. */
@@ -114,15 +101,14 @@ describe('what dies', () => {
     await using _ = consuming(consumers.submit, async () => {})
     expect(await dead('huge')).toMatchObject({ truncatedFrom: 1_040_000 })
   })
+})
 
+describe('what dies only when it fails, and what never does', () => {
   it('a message whose handler fails again and again, and one that waits, or whose store is away, never', async () => {
     const failing = await work()
-    const [waiting, cutOff, unstored] = [
-      crypto.randomUUID(),
-      crypto.randomUUID(),
-      crypto.randomUUID(),
-    ]
-    for (const id of [waiting, cutOff, unstored]) await work(id, settleWorkSubject(id))
+    const ids = Array.from({ length: 3 }, () => crypto.randomUUID())
+    const [, cutOff, unstored] = ids
+    for (const id of ids) await work(id, settleWorkSubject(id))
     const away = openDatabase(`postgresql://x:x@127.0.0.1:${await freePort()}/x`, 1)
     const tries = new Map<string, number>()
     const seen = (id: string) => tries.set(id, (tries.get(id) ?? 0) + 1)
@@ -139,13 +125,11 @@ describe('what dies', () => {
     expect((await dead(failing)).reason).toContain('failed 2 times: this will never work')
     await until(
       'more tries than a failing one gets',
-      () => [waiting, cutOff, unstored].every((id) => (tries.get(id) ?? 0) >= 4) || undefined,
+      () => ids.every((id) => (tries.get(id) ?? 0) >= 4) || undefined,
       30_000,
     )
     expect(
-      (await deadLetters(bus)).filter((letter) =>
-        [waiting, cutOff, unstored].some((id) => letter.subject.endsWith(id)),
-      ),
+      (await deadLetters(bus)).filter(({ subject }) => ids.some((id) => subject.endsWith(id))),
     ).toEqual([])
     expect(tries.get(failing)).toBe(2)
     await away.$disconnect()
@@ -173,16 +157,12 @@ describe('reelkeeper dead-letters', () => {
     const manager = await bus.manager()
     await manager.streams.purge(streams.dead)
     await manager.streams.purge(streams.work)
-    expect(await reelkeeper(['dead-letters', 'list'])).toEqual({
-      code: 0,
-      out: 'No dead letters.\n',
-      err: '',
-    })
-    expect(await reelkeeper(['dead-letters', 'put-back', '--all'])).toEqual({
-      code: 0,
-      out: 'No dead letters.\n',
-      err: '',
-    })
+    for (const args of [['list'], ['put-back', '--all']])
+      expect(await reelkeeper(['dead-letters', ...args])).toEqual({
+        code: 0,
+        out: 'No dead letters.\n',
+        err: '',
+      })
 
     const id = crypto.randomUUID()
     const fixed: string[] = []
@@ -221,7 +201,9 @@ describe('reelkeeper dead-letters', () => {
     })
     expect(await deadLetters(bus)).toEqual([])
   })
+})
 
+describe('reelkeeper dead-letters, asked for what it cannot do,', () => {
   it('says what is wrong: an unknown number, a job queued already, NATS away, words it does not know', async () => {
     const unknown = await Promise.all(
       ['show', 'put-back', 'discard'].map((verb) => reelkeeper(['dead-letters', verb, '99999'])),
@@ -250,6 +232,7 @@ describe('reelkeeper dead-letters', () => {
       code: 1,
       err: expect.stringContaining('NATS_URL'),
     })
+    const help = expect.stringContaining('dead-letters list') as string
     const misused = await Promise.all(
       [
         ['dead-letters'],
@@ -258,16 +241,8 @@ describe('reelkeeper dead-letters', () => {
         ['dead-letters', 'bury', '1'],
       ].map((args) => reelkeeper(args)),
     )
-    expect(misused).toEqual(
-      Array(4).fill({ code: 2, out: '', err: expect.stringContaining('dead-letters list') }),
-    )
-    expect(await reelkeeper(['nonsense'])).toMatchObject({
-      code: 2,
-      err: expect.stringContaining('dead-letters list'),
-    })
-    expect(await reelkeeper([])).toMatchObject({
-      code: 0,
-      out: expect.stringContaining('dead-letters list'),
-    })
+    expect(misused).toEqual(Array(4).fill({ code: 2, out: '', err: help }))
+    expect(await reelkeeper(['nonsense'])).toMatchObject({ code: 2, err: help })
+    expect(await reelkeeper([])).toMatchObject({ code: 0, out: help })
   }, 180_000)
 })

@@ -1,4 +1,4 @@
-/** Stream tokens, and streams that outlive their key. */
+/** Keys, stream tokens, and streams that outlive their key. */
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '#services/dev/servers/ports.ts'
@@ -19,6 +19,23 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack[Symbol.asyncDispose]()
   await issuer[Symbol.asyncDispose]()
+})
+
+describe('a key', () => {
+  it('comes with its scopes, and works until it is revoked', async () => {
+    const made = await stack.ask('POST', '/api/api-keys', {
+      body: { name: 'ci', scopes: ['read'] },
+    })
+    expect(made.status).toBe(201)
+    const key = String(made.body['apiKey'])
+    expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(200)
+    expect((await stack.ask('POST', `${stack.scenePath}/generate-video`, { key })).status).toBe(403)
+    const listed = await stack.ask('GET', '/api/api-keys')
+    expect(JSON.stringify(listed.body)).toContain(String(made.body['id']))
+    expect(JSON.stringify(listed.body)).not.toContain(key.slice(key.indexOf('_', 3) + 1))
+    expect((await stack.ask('DELETE', `/api/api-keys/${String(made.body['id'])}`)).status).toBe(204)
+    expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(401)
+  })
 })
 
 describe('a stream token', () => {

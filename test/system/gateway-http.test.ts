@@ -181,3 +181,56 @@ describe('sockets', () => {
     )
   })
 })
+
+describe('problems', () => {
+  it('name the field and what to do', async () => {
+    const { status, body } = await stack.ask('POST', `${stack.scenePath}/generate-video`, {
+      body: { durationSeconds: 'long', colour: 'red' },
+    })
+    expect([status, body]).toEqual([
+      400,
+      expect.objectContaining({
+        code: 'invalid_request',
+        errors: expect.arrayContaining([
+          expect.objectContaining({ pointer: '/durationSeconds' }),
+          { pointer: '/colour', detail: 'is not known here; leave it out' },
+        ]),
+      }),
+    ])
+  })
+
+  it.each(['prompt', 'model', 'resolution', 'metadata', 'imageUrls'])(
+    'refuse NUL and half surrogates in %s',
+    async (field) => {
+      for (const bad of ['a\\u0000b', 'a\\ud800b']) {
+        const value =
+          field === 'metadata'
+            ? `{"k": "${bad}"}`
+            : field === 'imageUrls'
+              ? `["https://example.com/${bad}"]`
+              : `"${bad}"`
+        const { status, body } = await stack.ask('POST', `${stack.scenePath}/generate-video`, {
+          body: `{"${field}": ${value}}`,
+        })
+        expect([status, body['code']]).toEqual([400, 'invalid_request'])
+      }
+    },
+  )
+
+  it('answer 404 for what is not a route or an id, 415 for other content, 401 without a key', async () => {
+    expect((await stack.ask('GET', '/api/nothing')).status).toBe(404)
+    expect((await stack.ask('GET', '/api/scene-videos/1')).status).toBe(404)
+    expect(
+      (
+        await stack.ask('POST', '/api/projects', {
+          body: '<a/>',
+          headers: { 'content-type': 'text/xml' },
+        })
+      ).status,
+    ).toBe(415)
+    const nobody = await stack.ask('GET', '/api/scene-videos', { key: null })
+    expect([nobody.status, nobody.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    for (const key of ['rk_demo_wrongwrongwrongwrong', 'rk_none_wrongwrongwrongwrong', 'x.y.z'])
+      expect((await stack.ask('GET', '/api/scene-videos', { key })).status).toBe(401)
+  })
+})

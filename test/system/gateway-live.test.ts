@@ -90,7 +90,9 @@ describe('a stream', () => {
     whole.close()
     byQuery.close()
   })
+})
 
+describe('a stream that cannot go on where it was', () => {
   it.each(['nonsense', '99-1', '1-0', '1-999999999', '', '0'])(
     'begins with a snapshot after the unknown id %j',
     async (lastEventId) => {

@@ -52,8 +52,7 @@ it('has for every body an example that is taken, and says which may be left out'
   expect(optional).not.toContain('createVideo')
 })
 
-describe('what was promised', () => {
-  const promised = `
+const promised = `
     POST /api/projects/{projectId}/scripts/{scriptId}/scenes/{sceneId}/generate-video 202
     GET /api/scene-videos/{id} 200 | GET /api/scene-videos 200 | GET /api/scene-videos/{id}/timeline 200
     POST /api/scene-videos/{id}/cancel 202 | POST /api/scene-videos/{id}/retry 202 | POST /api/projects/{projectId}/retry-failed 200
@@ -72,10 +71,11 @@ describe('what was promised', () => {
     POST /api/stream-tokens 201 | GET /api/operator/videos 200 | GET /api/operator/stats 200 | GET /api/operator/pollers 200
     GET /api/operator/accounts 200 | GET /api/operator/circuits 200 | GET /api/operator/dead-letters 200 | GET /api/operator/activity 200 | GET /api/operator/events 200
     GET /livez 200 | GET /readyz 200 | GET /metrics 200 | GET /openapi.json 200 | GET /docs 200`
-    .split(/[|\n]/)
-    .map((line) => line.trim())
-    .filter(Boolean)
+  .split(/[|\n]/)
+  .map((line) => line.trim())
+  .filter(Boolean)
 
+describe('what was promised', () => {
   it('is described', () => {
     const described = operationsOf(stack).map(
       ({ template, method, responses }) =>
@@ -195,4 +195,39 @@ it('refuses a route that does not say who may use it, or is not described', asyn
     ),
   ).toThrow('not described')
   await app.close()
+})
+
+const nobodys = '0197a000-0000-7000-8000-00000000dead'
+it('needs its scope on every route, and tells its absence: 403 insufficient_scope', async () => {
+  const keys = {
+    read: await stack.keyWith(['write', 'admin']),
+    write: await stack.keyWith(['read', 'configure']),
+    configure: await stack.keyWith(['read', 'write']),
+    admin: await stack.keyWith(['read', 'write', 'configure']),
+    operator: await stack.keyWith(['read', 'write', 'configure', 'admin']),
+  }
+  const path = (template: string) =>
+    template.replaceAll(/\{(projectId|scriptId|sceneId|id)\}/g, nobodys)
+  for (const [template, methods] of Object.entries(stack.contract.document.paths).filter(
+    ([template]) => template.startsWith('/api'),
+  )) {
+    // it says to every key what that key is
+    if (template === '/api/me') continue
+    for (const method of Object.keys(methods)) {
+      const isConfig = template.includes('/ai-config') && method !== 'get'
+      const scope = template.startsWith('/api/operator')
+        ? 'operator'
+        : template.startsWith('/api/api-keys')
+          ? 'admin'
+          : isConfig
+            ? 'configure'
+            : method === 'get' || template === '/api/stream-tokens'
+              ? 'read'
+              : 'write'
+      const { status, body } = await stack.ask(method.toUpperCase(), path(template), {
+        key: keys[scope],
+      })
+      expect([status, body['code']], `${method} ${template}`).toEqual([403, 'insufficient_scope'])
+    }
+  }
 })

@@ -2,7 +2,6 @@
  * Every subject gets what fits its schema, what nearly does, and what does not at all: no process
  * dies, nobody is blocked, poison is kept with its reason.
  */
-import fc from 'fast-check'
 import type { NatsConnection } from 'nats'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -13,27 +12,15 @@ import { sessionStates } from '#libs/ownership/records.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import {
-  bidSchema,
-  claimRequestSchema,
-  claimSubject,
   commandReplySchema,
-  commandSubject,
-  generateCommandSchema,
-  handoffSchema,
   handoffSubject,
-  nudgeSchema,
   nudgeSubject,
   outSubject,
-  pollWorkSubject,
   reportSchema,
   reportsSubject,
-  settleWorkSubject,
-  submitWorkSubject,
-  videoCommandSchema,
-  videoEventSchema,
-  workSchema,
 } from '#libs/scene-video/messages.ts'
 import { connectNats, publishersOf } from '../support/nats.ts'
+import { makeMessages, type Messages } from '../support/odd-messages.ts'
 import { System, until } from '../support/system.ts'
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9))
@@ -58,136 +45,6 @@ afterAll(async () => {
   await bus?.drain()
   await system[Symbol.asyncDispose]()
 })
-
-const nasty: unknown[] = [
-  '\u0000',
-  'a\u0000b',
-  '\ud800',
-  '',
-  ' ',
-  'x'.repeat(100_000),
-  '\u202e../../etc',
-  '99999999999999999999',
-  '-1',
-  '9007199254740993',
-  '0000-00-00T00:00:00Z',
-  '0000-01-01T00:00:00Z',
-  '9999-12-31T23:59:59.999Z',
-  '+275760-09-13T00:00:00.000Z',
-  -1,
-  0,
-  1.5,
-  2 ** 31,
-  2 ** 53,
-  1e308,
-  null,
-  true,
-  [],
-  {},
-  { '\u0000': '\u0000' },
-  { __proto__: null, constructor: 1 },
-  JSON.parse(`${'['.repeat(2_000)}${']'.repeat(2_000)}`),
-]
-const raw: (string | Uint8Array)[] = [
-  '',
-  'null',
-  '{',
-  '[]',
-  '"x"',
-  '7',
-  'x'.repeat(1_000_000),
-  `"${'x'.repeat(1_000_000)}"`,
-  '['.repeat(500_000),
-  `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
-  new Uint8Array([0xc3, 0x28, 0xff]),
-  new Uint8Array(8),
-  '\ufeff{}',
-]
-
-interface JsonSchema {
-  type?: string
-  properties?: Record<string, JsonSchema>
-  required?: string[]
-  items?: JsonSchema
-  additionalProperties?: JsonSchema | boolean
-  anyOf?: JsonSchema[]
-  oneOf?: JsonSchema[]
-  enum?: unknown[]
-  const?: unknown
-  format?: string
-  pattern?: string
-  minimum?: number
-  maximum?: number
-  maxItems?: number
-}
-
-/** What fits a schema, any part of it replaced now and then by what is nasty. */
-function around(
-  schema: JsonSchema,
-  known: Record<string, string>,
-  key = '',
-): fc.Arbitrary<unknown> {
-  return fc.oneof(
-    { weight: 30, arbitrary: fits(schema, known, key) },
-    { weight: 1, arbitrary: fc.constantFrom(...nasty) },
-  )
-}
-
-function fits(
-  schema: JsonSchema,
-  known: Record<string, string>,
-  key: string,
-): fc.Arbitrary<unknown> {
-  const inner = (one: JsonSchema, name = key) => around(one, known, name)
-  if (known[key] !== undefined) return fc.constant(known[key])
-  if (schema.const !== undefined) return fc.constant(schema.const)
-  if (schema.enum) return fc.constantFrom(...schema.enum)
-  if (schema.anyOf ?? schema.oneOf)
-    return fc.oneof(...(schema.anyOf ?? schema.oneOf)!.map((one) => inner(one)))
-  if (schema.type === 'array')
-    return fc.array(inner(schema.items ?? {}), { maxLength: Math.min(3, schema.maxItems ?? 3) })
-  if (schema.type === 'object' && schema.properties)
-    return fc.record(
-      Object.fromEntries(
-        Object.entries(schema.properties).map(([name, one]) => [name, inner(one, name)]),
-      ),
-      { requiredKeys: schema.required ?? [] },
-    )
-  if (schema.type === 'object')
-    return fc.dictionary(
-      fc.string(),
-      fc.oneof(fc.string({ unit: 'binary' }), fc.integer(), fc.constant(null)),
-      { maxKeys: 3 },
-    )
-  if (schema.type === 'integer' || schema.type === 'number')
-    return fc.integer({
-      min: Math.max(schema.minimum ?? 0, -1e6),
-      max: Math.min(schema.maximum ?? 1e6, 1e6),
-    })
-  if (schema.type === 'boolean') return fc.boolean()
-  if (schema.type === 'null') return fc.constant(null)
-  if (schema.format === 'uuid') return fc.uuid()
-  if (schema.format === 'uri') return fc.webUrl()
-  if (schema.format === 'date-time')
-    return fc
-      .date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true })
-      .map((date) => date.toISOString())
-  if (schema.pattern) return fc.stringMatching(new RegExp(schema.pattern))
-  return fc.string({ unit: 'binary', minLength: 1, maxLength: 50 })
-}
-
-const encoder = new TextEncoder()
-const bytes = (text: string | Uint8Array) =>
-  typeof text === 'string' ? encoder.encode(text) : text
-
-/** Bodies for one subject, the same for the same seed. */
-function bodies(schema: z.ZodType, known: Record<string, string>): Uint8Array[] {
-  const json = z.toJSONSchema(schema, { unrepresentable: 'any' }) as JsonSchema
-  const made = fc.sample(around(json, known), { seed, numRuns: each })
-  return [...raw.map(bytes), ...made.map((value) => bytes(JSON.stringify(value)))].filter(
-    (data) => data.length < 1_000_100,
-  )
-}
 
 const chunks = <T>(items: T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, i) =>
@@ -237,52 +94,15 @@ const lettersOf = (report: unknown): string | undefined => {
   return data && reportsSubject(data.id)
 }
 
-it(`bears whatever is published, seed ${seed}`, async () => {
-  const { userId, projectId, scriptId, sceneIds, processes } = system.dev
-  const real = await system.submit()
-  const made = {
-    requests: (
-      [
-        [
-          commandSubject.generate,
-          generateCommandSchema,
-          { userId, projectId, scriptId, sceneId: sceneIds[0]! },
-        ],
-        [commandSubject.generate, generateCommandSchema, {}],
-        [commandSubject.cancel, videoCommandSchema, { userId, id: real }],
-        [commandSubject.retry, videoCommandSchema, { userId, id: real }],
-        [commandSubject.retry, videoCommandSchema, {}],
-        [claimSubject, claimRequestSchema, {}],
-      ] as [string, z.ZodType, Record<string, string>][]
-    ).map(([subject, schema, known]): [string, Uint8Array[]] => [subject, bodies(schema, known)]),
-    planRebalance: bodies(handoffSchema, {}),
-    jobs: (
-      [
-        [submitWorkSubject, workSchema],
-        [pollWorkSubject, workSchema],
-        [settleWorkSubject, workSchema],
-        [reportsSubject, z.array(reportSchema).min(1).max(1000)],
-      ] as const
-    ).map(([subjectOf, schema]) => ({ subjectOf, schema, all: bodies(schema, {}) })),
-    nudges: bodies(nudgeSchema, { id: real }),
-    others: bodies(bidSchema, {}),
-    events: bodies(videoEventSchema, {}),
-  }
-  // Only now: making them keeps this process too busy to answer the server's pings.
-  const log = createLogger('test', 'silent')
-  const as = (user: NatsUser) =>
-    connectBus({ config: { NATS_URL: system.internal.natsAs(user) }, user, name: 'test', log })
-  ;[bus, tool] = await Promise.all([as('operator'), as('tool')])
+/** Every request is answered. */
+async function askAll({ requests, planRebalance }: Messages): Promise<void> {
   const sessions = [...(await sessionStates(tool)).keys()]
-
+  const handoffs = sessions.map((session): [string, Uint8Array[]] => [
+    handoffSubject(session),
+    planRebalance,
+  ])
   let answered = 0
-  for (const [subject, all] of [
-    ...made.requests,
-    ...sessions.map((session): [string, Uint8Array[]] => [
-      handoffSubject(session),
-      made.planRebalance,
-    ]),
-  ]) {
+  for (const [subject, all] of [...requests, ...handoffs]) {
     const replies: Record<string, unknown>[] = []
     for (const some of chunks(all, 8))
       replies.push(...(await Promise.all(some.map((data) => ask(subject, data)))))
@@ -291,10 +111,13 @@ it(`bears whatever is published, seed ${seed}`, async () => {
       for (const reply of replies)
         expect(commandReplySchema.safeParse(reply).success, JSON.stringify(reply)).toBe(true)
   }
-  expect(answered).toBeGreaterThan((made.requests.length + sessions.length) * each)
+  expect(answered).toBeGreaterThan((requests.length + sessions.length) * each)
+}
 
+/** The subjects under which what nobody can handle is to be buried. */
+async function publishJobs({ jobs }: Messages): Promise<string[]> {
   const poison: string[] = []
-  for (const { subjectOf, schema, all } of made.jobs) {
+  for (const { subjectOf, schema, all } of jobs) {
     for (const [i, data] of all.entries()) {
       const body = jsonOf(data) as { id?: unknown } | undefined
       const id =
@@ -312,6 +135,11 @@ it(`bears whatever is published, seed ${seed}`, async () => {
     }
     await flush()
   }
+  return poison
+}
+
+/** One report that Postgres refuses among others: alone it is buried. Its subject there. */
+async function publishRefused(): Promise<string> {
   const fence = { id: crypto.randomUUID(), attempt: 1, epoch: '1', no: 1 }
   const change = {
     status: 'failed',
@@ -326,40 +154,37 @@ it(`bears whatever is published, seed ${seed}`, async () => {
     id: crypto.randomUUID(),
     change: null,
   }))
-  // alone it is buried, not its neighbours
-  await publish(
-    reportsSubject(crypto.randomUUID()),
-    JSON.stringify([...others, { ...fence, change }]),
-  )
-  poison.push(reportsSubject(fence.id))
+  const data = JSON.stringify([...others, { ...fence, change }])
+  await publish(reportsSubject(crypto.randomUUID()), data)
+  return reportsSubject(fence.id)
+}
 
-  for (const data of made.nudges) await publish(nudgeSubject(real), data)
-  for (const data of made.others) await publish(nudgeSubject(crypto.randomUUID()), data)
-  for (const event of ['completed', 'progress', 'nonsense']) {
-    for (const data of made.events) {
-      await publish(outSubject(event, crypto.randomUUID()), data)
-    }
-  }
+async function publishOthers({ nudges, others, events }: Messages, real: string): Promise<void> {
+  for (const data of nudges) await publish(nudgeSubject(real), data)
+  for (const data of others) await publish(nudgeSubject(crypto.randomUUID()), data)
+  for (const event of ['completed', 'progress', 'nonsense'])
+    for (const data of events) await publish(outSubject(event, crypto.randomUUID()), data)
   await flush()
+}
 
+async function everyConsumerDone(): Promise<void> {
   const manager = await tool.manager()
-  await until(
-    'every consumer to be done',
-    async () => {
-      for (const stream of [streams.work, streams.reports]) {
-        for await (const info of manager.consumers.list(stream))
-          if (info.num_pending || info.num_ack_pending) return undefined
-      }
-      return true
-    },
-    60_000,
-  )
+  await until('every consumer to be done', async () => {
+    for (const stream of [streams.work, streams.reports])
+      for await (const info of manager.consumers.list(stream))
+        if (info.num_pending || info.num_ack_pending) return undefined
+    return true
+  })
+}
+
+/** Poison is kept with its reason; nothing else is but what Postgres refused. */
+async function judgeLetters(poison: string[], refused: string): Promise<void> {
   const letters = new Map(
     (await deadLetters(bus)).map((letter): [string, DeadLetter] => [letter.subject, letter]),
   )
   expect(poison.length).toBeGreaterThan(50)
   expect(poison.filter((subject) => !letters.get(subject)?.reason)).toEqual([])
-  expect(letters.get(reportsSubject(fence.id))?.reason).toContain('refused by Postgres')
+  expect(letters.get(refused)?.reason).toContain('refused by Postgres')
   // What fits its schema may still hold what Postgres keeps in no text, a null byte above all:
   // refused there, and told as such.
   const unexpected = [...letters].filter(
@@ -377,6 +202,23 @@ it(`bears whatever is published, seed ${seed}`, async () => {
         (letter) => letter.subject === again.subject && letter.sequence > again.sequence,
       ) || undefined,
   )
+}
+
+it(`bears whatever is published, seed ${seed}`, async () => {
+  const { processes } = system.dev
+  const real = await system.submit()
+  const made = makeMessages(system.dev, real, { seed, each })
+  // Only now: making them keeps this process too busy to answer the server's pings.
+  const log = createLogger('test', 'silent')
+  const as = (user: NatsUser) =>
+    connectBus({ config: { NATS_URL: system.internal.natsAs(user) }, user, name: 'test', log })
+  ;[bus, tool] = await Promise.all([as('operator'), as('tool')])
+  await askAll(made)
+  const poison = await publishJobs(made)
+  const refused = await publishRefused()
+  await publishOthers(made, real)
+  await everyConsumerDone()
+  await judgeLetters([...poison, refused], refused)
 
   expect(system.dev.processes).toEqual(processes)
   const last = await system.submit()

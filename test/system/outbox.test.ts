@@ -7,12 +7,7 @@ import { startNats } from '#services/dev/servers/nats-server.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { publishWork } from '#libs/bus/work.ts'
-import {
-  outSubject,
-  settleWorkSubject,
-  type OwedEvent,
-  type VideoEvent,
-} from '#libs/scene-video/messages.ts'
+import { outSubject, settleWorkSubject, type VideoEvent } from '#libs/scene-video/messages.ts'
 import type { Bus } from '#libs/bus/bus.ts'
 import { connectBus, type NatsBus } from '#libs/bus/connect.ts'
 import {
@@ -20,12 +15,12 @@ import {
   publishOwed,
   requeueLostEvents,
   type OutboxStore,
-  type LossStore,
 } from '#libs/outbox/outbox.ts'
 import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
 import { applySettings, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
+import { forgetful, logOf, owed } from '../support/owed-events.ts'
 import { until } from '../support/system.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-bus-'))
@@ -47,19 +42,6 @@ afterAll(async () => {
   await bus?.drain()
   await server?.stop()
   rmSync(dir, { recursive: true, force: true })
-})
-
-const owed = (id: string, version: number, event: string): OwedEvent => ({
-  timelineId: BigInt(version),
-  event,
-  at: '2026-01-01T00:00:00.000Z',
-  body: { id, version, status: event === 'completed' ? event : 'pending' } as VideoEvent,
-})
-/** A store whose marks never arrive: every publisher finds everything owed, as after a crash. */
-const forgetful = (events: OwedEvent[]): OutboxStore => ({
-  owed: async () => events,
-  eventsBetween: async () => [],
-  markPublished: async () => {},
 })
 
 async function stored(id: string): Promise<number[]> {
@@ -175,26 +157,6 @@ it('starts a bucket’s revisions above every epoch of an earlier generation', a
     first_seq: 3 * 2 ** 32,
   })
 })
-
-/** What Postgres remembers of these events. */
-function logOf(rows: { id: string; version: number; sequence: number }[]) {
-  const owedAgain: { videoId: string; version: number }[] = []
-  const log: LossStore = {
-    newestStored: async (above) => {
-      const newest = new Map<string, number>()
-      for (const { id, version, sequence } of rows)
-        if (sequence > above) newest.set(id, Math.max(newest.get(id) ?? 0, version))
-      return [...newest].map(([videoId, version]) => ({ videoId, version }))
-    },
-    markUnpublishedAbove: async (lost, since) => {
-      for (const { videoId, version } of lost)
-        for (const row of rows)
-          if (row.id === videoId && row.version > version && row.sequence >= since)
-            owedAgain.push({ videoId, version: row.version })
-    },
-  }
-  return { log, owedAgain }
-}
 
 it('takes nothing for lost that has had its days, and what is lost beside it still', async () => {
   const [old, recent] = [crypto.randomUUID(), crypto.randomUUID()]
