@@ -12,6 +12,8 @@ import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs
 import { dirname, join } from 'node:path'
 import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './file-store.ts'
 
+/** Each call to the disk costs more than the copy it makes; two of these may be in memory. */
+const writtenAtOnce = 256 * 1024
 const abandonedAfterMs = 24 * 3_600_000
 
 /**
@@ -70,15 +72,36 @@ async function writeSynced(
 ): Promise<number> {
   await using file: FileHandle = await open(path, 'wx', 0o600)
   let bytes = 0
+  let [pieces, gathered]: [Uint8Array[], number] = [[], 0]
+  let writing: Promise<void> = Promise.resolve()
   for await (const chunk of body) {
     signal?.throwIfAborted()
-    for (let done = 0; done < chunk.length;)
-      done += (await file.write(chunk, done, chunk.length - done)).bytesWritten
+    pieces.push(chunk)
+    gathered += chunk.length
     bytes += chunk.length
+    if (gathered < writtenAtOnce) continue
+    await writing
+    writing = writeAll(file, pieces)
+    writing.catch(() => {}) // told where it is awaited
+    ;[pieces, gathered] = [[], 0]
   }
+  await writing
+  await writeAll(file, pieces)
   signal?.throwIfAborted()
   await file.sync()
   return bytes
+}
+
+/** A disk may take a part of what it is given. */
+async function writeAll(file: FileHandle, pieces: Uint8Array[]): Promise<void> {
+  for (let left = pieces; left.length > 0;) {
+    let { bytesWritten } = await file.writev(left)
+    left = left.flatMap((piece) => {
+      const done = Math.min(bytesWritten, piece.length)
+      bytesWritten -= done
+      return done < piece.length ? [piece.subarray(done)] : []
+    })
+  }
 }
 
 async function sync(directory: string): Promise<void> {
