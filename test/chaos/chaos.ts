@@ -8,6 +8,7 @@ import { BadProvider, badWays } from '../support/bad-provider.ts'
 import { pause } from '../support/system.ts'
 import { Cluster } from './cluster.ts'
 import { gather } from './evidence.ts'
+import { judgeFiles } from './files.ts'
 import {
   loseStore,
   processFaults,
@@ -36,6 +37,7 @@ export interface ChaosResult extends Verdict {
   seed: number
   minutes: number
   faults: Record<string, number>
+  files: { stored: number; lost: number; wrong: string[] }
   behind: string[]
   asked: number
   unclear: string[]
@@ -208,6 +210,11 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
   await atRest(cluster).catch((err: unknown) => trouble.failures.push((err as Error).message))
   const restSeconds = Math.round((performance.now() - healedAt) / 1000)
   clearInterval(status)
+  const files = await judgeFiles(cluster).catch((err: unknown) => ({
+    stored: 0,
+    lost: 0,
+    wrong: [(err as Error).message],
+  }))
   const evidence = await gather(cluster)
   const kept = promisesKept(evidence, users, trouble.away)
   const answers = Map.groupBy(
@@ -221,6 +228,7 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
     }),
     seed,
     minutes,
+    files,
     faults: trouble.faults,
     behind: witness.breaches,
     asked: witness.asked,

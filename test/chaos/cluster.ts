@@ -38,8 +38,9 @@ export interface ClusterOptions {
   skewMs?: number
   random: () => number
   env?: Record<string, string>
-  /** Where NATS keeps its files. */
+  /** Where NATS keeps its files, and the archivers theirs. */
   natsDir?: string
+  filesDir?: string
 }
 
 const main = (directory: string) =>
@@ -178,6 +179,9 @@ export class Cluster extends Servers implements AsyncDisposable {
   get natsDir(): string {
     return this.#options.natsDir ?? join(this.dir, 'nats')
   }
+  get filesDir(): string {
+    return this.#options.filesDir ?? join(this.dir, 'files')
+  }
 
   get logFile(): string {
     return join(this.dir, 'log.txt')
@@ -211,15 +215,11 @@ export class Cluster extends Servers implements AsyncDisposable {
    * nothing stays behind that cannot even die.
    */
   stop(pids: number[]): () => void {
-    for (const pid of pids) {
-      this.#stopped.add(pid)
-      send(pid, 'SIGSTOP')
-    }
+    for (const pid of pids) this.#stopped.add(pid)
+    for (const pid of pids) send(pid, 'SIGSTOP')
     return () => {
-      for (const pid of pids) {
-        this.#stopped.delete(pid)
-        send(pid, 'SIGCONT')
-      }
+      for (const pid of pids) send(pid, 'SIGCONT')
+      for (const pid of pids) this.#stopped.delete(pid)
     }
   }
 

@@ -1,6 +1,5 @@
 /** The settings of a cluster's services. */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 
 /** What every process is started with. */
 export const inherited = process.env
@@ -19,7 +18,11 @@ const quick = {
 }
 
 export const settingsOf = (
-  { simulatorUrl, crashPoints }: { simulatorUrl: string; crashPoints: string },
+  {
+    simulatorUrl,
+    crashPoints,
+    filesDir,
+  }: { simulatorUrl: string; crashPoints: string; filesDir: string },
   env: Record<string, string>,
 ): NodeJS.ProcessEnv => ({
   ...inherited,
@@ -30,7 +33,7 @@ export const settingsOf = (
   HEALTH_PORT: '0',
   HEALTH_HOST: '127.0.0.1',
   CRASH_POINTS: crashPoints,
-  FILES_DIR: join(crashPoints, '../files'),
+  FILES_DIR: filesDir,
   ALLOW_PRIVATE_BASE_URLS: 'true',
   ...quick,
   ...env,

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { generator } from '../simulation/world.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { gather } from './evidence.ts'
+import { judgeFiles } from './files.ts'
 import { judge, type Promises, type Verdict } from './judge.ts'
 import { atRest } from './rest.ts'
 import { Users } from './users.ts'
@@ -31,6 +32,9 @@ export class Drilling {
   readonly rows: [string, string | number][] = []
   readonly breaches: string[] = []
   readonly promises: Partial<Promises> = {}
+  /** Files, as judged. */
+  kept = 0
+  lost = 0
 
   constructor(
     parts: Pick<Drilling, 'quick' | 'cluster' | 'users' | 'witness' | 'random' | 'tell'>,
@@ -74,6 +78,18 @@ export class Drilling {
     this.note('gateway behind an event, or an event changed', this.witness.breaches.length)
     this.note('answers that are no clear 503', this.users.unclear.length)
     this.breaches.push(...this.witness.breaches, ...this.users.unclear)
+    await this.#judgeFiles().catch((err: unknown) => this.breaches.push((err as Error).message))
+  }
+
+  async #judgeFiles(): Promise<void> {
+    const { stored, lost, strays, wrong } = await judgeFiles(this.cluster)
+    this.kept = stored
+    this.lost = lost
+    this.note('files kept', stored)
+    this.note('files lost, and told', lost)
+    this.note('left over by killed archivers', strays)
+    this.note('files wrong', wrong.length)
+    this.breaches.push(...wrong)
   }
 }
 

@@ -2,7 +2,6 @@
  * Law 8: of every completed video the file is kept, whole, or its loss is told. What a killed
  * archiver leaves in the store is counted: `files verify --remove-strays` removes it.
  */
-import { join } from 'node:path'
 import { openDirectoryStore } from '#libs/files/directory-store.ts'
 import { until } from '../support/system.ts'
 import type { Cluster } from './cluster.ts'
@@ -24,7 +23,7 @@ const files = (cluster: Cluster) =>
 /** Waits until nothing is left to fetch; what was found, and what is wrong. */
 export async function judgeFiles(
   cluster: Cluster,
-  withinMs: number,
+  withinMs = 180_000,
 ): Promise<{ stored: number; lost: number; strays: number; wrong: string[] }> {
   const rows = await until(
     'every file to be kept or lost',
@@ -35,7 +34,7 @@ export async function judgeFiles(
     withinMs,
   )
   const wrong: string[] = []
-  await using store = await openDirectoryStore(join(cluster.dir, 'files'))
+  await using store = await openDirectoryStore(cluster.filesDir)
   const named = new Set<string>()
   for (const { id, phase, told, state, key, bytes } of rows) {
     if (state === 'stored') {

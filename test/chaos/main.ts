@@ -11,6 +11,7 @@ export const breachesOf = (result: ChaosResult): Record<string, string[]> => ({
   'gateway behind an event, or an event changed': result.behind,
   'answers that are no clear 503, faults that did not heal': result.unclear,
   'promises kept too late': result.tooLate,
+  'files wrong': result.files.wrong,
 })
 
 export function table(result: ChaosResult): string {
@@ -20,6 +21,7 @@ export function table(result: ChaosResult): string {
     ['videos accepted', result.videos],
     ['ended', result.ended],
     ['creates the provider accepted', result.creates],
+    ['files kept, and lost', `${result.files.stored}, ${result.files.lost}`],
     ...Object.entries(breachesOf(result)).map(([name, list]): [string, number] => [
       name,
       list.length,

@@ -1,39 +1,20 @@
-import { spawnSync } from 'node:child_process'
-import { appendFileSync, chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pause } from '../../support/system.ts'
 import type { Drill } from '../drill.ts'
 import { kill } from '../faults.ts'
 import { secondsUntilPolled } from '../polling.ts'
+import { fillUp, mountDisk } from '../small-disk.ts'
 
 let dir = ''
-
-/** A small disk of its own for NATS. */
-function mountDisk(): string {
-  dir = mkdtempSync(join(tmpdir(), 'reelkeeper-disk-'))
-  process.once('exit', () => {
-    spawnSync('umount', ['-l', dir])
-    rmSync(dir, { recursive: true, force: true })
-  })
-  chmodSync(dir, 0o755)
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', dir]).status !== 0)
-    throw new Error('This drill mounts a small disk of its own for NATS, which needs root.')
-  return dir
-}
-
-function fillUp(file: string): void {
-  try {
-    for (;;) appendFileSync(file, Buffer.alloc(65_536))
-  } catch (err) {
-    if ((err as { code?: string }).code !== 'ENOSPC') throw err
-  }
-}
 
 export const diskFull: Drill = {
   about:
     'the disk of NATS fills up; space is made, nats-server started again (needs root: it mounts a tmpfs)',
-  cluster: () => ({ pollers: 2, natsDir: join(mountDisk(), 'nats') }),
+  cluster: () => {
+    dir = mountDisk()
+    return { pollers: 2, natsDir: join(dir, 'nats') }
+  },
   async run(drilling) {
     const { cluster, users } = drilling
     await cluster.simulator('/settings', { minSeconds: 5, maxSeconds: 20, tier: 'off' })

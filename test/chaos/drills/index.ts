@@ -3,6 +3,7 @@ import { linksDie } from './links-die.ts'
 import { natsAway, postgresAway } from './away.ts'
 import { crashPointsDrill } from './crash-points.ts'
 import { diskFull } from './disk-full.ts'
+import { filesAway } from './files-away.ts'
 import { frozen } from './frozen.ts'
 import { ownership } from './ownership.ts'
 import { postgresRestored } from './postgres-restored.ts'
@@ -15,6 +16,7 @@ export const drills: Record<string, Drill> = {
   'links-die': linksDie,
   'crash-points': crashPointsDrill,
   'disk-full': diskFull,
+  'files-away': filesAway,
   frozen,
   'nats-away': natsAway,
   ownership,
