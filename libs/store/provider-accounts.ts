@@ -55,10 +55,14 @@ export class ProviderAccounts {
     this.#db = db
   }
 
-  /** From now on it can be seen, and held by an operator. */
+  /**
+   * From now on it can be seen, and held by an operator. To be said again once a day while it is
+   * used: what nobody uses is removed, see unused-accounts.ts.
+   */
   async know({ accountId, provider }: AccountKey, host: string): Promise<void> {
     await this.#db.$executeRaw`
-      INSERT INTO "ProviderAccount" ("accountId", provider, host) VALUES (${accountId}, ${provider}, ${host}) ON CONFLICT DO NOTHING`
+      INSERT INTO "ProviderAccount" ("accountId", provider, host) VALUES (${accountId}, ${provider}, ${host})
+      ON CONFLICT ("accountId", provider) DO UPDATE SET "usedAt" = now() WHERE "ProviderAccount"."usedAt" < now() - interval '1 hour'`
   }
 
   /** Of those whose circuit is open or held; few. */

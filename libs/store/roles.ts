@@ -57,9 +57,14 @@ export const grants: Grants = {
     reconciler: all,
     archiver: ['INSERT'],
   },
-  AccountProof: { submit: change },
-  ProviderAccount: { submit: change, gateway: ['SELECT', 'UPDATE'] },
-  ProviderTask: { submit: all },
+  AccountProof: { submit: change, reconciler: ['SELECT', 'DELETE'] },
+  ProviderAccount: {
+    submit: change,
+    gateway: ['SELECT', 'UPDATE'],
+    // who locks rows has to be allowed to change them
+    reconciler: ['SELECT', 'UPDATE', 'DELETE'],
+  },
+  ProviderTask: { submit: all, reconciler: read },
   Timeline: {
     gateway: read,
     submit: change,

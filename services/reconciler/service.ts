@@ -14,6 +14,7 @@ import { addUpChanges } from './count-changes.ts'
 import { FileRetention } from '#libs/store/file-retention.ts'
 import type { ReconcilerConfig } from './config.ts'
 import { keepToProjectLimits, removeOldFiles } from './old-files.ts'
+import { removeOldAccounts } from './old-accounts.ts'
 import { runReconciler } from './reconciler.ts'
 
 /** Of every provider there is: toapis keeps results for a day. */
@@ -57,6 +58,7 @@ export function startReconciler(config: ReconcilerConfig, signal?: AbortSignal):
       }),
     )
     stack.use(addUpChanges(db, log))
+    stack.use(removeOldAccounts(db, log))
     if (config.FILE_DAYS !== undefined)
       stack.use(
         removeOldFiles(new FileRemoval(db), { days: config.FILE_DAYS, clock: systemClock, log }),

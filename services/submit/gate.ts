@@ -34,6 +34,8 @@ interface Known {
   learned: LearnedRate
   /** For its circuit, and known here. */
   waiting: Map<string, Waiting>
+  /** When it was last told to be in use. */
+  toldAt: number
 }
 
 interface Limits extends CreateLimits {
@@ -50,6 +52,7 @@ export interface GateOptions {
 }
 
 const readEveryMs = 1_000
+const toldForMs = 12 * 3_600_000
 const mostKnown = 10_000
 const mostWaiting = 1_000
 const wokenAtOnce = 50
@@ -186,15 +189,19 @@ export class Gate implements AsyncDisposable {
 
   async #known(at: GateAccount): Promise<Known> {
     const name = keyOf(at)
-    const known = this.#accounts.get(name)
-    if (known) return known
     const { clock, log, store } = this.#options
+    const known = this.#accounts.get(name)
     const key = accountKeyOf(at)
+    // rule: an account in use is said to be, once a day
+    if (known && clock.now() - known.toldAt < toldForMs) return known
+    if (known) known.toldAt = clock.now()
     await store.know(key, new URL(at.account.baseUrl).host)
+    if (known) return known
     const wake = (video: Waiting) => this.#wakeUp(video)
     const queue = new CreateQueue({ clock, log, store, account: key, wake })
     const learned = new LearnedRate()
-    const made = { key, queue, told: null, learned, waiting: new Map() }
+    const toldAt = clock.now()
+    const made = { key, queue, told: null, learned, toldAt, waiting: new Map() }
     const other = this.#accounts.get(name)
     if (other) return other
     this.#accounts.set(name, made)

@@ -2,7 +2,10 @@
  * The circuit of an account whose creates fail: its videos wait and say so, one create is tried at
  * a time, another account of the same provider notices nothing, and an operator can hold it.
  */
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import { removeUnusedAccounts } from '#libs/store/unused-accounts.ts'
 import { BadProvider } from '../support/bad-provider.ts'
 import { Stack } from '../support/gateway-kit.ts'
 import { until } from '../support/system.ts'
@@ -137,3 +140,44 @@ it('is held by an operator, who is named, until it is reset', async () => {
   })
   expect(strange.status).toBe(403)
 }, 180_000)
+
+it('forgets accounts that nobody has used for long, but those that an operator or a task holds', async () => {
+  const days = (n: number) => new Date(Date.now() - n * 86_400_000)
+  const act = [{ act: 'close', reason: null, by: { keyId: 'k', name: 'n' } }]
+  const accounts = {
+    used: { usedAt: days(80) },
+    unused: { usedAt: days(100) },
+    open: { usedAt: days(100), isOpen: true },
+    held: { usedAt: days(100), held: 'closed' },
+    told: { usedAt: days(100), acts: act },
+    busy: { usedAt: days(100) },
+  }
+  const key = (accountId: string) => ({ accountId: `old-${accountId}`, provider: 'toapis' })
+  for (const [name, more] of Object.entries(accounts)) {
+    await stack.db.providerAccount.create({ data: { ...key(name), host: 'x', ...more } })
+    await stack.db.accountProof.create({ data: key(name) })
+  }
+  const taken = { ...key('busy'), videoId: randomUUID(), attempt: 1 }
+  await stack.db.providerTask.create({ data: taken })
+  expect(await removeUnusedAccounts(stack.db)).toBe(1)
+  const where = { accountId: { startsWith: 'old-' } }
+  const left = await stack.db.providerAccount.findMany({ where })
+  const proven = await stack.db.accountProof.findMany({ where })
+  const names = Object.keys(accounts).filter((name) => name !== 'unused')
+  expect(left.map((one) => one.accountId.slice(4)).toSorted()).toEqual(names.toSorted())
+  expect(proven).toHaveLength(names.length)
+  // used again, it is known again
+  await new ProviderAccounts(stack.db).know(key('used'), 'x')
+  const used = await stack.db.providerAccount.findFirst({ where: key('used') })
+  expect(Date.now() - used!.usedAt.getTime()).toBeLessThan(60_000)
+  await stack.db.providerTask.delete({
+    where: {
+      accountId_provider_videoId: {
+        accountId: taken.accountId,
+        provider: taken.provider,
+        videoId: taken.videoId,
+      },
+    },
+  })
+  await stack.db.providerAccount.deleteMany({ where })
+})

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { MemoryProviderAccounts } from '../../test/simulation/memory-provider-accounts.ts'
+import { Process, World } from '../../test/simulation/world.ts'
+import { Gate } from './gate.ts'
+
+it('says again, once a day at least, that it uses an account', async () => {
+  const world = new World(1)
+  const { clock } = new Process(world, 'submit')
+  const told: number[] = []
+  const store = Object.assign(new MemoryProviderAccounts(() => world.now), {
+    know: async () => void told.push(world.now),
+  })
+  const gate = new Gate({ clock, log: createLogger('test', 'silent'), store })
+  const at = {
+    account: { id: 'a', baseUrl: 'https://example.com/v1' },
+    provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
+  }
+  for (let hour = 1; hour <= 48; hour++) {
+    clock.after(3_600_000, () => {})
+    await new Promise((done) => setImmediate(done)) // what was begun has set its timers
+    while (world.now < hour * 3_600_000 && (await world.step()));
+    await gate.pass(at, { id: `v${hour}`, userId: 'u', attempt: 1 })
+  }
+  expect(told.length).toBeGreaterThanOrEqual(4)
+  expect(told.length).toBeLessThan(6)
+  await gate[Symbol.asyncDispose]()
+})
