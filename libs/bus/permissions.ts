@@ -80,7 +80,7 @@ const table: Record<NatsUser, Permissions> = {
   },
   submit: {
     publish: [
-      'video.work.submit.*', 'video.work.poll.*', 'video.work.settle.*', 'video.nudge.*',
+      'video.work.submit.*', 'video.work.poll.*', 'video.work.settle.*', 'video.nudge.*', 'video.account.queries',
       'video.dead.work-submit.*', 'video.dead.work-settle.*', names, ...publishing,
       ...work(streams.work, 'submit'), ...work(streams.work, 'settle'), replyTo('gateway'),
     ],
@@ -94,7 +94,7 @@ const table: Record<NatsUser, Permissions> = {
       replyTo('poller'), replyTo('reconciler'),
     ],
     subscribe: [
-      'video.nudge.*', 'video.claim.give.*', 'video.claim.ask.*', '$KV.OWNERSHIP.session.*',
+      'video.nudge.*', 'video.account.queries', 'video.claim.give.*', 'video.claim.ask.*', '$KV.OWNERSHIP.session.*',
     ],
   },
   status: {

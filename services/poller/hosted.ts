@@ -3,7 +3,7 @@ import { phaseOf, stateOfRow, type VideoState } from '#libs/scene-video/advance.
 import type { Grant } from '#libs/scene-video/messages.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { PolledAccount } from './accounts.ts'
-import type { Slot } from './budget.ts'
+import type { Slot } from '#libs/provider/query-budget.ts'
 import type { Outlook } from './schedule.ts'
 
 /** All that is kept of a video between two polls. Instants are the clock's, in milliseconds. */

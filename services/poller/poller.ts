@@ -12,8 +12,9 @@ import { sleep } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { every } from '#libs/runtime/every.ts'
 import { nudgeSchema, nudgeSubject, type Nudge, workSchema } from '#libs/scene-video/messages.ts'
+import { queriesSchema, queriesSubject } from '#libs/scene-video/queries.ts'
 import { answerAsks } from './answer-asks.ts'
-import { Budget, type FallbackBudget } from './budget.ts'
+import { Budget, type FallbackBudget } from '#libs/provider/query-budget.ts'
 import { Claims } from './claims.ts'
 import { Handoffs } from './handoff.ts'
 import { Host, type HostOptions } from './host.ts'
@@ -75,6 +76,9 @@ export async function runPoller(options: PollerOptions): Promise<Poller> {
   const nudges = listen(bus, nudgeSubject('*'), nudgeSchema, (nudge) =>
     onNudge(nudge, host, claims),
   )
+  const queries = listen(bus, queriesSubject, queriesSchema, ({ accountId, count }) =>
+    budget.spent(accountId, count),
+  )
   const onBalanceFailed = (err: unknown) => log.error({ err }, 'nothing handed over to peers')
   const loops = [
     every(clock, ttlMs, signal, () => handoffs.balance(), onBalanceFailed),
@@ -90,6 +94,7 @@ export async function runPoller(options: PollerOptions): Promise<Poller> {
       stop.abort()
       await ownership.beginDrain()
       nudges.stop()
+      queries.stop()
       const within = (work: PromiseLike<unknown>) =>
         Promise.race([work, sleep(drainMs, undefined, clock)])
       await Promise.all([host.drain(drainMs), within(work[Symbol.asyncDispose]())])

@@ -5,7 +5,7 @@ import type { Account, Control, Found, Provider } from '#libs/provider/provider.
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import { Process, World } from '../../test/simulation/world.ts'
-import { Budget } from './budget.ts'
+import { Budget } from '#libs/provider/query-budget.ts'
 import { Host } from './host.ts'
 
 const key: Keyring = [Buffer.alloc(32, 1)]

@@ -6,7 +6,7 @@ import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import { Process, World } from '../../test/simulation/world.ts'
-import { Budget } from './budget.ts'
+import { Budget } from '#libs/provider/query-budget.ts'
 import { Host } from './host.ts'
 
 const key: Keyring = [Buffer.alloc(32, 1)]

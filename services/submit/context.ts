@@ -15,6 +15,7 @@ import type { Gate } from './gate.ts'
 import type { SendingAccounts } from './accounts.ts'
 import type { SubmitConfig } from './config.ts'
 import type { ImageSource } from './images.ts'
+import type { LookUpTurns } from './look-up-turns.ts'
 import type { SystemAccounts } from './system-accounts.ts'
 
 export interface SubmitContext {
@@ -43,6 +44,7 @@ export interface SubmitContext {
   /** Other commands carried out at once, shared by user. */
   commands: FairSlots
   absences: Absences
+  lookUpTurns: InterfaceOf<LookUpTurns>
   images: ImageSource
   /** Creates with images within them at once: each holds them in memory. */
   imageSlots: FairSlots

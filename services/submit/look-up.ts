@@ -165,6 +165,9 @@ const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.rand
 const mayDeliver = (answer: TaskAnswer) =>
   ['working', 'done', 'unusable', 'unknown'].includes(answer.kind)
 
+/** Of one send, among all. */
+const nameOf = ({ videoId, attempt, send }: SendRecord) => `${ownId(videoId, attempt)}/${send}`
+
 /** Whether the provider can be asked about this send at all. */
 export function isAskable({ providers }: SubmitContext, wanted: Wanted): boolean {
   const { submission, video, ageMs } = wanted
@@ -180,13 +183,13 @@ export function isAskable({ providers }: SubmitContext, wanted: Wanted): boolean
  */
 export const isAbsent = (
   { absences, clock, config }: SubmitContext,
-  { videoId, attempt, send, taskId }: SendRecord,
+  sent: SendRecord,
   answer: TaskAnswer,
 ): boolean =>
   // rule: absence counts only after the whole window
-  taskId === null &&
+  sent.taskId === null &&
   answer.kind === 'missing' &&
-  absences.counts(`${ownId(videoId, attempt)}/${send}`, clock.now(), config.LOOKUP_WINDOW_MS)
+  absences.counts(nameOf(sent), clock.now(), config.LOOKUP_WINDOW_MS)
 
 /**
  * Asks; the task's id is the one said, or the one known. Counted, and logged when the words are
@@ -197,13 +200,17 @@ export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recov
   const { providers, accounts, lookups, log, slots } = context
   const account = accounts.open(submission)
   const provider = providers.of(submission.provider)
+  const waitMs =
+    account && provider ? await context.lookUpTurns.until(account, provider, nameOf(submission)) : 0
+  if (waitMs > 0)
+    return { answer: { kind: 'later', retryAfterMs: waitMs }, taskId: submission.taskId }
   const unreadable = { kind: 'none', reason: 'the stored key cannot be read' } as const
   const { answer, taskId, doubt }: Recovered =
     account && provider
       ? await slots.run<Recovered>(account.id, () =>
           submission.taskId === null
             ? recover(context, provider, account, wanted)
-            : provider.get(account, submission.taskId),
+            : provider.get(account, submission.taskId, context.lookUpTurns.control(account)),
         )
       : { answer: unreadable, taskId: null }
   lookups.inc({ answer: answer.kind })

@@ -119,7 +119,7 @@ it('takes the task that a callback named once its account has it, however lost i
   for (const send of [{}, { answer: 'unreadable' }, { answer: 'lost' }]) {
     const { context, get, recordAcceptance } = called({ kind: 'working' }, send)
     await submitVideo(context, { id: 'v' })
-    expect(get).toHaveBeenCalledWith(expect.anything(), 'handle of named')
+    expect(get).toHaveBeenCalledWith(expect.anything(), 'handle of named', {})
     const task = { ...taken, taskId: 'handle of named' }
     expect(recordAcceptance).toHaveBeenCalledWith('v', task, undefined)
   }

@@ -52,7 +52,8 @@ export async function recover(
     if (called.taskId !== null || !canRecover(provider.can, ageMs, video.status !== 'pending'))
       return called
   }
-  if (provider.can.findByOwnId) return provider.find(account, ownId(video.id, attempt))
+  if (provider.can.findByOwnId)
+    return provider.find(account, ownId(video.id, attempt), context.lookUpTurns.control(account))
   const isOver = video.status !== 'pending'
   if (!isOver && mayRepeat(provider.can, ageMs))
     return repeat(context, provider, account, video, attempt)
@@ -61,7 +62,7 @@ export async function recover(
 
 /** The task that a callback named, where this account has it and no other send does. */
 async function askForCalled(
-  { callbacks, config, store }: SubmitContext,
+  { callbacks, config, lookUpTurns, store }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   { submission, video, calledTaskId }: Omit<Wanted, 'ageMs'> & { calledTaskId: string },
@@ -72,7 +73,7 @@ async function askForCalled(
   const { known } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)
   // rule: a task of another send is not taken for the one a callback named
   if (known.includes(taskId)) return doubt('its callback named the task of another video')
-  const { answer } = await provider.get(account, taskId)
+  const { answer } = await provider.get(account, taskId, lookUpTurns.control(account))
   // rule: a task that a callback named is taken only when its account has it
   if (isTask(answer)) return { answer, taskId }
   if (answer.kind === 'later') return { answer, taskId: null }
@@ -108,7 +109,7 @@ async function repeat(
 }
 
 async function search(
-  { store, config, callbacks }: SubmitContext,
+  { store, config, callbacks, lookUpTurns }: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
   { submission, video }: Wanted,
@@ -117,13 +118,14 @@ async function search(
   if (!request) return none('its stored parameters cannot be read')
   const from = submission.intentAt.getTime()
   const { known, hasRivals } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)
-  const found = await provider.search(account, {
+  const lost = {
     request,
     from,
     until: from + config.LOOKUP_WINDOW_MS,
     known: new Set(known),
     hasRivals,
-  })
+  }
+  const found = await provider.search(account, lost, lookUpTurns.control(account))
   switch (found.kind) {
     case 'found':
       return { answer: working, taskId: found.taskId }

@@ -31,6 +31,7 @@ import { Absences } from './absences.ts'
 import { SendingAccounts } from './accounts.ts'
 import { Gate } from './gate.ts'
 import { serveErase } from './erase-video.ts'
+import { LookUpTurns } from './look-up-turns.ts'
 import { runSubmit } from './submit.ts'
 import { SystemAccounts } from './system-accounts.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
@@ -96,6 +97,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
           turns: new FairSlots(sharedByHalf(turnsAtOnce, systemClock)),
           commands: new FairSlots(sharedByHalf(commandsAtOnce, systemClock)),
           absences: new Absences(),
+          lookUpTurns: new LookUpTurns(bus, systemClock),
           images: new Images(new Uploads(db), stack.use(await openFileStore(config)), publicUrl),
           imageSlots: new FairSlots(sharedByHalf(imagesAtOnce, systemClock)),
           gate,

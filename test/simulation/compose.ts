@@ -16,6 +16,7 @@ import type { ProviderSource } from '#libs/provider/providers.ts'
 import { configuredProviders } from '#libs/provider/settings.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { Gate } from '#services/submit/gate.ts'
+import { LookUpTurns } from '#services/submit/look-up-turns.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import type { Broker } from './memory-broker.ts'
 import type { MemoryBus } from './memory-bus.ts'
@@ -113,6 +114,7 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       turns: new FairSlots(sharedByHalf(100, process.clock)),
       commands: new FairSlots(sharedByHalf(10, process.clock)),
       absences: new Absences(),
+      lookUpTurns: new LookUpTurns(bus, process.clock),
       images: { of: async (request) => request },
       imageSlots: new FairSlots(sharedByHalf(4, process.clock)),
       gate: new Gate({ clock: process.clock, log, store: store.providerAccounts }),

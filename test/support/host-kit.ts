@@ -4,7 +4,7 @@ import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Grant, Report } from '#libs/scene-video/messages.ts'
-import { Budget } from '#services/poller/budget.ts'
+import { Budget } from '#libs/provider/query-budget.ts'
 import { Host } from '#services/poller/host.ts'
 import { Process, type World } from '../simulation/world.ts'
 

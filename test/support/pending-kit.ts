@@ -78,6 +78,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     turns: new FairSlots(sharedByHalf(100, systemClock)),
     commands: new FairSlots(sharedByHalf(10, systemClock)),
     absences: new Absences(),
+    lookUpTurns: { until: async () => 0, control: () => ({}) },
     images: { of: async (request: CreateRequest) => request },
     imageSlots: new FairSlots(sharedByHalf(4, systemClock)),
     gate: openGate,

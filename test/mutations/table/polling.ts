@@ -3,6 +3,18 @@ import type { Mutation } from '../mutation.ts'
 
 export const polling: Mutation[] = [
   {
+    rule: 'look-ups take from the account’s query budget',
+    find: 'Math.max(entry.fullAt, now) + (count * every) / this.#pollers',
+    replace: 'entry.fullAt',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'look-ups keep to the account’s limit of queries',
+    find: '=== undefined) return 0',
+    replace: '!== null) return 0',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a webhook during a query has another one made',
     find: 'if (isAtOnce) return 0',
     replace: '',

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Limits } from '#services/provider-simulator/limits.ts'
 import type { Budget as LimitsOf, RateLimit } from '#libs/provider/provider.ts'
-import { Budget, type BudgetAccount, type FallbackBudget, type Slot } from './budget.ts'
+import { Budget, type BudgetAccount, type FallbackBudget, type Slot } from './query-budget.ts'
 
 const a = { id: 'a', provider: null }
 const b = { id: 'b', provider: null }

@@ -9,7 +9,7 @@
  * where it has us wait without having told a limit, less is asked for a while.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import type { Budgets, RateLimit } from '#libs/provider/provider.ts'
+import type { Budgets, RateLimit } from './provider.ts'
 
 /** Whose budget it is, and what is known of it beforehand. */
 export interface BudgetAccount {
@@ -24,6 +24,7 @@ export interface FallbackBudget {
 }
 
 interface Entry {
+  account: BudgetAccount
   /** When the bucket is full again if nobody takes any more (GCRA's theoretical arrival time). */
   fullAt: number
   pausedUntil: number
@@ -101,6 +102,16 @@ export class Budget {
     return slot
   }
 
+  /** Somebody else made so many calls, of what all pollers may make. */
+  spent(accountId: string, count: number): void {
+    const now = this.#clock.now()
+    const entry = this.#accounts.get(accountId)
+    if (!entry) return
+    const { every } = this.#pace(entry.account, entry, now)
+    // rule: look-ups take from the account’s query budget
+    entry.fullAt = Math.max(entry.fullAt, now) + (count * every) / this.#pollers
+  }
+
   /** The provider knows better what is left, for all pollers together. */
   learn(account: BudgetAccount, { remaining, resetMs, perSecond }: RateLimit): void {
     const now = this.#clock.now()
@@ -164,6 +175,7 @@ export class Budget {
     if (known) return known
     if (this.#accounts.size >= mostAccounts) this.#forget(now)
     const entry = {
+      account,
       fullAt: now,
       pausedUntil: 0,
       pauses: 0,

@@ -1,0 +1,61 @@
+/** Look-ups and polls of one account, over what it may ask, in a world whose time is passed in. */
+import { expect, it } from 'vitest'
+import type { OpenedAccount } from '#libs/provider/accounts.ts'
+import { Budget } from '#libs/provider/query-budget.ts'
+import type { Queries } from '#libs/scene-video/queries.ts'
+import { Process, World } from '../../test/simulation/world.ts'
+import { LookUpTurns } from './look-up-turns.ts'
+
+const account: OpenedAccount = { id: 'a', baseUrl: 'https://example.com', apiKey: 'sk' }
+const limited = { name: 'x', budgets: { usual: { queryPerSecond: 20 }, set: {} } }
+
+/** What is asked in a minute by 600 look-ups and by pollers that have more to ask than they may. */
+async function minute(provider: typeof limited) {
+  const world = new World(1)
+  const { clock } = new Process(world, 'submit')
+  const budget = new Budget(clock, {}, () => 1)
+  const turns = new LookUpTurns(
+    {
+      publishCore: (_, body) => {
+        const { accountId, count } = body as Queries
+        budget.spent(accountId, count)
+      },
+    },
+    clock,
+  )
+  const asked = { lookUps: [] as number[], polls: [] as number[] }
+  const lookUp = async (name: string): Promise<void> => {
+    const waitMs = await turns.until(account, provider, name)
+    if (waitMs > 0) return void clock.after(waitMs, () => void lookUp(name))
+    turns.control(account).mayWrite!()
+    asked.lookUps.push(world.now)
+  }
+  const poll = () => {
+    const waitMs = budget.take({ id: 'a', provider })
+    clock.after(Math.max(1, waitMs), () => {
+      asked.polls.push(world.now)
+      poll()
+    })
+  }
+  poll()
+  for (let i = 0; i < 600; i++) void lookUp(`v-${i}`)
+  clock.after(60_000, () => {})
+  await new Promise((done) => setImmediate(done))
+  while (world.now < 60_000 && (await world.step()));
+  return asked
+}
+
+it('takes look-ups from the queries of their account, and no more than a quarter of them', async () => {
+  const { lookUps, polls } = await minute(limited)
+  expect(lookUps.length).toBeGreaterThan(0.9 * 0.25 * 0.95 * 20 * 60)
+  expect(lookUps.length).toBeLessThan(0.25 * 20 * 60)
+  const all = [...lookUps, ...polls]
+  expect(all.length).toBeLessThan(20 * 60)
+  expect(all.length).toBeGreaterThan(0.9 * 20 * 60)
+})
+
+it('holds up no look-up where no limit of queries is known', async () => {
+  const { lookUps } = await minute({ name: 'x', budgets: { usual: {}, set: {} } as never })
+  expect(lookUps).toHaveLength(600)
+  expect(Math.max(...lookUps)).toBeLessThan(100)
+})
