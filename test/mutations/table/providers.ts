@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
+    rule: 'an account in use is said to be, once a day',
+    find: '- known.toldAt < toldForMs',
+    replace: '> 0',
+    by: 'submit by itself',
+  },
+  {
     rule: 'no key is told',
     find: 'told = told.replace(plain, blank)',
     replace: 'void plain',

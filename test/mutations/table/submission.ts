@@ -51,12 +51,6 @@ export const submission: Mutation[] = [
     by: 'the host by itself',
   },
   {
-    rule: 'an account in use is said to be, once a day',
-    find: '- known.toldAt < toldForMs',
-    replace: '> 0',
-    by: 'submit by itself',
-  },
-  {
     rule: 'an open circuit sends nothing but one create that is tried',
     find: 'if (!state?.isOpen) return free',
     replace: 'return free',
