@@ -122,7 +122,9 @@ function endsOfProvider({ get, subject, server, says }: Bench): void {
     })
     if (!subject.tells.expiry) return
     const past = await get(done(link, at(-60)))
-    expect(past).toMatchObject({ kind: 'failed', error: { code: 'timed_out' } })
+    // where nobody tells when it was done, an expiry of the past is none
+    const gone = { kind: 'failed', error: { code: 'timed_out' } }
+    expect(past).toMatchObject(subject.tells.completion ? gone : { kind: 'done', expiresAt: null })
     expect(await get(done(link, NaN))).toMatchObject({ kind: 'done', expiresAt: null })
   })
 

@@ -16,8 +16,8 @@ export interface Subject {
   name: string
   make(options: { createTimeoutMs: number; getTimeoutMs: number }): Provider
   dialect: SimulatedProvider
-  /** What answers tell: of a link its expiry, of a task its progress. */
-  tells: { expiry: boolean; progress: boolean }
+  /** What answers tell: of a link its expiry, of a task its progress and when it was done. */
+  tells: { expiry: boolean; progress: boolean; completion: boolean }
   /** What its documentation has no words for, and the suite does not ask. */
   unsaid?: readonly Sayable[]
   /** The account's key or credentials, and what of them may be seen nowhere. */
@@ -53,6 +53,7 @@ export const subjectOf = (
   dialect: dialects.get(dialect.name)!,
   tells: {
     expiry: dialect.task.expiresAt !== undefined,
+    completion: dialect.task.completedAt !== undefined,
     progress: dialect.task.progress !== undefined,
   },
   ...more,
