@@ -12,6 +12,7 @@ import { openDatabase } from '#libs/store/connect.ts'
 import type { PageOptions } from '#libs/store/list-videos.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { Reader } from '#libs/store/reader.ts'
+import { addUpCounts } from '#libs/store/video-counts.ts'
 import type { VideoFilter } from '#libs/store/video-filter.ts'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import { endsWithUs } from '../lib/ending.ts'
@@ -92,6 +93,10 @@ async function one(rows: number, asked: number, say: (line: string) => void): Pr
   )
   const filled = await fill(pool, rows, say)
   const db = stack.adopt(openDatabase(postgres.url, 4), (one) => one.$disconnect())
+  // as the reconciler does every few seconds
+  say('adding up')
+  while ((await addUpCounts(db, 50_000)) > 0);
+  await pool.query('VACUUM ANALYZE')
   const reader = new Reader(db)
   const nowMs = (await reader.now()).getTime()
   const what: Found['what'] = []

@@ -28,6 +28,27 @@ const toInfo = ({ id, name, scopes, createdAt, revokedAt }: Row): ApiKeyInfo => 
   revokedAt: revokedAt?.toISOString() ?? null,
 })
 
+/** The secret is in here, and nowhere else. */
+type NewApiKey = ApiKeyInfo & { apiKey: string }
+type Writer = Pick<Database, 'apiKey'>
+
+const countKeys = (db: Writer, userId: string): Promise<number> =>
+  db.apiKey.count({ where: { userId, revokedAt: null } })
+
+async function insert(
+  db: Writer,
+  userId: string,
+  scopes: Scope[],
+  name: string | null,
+): Promise<NewApiKey> {
+  const apiKey = newApiKey()
+  const { id, secretHash } = parseApiKey(apiKey)!
+  const row = await db.apiKey.create({
+    data: { id, userId, name, scopes, secretHash: Uint8Array.from(secretHash) },
+  })
+  return { ...toInfo(row), apiKey }
+}
+
 export class ApiKeys {
   readonly #db: Database
   constructor(db: Database) {
@@ -67,17 +88,22 @@ export class ApiKeys {
     return new Set(rows.map((row) => row.id))
   }
 
-  async create(
+  async create(userId: string, scopes: Scope[], name: string | null): Promise<NewApiKey> {
+    return insert(this.#db, userId, scopes, name)
+  }
+
+  /** Null where the user has as many as it may. Those of one user are made one after another. */
+  async createWithin(
+    most: number,
     userId: string,
     scopes: Scope[],
     name: string | null,
-  ): Promise<ApiKeyInfo & { apiKey: string }> {
-    const apiKey = newApiKey()
-    const { id, secretHash } = parseApiKey(apiKey)!
-    const row = await this.#db.apiKey.create({
-      data: { id, userId, name, scopes, secretHash: Uint8Array.from(secretHash) },
+  ): Promise<NewApiKey | null> {
+    return this.#db.$transaction(async (tx) => {
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended('keys of ' || ${userId}, 0))`
+      if ((await countKeys(tx, userId)) >= most) return null
+      return insert(tx, userId, scopes, name)
     })
-    return { ...toInfo(row), apiKey }
   }
 
   async list(userId: string): Promise<ApiKeyInfo[]> {
@@ -151,7 +177,7 @@ export class ApiKeys {
 
   /** How many of its keys are valid. */
   async countOf(userId: string): Promise<number> {
-    return this.#db.apiKey.count({ where: { userId, revokedAt: null } })
+    return countKeys(this.#db, userId)
   }
 
   async userExists(id: string): Promise<boolean> {

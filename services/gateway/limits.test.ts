@@ -44,3 +44,28 @@ it('keeps what is counted while it first hears what time it is in Postgres', asy
   const used = await limits.usedBy('user')
   expect([used.createsPerDay, used.createsPerMinute, used.requestsPerMinute]).toEqual([3, 3, 1])
 })
+
+it('counts an open video once, however its row and a reading of the rows cross', async () => {
+  let now = 0
+  const rows = { open: 0 }
+  const store = {
+    add: async () => {},
+    standings: async () => new Map(),
+    openVideos: async () => new Map([['user', rows.open]]),
+    forget: async () => {},
+  } as unknown as UsageStore
+  const clock = { now: () => now, after: () => () => {} } as unknown as Clock
+  const two = { ...values, openVideos: 2 }
+  const limits = new Limits(two, store, { clock, log: createLogger('gateway', 'silent') })
+  await limits.admitCreates('user')
+  rows.open = 1
+  await limits.admitCreates('user')
+  // read while the second is on its way, then it is there
+  await limits.usedBy('user')
+  rows.open = 2
+  await expect(limits.admitCreates('user')).rejects.toMatchObject({ code: 'limit_exceeded' })
+  rows.open = 1
+  for (let i = 0; i < 2; i++) await limits.usedBy('user')
+  now = 5_000
+  await limits.admitCreates('user')
+})

@@ -21,8 +21,9 @@ const idleMs = 10 * minuteMs
 
 interface User {
   counts: Map<UsageKind, Count>
-  open: number
-  openSince: number
+  /** Admitted ever, and the two newest readings of how many are open. */
+  admitted: number
+  readings: { open: number; admitted: number }[]
   openReadAt: number
   wantsOpen: boolean
   values: LimitValues
@@ -95,18 +96,19 @@ export class Limits implements AsyncDisposable {
     const day = this.#count(user, 'creates_day')
     this.#require('createsPerMinute', values.createsPerMinute, minute, n, 'creates_minute')
     this.#require('createsPerDay', values.createsPerDay, day, n, 'creates_day')
-    if (user.open + user.openSince + n > values.openVideos) {
+    const open = this.#open(user)
+    if (open + n > values.openVideos) {
       user.wantsOpen = true
-      throw exceeded('openVideos', values.openVideos, user.open + user.openSince, 5)
+      throw exceeded('openVideos', values.openVideos, open, 5)
     }
     minute.mine += n
     day.mine += n
-    user.openSince += n
+    user.admitted += n
     user.wantsOpen = true
     return (back) => {
       minute.mine -= back
       day.mine -= back
-      user.openSince = Math.max(0, user.openSince - back)
+      user.admitted -= back
     }
   }
 
@@ -135,7 +137,7 @@ export class Limits implements AsyncDisposable {
       requestsPerMinute: used('requests'),
       createsPerMinute: used('creates_minute'),
       createsPerDay: used('creates_day'),
-      openVideos: user.open + user.openSince,
+      openVideos: this.#open(user, 1),
     }
   }
 
@@ -147,8 +149,8 @@ export class Limits implements AsyncDisposable {
     }
     const made: User = {
       counts: new Map(),
-      open: 0,
-      openSince: 0,
+      admitted: 0,
+      readings: [{ open: 0, admitted: 0 }],
       openReadAt: -Infinity,
       wantsOpen: false,
       values: this.#defaults,
@@ -159,6 +161,14 @@ export class Limits implements AsyncDisposable {
     }
     this.#users.set(id, made)
     return made
+  }
+
+  /** What was on its way during one reading may be missing there, but not in the one before. */
+  #open({ admitted, readings }: User, newest = 2): number {
+    const since = readings
+      .slice(-newest)
+      .map((one) => one.open + Math.max(0, admitted - one.admitted))
+    return Math.max(0, ...since)
   }
 
   #count(user: User, kind: UsageKind): Count {
@@ -213,13 +223,12 @@ export class Limits implements AsyncDisposable {
   async #readOpen(ids: string[]): Promise<void> {
     if (ids.length === 0) return
     const readAt = this.#clock.now()
-    const before = new Map(ids.map((id) => [id, this.#user(id).openSince]))
+    const before = new Map(ids.map((id) => [id, this.#user(id).admitted]))
     const most = Math.max(...ids.map((id) => this.#user(id).values.openVideos)) + 1
     for (const [id, open] of await this.#store.openVideos(ids, most)) {
       const user = this.#user(id)
-      user.open = open
-      user.openSince = Math.max(0, user.openSince - (before.get(id) ?? 0))
-      user.wantsOpen = false
+      user.readings = [...user.readings.slice(-1), { open, admitted: before.get(id) ?? 0 }]
+      user.wantsOpen = this.#open(user) > this.#open(user, 1)
       user.openReadAt = readAt
     }
   }

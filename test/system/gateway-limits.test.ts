@@ -22,12 +22,19 @@ async function userWithKeys(n: number) {
 const create = (url: string, key: string) =>
   stack.ask('POST', '/api/videos', { url, key, body: { prompt: 'x' } })
 
+/** The minute that it is, when it has a third of itself left at least. */
+async function earlyMinute(): Promise<number> {
+  const leftMs = 60_000 - (Date.now() % 60_000)
+  if (leftMs < 20_000) await setTimeout(leftMs)
+  return Math.floor(Date.now() / 60_000)
+}
+
 describe('a limit', () => {
   it('of creates holds over all keys of a user and over gateways, and names itself', async () => {
     const env = { MAX_CREATES_PER_MINUTE: '6' }
     const [one, two] = [await stack.gateway(env), await stack.gateway(env)]
     const { keys } = await userWithKeys(2)
-    const before = Math.floor(Date.now() / 60_000)
+    const before = await earlyMinute()
     for (let i = 0; i < 6; i++)
       expect((await create(one.url, keys[i % 2]!)).status, `create ${i}`).toBe(202)
     const refused = await create(one.url, keys[1]!)
@@ -79,8 +86,8 @@ describe('a limit', () => {
     const { url } = await stack.gateway({ MAX_API_KEYS: '2' })
     const { id, keys } = await userWithKeys(1)
     const make = () => stack.ask('POST', '/api/api-keys', { url, key: keys[0]!, body: {} })
-    const second = await make()
-    expect(second.status).toBe(201)
+    const made = await Promise.all(Array.from({ length: 10 }, make))
+    expect(made.filter(({ status }) => status === 201)).toHaveLength(1)
     expect((await make()).body['limit']).toEqual({ name: 'apiKeys', limit: 2, used: 2 })
     await stack.keys.setLimits(id, { apiKeys: 3 })
     await until('the exception to count', async () => (await make()).status === 201 || undefined)
@@ -127,8 +134,8 @@ it('a limit is judged by what all gateways counted and the operator said, from t
   await stack.keys.setLimits(id, { createsPerDay: 4 })
   expect((await create(one.url, key)).status).toBe(202)
   await setTimeout(1_500)
-  await stack.keys.setLimits(id, { requestsPerMinute: 1 })
-  expect((await create(one.url, key)).body).toMatchObject({ code: 'rate_limited' })
+  await stack.keys.setLimits(id, { createsPerDay: 3 })
+  expect((await create(one.url, key)).body).toMatchObject({ code: 'limit_exceeded' })
 })
 
 it('windows that are over are forgotten', async () => {

@@ -36,13 +36,13 @@ export const createApiKey: Route = (app, { apiKeys, limits }) => {
       const { userId } = request.identity
       const wanted = new Set(request.body?.scopes ?? ['read', 'write'])
       const most = limits.valuesOf(userId).apiKeys
-      const used = await apiKeys.countOf(userId)
-      if (used >= most) throw exceeded('apiKeys', most, used, 60)
-      const key = await apiKeys.create(
+      const key = await apiKeys.createWithin(
+        most,
         userId,
         userScopes.filter((scope) => wanted.has(scope)),
         request.body?.name ?? null,
       )
+      if (!key) throw exceeded('apiKeys', most, await apiKeys.countOf(userId), 60)
       return reply.code(201).header('cache-control', 'no-store').send(key)
     },
   )
