@@ -16,6 +16,13 @@ export interface DueVideo extends PendingTimes, VideoFacts {
 /** For how long whoever has a video in hand has it to himself, unless he says so again. */
 export const heldSeconds = 20
 
+/**
+ * Within the time that it is held; as it is already, where that will do: a column that is left as
+ * it is costs no entry in its index.
+ */
+export const dueAfterAcceptance = Prisma.sql`CASE WHEN v."dueAt" BETWEEN now() + ${heldSeconds / 2}::int * interval '1 second' AND now() + ${heldSeconds}::int * interval '1 second'
+  THEN v."dueAt" ELSE now() + ${heldSeconds}::int * interval '1 second' END`
+
 /** Accepted, and nobody's, as far as its row tells; after a retry that names an owner of old. */
 const isUnowned = Prisma.sql`v."taskId" IS NOT NULL AND (v.session IS NULL OR v.attempt > 1)`
 

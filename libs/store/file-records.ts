@@ -67,7 +67,7 @@ export class FileRecords {
     return this.#db.$executeRaw`
       INSERT INTO "File" ("videoId", "userId", url, "expiresAt")
       SELECT v.id, v."userId", v."videoUrl", v."videoUrlExpiresAt" FROM "SceneVideo" v
-      WHERE v.status = 'completed' AND v.phase = 'done' AND v.file IS NULL AND v."videoUrl" IS NOT NULL
+      WHERE v.status = 'completed' AND v.file IS NULL AND v."videoUrl" IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = v.id)
       ORDER BY v.id LIMIT ${limit}::int
       ON CONFLICT DO NOTHING`

@@ -5,7 +5,7 @@
  */
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Database } from './connect.ts'
-import { heldSeconds } from './due-videos.ts'
+import { dueAfterAcceptance } from './due-videos.ts'
 import { takenRow } from './fence.ts'
 import { Prisma } from './generated/client.ts'
 import { Gather } from './gather.ts'
@@ -76,7 +76,7 @@ async function writeAcceptances(
         AS i(id, revision, attempt, send, "taskId", how)
     ), locked AS (${locked}), moved AS (
       UPDATE "SceneVideo" v SET "taskId" = i."taskId", phase = 'submitted', version = v.version + 1, "submittedAt" = now(), "updatedAt" = now(),
-        "dueAt" = now() + ${heldSeconds}::int * interval '1 second', "waitReason" = NULL, "waitUntil" = NULL
+        "dueAt" = ${dueAfterAcceptance}, "waitReason" = NULL, "waitUntil" = NULL
       FROM i JOIN locked USING (id) WHERE v.id = i.id RETURNING v.*
     ), sent AS (
       UPDATE "Submission" s SET answer = 'accepted', "taskId" = i."taskId", detail = i.how, "answeredAt" = now(),

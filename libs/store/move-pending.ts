@@ -6,7 +6,7 @@ import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Phase, VideoError } from '#libs/scene-video/scene-video.ts'
 import type { Database } from './connect.ts'
-import { heldSeconds } from './due-videos.ts'
+import { dueAfterAcceptance } from './due-videos.ts'
 import { Prisma } from './generated/client.ts'
 import type { Loaded } from './pending-video.ts'
 import { owedEvent, type Recorded } from './rows.ts'
@@ -92,7 +92,7 @@ export async function writeAcceptance(
   const [row] = await db.$queryRaw<Recorded[]>`
     WITH moved AS (
       UPDATE "SceneVideo" v SET "taskId" = ${task.taskId}, phase = 'submitted', version = v.version + 1, "submittedAt" = now(), "updatedAt" = now(),
-        "dueAt" = now() + ${heldSeconds}::int * interval '1 second', "waitReason" = NULL, "waitUntil" = NULL
+        "dueAt" = ${dueAfterAcceptance}, "waitReason" = NULL, "waitUntil" = NULL
       WHERE ${unchanged(loaded)} RETURNING v.*
     ), sent AS (${sent})
     ${recorded('submitted', { how: task.how })}`

@@ -65,6 +65,23 @@ async function rowsRead(): Promise<number> {
   return Number(row!.n)
 }
 
+/** Updates of videos, and those of them that wrote no entry in an index. */
+async function updates(): Promise<{ all: number; hot: number }> {
+  await db.$executeRaw`SELECT pg_stat_force_next_flush()`
+  const [row] = await db.$queryRaw<{ all: number; hot: number }[]>`
+    SELECT n_tup_upd::int AS all, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables WHERE relname = 'SceneVideo'`
+  return row!
+}
+
+it('writes no index for an intent, an acceptance, a claim and a sign of life', async () => {
+  const before = await updates()
+  for (let i = 0; i < 10; i++) await wholeLife()
+  const after = await updates()
+  // six updates a life, two of which change the status
+  expect(after.all - before.all).toBe(10 * 3 * 6)
+  expect((after.hot - before.hot) / (after.all - before.all)).toBeGreaterThan(0.6)
+})
+
 it('reads by key what many rows were added to since Postgres planned it', async () => {
   // more than the five times after which Postgres plans a statement for good
   for (let i = 0; i < 7; i++) await wholeLife()
