@@ -3,6 +3,7 @@
  * processes and servers are killed, and everybody goes on asking.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { storedEvents } from '../chaos/evidence.ts'
 import { secondCreates } from '../chaos/judge.ts'
 import { badWays } from '../support/bad-provider.ts'
@@ -74,9 +75,7 @@ async function goOnAsking(): Promise<void> {
     await Promise.all(asked)
   }
   provider.way = 'fine'
-  await system.simulate({
-    faults: { acceptThenReset: 0, acceptThenTimeout: 0, status500: 0, malformed: 0 },
-  })
+  await system.simulate({ faults: defaults.faults })
   await stage.resetCircuit()
   await good.ended(retried, 240_000)
   for (const id of retried) await good.command(id, 'retry')

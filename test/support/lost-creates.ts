@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { CrashPoint } from '#libs/runtime/crash-point.ts'
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { holdClosed } from './circuits.ts'
 import { pause, System, until } from './system.ts'
 
@@ -16,7 +17,6 @@ import { pause, System, until } from './system.ts'
 export const lossyProviders = ['kling', 'vercel', 'vidu', 'ark', 'replicate', 'runway'] as const
 
 const lossy = { acceptThenTimeout: 0.15, acceptThenReset: 0.25, status500: 0.1, malformed: 0.03 }
-const none = Object.fromEntries(Object.keys(lossy).map((fault) => [fault, 0]))
 const deaths: CrashPoint[] = ['intent-committed', 'create-answered']
 interface Row {
   id: string
@@ -87,7 +87,7 @@ export class LossySystem implements AsyncDisposable {
     }
     await this.#sent(ids)
     // what is asked afterwards is answered
-    await system.simulate({ faults: none })
+    await system.simulate({ faults: defaults.faults })
     await this.#ended(ids).finally(() => over.abort())
     const died = await dying
     return Promise.all(providers.map((provider) => this.#judge(provider, videos, died)))

@@ -2,6 +2,7 @@
 import pg from 'pg'
 import { expect } from 'vitest'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { System, until } from './system.ts'
 
 /** Nothing goes wrong, and soon over. */
@@ -16,19 +17,7 @@ export const calm = {
   retryAfterSeconds: 1,
   retryAfterAsDate: false,
   webhookUrl: null,
-  faults: {
-    acceptThenTimeout: 0,
-    acceptThenReset: 0,
-    status500: 0,
-    status503: 0,
-    status429: 0,
-    unknownStatus: 0,
-    malformed: 0,
-    slowBody: 0,
-    status401: 0,
-    vanish: 0,
-    nullByte: 0,
-  },
+  faults: defaults.faults,
 }
 /** Windows short enough to be waited for. */
 export const timing = {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { startWithoutCircuit } from '../support/circuits.ts'
 import { pause, System, until } from '../support/system.ts'
 
@@ -16,16 +17,6 @@ const system = new System({
   CREATE_TIMEOUT_MS: '1500',
   LOOKUP_WINDOW_MS: '8000',
 })
-const noFaults = {
-  acceptThenTimeout: 0,
-  acceptThenReset: 0,
-  status500: 0,
-  status503: 0,
-  status429: 0,
-  unknownStatus: 0,
-  malformed: 0,
-  slowBody: 0,
-}
 const submit = (count: number, prompt = 'x') =>
   Promise.all(Array.from({ length: count }, () => system.submit({ prompt })))
 const ended = (ids: string[]) =>
@@ -77,7 +68,7 @@ it('pays once where the answer to a create is lost, late, unreadable or an error
   })
   const ids = await submit(40)
   await pause(6_000)
-  await system.simulate({ lookupLagMs: 0, faults: noFaults })
+  await system.simulate({ lookupLagMs: 0, faults: defaults.faults })
   for (const video of await ended(ids)) {
     expect(video.status).toBe('completed')
     expect(await creates(video.id), video.id).toHaveLength(1)

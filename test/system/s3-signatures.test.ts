@@ -1,45 +1,13 @@
 /** Links into S3, and requests to it, are signed as a server written by others demands. */
 import type { S3Client } from '@aws-sdk/client-s3'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { FileStore } from '#libs/files/file-store.ts'
-import { openS3Store, type S3Options } from '#libs/files/s3-store.ts'
-import {
-  findS3Servers,
-  makeBucket,
-  optionsOf,
-  startRadosgw,
-  type S3Server,
-} from '../support/s3-servers.ts'
-
-const found = await findS3Servers()
-const root = 'root' in found ? found.root : ''
-const isMissing = 'missing' in found
-const why = 'missing' in found ? ` (not run: ${found.missing})` : ''
-
-const type = 'video/mp4'
-const newKey = () => `${randomUUID()}-1-1`
-const opened: FileStore[] = []
-
-function openStore(server: S3Server, more?: Partial<S3Options>): FileStore {
-  const store = openS3Store(optionsOf(server, more))
-  opened.push(store)
-  return store
-}
-const one = async function* (data: Uint8Array) {
-  yield data
-}
-const all = async (body: AsyncIterable<Uint8Array> | null) => {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body ?? []) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-afterAll(async () => {
-  for (const store of opened) await store[Symbol.asyncDispose]()
-})
+import { all, isMissing, newKey, one, openStore, root, type, why } from '../support/s3-kit.ts'
+import { makeBucket, startRadosgw, type S3Server } from '../support/s3-servers.ts'
 
 describe.skipIf(isMissing)(`signatures, by radosgw${why}`, () => {
   const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-radosgw-'))

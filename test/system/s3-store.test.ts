@@ -1,45 +1,12 @@
 /** The store of files in S3, against servers that were written by others. */
 import { HeadObjectCommand, ListMultipartUploadsCommand, type S3Client } from '@aws-sdk/client-s3'
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { createServer, request as ask, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { FileStore } from '#libs/files/file-store.ts'
-import { openS3Store, type S3Options } from '#libs/files/s3-store.ts'
 import { describesFileStore } from '../conformance/file-store.ts'
-import {
-  findS3Servers,
-  makeBucket,
-  optionsOf,
-  startMoto,
-  type S3Server,
-} from '../support/s3-servers.ts'
-
-const found = await findS3Servers()
-const root = 'root' in found ? found.root : ''
-const isMissing = 'missing' in found
-const why = 'missing' in found ? ` (not run: ${found.missing})` : ''
-
-const type = 'video/mp4'
-const newKey = () => `${randomUUID()}-1-1`
-const opened: FileStore[] = []
-
-function openStore(server: S3Server, more?: Partial<S3Options>): FileStore {
-  const store = openS3Store(optionsOf(server, more))
-  opened.push(store)
-  return store
-}
-const one = async function* (data: Uint8Array) {
-  yield data
-}
-const all = async (body: AsyncIterable<Uint8Array> | null) => {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of body ?? []) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-afterAll(async () => {
-  for (const store of opened) await store[Symbol.asyncDispose]()
-})
+import { all, isMissing, newKey, one, openStore, root, type, why } from '../support/s3-kit.ts'
+import { makeBucket, startMoto, type S3Server } from '../support/s3-servers.ts'
 
 let moto: S3Server
 let client: S3Client

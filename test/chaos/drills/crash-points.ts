@@ -1,3 +1,4 @@
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
 import type { Drill } from '../drill.ts'
 import { crashAt, kill } from '../faults.ts'
@@ -41,7 +42,7 @@ export const crashPointsDrill: Drill = {
     await submitted
     await cluster.simulator('/settings', {
       lookupLagMs: 0,
-      faults: { acceptThenReset: 0, status500: 0 },
+      faults: defaults.faults,
     })
     drilling.note(
       'crashes at named points',

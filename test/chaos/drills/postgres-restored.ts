@@ -1,3 +1,4 @@
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { spawnSync } from 'node:child_process'
 import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -106,7 +107,7 @@ export const postgresRestored: Drill = {
     }
     await cluster.simulator('/settings', {
       lookupLagMs: 0,
-      faults: { acceptThenReset: 0, acceptThenTimeout: 0 },
+      faults: defaults.faults,
     })
     await pause(10_000)
     await users.stop()

@@ -1,3 +1,4 @@
+import { defaults } from '#services/provider-simulator/settings.ts'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
 import { pause } from '../../support/system.ts'
 import type { Drill } from '../drill.ts'
@@ -51,7 +52,7 @@ export const short: Drill = {
     await users.stop()
     await cluster.simulator('/settings', {
       lookupLagMs: 0,
-      faults: { acceptThenReset: 0, status500: 0 },
+      faults: defaults.faults,
     })
     await drilling.judge()
   },
