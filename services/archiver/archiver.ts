@@ -53,6 +53,11 @@ export class Archiver implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #running = new Map<string, Running>()
   readonly #loops: Promise<void>[]
+  #isLooking = false
+  #looking = Promise.resolve()
+  /** As the last look left it: the slots were full, or those of these users. */
+  #mayBeMore = false
+  #fullUsers = new Set<string>()
 
   constructor(parts: ArchiverParts) {
     this.#parts = parts
@@ -60,7 +65,7 @@ export class Archiver implements AsyncDisposable {
     const { signal } = this.#stop
     const again = (err: unknown) => log.warn({ err }, 'archiver: trying again')
     this.#loops = [
-      every(clock, lookMs, signal, () => this.#look(), again, 0),
+      every(clock, lookMs, signal, () => this.#lookOnce(), again, 0),
       every(clock, renewMs, signal, () => this.#renew(), again),
       every(clock, removeMs, signal, () => this.#remove(), again),
       every(clock, gaugeMs, signal, () => this.#measure(), again, 0),
@@ -69,6 +74,17 @@ export class Archiver implements AsyncDisposable {
 
   get running(): number {
     return this.#running.size
+  }
+
+  /** One look at a time; a slot that is freed meanwhile is looked for again. */
+  async #lookOnce(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
+    try {
+      await this.#look()
+    } finally {
+      this.#isLooking = false
+    }
   }
 
   async #look(): Promise<void> {
@@ -85,22 +101,35 @@ export class Archiver implements AsyncDisposable {
         leaseMs,
       })
       for (const file of claimed) this.#begin(file)
-      if (claimed.length === 0) return
+      this.#mayBeMore = claimed.length > 0
+      if (!this.#mayBeMore) return
     }
   }
 
   /** Users who have all the slots that one user may have. */
   #busyUsers(perUser: number): string[] {
     const slots = Map.groupBy(this.#running.values(), ({ file }) => file.userId)
-    return [...slots].filter(([, running]) => running.length >= perUser).map(([userId]) => userId)
+    const full = [...slots].filter(([, running]) => running.length >= perUser)
+    this.#fullUsers = new Set(full.map(([userId]) => userId))
+    return [...this.#fullUsers]
   }
 
   #begin(file: ClaimedFile): void {
     const stop = new AbortController()
     const done = this.#keep(file, stop.signal)
       .catch((err: unknown) => this.#parts.log.warn({ err, video: file.id }, 'file not recorded'))
-      .finally(() => this.#running.delete(file.id))
+      .finally(() => this.#freed(file))
     this.#running.set(file.id, { file, stop, done })
+  }
+
+  /** Many small files in a row do not wait a look's interval each. */
+  #freed({ id, userId }: ClaimedFile): void {
+    this.#running.delete(id)
+    const wasBusy = this.#fullUsers.delete(userId)
+    if ((!this.#mayBeMore && !wasBusy) || this.#stop.signal.aborted) return
+    this.#looking = this.#lookOnce().catch((err: unknown) =>
+      this.#parts.log.warn({ err }, 'archiver: looking again soon'),
+    )
   }
 
   async #keep(file: ClaimedFile, called: AbortSignal): Promise<void> {
@@ -177,7 +206,12 @@ export class Archiver implements AsyncDisposable {
   /** Calls off what runs: whoever claims it next begins anew. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    for (const { stop } of this.#running.values()) stop.abort(new Error('stopping'))
-    await Promise.all([...this.#loops, ...[...this.#running.values()].map(({ done }) => done)])
+    const callOff = () => {
+      for (const { stop } of this.#running.values()) stop.abort(new Error('stopping'))
+    }
+    callOff()
+    await Promise.all([...this.#loops, this.#looking])
+    callOff() // what a look had just claimed
+    await Promise.all([...this.#running.values()].map(({ done }) => done))
   }
 }
