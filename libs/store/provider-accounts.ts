@@ -142,8 +142,8 @@ export class ProviderAccounts {
       // who counts is alone with it
       await tx.$queryRaw`SELECT 1 FROM "ProviderAccount" WHERE "accountId" = ${accountId} AND provider = ${provider} FOR UPDATE`
       await tx.$executeRaw`
-        DELETE FROM "ProviderTask" t USING "SceneVideo" v
-        WHERE t."accountId" = ${accountId} AND t.provider = ${provider} AND v.id = t."videoId" AND (v.attempt <> t.attempt OR v.status IN ('completed', 'failed'))`
+        DELETE FROM "ProviderTask" t WHERE t."accountId" = ${accountId} AND t.provider = ${provider} AND NOT EXISTS (
+          SELECT FROM "SceneVideo" v WHERE v.id = t."videoId" AND v.attempt = t.attempt AND v.status IN ('pending', 'generating'))`
       const places = await tx.$queryRaw<{ videoId: string }[]>`
         SELECT "videoId" FROM "ProviderTask" WHERE "accountId" = ${accountId} AND provider = ${provider}`
       const holders = places.map(({ videoId }) => videoId)

@@ -24,9 +24,9 @@ interface Row extends AccountKey {
 export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'> {
   readonly #rows = new Map<string, Row>()
   readonly #now: () => number
-  readonly #videos: Map<string, { status: Status; attempt: number }>
+  readonly #videos: Map<string, { status: Status; attempt: number }> | undefined
 
-  constructor(now: () => number, videos = new Map<string, { status: Status; attempt: number }>()) {
+  constructor(now: () => number, videos?: Map<string, { status: Status; attempt: number }>) {
     this.#now = now
     this.#videos = videos
   }
@@ -87,8 +87,9 @@ export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts
   ) => {
     const { tasks } = this.#row(key)
     for (const [videoId, of] of tasks) {
-      const video = this.#videos.get(videoId)
-      if (video && (video.attempt !== of || isTerminal(video.status))) tasks.delete(videoId)
+      const video = this.#videos?.get(videoId)
+      const isOpen = video?.attempt === of && !isTerminal(video.status)
+      if (this.#videos && !isOpen) tasks.delete(videoId)
     }
     if (!tasks.has(id) && tasks.size >= most) return { taken: false, holders: [...tasks.keys()] }
     tasks.set(id, attempt)

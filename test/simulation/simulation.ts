@@ -35,6 +35,8 @@ export interface SimulationOptions {
   fair?: boolean
   /** An account's budget. */
   queriesPerSecond?: number
+  /** How many tasks of one account may be at work. */
+  parallelTasks?: number
 }
 
 export class Simulation {
@@ -94,7 +96,7 @@ export class Simulation {
     }
     this.provider.bad = badWays[seed % badWays.length]!
     this.store.configs.set(badUserId, badConfig(key))
-    if (seed % 3 === 1) this.provider.parallelTasks = 4
+    this.provider.parallelTasks = options.parallelTasks
     this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
     this.lateness = new Lateness(this, badUserId)
