@@ -23,6 +23,15 @@ const lineOf = ({ provider, accountId, host, state, held, reason, nextTryAt, act
     ...(reason ? [printable(reason)] : []),
   ].join('\t')
 
+/** An account's id is no option, though it may begin with a dash. */
+function apart(args: string[]): { names: string[]; options: string[] } {
+  const at = args.findIndex((arg) => arg === '--reason' || arg.startsWith('--reason='))
+  if (at < 0) return { names: args.filter((arg) => arg !== '--'), options: [] }
+  const options = args.slice(at, args[at] === '--reason' ? at + 2 : at + 1)
+  const names = args.filter((arg, i) => arg !== '--' && (i < at || i >= at + options.length))
+  return { names, options }
+}
+
 export const circuits: Command = {
   usage,
   async run([verb = '', ...args]) {
@@ -33,12 +42,9 @@ export const circuits: Command = {
     }
     const act = circuitActs.find((one) => one === verb)
     if (!act) throw new UsageError(`There is no circuits ${verb}.`)
-    const { values, positionals } = parseArgs({
-      args,
-      options: { reason: { type: 'string' } },
-      allowPositionals: true,
-    })
-    const [provider, accountId, ...more] = positionals
+    const { names, options } = apart(args)
+    const { values } = parseArgs({ args: options, options: { reason: { type: 'string' } } })
+    const [provider, accountId, ...more] = names
     if (!provider || !accountId || more.length > 0)
       throw new UsageError('Name the provider and the account, as `circuits list` does.')
     const by = { keyId: null, name: `${userInfo().username}, by command` }

@@ -9,7 +9,7 @@ export async function holdClosed(system: System, provider: string): Promise<void
     const listed = (await circuits('list')).split('\n').map((line) => line.split('\t'))
     const account = listed.find(([name]) => name === provider)?.[1]
     if (account === undefined) return undefined // no create was sent there yet
-    return circuits('close', '--', provider, account) // an account may begin with a dash
+    return circuits('close', provider, account)
   })
 }
 
@@ -18,7 +18,7 @@ export async function resetCircuits(system: System, host: string): Promise<void>
   const circuits = (...args: string[]) => operate(system.operatorEnv, ['circuits', ...args])
   for (const line of (await circuits('list')).split('\n')) {
     const [provider = '', account = '', where] = line.split('\t')
-    if (where === host) await circuits('reset', '--', provider, account)
+    if (where === host) await circuits('reset', provider, account)
   }
 }
 

@@ -10,6 +10,7 @@ import { decrypt, encrypt, isCurrent, keyId, keySealingKey, seal } from '#libs/r
 import { parseApiKey } from '#libs/store/api-key.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { startDatabase } from '../support/postgres.ts'
 
@@ -115,6 +116,18 @@ function v2(secret: string, key: Buffer): string {
   const parts = [nonce, cipher.getAuthTag(), data].map((part) => part.toString('base64url'))
   return ['v2', keyId(key), ...parts].join('.')
 }
+
+it('takes an account whose id begins with a dash for an account', async () => {
+  const accounts = new ProviderAccounts(db)
+  await accounts.know({ accountId: '-of-its-own', provider: 'kling' }, 'kling.example')
+  const why = ['--reason', 'a key is renewed']
+  const opened = reelkeeper(['circuits', 'open', 'kling', '-of-its-own', ...why])
+  expect(opened).toMatchObject({ status: 0, stderr: '' })
+  expect(opened.stdout).toContain('a key is renewed')
+  expect(reelkeeper(['circuits', 'reset', '--', 'kling', '-of-its-own']).status).toBe(0)
+  expect(reelkeeper(['circuits', 'reset', 'kling']).status).toBe(2)
+  expect(reelkeeper(['circuits', 'open', 'kling', '-of-its-own', '--reason']).status).toBe(2)
+})
 
 it('prints the public half of the first key', () => {
   const [former, current] = [randomBytes(32), randomBytes(32)]
