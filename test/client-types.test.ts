@@ -28,7 +28,8 @@ import {
   aiConfigTestSchema,
 } from '#libs/scene-video/ai-config.ts'
 import type { userScopes } from '#libs/store/api-key.ts'
-import type { ProjectAggregate, TimelineEntry as StoredTimelineEntry } from '#libs/store/reader.ts'
+import type { ProjectAggregate } from '#libs/store/project-aggregate.ts'
+import type { TimelineEntry as StoredTimelineEntry } from '#libs/store/reader.ts'
 import { keySchema, newKeySchema } from '#services/gateway/api-key-schemas.ts'
 import { bulkActionSchema } from '#services/gateway/bulk.ts'
 import { projectSchema, sceneSchema, scriptSchema } from '#services/gateway/library-kinds.ts'

@@ -15,7 +15,7 @@ import type { Database } from './connect.ts'
 import { Prisma } from './generated/client.ts'
 import { earlierUse } from './idempotency.ts'
 import { listVideos, type PageOptions } from './list-videos.ts'
-import { limitsOf } from './library.ts'
+import { projectAggregate, type ProjectAggregate } from './project-aggregate.ts'
 import { toSceneVideo, type VideoRow } from './rows.ts'
 import type { VideoFilter } from './video-filter.ts'
 import { countVideos, statsOf, type StatsBy } from './video-stats.ts'
@@ -51,20 +51,6 @@ export interface SubmissionEntry {
   answeredAt: string | null
   lookedUpAt: string | null
   settledAt: string | null
-}
-
-export interface ProjectAggregate {
-  id: string
-  title: string
-  createdAt: string
-  archivedAt: string | null
-  fileDays: number | null
-  fileBytes: number | null
-  counts: Record<Status, number>
-  /**
-   * Mean over all its videos, 0–100: ended ones count 100, unknown progress 0. Null without videos.
-   */
-  progress: number | null
 }
 
 /** Written by our own statements as a whole row, or not at all. */
@@ -190,27 +176,8 @@ export class Reader {
   }
 
   /** The project, with how far its videos are; null when it is not this user's. */
-  async project(userId: string, id: string): Promise<ProjectAggregate | null> {
-    const project = await this.#db.project.findFirst({ where: { id, userId, erasedAt: null } })
-    if (!project) return null
-    const [{ isPartial: _, ...counts }, open] = await Promise.all([
-      countVideos(this.#db, { userId, projectId: id }),
-      this.#db.sceneVideo.aggregate({
-        where: { userId, projectId: id, status: { in: ['pending', 'generating'] } },
-        _sum: { progress: true },
-      }),
-    ])
-    const sum = 100 * (counts.completed + counts.failed) + (open._sum.progress ?? 0)
-    const total = Object.values(counts).reduce((a, b) => a + b, 0)
-    return {
-      id,
-      title: project.title,
-      createdAt: project.createdAt.toISOString(),
-      archivedAt: project.archivedAt?.toISOString() ?? null,
-      ...limitsOf(project),
-      counts,
-      progress: total ? Math.floor(sum / total) : null,
-    }
+  project(userId: string, id: string): Promise<ProjectAggregate | null> {
+    return projectAggregate(this.#db, userId, id)
   }
 
   /** What an earlier request under this key made; null without one. @throws Refused */

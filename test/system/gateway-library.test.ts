@@ -54,8 +54,11 @@ it('finds again what was made, in pages', async () => {
 })
 
 it('shows each scene with its newest video', async () => {
-  const { scriptPath } = await newScript('newest')
+  const { projectPath, scriptPath } = await newScript('newest')
   const scene = await made(`${scriptPath}/scenes`, { prompt: 'a lighthouse' })
+  const { id: archived } = await made(`${scriptPath}/scenes`, { prompt: 'put away' })
+  await post(`${scriptPath}/scenes/${archived}/archive`)
+  await made(`${scriptPath}/scenes`, { prompt: 'without a video' })
   expect(scene['newestVideo']).toBeNull()
   const path = `${scriptPath}/scenes/${scene.id}`
   await post(`${path}/generate-video`)
@@ -63,6 +66,11 @@ it('shows each scene with its newest video', async () => {
   const [shown] = await listed(`${scriptPath}/scenes`)
   expect(shown).toMatchObject({ newestVideo: { id: newest.id, prompt: 'another' } })
   expect((await get(path)).body).toMatchObject({ newestVideo: { id: newest.id } })
+  // two videos of one scene are two of the project, and one scene
+  expect((await get(projectPath)).body).toMatchObject({
+    counts: { pending: 2 },
+    scenes: { none: 1, pending: 1, generating: 0, completed: 0, failed: 0 },
+  })
 })
 
 it('changes titles and prompts, and only those given', async () => {

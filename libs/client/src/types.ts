@@ -198,6 +198,8 @@ export interface Project {
   counts: Record<Status, number>
   /** Mean over all its videos, 0–100; null without videos. */
   progress: number | null
+  /** Its scenes by the status of their newest video; null where there are over 10,000. */
+  scenes: Record<Status | 'none', number> | null
 }
 
 export const isEnded = (video: Pick<SceneVideo, 'status'>): boolean =>

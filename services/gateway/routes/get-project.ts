@@ -18,6 +18,16 @@ const aggregateSchema = projectSchema
       .max(100)
       .nullable()
       .describe('Percent: the mean over its videos; ended ones count 100. Null without videos'),
+    scenes: z
+      .object({
+        none: count.describe('Without a video yet'),
+        pending: count,
+        generating: count,
+        completed: count,
+        failed: count,
+      })
+      .nullable()
+      .describe('Its scenes by the status of their newest video; null where there are over 10,000'),
   })
   .meta({ id: 'ProjectAggregate' })
 
