@@ -1,0 +1,2 @@
+-- As schema.prisma writes it.
+ALTER TABLE "ProviderAccount" ALTER COLUMN "usedAt" SET DEFAULT CURRENT_TIMESTAMP;
