@@ -26,8 +26,8 @@ export interface VideoPage {
 
 /** Rows looked at, one step after another, until the page is full. */
 const steps = [400, 4_000, 6_000]
-/** What carries metadata is found by its index, where it is no more than this. */
-const mostHits = 20_000
+/** Before each step: what carries metadata is found by its index, where it is no more than this. */
+const mostHits = [0, 5_000, 20_000]
 
 export async function pageOfVideos(
   db: Database,
@@ -38,8 +38,14 @@ export async function pageOfVideos(
   const rows: VideoPage['rows'] = []
   let after: string | null | undefined = options.after
   for (const [step, most] of steps.entries()) {
-    if (step === 2 && filter.metadata) {
-      const hits = await byMetadata(db, sql, { ...options, after }, options.limit - rows.length)
+    if (step > 0 && filter.metadata) {
+      const limit = options.limit - rows.length
+      const hits = await byMetadata(
+        db,
+        filterSql(filter, true),
+        { ...options, after, limit },
+        mostHits[step]!,
+      )
       if (hits) return { rows: [...rows, ...hits.rows], next: hits.next }
     }
     const left = options.limit - rows.length
@@ -79,6 +85,12 @@ const inBranches = ({ branches }: FilterSql): Prisma.Sql[] =>
           : Prisma.sql`v."errorCode" = ${value}`,
       )
 
+/**
+ * In the statement's text: a plan that is kept for any limit takes it for a tenth of all rows, and
+ * sorts what an index has in order.
+ */
+const asText = (rows: number): Prisma.Sql => Prisma.raw(String(Math.trunc(rows)))
+
 type Found = { rows: VideoPage['rows']; floor: string | null }
 
 /** One step: the next `scan` rows of each branch; of those that fit, no more than the limit. */
@@ -92,7 +104,7 @@ async function scanned(
   const branches = inBranches(sql).map(
     (inBranch, i) => Prisma.sql`
       (SELECT ${i}::int AS branch, v.id, (${sql.fits}) AS fits FROM "SceneVideo" v WHERE ${sql.base} AND ${inBranch} AND ${beyond(options.after, options)}
-      ORDER BY v.id ${direction(options)} LIMIT ${scan}::int)`,
+      ORDER BY v.id ${direction(options)} LIMIT ${asText(scan)})`,
   )
   const isDesc = options.order === 'desc'
   const [found] = await db.$queryRaw<{ found: Found }[]>`
@@ -119,9 +131,10 @@ async function byMetadata(
   db: Database,
   sql: FilterSql,
   options: PageOptions,
-  limit: number,
+  most: number,
 ): Promise<VideoPage | null> {
   const { branches } = sql
+  const { limit } = options
   const inBranches =
     branches === null
       ? Prisma.sql`true`
@@ -130,12 +143,12 @@ async function byMetadata(
         : Prisma.sql`v."errorCode" = ANY(${branches.values}::text[])`
   const [found] = await db.$queryRaw<{ count: number; rows: VideoPage['rows'] }[]>`
     WITH hits AS MATERIALIZED (
-      SELECT v.id FROM "SceneVideo" v WHERE ${sql.base} AND ${inBranches} AND ${sql.fits} AND ${beyond(options.after, options)} LIMIT ${mostHits + 1}::int
-    ), page AS (SELECT id FROM hits ORDER BY id ${direction(options)} LIMIT ${limit + 1}::int)
+      SELECT v.id FROM "SceneVideo" v WHERE ${sql.base} AND ${inBranches} AND ${sql.fits} LIMIT ${asText(most + 1)}
+    ), page AS (SELECT v.id FROM hits v WHERE ${beyond(options.after, options)} ORDER BY v.id ${direction(options)} LIMIT ${limit + 1}::int)
     SELECT (SELECT count(*)::int FROM hits) AS count,
       coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.id ${direction(options)}) FROM "SceneVideo" v WHERE v.id IN (SELECT id FROM page)), '[]') AS rows`
   const { count, rows } = found!
-  if (count > mostHits) return null
+  if (count > most) return null
   if (rows.length <= limit) return { rows, next: null }
   const page = rows.slice(0, limit)
   return { rows: page, next: page.at(-1)!.id }

@@ -61,11 +61,16 @@ function textFits(q: string): Prisma.Sql {
   return Prisma.sql`(v.prompt ILIKE ${part} OR v."taskId" = ${q} OR v.id::text LIKE ${begin})`
 }
 
-export function filterSql(filter: VideoFilter): FilterSql {
+/** `isFound`: by an index of something else than the user. */
+export function filterSql(filter: VideoFilter, isFound = false): FilterSql {
   const base: Prisma.Sql[] = []
   const narrow: Prisma.Sql[] = []
   const { userId, projectId, scriptId, sceneId, ids, createdFrom, createdTo } = filter
-  if (userId) base.push(Prisma.sql`v."userId" = ${userId}::uuid`)
+  const isSmall = Boolean(projectId ?? sceneId ?? scriptId ?? ids)
+  // judged row by row where something smaller is given: else a plan that is kept reads all of the
+  // user's videos by their index, and keeps those that are in the project's
+  const isTheirs = isSmall || isFound ? Prisma.sql`IS NOT DISTINCT FROM` : Prisma.sql`=`
+  if (userId) base.push(Prisma.sql`v."userId" ${isTheirs} ${userId}::uuid`)
   if (projectId) base.push(Prisma.sql`v."projectId" = ${projectId}::uuid`)
   if (sceneId) base.push(Prisma.sql`v."sceneId" = ${sceneId}::uuid`)
   if (ids) base.push(Prisma.sql`v.id = ANY(${ids}::uuid[])`)
@@ -79,7 +84,6 @@ export function filterSql(filter: VideoFilter): FilterSql {
   }
   if (createdFrom) base.push(Prisma.sql`v.id >= ${firstV7At(Date.parse(createdFrom))}::uuid`)
   if (createdTo) base.push(Prisma.sql`v.id < ${firstV7At(Date.parse(createdTo))}::uuid`)
-  const isSmall = Boolean(projectId ?? sceneId ?? scriptId ?? ids)
   const { status, errorCode } = filter
   const branches = isSmall
     ? null
