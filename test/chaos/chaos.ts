@@ -191,7 +191,7 @@ export async function chaos({ minutes, seed, rate, tell }: ChaosOptions): Promis
   const turn: Fault = async () => {
     bad.way = dice.pick(['fine', ...badWays])
     const { way } = bad
-    await pause(Math.min(dice.between(5_000, 30_000), Math.max(0, trouble.leftMs)))
+    await pause(Math.min(dice.between(5_000, 30_000), trouble.leftMs))
     bad.way = 'fine'
     return `the bad account is ${way}`
   }

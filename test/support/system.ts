@@ -37,7 +37,8 @@ export interface LedgerRow {
 
 const entry = fileURLToPath(new URL('../../services/dev/start.ts', import.meta.url))
 
-export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
+export const pause = (ms: number) =>
+  new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
 
 /** Waits until `probe` gives something other than undefined; errors count as not yet. */
 export async function until<T>(
