@@ -5,6 +5,7 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import { STATUS_CODES } from 'node:http'
 import type { App } from '../context.ts'
 import { bodyExamples, uploadBody } from './openapi-examples.ts'
+import { describeBytes } from './openapi-bytes.ts'
 
 /** Which problems a route answers beyond those that all like it do: `schema['x-problems']`. */
 declare module 'fastify' {
@@ -115,6 +116,7 @@ function withProblems(document: OpenApi): OpenApi {
       used.add(status)
       operation.responses[status] ??= { $ref: `#/components/responses/Problem${status}` }
     }
+    describeBytes(operation.operationId, operation.responses)
     if (operation.operationId === 'createUpload') operation.requestBody = uploadBody
     if (operation.requestBody) describeBody(operation.requestBody, operation.operationId)
     if (operation['x-public']) operation.security = []
