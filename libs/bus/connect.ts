@@ -18,6 +18,7 @@ import { newestOfEach } from './newest-of-each.ts'
 import { inboxPrefix } from './permissions.ts'
 import { isNoMessage, translated } from './refusals.ts'
 import { Replies } from './replies.ts'
+import { versioned } from './version.ts'
 
 /** With what only the makers of streams and the readers of events need. */
 export interface NatsBus extends Bus {
@@ -77,7 +78,7 @@ function coreMessages(
     async request(subject, body, timeoutMs = requestTimeoutMs) {
       requireLink(link)
       try {
-        return (await replies.ask(subject, JSON.stringify(body), timeoutMs)).json()
+        return (await replies.ask(subject, versioned(body), timeoutMs)).json()
       } catch (err) {
         throw translated(err, subject)
       }

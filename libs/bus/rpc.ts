@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { bootMs } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { jsonOf, type Bus, type CoreMessage } from './bus.ts'
+import { isNewer } from './version.ts'
 
 export interface ServeOptions<T> {
   subject: string
@@ -23,19 +24,21 @@ export function serve<T>(
   const inHand = new Set<Promise<void>>()
   const parse = (
     message: CoreMessage,
-  ): { success: true; data: T } | { success: false; reason: string } => {
+  ): { success: true; data: T } | { success: false; isNewer: boolean; reason: string } => {
     try {
-      const parsed = options.schema.safeParse(jsonOf(message))
+      const body = jsonOf(message)
+      const parsed = options.schema.safeParse(body)
       if (parsed.success) return parsed
       return {
         success: false,
+        isNewer: isNewer(body),
         reason: parsed.error.issues
           .map((one) => `${one.path.join('.')}: ${one.message}`)
           .join('; ')
           .slice(0, 1000),
       }
     } catch {
-      return { success: false, reason: 'not JSON' }
+      return { success: false, isNewer: false, reason: 'not JSON' }
     }
   }
   const answer = async (message: CoreMessage, askedAt: number) => {
@@ -44,7 +47,8 @@ export function serve<T>(
       options.log.warn({ subject: message.subject, reason: request.reason }, 'request does not fit')
       return message.respond({
         ok: false,
-        code: 'invalid_request',
+        // its sender asks again, and may meet a newer process
+        code: request.isNewer ? 'not_awaited' : 'invalid_request',
         detail: request.reason,
       })
     }

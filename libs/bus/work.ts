@@ -11,6 +11,7 @@ import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import { AlreadyQueued, jsonOf, type Bus, type Consuming, type Job } from './bus.ts'
 import { deadHeaders } from './dead-letters.ts'
+import { isNewer, leftAgainMs, leftAtMost, versioned } from './version.ts'
 
 /** Thrown by a handler: not now, deliver again after `ms` (rounded up to whole milliseconds). */
 export class Snooze extends Error {
@@ -31,7 +32,7 @@ const beatMs = 5_000
 /** Queues one job for a video. False when one of the same kind is queued or in hand already. */
 export async function publishWork(bus: Bus, subject: string, body: unknown): Promise<boolean> {
   try {
-    await bus.store(subject, JSON.stringify(body))
+    await bus.store(subject, versioned(body))
     return true
   } catch (err) {
     if (err instanceof AlreadyQueued) return false
@@ -141,7 +142,10 @@ async function runOne<T>(
   }
 }
 
-/** The parsed body; undefined after a body that does not fit went to the dead-letter stream. */
+/**
+ * The parsed body; undefined after a body that does not fit went to the dead-letter stream, or was
+ * left to a newer process.
+ */
 export async function parseOrDeadLetter<T>(
   undertaker: DeadLetterDeps,
   job: Job,
@@ -149,10 +153,16 @@ export async function parseOrDeadLetter<T>(
 ): Promise<T | undefined> {
   let reason: string
   try {
-    const parsed = schema.safeParse(jsonOf(job))
+    const body = jsonOf(job)
+    const parsed = schema.safeParse(body)
     const named = (parsed.data as { id?: unknown } | undefined)?.id
     if (parsed.success && (named === undefined || job.subject.endsWith(`.${String(named)}`)))
       return parsed.data
+    // rule: what a newer process said is left to a newer one
+    if (isNewer(body) && job.deliveries <= leftAtMost) {
+      job.nak(leftAgainMs)
+      return undefined
+    }
     reason = parsed.success
       ? `its subject names another video than its body: ${String(named)}`
       : parsed.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; ')

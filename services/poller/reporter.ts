@@ -9,6 +9,7 @@ import type { Clock } from '#libs/runtime/clock.ts'
 import { reportsSubject, type Change, type Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Hosted } from './hosted.ts'
+import { versioned } from '#libs/bus/version.ts'
 
 const gatherMs = 100
 /** Where none was sent for that long, one waits for hardly any other. */
@@ -41,7 +42,7 @@ export class Reporter {
   /** @throws BusUnavailable */
   store(report: Report): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ text: JSON.stringify(report), resolve, reject })
+      this.#waiting.push({ text: versioned(report), resolve, reject })
       const soonest = this.#clock.now() + idleMs
       // rule: an end that a webhook told of is not gathered with others
       const dueAt = report.soon ? soonest : Math.max(soonest, this.#flushedAt + gatherMs)

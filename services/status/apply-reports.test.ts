@@ -84,6 +84,17 @@ it('buries alone a report that does not fit, and records the others', async () =
   expect(became).toEqual(['ack'])
 })
 
+it('leaves to a newer status what a newer poller said, and records the others', async () => {
+  const newer = { v: 2, ...report(), change: 'of a later version' }
+  const one = report()
+  const first = await delivered([newer, one])
+  expect(first.recorded).toEqual([one])
+  expect(first.stored).toEqual([{ subject: `video.report.${newer.id}`, reports: [newer] }])
+  expect(first.became).toEqual(['ack'])
+  const alone = await delivered([newer])
+  expect(alone).toEqual({ recorded: [], stored: [], became: ['nak 10000'] })
+})
+
 it('keeps words of a later version as they are', async () => {
   const later = {
     ...report(),

@@ -3,7 +3,6 @@
  * the k-th statement, so no statement holds two rows of one video. Acked only when committed and
  * published; an event that was committed and not published before a crash is found as overdue.
  */
-import { z } from 'zod'
 import type { Bus, Consuming, Job } from '#libs/bus/bus.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
@@ -14,7 +13,6 @@ import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { CounterLike } from '#libs/runtime/metrics.ts'
 import {
-  reportSchema,
   reportsSchema,
   reportsSubject,
   type OwedEvent,
@@ -23,6 +21,7 @@ import {
 import type { ReportWriter } from '#libs/store/reports.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import { isDataFault } from '#libs/store/errors.ts'
+import { fitting } from './fitting.ts'
 
 export interface ApplyOptions {
   bus: Bus
@@ -90,41 +89,6 @@ export function applyReports(options: ApplyOptions): Consuming {
       await applying
     },
   }
-}
-
-/**
- * Those that fit; each other one is a dead letter of its own. Null: one could not be buried, and
- * the message is put back as a whole.
- */
-async function fitting(options: ApplyOptions, job: Job, all: unknown[]): Promise<Report[] | null> {
-  const reports: Report[] = []
-  for (const one of all) {
-    const { success, data, error } = reportSchema.safeParse(one)
-    if (success) reports.push(data)
-    else if (!(await buried(options, job, one, z.prettifyError(error)))) return null
-  }
-  return reports
-}
-
-async function buried(
-  options: ApplyOptions,
-  job: Job,
-  misfit: unknown,
-  reason: string,
-): Promise<boolean> {
-  const id = z.object({ id: z.uuid() }).safeParse(misfit).data?.id
-  let isBuried = false
-  const letter: Job = {
-    ...job,
-    data: new TextEncoder().encode(JSON.stringify([misfit])),
-    subject: id === undefined ? job.subject : reportsSubject(id),
-    // the message itself is acknowledged once its other reports are recorded
-    term: () => (isBuried = true),
-    nak: (ms) => job.nak(ms),
-  }
-  // rule: one report that does not fit is buried alone
-  await deadLetter(options, letter, reason)
-  return isBuried
 }
 
 async function applyBatch(options: ApplyOptions, batch: Item[]): Promise<void> {

@@ -54,6 +54,7 @@ const finders: Record<Finder, string[]> = {
   'the clock by itself': vitest('libs/runtime/clock.test.ts', ''),
   'the reconciler by itself': vitest('test/simulation/reconciler.test.ts', ''),
   'status by itself': vitest('services/status/apply-reports.test.ts', ''),
+  versions: vitest('libs/bus/version.test.ts', ''),
   'last published': vitest('libs/outbox/last-published.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'moves together': vitest('test/system/moves-together.test.ts', ''),

@@ -15,6 +15,7 @@ export type Finder =
   | 'small pools'
   | 'late commands'
   | 'callbacks'
+  | 'versions'
   | 'last published'
   | 'rules by themselves'
   | 'decisions'

@@ -40,6 +40,12 @@ export const events: Mutation[] = [
     by: 'last published',
   },
   {
+    rule: 'what a newer process said is left to a newer one',
+    find: 'if (isNewer(body) && job.deliveries <= leftAtMost) {',
+    replace: 'if (isNewer(body) && job.deliveries <= 0) {',
+    by: 'versions',
+  },
+  {
     rule: 'owed events are found again',
     find: 'if (owed.length) await publishOwed(bus, outbox, owed)',
     replace: '',
