@@ -4,6 +4,7 @@
  */
 import { fileTypeFromBuffer } from 'file-type'
 import { randomBytes } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import type { ProviderDescription } from '#libs/provider/registry.ts'
 import { isUploadId } from '#libs/scene-video/scene-video.ts'
 import { uploadKey } from '#libs/store/uploads.ts'
@@ -28,7 +29,7 @@ export interface Uploaded {
 export async function keepUpload(
   { uploads, files, uploadLimits }: Pick<Context, 'uploads' | 'files' | 'uploadLimits'>,
   userId: string,
-  body: AsyncIterable<Buffer>,
+  body: Readable,
 ): Promise<Uploaded> {
   const { most, mostBytes } = uploadLimits
   const id = v7()
@@ -64,10 +65,11 @@ export async function keepUpload(
 export const brokenOff = () =>
   new Problem(400, 'invalid_request', 'The body broke off, or is not multipart/form-data.')
 
-async function* limited(body: AsyncIterable<Buffer>, mostBytes: number): AsyncGenerator<Buffer> {
+async function* limited(body: Readable, mostBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0
   try {
-    for await (const chunk of body) {
+    // not destroyed: its connection is needed for the answer
+    for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += chunk.length
       if (bytes > mostBytes)
         throw new Problem(413, 'too_large', `The image is too large: ${mostBytes} bytes at most.`)

@@ -29,7 +29,18 @@ async function decoded({ headers }: FastifyRequest, body: Buffer): Promise<Buffe
   }
 }
 
+/**
+ * What is still to come of a body that was refused is read and dropped: else the next request on
+ * the same connection waits behind it until its time is over.
+ */
+function dropTheRest({ raw }: FastifyRequest): void {
+  if (raw.complete) return
+  raw.unpipe()
+  raw.resume()
+}
+
 export function registerBodies(app: App): void {
+  app.addHook('onResponse', async (request) => dropTheRest(request))
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
