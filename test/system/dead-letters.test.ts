@@ -187,7 +187,7 @@ describe('reelkeeper dead-letters', () => {
     expect(list.out).toMatch(/2 dead letters\n$/)
     expect(list.out).not.toContain('\u001b')
     expect((await reelkeeper(['dead-letters', 'show', String(letter!.sequence)])).out).toContain(
-      `{"id":"${id}"}`,
+      `{"v":1,"id":"${id}"}`,
     )
 
     expect(await reelkeeper(['dead-letters', 'put-back', String(letter!.sequence)])).toMatchObject({

@@ -16,7 +16,8 @@ it.each(lossyProviders)(
     const told = losses.find((one) => one.provider === provider)!
     expect(told).toMatchObject({ videos: 20, mostOfOne: 1, wrong: [] })
     expect(told.completed + told.submissionUnknown).toBe(20)
-    expect(told.completed).toBeGreaterThan(0)
+    // where nobody can be asked, all may be lost with a submit that dies
+    if (told.guarantee !== 'none') expect(told.completed).toBeGreaterThan(0)
     expect(told.deaths).toBeGreaterThan(1)
   },
 )
