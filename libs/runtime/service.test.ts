@@ -18,19 +18,28 @@ const program = (start: string) => `
   await runService('test', ${start})`
 
 /** Runs it, ends it as told once it is up; its exit code. */
-function codeOf(start: string, end: 'SIGTERM' | 'parent gone'): Promise<number | null> {
+type End = 'SIGTERM' | 'parent gone' | 'reader gone'
+function codeOf(start: string, end: End): Promise<number | null> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', program(start)], {
     cwd: process.cwd(),
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
-  child.stdout!.once('data', () => (end === 'SIGTERM' ? child.kill('SIGTERM') : child.disconnect()))
-  return new Promise((resolve) => child.once('exit', resolve))
+  child.stdout!.once('data', () => {
+    if (end === 'reader gone') child.stdout!.destroy()
+    if (end === 'SIGTERM') child.kill('SIGTERM')
+    else child.disconnect()
+  })
+  // one that does not end is not left behind: its code is null then
+  const killer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  return new Promise<number | null>((resolve) => child.once('exit', resolve)).finally(() =>
+    clearTimeout(killer),
+  )
 }
 
 const never = '() => new Promise(() => {})'
 const started = "async () => createService('test', async () => {})"
 
-it.each(['SIGTERM', 'parent gone'] as const)(
+it.each(['SIGTERM', 'parent gone', 'reader gone'] as const)(
   'ends at %s, started or still waiting for what it needs',
   async (end) => {
     expect(await codeOf(started, end)).toBe(0)

@@ -9,7 +9,7 @@
 import { sleep } from './clock.ts'
 import { ConfigError } from './config.ts'
 import { startHealthServer, type Checks } from './health.ts'
-import { createLogger, type Logger } from './logger.ts'
+import { createLogger, logged, type Logger } from './logger.ts'
 import { Metrics } from './metrics.ts'
 
 export interface Service extends AsyncDisposable {
@@ -118,6 +118,7 @@ export async function runService(
       sleep(startingStopsWithin),
     ])
     log.info({ reason: await asked }, `${name} stopped before it had started`)
+    await logged()
     process.exit(0)
   }
   const service = begun
@@ -139,6 +140,7 @@ export async function runService(
     return die(log, err, 1)
   }
   log.info(`${name} stopped`)
+  await logged()
   process.exit(0)
 }
 
