@@ -23,3 +23,25 @@ export async function every(
     }
   }
 }
+
+export interface Repeated {
+  clock: Clock
+  everyMs: number
+  firstMs?: number
+  onError: (err: unknown) => void
+}
+
+/** The same until it is disposed of, which waits for the run in hand; `stop` is aborted then. */
+export function repeat(
+  { clock, everyMs, firstMs, onError }: Repeated,
+  run: (stop: AbortSignal) => Promise<unknown>,
+): AsyncDisposable {
+  const stop = new AbortController()
+  const running = every(clock, everyMs, stop.signal, () => run(stop.signal), onError, firstMs)
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await running
+    },
+  }
+}

@@ -1,6 +1,6 @@
 /** Adds up the noted changes of counts, so that few have to be read beside the sums. */
 import { systemClock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { repeat } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Database } from '#libs/store/connect.ts'
 import { addUpCounts } from '#libs/store/video-counts.ts'
@@ -9,20 +9,8 @@ const intervalMs = 10_000
 const atOnce = 5_000
 
 export function addUpChanges(db: Database, log: Logger): AsyncDisposable {
-  const stop = new AbortController()
-  const running = every(
-    systemClock,
-    intervalMs,
-    stop.signal,
-    async () => {
-      while (!stop.signal.aborted && (await addUpCounts(db, atOnce)) === atOnce);
-    },
-    (err) => log.warn({ err }, 'changes of counts not added up'),
-  )
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await running
-    },
-  }
+  const onError = (err: unknown) => log.warn({ err }, 'changes of counts not added up')
+  return repeat({ clock: systemClock, everyMs: intervalMs, onError }, async (stop) => {
+    while (!stop.aborted && (await addUpCounts(db, atOnce)) === atOnce);
+  })
 }

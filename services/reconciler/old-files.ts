@@ -4,7 +4,7 @@
  * deleted is logged before it is.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { repeat, type Repeated } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { FileRemoval } from '#libs/store/file-removal.ts'
@@ -26,7 +26,7 @@ export function removeOldFiles(
     log.info({ ...outdated, days }, 'Deleting files that were kept long enough')
     while (!stop.aborted && (await files.expire(days, atOnce)) === atOnce);
   }
-  return repeat(clock, log, lookMs, look)
+  return repeat(repeated(clock, log, lookMs), look)
 }
 
 /** Of projects that have limits. */
@@ -34,7 +34,7 @@ export function keepToProjectLimits(
   files: InterfaceOf<FileRetention>,
   { clock, log }: { clock: Clock; log: Logger },
 ): AsyncDisposable {
-  return repeat(clock, log, projectsMs, async (stop) => {
+  return repeat(repeated(clock, log, projectsMs), async (stop) => {
     const excess = await files.excess()
     for (const one of excess) log.info(one, 'Deleting files beyond the limits of their project')
     if (excess.length === 0) return
@@ -42,19 +42,9 @@ export function keepToProjectLimits(
   })
 }
 
-function repeat(
-  clock: Clock,
-  log: Logger,
-  everyMs: number,
-  look: (stop: AbortSignal) => Promise<void>,
-): AsyncDisposable {
-  const stop = new AbortController()
-  const again = (err: unknown) => log.warn({ err }, 'old files not deleted, trying again soon')
-  const running = every(clock, everyMs, stop.signal, () => look(stop.signal), again, 0)
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort()
-      await running
-    },
-  }
-}
+const repeated = (clock: Clock, log: Logger, everyMs: number): Repeated => ({
+  clock,
+  everyMs,
+  firstMs: 0,
+  onError: (err) => log.warn({ err }, 'old files not deleted, trying again soon'),
+})
