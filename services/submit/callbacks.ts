@@ -7,7 +7,7 @@
 import { serve } from '#libs/bus/rpc.ts'
 import { publishWork } from '#libs/bus/work.ts'
 import { callbackSchema, callbackSubject, type CallbackReply } from '#libs/scene-video/callback.ts'
-import { nudgeSubject, settleWorkSubject } from '#libs/scene-video/messages.ts'
+import { settleWorkSubject } from '#libs/scene-video/messages.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { SubmitContext } from './context.ts'
 import type { PendingVideos } from './pending-videos.ts'
@@ -26,7 +26,6 @@ export const serveCallbacks = (
       const status = taskId && (await store.keepCallback({ id, attempt, provider, taskId }))
       if (status === 'pending') pending.take({ id })
       if (status === 'failed') await publishWork(bus, settleWorkSubject(id), { id })
-      bus.publishCore(nudgeSubject(id), { id, reason: 'webhook' })
       return { ok: true, isOurs: true }
     },
   )

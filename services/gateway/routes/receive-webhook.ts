@@ -57,7 +57,8 @@ export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
       const video = z.uuid().safeParse((webhook.ownIdIn(body) ?? id).slice(0, 36))
       const key = `${provider}\n${isSigned ? '' : id}\n${delivery.body}`
       if (!video.success || !seen.isNew(key)) return reply.code(204).send(null)
-      if (isSigned) bus.publishCore(nudgeSubject(video.data), { id: video.data, reason: 'webhook' })
+      const hint = { id: video.data, reason: 'webhook' }
+      if (isSigned) bus.publishCore(nudgeSubject(hint.id), hint)
       if (at) {
         const { videoId, attempt, secret } = at
         const taskId = webhook.taskIdIn(body)
@@ -72,6 +73,7 @@ export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
           .finally(() => (unproven -= isSigned ? 0 : 1))
         if (!isOurs && !isSigned)
           throw new Problem(401, 'bad_signature', 'The path is not one of ours.')
+        if (!isSigned) bus.publishCore(nudgeSubject(hint.id), hint)
       }
       return reply.code(204).send(null)
     })
