@@ -11,7 +11,7 @@ const why = whyNoCompose()
 if (why) process.stdout.write(`skipped, Compose: ${why}\n`)
 
 const project = `rkcompose${process.pid}`
-const work = mkdtempSync(join(tmpdir(), 'reelkeeper-compose-'))
+let work = ''
 const mine = ['--filter', `label=com.docker.compose.project=${project}`]
 
 /** The provider, from this directory: the image has none. */
@@ -69,6 +69,7 @@ function running(): Map<string, Seen[]> {
 describe.skipIf(why !== null)('Compose', { timeout: 900_000 }, () => {
   let gateway = ''
   beforeAll(async () => {
+    work = mkdtempSync(join(tmpdir(), 'reelkeeper-compose-'))
     gateway = await up()
   }, 900_000)
   afterAll(() => {

@@ -1,7 +1,6 @@
 /** ffmpeg: the machine's own, or Debian's, unpacked (debian-root.ts). */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loaded, unpackDebian } from './debian-root.ts'
 
@@ -11,7 +10,7 @@ export async function findFfmpeg(): Promise<{ path: string } | { missing: string
   if (here) return { path: here }
   const found = await unpackDebian('ffmpeg-1', ['ffmpeg'])
   if ('missing' in found) return found
-  const path = join(mkdtempSync(join(tmpdir(), 'reelkeeper-ffmpeg-')), 'ffmpeg')
+  const path = join(found.root, 'run-ffmpeg')
   const [command, args] = loaded(found.root, 'ffmpeg', [])
   writeFileSync(path, `#!/bin/sh\nexec ${[command, ...args].join(' ')} "$@"\n`, { mode: 0o755 })
   const ran = spawnSync(path, ['-version'], { encoding: 'utf8' })
