@@ -1,27 +1,11 @@
 import { expect, it, vi } from 'vitest'
 import { createLogger } from '#libs/runtime/logger.ts'
+import { grant } from '../../test/support/host-kit.ts'
 import { Claims, type ClaimsDeps } from './claims.ts'
 
 const log = createLogger('test', 'silent')
 
-const grantOf = (id: string) => ({
-  id,
-  epoch: '7',
-  attempt: 1,
-  status: 'pending',
-  phase: 'submitted',
-  progress: null,
-  provider: 'toapis',
-  model: 'm',
-  taskId: 't',
-  baseUrl: 'https://example.com/v1',
-  keyCipher: '',
-  reportNo: 0,
-  cancelRequested: false,
-  sinceSubmittedMs: 0,
-  sinceSignOfLifeMs: 0,
-  untilDeadlineMs: null,
-})
+const grantOf = (id: string) => ({ ...grant, id })
 
 it('claims a video once at a time: a second bid would void the epoch that the first one is granted', async () => {
   const id = crypto.randomUUID()
