@@ -2,11 +2,11 @@
  * The query budget of each account (place and key), shared fairly by all pollers: each takes 1/n of
  * the rate.
  *
- * Who asks too early is given the next free slot, and keeps it: so with more videos than the rate
- * allows for, all of an account's intervals stretch alike, in the order in which they were due, and
- * nobody asks again and again. An account not met before is taken for used up: a restart brings no
- * burst. The provider's own word (its limit, what remains, Retry-After) overrules the estimate;
- * where it has us wait without having told a limit, less is asked for a while.
+ * Who asks too early is given the next free slot, and keeps it: so nobody asks again and again, and
+ * what is asked for first comes first. Whose poll a slot is used for, the poller decides. An
+ * account not met before is taken for used up: a restart brings no burst. The provider's own word
+ * (its limit, what remains, Retry-After) overrules the estimate; where it has us wait without
+ * having told a limit, less is asked for a while.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { Budgets, RateLimit } from './provider.ts'

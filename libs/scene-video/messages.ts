@@ -125,6 +125,8 @@ export const grantSchema = z.object({
   id: videoId,
   epoch: z.string(),
   attempt: z.number().int(),
+  /** Whose turn its polls take; empty where an older status did not say. */
+  userId: z.string().default(''),
   status: z.enum(statuses),
   phase: word(phases),
   progress: z.number().int().nullable(),

@@ -47,7 +47,7 @@ export async function commitClaims(db: Database, session: string, bids: Bid[]): 
       FROM bid b WHERE v.id = b.id AND (v.epoch < b.epoch OR (v.epoch = b.epoch AND v.session = ${session}))
       RETURNING v.*, b."baseUrl", b."keyCipher"
     )
-    SELECT id, epoch, attempt, status::text AS status, phase, progress, provider, model, "taskId", "baseUrl", "keyCipher", "reportNo", "cancelRequested",
+    SELECT id, epoch, attempt, "userId", status::text AS status, phase, progress, provider, model, "taskId", "baseUrl", "keyCipher", "reportNo", "cancelRequested",
       (extract(epoch FROM now() - coalesce("submittedAt", "createdAt")) * 1000)::float8 AS "sinceSubmittedMs",
       (extract(epoch FROM now() - "updatedAt") * 1000)::float8 AS "sinceSignOfLifeMs",
       (extract(epoch FROM "deadlineAt" - now()) * 1000)::float8 AS "untilDeadlineMs"

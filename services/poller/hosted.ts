@@ -3,13 +3,13 @@ import { phaseOf, stateOfRow, type VideoState } from '#libs/scene-video/advance.
 import type { Grant } from '#libs/scene-video/messages.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { PolledAccount } from './accounts.ts'
-import type { Slot } from '#libs/provider/query-budget.ts'
 import type { Outlook } from './schedule.ts'
 
 /** All that is kept of a video between two polls. Instants are the clock's, in milliseconds. */
 export interface Hosted {
   readonly id: string
   readonly attempt: number
+  readonly userId: string
   readonly epoch: string
   readonly taskId: string
   readonly account: PolledAccount
@@ -17,17 +17,14 @@ export interface Hosted {
   /** Of its last report under this epoch. */
   no: number
   nextPollAt: number
-  /**
-   * The slot of the account's budget that is reserved for the next poll; videos that are asked for
-   * together share one.
-   */
-  slot: Slot | null
+  /** It is due, and waits for its turn at its account. */
+  isWaiting: boolean
   reportedAt: number
   /** False once it was dropped: whatever is still under way for it is void. */
   isHosted: boolean
   /** Left out by a query of many: asked alone the next time. */
   isAlone: boolean
-  /** A query about it is open, or waits for its turn. */
+  /** A query about it is open, or its answer is not stored yet. */
   polling: boolean
   /** Its provider's webhook came. */
   isHinted: boolean
@@ -50,13 +47,14 @@ const signOfLifeMs = 45_000
 export const hostedFrom = (grant: Grant, account: PolledAccount, now: number): Hosted => ({
   id: grant.id,
   attempt: grant.attempt,
+  userId: grant.userId,
   epoch: grant.epoch,
   taskId: grant.taskId,
   account,
   state: stateOfRow(grant, grant.sinceSubmittedMs >= account.lives.expectedMs),
   no: grant.reportNo,
   nextPollAt: 0,
-  slot: null,
+  isWaiting: false,
   reportedAt: now - grant.sinceSignOfLifeMs,
   isHosted: true,
   isAlone: false,

@@ -45,6 +45,7 @@ function hostIn(
       id: `01a20dfc-26a3-7015-b732-${String(n).padStart(12, '0')}`,
       epoch: '7',
       attempt: 1,
+      userId: account,
       status: 'generating',
       phase: 'running',
       progress: 1,

@@ -1,9 +1,9 @@
 /**
- * When videos are asked for: each at its time, at its account's turn, within its account's budget.
- * No account holds up another one: each has a share of the queries that may be open at once, and
- * every query has one bound, whatever drips. Videos of one account that are due together are one
- * query, where the provider can be asked so. Nothing is sent unless the session is trusted at that
- * moment.
+ * When videos are asked for: each at its time, at its account's turn, within its account's budget,
+ * of which each user has a share. No account holds up another one: each has a share of the queries
+ * that may be open at once, and every query has one bound, whatever drips. Videos of one account
+ * that are due together are one query, where the provider can be asked so. Nothing is sent unless
+ * the session is trusted at that moment.
  *
  * A video is polled once at a time. Polls whose reports are not stored are bounded: where storing
  * takes long, polling slows down.
@@ -13,11 +13,13 @@ import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { FairSlots, sharedByHalf, type Slot as QuerySlot } from '#libs/runtime/fair-slots.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Budget } from '#libs/provider/query-budget.ts'
+import type { Budget, Slot } from '#libs/provider/query-budget.ts'
+import type { PolledAccount } from './accounts.ts'
 import type { Hosted } from './hosted.ts'
 import { OpenQueries } from './open-queries.ts'
-import { AccountBatcher, noneFor, query } from './queries.ts'
-import { TimerQueue } from './timer-queue.ts'
+import { noneFor, query } from './queries.ts'
+import { tickOf, TimerQueue } from './timer-queue.ts'
+import { UserTurns } from './user-turns.ts'
 
 export interface PollsOptions {
   clock: Clock
@@ -50,13 +52,28 @@ const unstoredPerQuery = 25
 /** While the session is not trusted, or too much is not stored, it looks again so soon. */
 export const lookAgainMs = 250
 
+/** An account's videos that are due. */
+interface Line {
+  readonly account: PolledAccount
+  readonly most: number
+  readonly turns: UserTurns<Hosted>
+  /** Reserved of its budget: those of one tick, so that one waking serves them all. */
+  slots: Slot[]
+  /** It has asked for a slot of the queries that may be open at once. */
+  isEntering: boolean
+  /** It goes on then; null: it waits for no instant. */
+  wakeAt: number | null
+}
+
 export class Polls {
   readonly #options: PollsOptions
   readonly #host: PollsHost
   readonly #queue: TimerQueue<Hosted>
+  /** Only of accounts that have videos due. */
+  readonly #lines = new Map<PolledAccount, Line>()
+  readonly #wakings: TimerQueue<Line>
   readonly #slots: FairSlots
   readonly #open: OpenQueries
-  readonly #batcher = new AccountBatcher<Hosted>((videos) => this.#await(videos))
   /** Polls until their reports are stored. */
   #inHand = 0
   #whenIdle: (() => void) | undefined
@@ -71,6 +88,11 @@ export class Polls {
       if (video.nextPollAt === at && video.isHosted && !video.polling) this.#due(video)
     }
     this.#queue = new TimerQueue(clock, due, () => this.#hasRoom())
+    this.#wakings = new TimerQueue(clock, (line, at) => {
+      if (line.wakeAt !== at) return
+      line.wakeAt = null
+      this.#goOn(line)
+    })
   }
 
   schedule(video: Hosted, delayMs: number): void {
@@ -87,6 +109,7 @@ export class Polls {
   /** Polls no more, and resolves when nothing is in hand. */
   stop(): Promise<void> {
     this.#queue.stop()
+    this.#wakings.stop()
     this.#slots.close()
     if (this.#inHand === 0) return Promise.resolve()
     return new Promise((resolve) => (this.#whenIdle = resolve))
@@ -97,50 +120,73 @@ export class Polls {
   }
 
   #due(video: Hosted): void {
+    if (video.isWaiting) return
     if (!this.#options.isLeaseValid()) return this.schedule(video, lookAgainMs)
-    video.polling = true
-    const most = video.account.provider?.mostAtOnce(video.account) ?? 1
-    if (most === 1 || video.isAlone) return this.#await([video])
-    this.#batcher.add(video, most)
+    video.isWaiting = true
+    const line = this.#lineOf(video.account)
+    line.turns.add(video)
+    if (line.most === 1) this.#goOn(line)
+    // together with what else is due in this turn of the event loop
+    else if (line.turns.size === 1) queueMicrotask(() => this.#goOn(line))
   }
 
-  /** For the account's turn. */
-  #await(videos: Hosted[]): void {
-    this.#slots.enter(videos[0]!.account.id, (slot) => this.#begin(videos, slot))
+  #lineOf(account: PolledAccount): Line {
+    const known = this.#lines.get(account)
+    if (known) return known
+    const most = account.provider?.mostAtOnce(account) ?? 1
+    const line = { account, most, turns: new UserTurns<Hosted>(), slots: [] }
+    const made: Line = { ...line, isEntering: false, wakeAt: null }
+    this.#lines.set(account, made)
+    return made
   }
 
-  /** One query for videos of one account: now, or when its budget allows. */
-  #begin(waited: Hosted[], slot: QuerySlot): void {
-    const { clock, lateness, isLeaseValid } = this.#options
-    const videos = waited.filter((video) => video.isHosted)
-    const wait = !isLeaseValid() || !this.#hasRoom() ? lookAgainMs : this.#waitForBudget(videos)
-    if (videos.length === 0 || wait > 0) {
-      this.#slots.leave(slot)
-      for (const video of videos) {
-        video.polling = false
-        this.schedule(video, wait)
-      }
-      return
+  /** As many queries as may be open, and as its budget allows now. */
+  #goOn(line: Line): void {
+    while (!line.isEntering && line.wakeAt === null && line.turns.hasNext()) {
+      let isNow = true
+      line.isEntering = true
+      this.#slots.enter(line.account.id, (slot) => {
+        line.isEntering = false
+        this.#begin(line, slot)
+        if (!isNow) this.#goOn(line)
+      })
+      isNow = false
     }
+    if (!line.turns.hasNext() && this.#lines.get(line.account) === line)
+      this.#lines.delete(line.account)
+  }
+
+  /** One query, for those whose turn it is; or none yet. */
+  #begin(line: Line, querySlot: QuerySlot): void {
+    const { clock, lateness, isLeaseValid } = this.#options
+    if (!line.turns.hasNext()) return this.#slots.leave(querySlot)
+    const mayAsk = isLeaseValid() && this.#hasRoom()
+    const slot = mayAsk ? this.#reserve(line) : null
+    if (!slot?.used) {
+      line.wakeAt = slot?.at ?? clock.now() + lookAgainMs
+      this.#wakings.add(line, line.wakeAt)
+      return this.#slots.leave(querySlot)
+    }
+    const videos = line.turns.next(line.most)
     for (const video of videos) {
-      video.slot = null
-      lateness?.observe(Math.max(0, clock.now() - video.nextPollAt) / 1000)
+      video.isWaiting = false
+      video.polling = true
+      lateness?.observe(Math.max(0, clock.now() - Math.max(video.nextPollAt, slot.at)) / 1000)
     }
     this.#inHand++
-    void this.#poll(videos, slot).finally(() => this.#done())
+    void this.#poll(videos, querySlot).finally(() => this.#done())
   }
 
-  /** Milliseconds until the account's budget allows for the query; the call is reserved then. */
-  #waitForBudget(videos: Hosted[]): number {
-    const { budget, clock } = this.#options
-    const [first] = videos
-    if (!first) return 0
-    const slot = budget.reserve(
-      first.account,
-      videos.map((video) => video.slot),
-    )
-    for (const video of videos) video.slot = slot
-    return Math.max(0, slot.at - clock.now())
+  /** The next call of the account's budget: used, or the instant at which it may be made. */
+  #reserve(line: Line): Slot {
+    const { budget } = this.#options
+    const slot = budget.reserve(line.account, line.slots)
+    line.slots = line.slots.filter((one) => one !== slot && one.pause === slot.pause)
+    if (slot.used) return slot
+    line.slots.unshift(slot)
+    while (line.slots.length < line.turns.size && line.slots.at(-1)!.at <= tickOf(slot.at))
+      line.slots.push(budget.reserve(line.account, []))
+    return slot
   }
 
   #done(): void {

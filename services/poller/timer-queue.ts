@@ -4,9 +4,12 @@
  * more than a poll does, so many small wakings are made into few.
  */
 
+import type { Clock } from '#libs/runtime/clock.ts'
+
 /** The longest that anything is called after its instant, unless there is no room, in ms. */
 const tickMs = 100
-import type { Clock } from '#libs/runtime/clock.ts'
+/** When what is due then is called. */
+export const tickOf = (at: number): number => Math.ceil(at / tickMs) * tickMs
 
 interface Entry<T> {
   at: number
@@ -62,7 +65,7 @@ export class TimerQueue<T> {
 
   #arm(): void {
     const first = this.#heap[0]
-    const at = first && this.#hasRoom() ? Math.ceil(first.at / tickMs) * tickMs : Infinity
+    const at = first && this.#hasRoom() ? tickOf(first.at) : Infinity
     if (at === this.#armedFor) return
     this.#cancel()
     this.#armedFor = at

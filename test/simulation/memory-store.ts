@@ -54,6 +54,7 @@ export class MemoryStore extends MemorySubmissions {
           id,
           epoch: text,
           attempt,
+          userId: video.userId,
           status,
           phase: phase as Grant['phase'],
           progress,

@@ -14,6 +14,7 @@ export const grant: Grant = {
   id,
   epoch: '7',
   attempt: 1,
+  userId: 'u',
   status: 'pending',
   phase: 'submitted',
   progress: null,

@@ -41,7 +41,8 @@ it('grants a video whose task is another one than its send names', async () => {
   const id = await submittedVideo()
   await db.submission.updateMany({ where: { videoId: id }, data: { taskId: 'another' } })
   const { grants } = await writer.commitClaims('a', [{ id, epoch: '61' }])
-  expect(grants.map((grant) => [grant.taskId, grant.baseUrl])).toEqual([
-    [`task-${id}`, pins.baseUrl],
+  const { userId } = await db.sceneVideo.findUniqueOrThrow({ where: { id } })
+  expect(grants.map((grant) => [grant.taskId, grant.baseUrl, grant.userId])).toEqual([
+    [`task-${id}`, pins.baseUrl, userId],
   ])
 })

@@ -39,6 +39,12 @@ export const polling: Mutation[] = [
     by: 'the host by itself',
   },
   {
+    rule: 'users take turns at the queries of an account',
+    find: 'this.#users.delete(userId)\n    if (queue.length > 0) this.#users.set(userId, queue)',
+    replace: 'if (queue.length === 0) this.#users.delete(userId)',
+    by: 'the host by itself',
+  },
+  {
     rule: 'no slot outlives a pause',
     find: ' && one.pause === pauses',
     replace: '',
