@@ -121,7 +121,7 @@ const table: Record<NatsUser, Permissions> = {
     ],
     subscribe: [],
   },
-  archiver: { publish: [names, ...publishing], subscribe: [] },
+  archiver: { publish: [names, ...publishing], subscribe: ['video.completed'] },
   operator: {
     publish: [
       'video.work.*.*', 'video.report.*', names, info('*'), get('*'),

@@ -45,3 +45,60 @@ export function repeat(
     },
   }
 }
+
+/** So many runs in a row have found nothing before they become rare. */
+const emptyRuns = 5
+
+export interface RareWhenIdle extends Repeated {
+  /** Between two runs, once several in a row have found nothing. */
+  idleMs: number
+}
+
+/**
+ * A repeated look that costs little while there is nothing to do: each run says whether it found
+ * anything, and after several that did not they are `idleMs` apart instead of `everyMs`. `wake`
+ * makes them frequent again: the next is `everyMs` later at most.
+ */
+export class Looks implements AsyncDisposable {
+  readonly #stop = new AbortController()
+  readonly #running: Promise<void>
+  #empty = 0
+  #woken = new AbortController()
+
+  constructor(options: RareWhenIdle, run: () => Promise<boolean>) {
+    this.#running = this.#repeat(options, run)
+  }
+
+  wake(): void {
+    this.#empty = 0
+    // rule: a look that is rare is woken
+    this.#woken.abort()
+  }
+
+  async #repeat(options: RareWhenIdle, run: () => Promise<boolean>): Promise<void> {
+    const { clock, everyMs, idleMs, firstMs = everyMs, onError } = options
+    const { signal } = this.#stop
+    await sleep(firstMs, signal, clock)
+    while (!signal.aborted) {
+      try {
+        this.#empty = (await run()) ? 0 : this.#empty + 1
+      } catch (err) {
+        this.#empty = 0
+        onError(err)
+      }
+      await sleep(everyMs, signal, clock)
+      if (this.#empty >= emptyRuns) await this.#rest(idleMs - everyMs, clock)
+    }
+  }
+
+  async #rest(ms: number, clock: Clock): Promise<void> {
+    this.#woken = new AbortController()
+    await sleep(ms, AbortSignal.any([this.#stop.signal, this.#woken.signal]), clock)
+  }
+
+  /** Waits for the run in hand. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+}

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { backoffMs, jitteredBackoffMs } from './backoff.ts'
 import { Batcher } from './batcher.ts'
 import { systemClock } from './clock.ts'
-import { every } from './every.ts'
+import { every, Looks } from './every.ts'
 import { eachLimited } from './limited.ts'
 
 describe('every', () => {
@@ -39,6 +39,23 @@ describe('every', () => {
     stop.abort()
     await running
   })
+})
+
+it('looks rarely once several looks have found nothing, and often again when it is woken', async () => {
+  vi.useFakeTimers()
+  const at: number[] = []
+  const begun = Date.now()
+  const passed = () => Date.now() - begun
+  const times = { clock: systemClock, everyMs: 1_000, idleMs: 10_000, onError: () => expect.fail() }
+  const looks = new Looks(times, async () => at.push(passed()) === 1)
+  await vi.advanceTimersByTimeAsync(17_500)
+  expect(at).toEqual([1, 2, 3, 4, 5, 6, 16].map((s) => s * 1_000))
+  looks.wake()
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(at.slice(7)).toEqual([17_500, 18_500, 19_500])
+  await looks[Symbol.asyncDispose]()
+  expect(vi.getTimerCount()).toBe(0)
+  vi.useRealTimers()
 })
 
 it('doubles up to the most, in whole milliseconds', () => {

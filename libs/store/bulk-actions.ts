@@ -144,9 +144,16 @@ export class BulkActions {
     })
   }
 
-  /** The next items of every running action, the same number of each, so that none waits. */
+  /**
+   * The next items of every running action, the same number of each, so that none waits. Ends the
+   * actions that have nothing left to do.
+   */
   async take(perAction: number): Promise<BulkJob[]> {
     return this.#db.$queryRaw<BulkJob[]>`
+      WITH ended AS (
+        UPDATE "BulkAction" b SET status = 'done', "endedAt" = now() WHERE b.status = 'running'
+          AND NOT EXISTS (SELECT 1 FROM "BulkItem" i WHERE i."bulkId" = b.id AND i.state = 'todo')
+      )
       UPDATE "BulkItem" i SET "takenAt" = now() FROM (
         SELECT x."bulkId", x."videoId", b."userId", b.action, b.by FROM "BulkAction" b CROSS JOIN LATERAL (
           SELECT t."bulkId", t."videoId" FROM "BulkItem" t
@@ -164,12 +171,5 @@ export class BulkActions {
     await this.#db.$executeRaw`
       UPDATE "BulkItem" SET state = ${refusal ? 'refused' : 'done'}, code = ${refusal?.code ?? null}, detail = ${refusal?.detail ?? null}, "doneAt" = now()
       WHERE "bulkId" = ${bulkId}::uuid AND "videoId" = ${videoId}::uuid AND state = 'todo'`
-  }
-
-  /** Ends the actions that have nothing left to do. */
-  async endFinished(): Promise<void> {
-    await this.#db.$executeRaw`
-      UPDATE "BulkAction" b SET status = 'done', "endedAt" = now() WHERE b.status = 'running'
-        AND NOT EXISTS (SELECT 1 FROM "BulkItem" i WHERE i."bulkId" = b.id AND i.state = 'todo')`
   }
 }

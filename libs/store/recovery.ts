@@ -22,6 +22,11 @@ export interface Promised {
   promise: 'cancel' | 'deadline'
 }
 
+export interface Promises {
+  unkept: Promised[]
+  anyInHand: boolean
+}
+
 export class Recovery {
   readonly #db: Database
   constructor(db: Database) {
@@ -70,14 +75,19 @@ export class Recovery {
 
   /**
    * Videos with a task whose cancel was asked for, or whose deadline has passed, and which have not
-   * ended. Indexes: (status, cancelRequested), (status, deadlineAt).
+   * ended. And whether any is in hand, so that there may be such soon.
+   * Indexes: (status, cancelRequested), (status, deadlineAt), (status, id).
    */
-  async unkeptPromises(limit = 5_000): Promise<Promised[]> {
-    return this.#db.$queryRaw`
+  async unkeptPromises(limit = 5_000): Promise<Promises> {
+    const rows = await this.#db.$queryRaw<(Promised | { id: string; promise: 'none' })[]>`
       (SELECT id, 'cancel' AS promise FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "cancelRequested" AND "taskId" IS NOT NULL LIMIT ${limit}::int)
       UNION ALL
       (SELECT id, 'deadline' AS promise FROM "SceneVideo" WHERE status IN ('pending', 'generating') AND "deadlineAt" < now() - ${deadlineGraceMs}::int * interval '1 millisecond'
-        AND "taskId" IS NOT NULL AND NOT "cancelRequested" LIMIT ${limit}::int)`
+        AND "taskId" IS NOT NULL AND NOT "cancelRequested" LIMIT ${limit}::int)
+      UNION ALL
+      (SELECT id, 'none' AS promise FROM "SceneVideo" WHERE status = 'generating' ORDER BY id LIMIT 1)`
+    const unkept = rows.filter((row) => row.promise !== 'none')
+    return { unkept, anyInHand: rows.length > 0 }
   }
 
   /** Which of these videos need no owner any more: ended, or not known. Index: the primary key. */

@@ -1,14 +1,15 @@
 /**
- * What the archiver does with its parts: it looks every second for completed videos whose file is
- * not kept, claims some, fetches each, and records what became of it. Claims are renewed while a
- * fetch runs, and a fetch whose claim is lost is called off.
+ * What the archiver does with its parts: it looks every second, and more rarely while there are
+ * none, for completed videos whose file is not kept, claims some, fetches each, and records what
+ * became of it. Claims are renewed while a fetch runs, and a fetch whose claim is lost is called
+ * off.
  *
  * Slots are shared between users: however slow one user's provider is, at least three quarters of
  * them are left to others. Nothing here can fail, delay or repeat a generation.
  */
 import { removeFile, type FileStore } from '#libs/files/file-store.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { every, Looks } from '#libs/runtime/every.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
@@ -36,6 +37,8 @@ export interface ArchiverParts {
 }
 
 const lookMs = 1_000
+/** While there is nothing to keep or to remove; an event of a completed video wakes it. */
+const idleMs = 15_000
 const leaseMs = 30_000
 const renewMs = 8_000
 const gaugeMs = 15_000
@@ -53,6 +56,8 @@ export class Archiver implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #running = new Map<string, Running>()
   readonly #loops: Promise<void>[]
+  readonly #looks: Looks
+  readonly #removing: Looks
   #isLooking = false
   #looking = Promise.resolve()
   /** As the last look left it: the slots were full, or those of these users. */
@@ -65,11 +70,21 @@ export class Archiver implements AsyncDisposable {
     const { signal } = this.#stop
     const again = (err: unknown) => log.warn({ err }, 'archiver: trying again')
     this.#loops = [
-      every(clock, lookMs, signal, () => this.#lookOnce(), again, 0),
       every(clock, renewMs, signal, () => this.#renew(), again),
-      every(clock, removeMs, signal, () => this.#remove(), again),
       every(clock, gaugeMs, signal, () => this.#measure(), again, 0),
     ]
+    const often = { clock, everyMs: lookMs, idleMs, firstMs: 0, onError: again }
+    this.#looks = new Looks(often, async () => {
+      await this.#lookOnce()
+      return this.#running.size > 0
+    })
+    const less = { ...often, everyMs: removeMs, firstMs: removeMs }
+    this.#removing = new Looks(less, () => this.#remove())
+  }
+
+  /** A video was completed. */
+  wake(): void {
+    this.#looks.wake()
   }
 
   get running(): number {
@@ -185,14 +200,15 @@ export class Archiver implements AsyncDisposable {
       if (!still.has(id)) this.#running.get(id)?.stop.abort(new Error('the claim is lost'))
   }
 
-  /** Removing an object twice does no harm. */
-  async #remove(): Promise<void> {
+  /** Whether there was any. Removing an object twice does no harm. */
+  async #remove(): Promise<boolean> {
     const { removal, files, log } = this.#parts
     const some = await removal.removing(100)
     for (const { key } of some) await removeFile(files, key)
-    if (some.length === 0) return
+    if (some.length === 0) return false
     await removal.removed(some.map(({ videoId }) => videoId))
     log.info({ files: some.length }, 'Removed files')
+    return true
   }
 
   async #measure(): Promise<void> {
@@ -210,7 +226,8 @@ export class Archiver implements AsyncDisposable {
       for (const { stop } of this.#running.values()) stop.abort(new Error('stopping'))
     }
     callOff()
-    await Promise.all([...this.#loops, this.#looking])
+    const looks = [this.#looks, this.#removing].map((one) => one[Symbol.asyncDispose]())
+    await Promise.all([...this.#loops, ...looks, this.#looking])
     callOff() // what a look had just claimed
     await Promise.all([...this.#running.values()].map(({ done }) => done))
   }

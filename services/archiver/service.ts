@@ -20,6 +20,7 @@ import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { FileRecords } from '#libs/store/file-records.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
+import { eventSubject } from '#libs/scene-video/messages.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Archiver, type ArchiverParts } from './archiver.ts'
 import { Uploads } from '#libs/store/uploads.ts'
@@ -60,7 +61,7 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
       : null
     if (previews) stack.use(previews)
     const links = new Links({ providers, accounts, records, nowMs: unixMs })
-    stack.use(
+    const archiver = stack.use(
       new Archiver({
         clock: systemClock,
         log,
@@ -88,6 +89,7 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
         ...counters(metrics),
       }),
     )
+    bus.subscribe(eventSubject('completed'), null, () => archiver.wake())
     stack.use(
       removeUnusedUploads({
         uploads: new Uploads(db),

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { Looks } from '#libs/runtime/every.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
@@ -44,35 +44,39 @@ export const bulkActionSchema = z
   })
   .meta({ id: 'BulkAction' })
 
-const idleMs = 2_000
+const lookMs = 2_000
+/** While there is none; who makes one wakes its own gateway. */
+const idleMs = 10_000
 const perAction = 40
 const atOnce = 8
 
 export class BulkRunner implements AsyncDisposable {
   readonly #stop = new AbortController()
-  readonly #running: Promise<void>
+  readonly #running: Looks
   readonly #actions: BulkActions
   readonly #bus: Bus
 
   constructor(actions: BulkActions, bus: Bus, log: Logger) {
     this.#actions = actions
     this.#bus = bus
-    this.#running = every(
-      systemClock,
-      idleMs,
-      this.#stop.signal,
-      () => this.#run(),
-      (err) => log.warn({ err }, 'bulk actions not carried on'),
-    )
+    const onError = (err: unknown) => log.warn({ err }, 'bulk actions not carried on')
+    const times = { clock: systemClock, everyMs: lookMs, idleMs }
+    this.#running = new Looks({ ...times, onError }, () => this.#run())
   }
 
-  async #run(): Promise<void> {
-    for (;;) {
+  /** One was made. */
+  wake(): void {
+    this.#running.wake()
+  }
+
+  /** Whether there was anything to do. */
+  async #run(): Promise<boolean> {
+    for (let some = 0; ; some++) {
+      // also ends the actions that have nothing left to do
       const jobs = this.#stop.signal.aborted ? [] : await this.#actions.take(perAction)
-      if (jobs.length === 0) break
+      if (jobs.length === 0) return some > 0
       await eachLimited(inTurns(jobs), atOnce, (job) => this.#carryOut(job))
     }
-    await this.#actions.endFinished()
   }
 
   /** What gets no answer is left: it is taken again, and means the same attempt. */
@@ -88,7 +92,7 @@ export class BulkRunner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    await this.#running
+    await this.#running[Symbol.asyncDispose]()
   }
 }
 

@@ -26,6 +26,7 @@ import type { Retries } from '#libs/store/retry-candidates.ts'
 import type { Uploads } from '#libs/store/uploads.ts'
 import type { Auth } from './auth.ts'
 import type { Budget } from './budget.ts'
+import type { BulkRunner } from './bulk.ts'
 import type { Limits } from './limits.ts'
 import type { Hub } from './live/hub.ts'
 import type { OpenStreams } from './live/open-streams.ts'
@@ -58,6 +59,7 @@ export interface Context {
   presignsFiles: boolean
   retries: Retries
   bulkActions: BulkActions
+  bulkRunner: BulkRunner
   operator: OperatorReader
   providerAccounts: Pick<ProviderAccounts, 'list' | 'act'>
   apiKeys: ApiKeys

@@ -113,7 +113,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   checks['feed'] = () => feed.isHealthy()
   const apiKeys = new ApiKeys(db)
   const bulkActions = new BulkActions(db)
-  stack.use(new BulkRunner(bulkActions, bus, log))
+  const bulkRunner = stack.use(new BulkRunner(bulkActions, bus, log))
   const streamTokens = new StreamTokens(streamTokenKeysOf(config))
   const open = new OpenStreams({
     keys: apiKeys,
@@ -136,6 +136,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     checks,
     apiKeys,
     bulkActions,
+    bulkRunner,
     streamTokens,
     hub: new Hub(feed),
     budget: new Budget(new SpendStore(db), prices, budgetsOf(config)),

@@ -5,7 +5,7 @@
  */
 import { streams } from '#libs/bus/streams.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { every, Looks } from '#libs/runtime/every.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'
 import { tellPromises } from './tell-promises.ts'
 
@@ -23,6 +23,8 @@ const lookMs = 2_000
 const settleMs = 5_000
 /** A cancel or a deadline whose message was lost is carried out about this much later. */
 const tellMs = 3_000
+/** While no video is in hand. */
+const tellIdleMs = 10_000
 
 export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   const { bus, clock, intervalMs, log } = parts
@@ -69,17 +71,13 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
     (err) => log.warn({ err }, 'reconciling failed, trying again soon'),
     0,
   )
-  const telling = every(
-    clock,
-    tellMs,
-    stop.signal,
-    () => tellPromises(bus, parts.recovery),
-    (err) => log.warn({ err }, 'owners not told of what was promised'),
-  )
+  const onError = (err: unknown) => log.warn({ err }, 'owners not told of what was promised')
+  const often = { clock, everyMs: tellMs, idleMs: tellIdleMs, onError }
+  const telling = new Looks(often, () => tellPromises(bus, parts.recovery))
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()
-      await Promise.all([running, telling])
+      await Promise.all([running, telling[Symbol.asyncDispose]()])
     },
   }
 }

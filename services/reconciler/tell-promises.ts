@@ -7,13 +7,14 @@ import { nudgeSubject } from '#libs/scene-video/messages.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import type { Recovery } from '#libs/store/recovery.ts'
 
+/** Whether any video is in hand. */
 export async function tellPromises(
   bus: Bus,
   recovery: Pick<InterfaceOf<Recovery>, 'unkeptPromises'>,
-): Promise<number> {
-  const promises = await recovery.unkeptPromises()
+): Promise<boolean> {
+  const { unkept, anyInHand } = await recovery.unkeptPromises()
   // rule: an owner is told again of a cancel until the video has ended
-  for (const { id, promise } of promises)
+  for (const { id, promise } of unkept)
     bus.publishCore(nudgeSubject(id), { id, reason: promise === 'cancel' ? 'cancel' : 'stale' })
-  return promises.length
+  return anyInHand
 }

@@ -40,6 +40,8 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
 }
 
 const maintainMs = 2_000
+/** Owed events are looked for so often when nothing was done for as long. */
+const idleMs = 10_000
 /**
  * After this long, whoever published before an outage has said so to Postgres: more than the time a
  * statement may take.
@@ -75,6 +77,8 @@ export async function runStatus(
   let repairDueAt = [0]
   bus.onReconnect(() => (repairDueAt = [clock.now(), clock.now() + markTimeoutMs]))
 
+  let activeAt = clock.now()
+  let lookedAt = -Infinity
   const maintain = async () => {
     if (!bus.isConnected()) return
     if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
@@ -84,7 +88,11 @@ export async function runStatus(
       due.shift()
       if (repairDueAt.length === 0) cache.streamIsWhole()
     }
+    const now = clock.now()
+    if (now - activeAt > idleMs && now - lookedAt < idleMs) return
+    lookedAt = now
     const owed = await outbox.overdue(maintainMs, 1_000)
+    if (owed.length) activeAt = now
     // rule: owed events are found again
     if (owed.length) await publishOwed(bus, outbox, owed)
   }
@@ -96,6 +104,7 @@ export async function runStatus(
     bus,
     { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log },
     async ({ session, bids }) => {
+      activeAt = clock.now()
       const claimed = await writer.commitClaims(session, bids)
       crashPoint('claim-committed')
       return claimed
@@ -103,7 +112,10 @@ export async function runStatus(
   )
   const reports = applyReports({
     ...parts,
-    publish: (events) => publishEvents(bus, outbox, events, cache),
+    publish: (events) => {
+      activeAt = clock.now()
+      return publishEvents(bus, outbox, events, cache)
+    },
   })
   return {
     isHealthy: () => reports.isHealthy(),

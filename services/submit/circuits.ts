@@ -50,13 +50,31 @@ export class Circuits {
   readonly #options: CircuitsOptions
   readonly #outcomes = new Map<string, Outcome[]>()
   #states = new Map<string, Known>()
+  #readAt = -Infinity
+  #reading: Promise<void> | undefined
 
   constructor(options: CircuitsOptions) {
     this.#options = options
   }
 
-  /** To be called again and again. */
-  async read(): Promise<void> {
+  /**
+   * Reads them unless that was tried within the last `ms`. Never throws: what was read last counts,
+   * and the repeated reading tells why.
+   */
+  async refresh(ms: number): Promise<void> {
+    if (this.#options.clock.now() - this.#readAt < ms) return
+    await this.read().catch(() => {})
+  }
+
+  /** To be called again and again while creates are sent. */
+  read(): Promise<void> {
+    return (this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+      this.#readAt = this.#options.clock.now()
+    }))
+  }
+
+  async #read(): Promise<void> {
     const states = await this.#options.store.circuits()
     const readAt = this.#options.clock.now()
     this.#states = new Map(states.map((state) => [keyOf(state), { ...state, readAt }]))

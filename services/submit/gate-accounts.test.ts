@@ -4,6 +4,26 @@ import { MemoryProviderAccounts } from '../../test/simulation/memory-provider-ac
 import { Process, World } from '../../test/simulation/world.ts'
 import { Gate } from './gate.ts'
 
+const at = {
+  account: { id: 'a', baseUrl: 'https://example.com/v1' },
+  provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
+}
+const log = createLogger('test', 'silent')
+
+it('knows at once of a circuit that was opened while it sent nothing', async () => {
+  const world = new World(1)
+  const store = new MemoryProviderAccounts(() => world.now)
+  const { clock } = new Process(world, 'submit')
+  const gate = new Gate({ clock, log, store })
+  clock.after(95_000, () => {})
+  await new Promise((done) => setImmediate(done)) // what was begun has set its timers
+  while (world.now < 95_000 && (await world.step()));
+  await store.open({ accountId: 'a', provider: 'toapis' }, 'it fails elsewhere', false)
+  const video = { id: 'v', userId: 'u', attempt: 1 }
+  expect(await gate.pass(at, video)).toMatchObject({ kind: 'wait', reason: /circuit open/ })
+  await gate[Symbol.asyncDispose]()
+})
+
 it('says again, once a day at least, that it uses an account', async () => {
   const world = new World(1)
   const { clock } = new Process(world, 'submit')
@@ -11,11 +31,7 @@ it('says again, once a day at least, that it uses an account', async () => {
   const store = Object.assign(new MemoryProviderAccounts(() => world.now), {
     know: async () => void told.push(world.now),
   })
-  const gate = new Gate({ clock, log: createLogger('test', 'silent'), store })
-  const at = {
-    account: { id: 'a', baseUrl: 'https://example.com/v1' },
-    provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
-  }
+  const gate = new Gate({ clock, log, store })
   for (let hour = 1; hour <= 48; hour++) {
     clock.after(3_600_000, () => {})
     await new Promise((done) => setImmediate(done)) // what was begun has set its timers

@@ -5,7 +5,7 @@
  * less is sent then, and more again with time.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { Looks } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { CreateAnswer, Declared, RateLimit } from '#libs/provider/provider.ts'
@@ -52,6 +52,10 @@ export interface GateOptions {
 }
 
 const readEveryMs = 1_000
+/** What is older is read again before it is judged by; reading takes some time, too. */
+const staleMs = 2_000
+/** While no create is under way. */
+const idleMs = 60_000
 const toldForMs = 12 * 3_600_000
 const mostKnown = 10_000
 const mostWaiting = 1_000
@@ -62,22 +66,20 @@ export class Gate implements AsyncDisposable {
   readonly #circuits: Circuits
   readonly #accounts = new Map<string, Known>()
   readonly #woken = new Set<string>()
-  readonly #stop = new AbortController()
-  readonly #reading: Promise<void>
+  readonly #reading: Looks
   #wake: (video: Waiting) => void = () => {}
 
   constructor(options: GateOptions) {
     this.#options = options
     this.#circuits = new Circuits(options)
     const { clock, log } = options
-    this.#reading = every(
-      clock,
-      readEveryMs,
-      this.#stop.signal,
-      () => this.#circuits.read().then(() => this.#wakeFree()),
-      (err) => log.warn({ err }, 'circuits not read, what was read last counts'),
-      0,
-    )
+    const onError = (err: unknown) =>
+      log.warn({ err }, 'circuits not read, what was read last counts')
+    const times = { everyMs: readEveryMs, idleMs, firstMs: 0 }
+    this.#reading = new Looks({ clock, ...times, onError }, async () => {
+      await this.#circuits.read()
+      return this.#wakeFree()
+    })
   }
 
   /** What is called for a video that may be sent now. */
@@ -108,6 +110,9 @@ export class Gate implements AsyncDisposable {
   /** Whether its circuit lets this video's create through; asked right before it is sent. */
   async pass(at: GateAccount, video: Waiting): Promise<Passage> {
     this.#woken.delete(video.id)
+    this.#reading.wake()
+    // rule: a circuit is read again before it is judged
+    await this.#circuits.refresh(staleMs)
     const passage = await this.#circuits.pass(accountKeyOf(at))
     const waiting = (await this.#known(at)).waiting
     if (passage.kind !== 'wait') waiting.delete(video.id)
@@ -115,10 +120,15 @@ export class Gate implements AsyncDisposable {
     return passage
   }
 
-  /** Once a circuit is closed, some of those that wait for it every second; to be tried, one. */
-  #wakeFree(): void {
+  /**
+   * Once a circuit is closed, some of those that wait for it every second; to be tried, one.
+   * Whether any waited.
+   */
+  #wakeFree(): boolean {
+    let anyWaited = false
     for (const { key, waiting } of this.#accounts.values()) {
       if (waiting.size === 0) continue
+      anyWaited = true
       const free = this.#circuits.free(key)
       const count = { all: wokenAtOnce, one: 1, none: 0 }[free]
       for (const video of [...waiting.values()].slice(0, count)) {
@@ -126,6 +136,7 @@ export class Gate implements AsyncDisposable {
         this.#wakeUp(video)
       }
     }
+    return anyWaited
   }
 
   #wakeUp(video: Waiting): void {
@@ -219,9 +230,8 @@ export class Gate implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
     for (const { queue } of this.#accounts.values()) queue.close()
-    await this.#reading
+    await this.#reading[Symbol.asyncDispose]()
   }
 }
 

@@ -39,6 +39,24 @@ it('ends a pending video whose cancel was asked for, or whose time is over, whil
   expect(JSON.stringify(failPending.mock.calls)).toContain('It waited: ENOTFOUND.')
 })
 
+it('looks at once for what is due after it had nothing in hand for long', async () => {
+  const world = new World(1)
+  const { context } = pendingKit()
+  const takeDue = vi.fn<SubmitContext['store']['takeDue']>(async () => [])
+  Object.assign(context.store, { takeDue })
+  Object.assign(context, { clock: new Process(world, 'submit').clock })
+  const pending = new PendingVideos(context)
+  const looksIn = async (ms: number) => {
+    const [until, before] = [world.now + ms, takeDue.mock.calls.length]
+    while (world.now < until && (await world.step()));
+    return takeDue.mock.calls.length - before
+  }
+  await looksIn(60_000)
+  expect(await looksIn(600_000)).toBeLessThan(80)
+  pending.lookSoon()
+  expect(await looksIn(1_000)).toBeGreaterThan(0)
+})
+
 it('reads a user’s video at its turn, however many another user has due', async () => {
   const world = new World(1)
   const { context } = pendingKit()

@@ -6,7 +6,7 @@
  * counted against a video: what that stopped goes on once a look succeeds.
  */
 import { eachLimited } from '#libs/runtime/limited.ts'
-import { every } from '#libs/runtime/every.ts'
+import { Looks, repeat } from '#libs/runtime/every.ts'
 import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
 import { advancePending, dueSignal, stateOfPending } from '#libs/scene-video/pending.ts'
 import { isLockFault, isOutage } from '#libs/store/errors.ts'
@@ -15,6 +15,8 @@ import type { SubmitContext } from './context.ts'
 import { failVideo, submitVideo, type VideoOf } from './submit-video.ts'
 
 const lookMs = 1_000
+/** While this process has nothing in hand, and only what others left could be due. */
+const idleMs = 10_000
 /** Half of the time for which a video is held. */
 const keepMs = 10_000
 const mostDue = 500
@@ -38,17 +40,22 @@ export class PendingVideos implements AsyncDisposable {
   /** What an outage of Postgres stopped, in order. */
   readonly #stopped = new Map<string, VideoOf>()
   readonly #stop = new AbortController()
-  readonly #loops: Promise<void>[]
+  readonly #looks: Looks
+  readonly #keeping: AsyncDisposable
 
   constructor(context: SubmitContext) {
     this.#context = context
     const { clock, log } = context
-    const loop = (ms: number, run: () => Promise<unknown>, what: string) =>
-      every(clock, ms, this.#stop.signal, run, (err) => log.warn({ err }, what))
-    this.#loops = [
-      loop(lookMs, () => this.#look(), 'looking for due videos failed, looked again soon'),
-      loop(keepMs, () => this.#keep(), 'videos in hand not kept, somebody else may try them'),
-    ]
+    const failed = (what: string) => (err: unknown) => log.warn({ err }, what)
+    const onError = failed('looking for due videos failed, looked again soon')
+    this.#looks = new Looks({ clock, everyMs: lookMs, idleMs, onError }, () => this.#look())
+    const notKept = failed('videos in hand not kept, somebody else may try them')
+    this.#keeping = repeat({ clock, everyMs: keepMs, onError: notKept }, () => this.#keep())
+  }
+
+  /** Something is due that is not in hand here: it is looked for within a second. */
+  lookSoon(): void {
+    this.#looks.wake()
   }
 
   /**
@@ -58,6 +65,7 @@ export class PendingVideos implements AsyncDisposable {
   take(video: VideoOf, loaded?: Loaded): void {
     if (this.#stop.signal.aborted) return
     const { id } = video
+    this.#looks.wake()
     this.#timers.get(id)?.()
     this.#timers.delete(id)
     const running = this.#running.get(id)
@@ -108,15 +116,19 @@ export class PendingVideos implements AsyncDisposable {
     this.#timers.set(video.id, cancel)
   }
 
-  /** Everything that is due: ended where its time is over, else worked on. */
-  async #look(): Promise<void> {
+  /**
+   * Everything that is due: ended where its time is over, else worked on. Whether there was any, or
+   * may be soon.
+   */
+  async #look(): Promise<boolean> {
     for (;;) {
       // rule: the reconciler hands back what stopped, second
       const due = await this.#context.store.takeDue(mostDue)
       this.#resume()
       // rule: deadlines and cancels of pending videos wait for nothing
       await eachLimited(due, endedAtOnce, (one) => this.#onDue(one))
-      if (due.length < mostDue || this.#stop.signal.aborted) return
+      if (due.length < mostDue || this.#stop.signal.aborted)
+        return due.length + this.#running.size + this.#timers.size > 0
     }
   }
 
@@ -148,6 +160,10 @@ export class PendingVideos implements AsyncDisposable {
     this.#timers.clear()
     this.#context.slots.close()
     this.#context.turns.close()
-    await Promise.all([...this.#loops, ...this.#runs])
+    await Promise.all([
+      this.#looks[Symbol.asyncDispose](),
+      this.#keeping[Symbol.asyncDispose](),
+      ...this.#runs,
+    ])
   }
 }

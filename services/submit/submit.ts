@@ -131,6 +131,8 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       const { userId, id, attempt, idempotencyKey, by } = command
       const cancelled = await store.cancel(userId, id, attempt, idempotencyKey, by, beginBy)
       const { video, ownerActs } = cancelled
+      // its row is due now, whoever has it in hand
+      pending.lookSoon()
       if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
       void publishOwed(video.id)
       return { video }

@@ -5,7 +5,7 @@
 import type { Grant, Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Bid, Claimed } from '#libs/store/commit-claims.ts'
-import type { Promised } from '#libs/store/recovery.ts'
+import type { Promised, Promises } from '#libs/store/recovery.ts'
 import type { Fate, Outcome } from '#libs/store/reports.ts'
 import type { SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 import { MemoryProviderAccounts } from './memory-provider-accounts.ts'
@@ -175,12 +175,12 @@ export class MemoryStore extends MemorySubmissions {
     return this.open(true).map((video) => video.id)
   }
 
-  async unkeptPromises(): Promise<Promised[]> {
-    const now = this.date().getTime()
-    return this.open(true).flatMap(({ id, cancelRequested, deadlineAt }): Promised[] => {
+  async unkeptPromises(): Promise<Promises> {
+    const unkept = this.open(true).flatMap(({ id, cancelRequested, deadlineAt }): Promised[] => {
       if (cancelRequested) return [{ id, promise: 'cancel' }]
-      return deadlineAt && deadlineAt.getTime() < now - 2_000 ? [{ id, promise: 'deadline' }] : []
+      return deadlineAt && +deadlineAt < +this.date() - 2_000 ? [{ id, promise: 'deadline' }] : []
     })
+    return { unkept, anyInHand: this.open(true).length > 0 }
   }
 
   async ended(ids: string[]): Promise<string[]> {

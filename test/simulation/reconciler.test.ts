@@ -75,7 +75,7 @@ async function staleUnderOwner(
       pendingVideos: async () => [],
       videosWithOpenTask: async () => [],
       staleVideos: async () => [{ id, taskId: 't', epoch: BigInt(epoch) }],
-      unkeptPromises: async () => [],
+      unkeptPromises: async () => ({ unkept: [], anyInHand: false }),
       ended: async (ids: string[]) => ended(ids),
       unsettledVideos: async () => [],
       highestEpoch: async () => 0n,
@@ -122,10 +122,13 @@ it('tells owners again what was promised of their videos', async () => {
   listen(bus, nudgeSubject('*'), nudgeSchema, (nudge) => told.push(nudge))
   const [late, unwanted] = [crypto.randomUUID(), crypto.randomUUID()]
   await tellPromises(bus, {
-    unkeptPromises: async () => [
-      { id: unwanted, promise: 'cancel' },
-      { id: late, promise: 'deadline' },
-    ],
+    unkeptPromises: async () => ({
+      unkept: [
+        { id: unwanted, promise: 'cancel' },
+        { id: late, promise: 'deadline' },
+      ],
+      anyInHand: true,
+    }),
   })
   await wait(100)
   expect(new Set(told)).toEqual(

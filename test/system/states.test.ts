@@ -60,7 +60,7 @@ const looks: Record<string, (id: string) => Promise<string[]>> = {
   pendingVideos: () => new Recovery(db).pendingVideos(30_000),
   videosWithOpenTask: () => new Recovery(db).videosWithOpenTask(),
   staleVideos: async () => (await new Recovery(db).staleVideos(180_000)).map((one) => one.id),
-  unkeptPromises: async () => (await new Recovery(db).unkeptPromises()).map((one) => one.id),
+  unkeptPromises: async () => (await new Recovery(db).unkeptPromises()).unkept.map((one) => one.id),
   overdue: () => new Outbox(db).overdue(5_000, 1_000),
   unsettledVideos: () => new Recovery(db).unsettledVideos(86_400_000),
   ended: (id) => new Recovery(db).ended([id]),

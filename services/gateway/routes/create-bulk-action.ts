@@ -82,6 +82,7 @@ export const createBulkAction: Route = (app, context) => {
           key,
         ),
       )
+      context.bulkRunner.wake()
       const found = await bulkActions.get(userId, made)
       return reply.code(202).header('location', `/api/bulk-actions/${made}`).send(found!)
     },

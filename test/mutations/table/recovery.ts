@@ -79,4 +79,16 @@ export const recovery: Mutation[] = [
     replace: '',
     by: 'schedules',
   },
+  {
+    rule: 'a look that is rare is woken',
+    find: 'this.#woken.abort()',
+    replace: '',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'a circuit is read again before it is judged',
+    find: 'await this.#circuits.refresh(staleMs)',
+    replace: '',
+    by: 'submit by itself',
+  },
 ]
