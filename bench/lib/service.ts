@@ -3,24 +3,45 @@
  * vitals.
  */
 import { readConfig } from '#libs/runtime/config.ts'
-import { archiverSettings } from '#services/archiver/config.ts'
-import { startArchiver } from '#services/archiver/service.ts'
-import { startPoller } from '#services/poller/service.ts'
-import { pollerSettings } from '#services/poller/config.ts'
-import { startReconciler } from '#services/reconciler/service.ts'
-import { reconcilerSettings } from '#services/reconciler/config.ts'
-import { startStatus } from '#services/status/service.ts'
-import { statusSettings } from '#services/status/config.ts'
-import { startSubmit } from '#services/submit/service.ts'
-import { submitSettings } from '#services/submit/config.ts'
 import { answering } from './answering.ts'
 
+/** Loads only what the one service loads: its memory is measured. */
 const services = {
-  poller: () => startPoller(readConfig(pollerSettings, process.env)),
-  status: () => startStatus(readConfig(statusSettings, process.env)),
-  submit: () => startSubmit(readConfig(submitSettings, process.env)),
-  archiver: () => startArchiver(readConfig(archiverSettings, process.env)),
-  reconciler: () => startReconciler(readConfig(reconcilerSettings, process.env)),
+  poller: async () => {
+    const [{ startPoller }, { pollerSettings }] = await Promise.all([
+      import('#services/poller/service.ts'),
+      import('#services/poller/config.ts'),
+    ])
+    return startPoller(readConfig(pollerSettings, process.env))
+  },
+  status: async () => {
+    const [{ startStatus }, { statusSettings }] = await Promise.all([
+      import('#services/status/service.ts'),
+      import('#services/status/config.ts'),
+    ])
+    return startStatus(readConfig(statusSettings, process.env))
+  },
+  submit: async () => {
+    const [{ startSubmit }, { submitSettings }] = await Promise.all([
+      import('#services/submit/service.ts'),
+      import('#services/submit/config.ts'),
+    ])
+    return startSubmit(readConfig(submitSettings, process.env))
+  },
+  archiver: async () => {
+    const [{ startArchiver }, { archiverSettings }] = await Promise.all([
+      import('#services/archiver/service.ts'),
+      import('#services/archiver/config.ts'),
+    ])
+    return startArchiver(readConfig(archiverSettings, process.env))
+  },
+  reconciler: async () => {
+    const [{ startReconciler }, { reconcilerSettings }] = await Promise.all([
+      import('#services/reconciler/service.ts'),
+      import('#services/reconciler/config.ts'),
+    ])
+    return startReconciler(readConfig(reconcilerSettings, process.env))
+  },
 }
 
 const service = await services[process.argv[2] as keyof typeof services]()

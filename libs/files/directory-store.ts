@@ -12,8 +12,9 @@ import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs
 import { dirname, join } from 'node:path'
 import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './file-store.ts'
 
-/** Each call to the disk costs more than the copy it makes; two of these may be in memory. */
-const writtenAtOnce = 256 * 1024
+/** Each call to the disk costs more than the copy it makes; a file in work holds two of these. */
+const slabBytes = 512 * 1024
+const syncedAtOnce = 32 * 1024 * 1024
 const abandonedAfterMs = 24 * 3_600_000
 
 /**
@@ -71,37 +72,81 @@ async function writeSynced(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   await using file: FileHandle = await open(path, 'wx', 0o600)
-  let bytes = 0
-  let [pieces, gathered]: [Uint8Array[], number] = [[], 0]
-  let writing: Promise<void> = Promise.resolve()
+  await using writer = new SlabWriter(file)
   for await (const chunk of body) {
     signal?.throwIfAborted()
-    pieces.push(chunk)
-    gathered += chunk.length
-    bytes += chunk.length
-    if (gathered < writtenAtOnce) continue
-    await writing
-    writing = writeAll(file, pieces)
-    writing.catch(() => {}) // told where it is awaited
-    ;[pieces, gathered] = [[], 0]
+    await writer.add(chunk)
   }
-  await writing
-  await writeAll(file, pieces)
+  await writer.end()
   signal?.throwIfAborted()
   await file.sync()
-  return bytes
+  return writer.bytes
+}
+
+/**
+ * Copies chunks into two slabs, one of which is filled while the other is written: a chunk is
+ * garbage at once, and memory stays the same however large the file is. The disk begins early with
+ * what is written, so that the sync at the end waits for the last pieces only.
+ */
+class SlabWriter implements AsyncDisposable {
+  bytes = 0
+  readonly #file: FileHandle
+  #filling: Buffer = Buffer.allocUnsafeSlow(slabBytes)
+  #spare: Buffer | null = null
+  #filled = 0
+  #unsynced = 0
+  #writing: Promise<void> = Promise.resolve()
+  #syncing: Promise<void> = Promise.resolve()
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  /** Waits only where both slabs are full. */
+  async add(chunk: Uint8Array): Promise<void> {
+    this.bytes += chunk.length
+    for (let at = 0; at < chunk.length;) {
+      const piece = chunk.subarray(at, at + slabBytes - this.#filled)
+      this.#filling.set(piece, this.#filled)
+      this.#filled += piece.length
+      at += piece.length
+      if (this.#filled === slabBytes) await this.#flush()
+    }
+  }
+
+  /** All of it is written, not yet synced. */
+  async end(): Promise<void> {
+    await this.#flush()
+    await this.#writing
+    await this.#syncing
+  }
+
+  async #flush(): Promise<void> {
+    await this.#writing
+    const full = this.#filling.subarray(0, this.#filled)
+    const next = this.#spare ?? Buffer.allocUnsafeSlow(slabBytes)
+    this.#spare = this.#filling
+    this.#filling = next
+    this.#filled = 0
+    this.#writing = writeAll(this.#file, full)
+    this.#writing.catch(() => {}) // told where it is awaited
+    this.#unsynced += full.length
+    if (this.#unsynced < syncedAtOnce) return
+    this.#unsynced = 0
+    await this.#syncing
+    this.#syncing = this.#file.datasync()
+    this.#syncing.catch(() => {}) // told where it is awaited
+  }
+
+  /** Nothing uses the file any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([this.#writing, this.#syncing])
+  }
 }
 
 /** A disk may take a part of what it is given. */
-async function writeAll(file: FileHandle, pieces: Uint8Array[]): Promise<void> {
-  for (let left = pieces; left.length > 0;) {
-    let { bytesWritten } = await file.writev(left)
-    left = left.flatMap((piece) => {
-      const done = Math.min(bytesWritten, piece.length)
-      bytesWritten -= done
-      return done < piece.length ? [piece.subarray(done)] : []
-    })
-  }
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten
 }
 
 async function sync(directory: string): Promise<void> {

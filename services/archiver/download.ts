@@ -6,7 +6,8 @@
  * Each hop of a redirect is connected to through the guard that `dispatcherFor` gives; what belongs
  * to one origin only (a key) is not sent to another, nor in plain text to the same host.
  */
-import { request, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import { get, type Body, type Got } from './get.ts'
 
 /** Why a file could not be fetched, and what that says of the next try. */
 export class DownloadFailed extends Error {
@@ -43,7 +44,7 @@ const redirects = new Set([301, 302, 303, 307, 308])
 const gone = new Set([401, 403, 404, 410])
 
 interface Answer {
-  body: Dispatcher.ResponseData['body']
+  body: Body
   /** Of the whole file; null where the server does not tell. */
   length: number | null
   /** What tells this version of the file from another; null where it cannot be resumed. */
@@ -66,9 +67,9 @@ export async function* download(link: string, options: DownloadOptions): AsyncGe
     if (length !== null && length > options.maxBytes) throw tooLarge(answer, options)
     try {
       for await (const chunk of answer.body) {
-        done += (chunk as Buffer).length
+        done += chunk.length
         if (done > options.maxBytes) throw tooLarge(answer, options)
-        yield chunk as Buffer
+        yield chunk
       }
       if (length === null || done === length) return
       if (done > length)
@@ -106,8 +107,7 @@ async function open(
       resume,
     )
     if (statusCode === (resume ? 206 : 200)) return toAnswer(headers, body, resume)
-    body.on('error', () => {})
-    await body.dump({ limit: 64 * 1024 }).catch(() => {})
+    body.cancel()
     const location = one(headers['location'])
     if (!redirects.has(statusCode) || !location)
       throw refused(statusCode, one(headers['retry-after']))
@@ -123,9 +123,9 @@ async function ask(
   isFirst: boolean,
   { dispatcherFor, headers, stallMs, signal }: DownloadOptions,
   resume: { from: number; validator: string } | null,
-): Promise<Dispatcher.ResponseData> {
+): Promise<Got> {
   try {
-    return await request(url, {
+    return await get(url, {
       dispatcher: dispatcherFor(url),
       headers: {
         'user-agent': 'reelkeeper-archiver',
@@ -133,8 +133,7 @@ async function ask(
         ...(isFirst ? headers : {}),
         ...(resume ? { range: `bytes=${resume.from}-`, 'if-range': resume.validator } : {}),
       },
-      headersTimeout: stallMs,
-      bodyTimeout: stallMs,
+      stallMs,
       signal,
     })
   } catch (err) {
@@ -145,21 +144,17 @@ async function ask(
   }
 }
 
-function toAnswer(
-  headers: Dispatcher.ResponseData['headers'],
-  body: Dispatcher.ResponseData['body'],
-  resume: { from: number } | null,
-): Answer {
+function toAnswer(headers: Got['headers'], body: Body, resume: { from: number } | null): Answer {
   const encoding = one(headers['content-encoding'])
   if (encoding && encoding !== 'identity') {
-    body.destroy()
+    body.cancel()
     throw new DownloadFailed(
       'later',
       `sent in the encoding ${encoding.slice(0, 20)}, which was not asked for`,
     )
   }
   if (resume && !one(headers['content-range'])?.startsWith(`bytes ${resume.from}-`)) {
-    body.destroy()
+    body.cancel()
     throw new DownloadFailed('later', 'resumed at another place than asked for')
   }
   const said = resume ? Number.NaN : Number(one(headers['content-length']) ?? Number.NaN)
@@ -181,8 +176,7 @@ function refused(status: number, retryAfter: string | undefined): DownloadFailed
 }
 
 function tooLarge({ body }: Answer, { maxBytes }: DownloadOptions): DownloadFailed {
-  body.on('error', () => {})
-  body.destroy()
+  body.cancel()
   return new DownloadFailed('never', `larger than the limit of ${maxBytes} bytes`)
 }
 
