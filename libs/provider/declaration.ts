@@ -71,6 +71,10 @@ export interface Declaration {
   baseUrl: string
   /** Names that may be given instead of an address, and what they stand for. */
   regions?: Readonly<Record<string, string>>
+  /** Further hosts of its own, or their suffixes, see recovery.ts. */
+  ownHosts?: readonly string[]
+  /** Whoever has its format has its look-up, too, as far as is known. */
+  isWholeAnywhere?: true
   /** One key where it is not given. Encrypted as one; settable as `<NAME>_<PART>`. */
   credentials?: readonly CredentialPart[]
   /** Used where nobody names one; settable as `<NAME>_MODEL`. */

@@ -188,6 +188,8 @@ export interface Declared {
     listMs?: number | undefined
     cancel: 'any' | 'queued' | false
   }
+  /** Where a lost create can be recovered, see recovery.ts; absent: everywhere. */
+  readonly recoveryHosts?: readonly string[] | null | undefined
   /**
    * Milliseconds after which a task is called overdue, and after which it can no longer deliver.
    */

@@ -32,6 +32,7 @@ export class Providers implements ProviderSource, AsyncDisposable {
       credentials,
       keyedHosts: linkNeedsKey ? linkHosts : undefined,
       budgets: one.budgets,
+      recoveryHosts: one.recoveryHosts,
       ...this.#options,
     })
     this.#made.set(name, provider)

@@ -28,6 +28,7 @@ import {
   type WebhookVerifier,
 } from './declaration.ts'
 import type { Dialect } from './edge/dialect.ts'
+import { isAmong, type RecoveryHosts } from './recovery.ts'
 import { toapis } from './toapis.ts'
 
 const declarations: ReadonlyMap<string, Declaration> = new Map(
@@ -67,6 +68,7 @@ export const dialectOf = (
 /** How a lost create is recovered: what may be promised about paying once. */
 type Recovery = 'own_id' | 'repeat' | 'list' | 'none'
 const guaranteeOf = { own_id: 'proven', repeat: 'by_key', list: 'by_match', none: 'none' } as const
+type Guarantee = (typeof guaranteeOf)[Recovery]
 const recoveryOf = (dialect: Dialect): Recovery =>
   dialect.find ? 'own_id' : dialect.repeat ? 'repeat' : dialect.list ? 'list' : 'none'
 
@@ -79,8 +81,10 @@ export interface ProviderDescription {
   model: string
   models: readonly Model[]
   recovery: Recovery
-  /** What may be promised of a create whose answer is lost. */
-  guarantee: (typeof guaranteeOf)[Recovery]
+  /** What may be promised of a create whose answer is lost, at `baseUrl`. */
+  guarantee: Guarantee
+  /** At another address: `guarantee` where its host is among `hosts`, else none. */
+  anywhere: { hosts: RecoveryHosts; guarantee: Guarantee }
   cancel: 'any' | 'queued' | false
   hasWebhook: boolean
   linkNeedsKey: boolean
@@ -92,15 +96,17 @@ interface AsSetUp {
   baseUrl: string
   model: string
   values: Readonly<Record<string, unknown>>
+  recoveryHosts: RecoveryHosts
 }
 
 /** What each of these can, as the operator has set it up. */
 export function describeProviders(configured: readonly AsSetUp[]): ProviderDescription[] {
-  return configured.flatMap(({ name, baseUrl, model, values }) => {
+  return configured.flatMap(({ name, baseUrl, model, values, recoveryHosts }) => {
     const one = declarations.get(name)
     if (!one) return []
     const dialect = dialectOf(one, values)
     const recovery = recoveryOf(dialect)
+    const guarantee = guaranteeOf[recovery]
     return [
       {
         name,
@@ -110,7 +116,8 @@ export function describeProviders(configured: readonly AsSetUp[]): ProviderDescr
         model,
         models: one.models,
         recovery,
-        guarantee: guaranteeOf[recovery],
+        guarantee: isAmong(recoveryHosts, baseUrl) ? guarantee : 'none',
+        anywhere: { hosts: recoveryHosts, guarantee },
         cancel: dialect.cancel?.when ?? false,
         hasWebhook: one.webhook !== undefined,
         linkNeedsKey: one.linkNeedsKey === true,

@@ -17,7 +17,6 @@ import { searchList } from './edge/search.ts'
 import { Edge, type EdgeOptions } from './edge/send.ts'
 import type {
   Account,
-  Budgets,
   Control,
   CreateAnswer,
   Declared,
@@ -26,7 +25,7 @@ import type {
   TaskAnswer,
 } from './provider.ts'
 
-export interface RestOptions extends EdgeOptions {
+export interface RestOptions extends EdgeOptions, Pick<Declared, 'budgets' | 'recoveryHosts'> {
   /** Of a whole request, in milliseconds. */
   createTimeoutMs: number
   getTimeoutMs: number
@@ -34,7 +33,6 @@ export interface RestOptions extends EdgeOptions {
   nowSeconds?: (() => number) | undefined
   /** What an account is opened with; one key where it is not given. */
   credentials?: readonly CredentialPart[] | undefined
-  budgets?: Budgets | undefined
   /** Hosts, beside the account's own, whose links need its credentials; none: no link does. */
   keyedHosts?: readonly string[] | undefined
 }
@@ -88,7 +86,7 @@ function sender(
   }
 }
 
-const declaredOf = (dialect: Dialect, { budgets }: RestOptions): Declared => ({
+const declaredOf = (dialect: Dialect, { budgets, recoveryHosts }: RestOptions): Declared => ({
   name: dialect.name,
   can: {
     findByOwnId: dialect.find !== undefined,
@@ -99,6 +97,7 @@ const declaredOf = (dialect: Dialect, { budgets }: RestOptions): Declared => ({
   expectedMs: dialect.expectedMs,
   resultLifeMs: dialect.resultLifeMs,
   budgets,
+  recoveryHosts,
 })
 
 export function createRestProvider(dialect: Dialect, options: RestOptions): Provider {

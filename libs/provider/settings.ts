@@ -10,6 +10,7 @@ import type { Declaration } from './declaration.ts'
 import { normalizeBaseUrl } from './edge/base-url.ts'
 import type { EdgeOptions } from './edge/send.ts'
 import type { Budget, Budgets } from './provider.ts'
+import { recoveryHostsOf, type RecoveryHosts } from './recovery.ts'
 import { declarationOf, providerNames, settingPrefix } from './registry.ts'
 
 const malformed = 'must be an http or https address without credentials, query or fragment'
@@ -40,6 +41,13 @@ const ofEach = (shapeOf: (declaration: Declaration) => Shape): Unnamed =>
         schema,
       ]),
     ),
+  )
+
+const lookUpAnywhere = z
+  .stringbool()
+  .default(false)
+  .describe(
+    'Lost creates are recovered at addresses that are not the provider’s own, too: only where these keep its look-ups, its lists and its keys as it does.',
   )
 
 const limit = (meaning: string) => z.coerce.number().positive().optional().describe(meaning)
@@ -77,6 +85,7 @@ export const providerSettings = {
   ...ofEach(({ baseUrl, regions, model, settings }) => ({
     BASE_URL: addressSetting(regions).default(baseUrl),
     MODEL: z.string().min(1).default(model),
+    LOOK_UP_ANYWHERE: lookUpAnywhere,
     ...settings?.shape,
     ...Object.fromEntries(Object.values(budgetSettings)),
   })),
@@ -107,6 +116,7 @@ export interface ConfiguredProvider {
   apiKey: string | null
   webhookSecret: string | null
   budgets: Budgets
+  recoveryHosts: RecoveryHosts
   /** Settings of its own, by their names without prefix. */
   values: Readonly<Record<string, unknown>>
 }
@@ -139,6 +149,7 @@ export function configuredProviders(config: Config): ConfiguredProvider[] {
       apiKey: joinCredentials(parts, Object.fromEntries(given)),
       webhookSecret: text('WEBHOOK_SECRET'),
       budgets: { usual: declaration.budget ?? {}, set: Object.fromEntries(limits) as Budget },
+      recoveryHosts: recoveryHostsOf(declaration, read('LOOK_UP_ANYWHERE') === true),
       values: Object.fromEntries(
         Object.entries(declaration.settings?.shape ?? {}).map(([key, schema]) => [
           key,

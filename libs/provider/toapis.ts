@@ -70,6 +70,8 @@ const dialect: Dialect = {
 export const toapis: Declaration = {
   dialect,
   baseUrl: 'https://toapis.com/v1',
+  // FIND_BY_OWN_ID says where it is not so
+  isWholeAnywhere: true,
   model: 'sora-2',
   models: [{ name: 'sora-2', inputs: ['text', 'image'] }],
   // creates: 300 a minute, but more in the higher tiers, which its first answer tells

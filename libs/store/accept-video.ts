@@ -24,6 +24,14 @@ import { loadedOf, type Found, type Loaded } from './pending-video.ts'
 import type { PostgresTime } from './postgres-time.ts'
 import { owedEvent, toSceneVideo, type Recorded } from './rows.ts'
 
+interface SystemProvider {
+  model: string
+  /** At the system's own address. */
+  guarantee: Guarantee
+  /** At a user's own: where its host, or a suffix of it, is among these; null: at every one. */
+  anywhere: { hosts: readonly string[] | null; guarantee: Guarantee }
+}
+
 export interface NewVideo {
   id: string
   userId: string
@@ -35,7 +43,7 @@ export interface NewVideo {
   /** What nobody chose: the provider, and by provider its model. */
   system: {
     provider: string
-    providers: Readonly<Record<string, { model: string; guarantee: Guarantee }>>
+    providers: Readonly<Record<string, SystemProvider>>
   }
   /** What a create of it costs, where that is known. */
   cost?: Money | null
@@ -114,6 +122,15 @@ const columns = (requests: Timed[]) => {
   ) AS i(id, "userId", "projectId", "scriptId", "sceneId", prompt, provider, model, "deadlineSeconds", params, cost, by, key, route, "bodyHash", until)`
 }
 
+/** Of the account it will be made with, as things stand: the user's own where that is there. */
+const guaranteed = Prisma.sql`CASE
+  WHEN "configProvider" IS DISTINCT FROM name OR config->>'keyCipher' IS NULL OR config->>'baseUrl' IS NULL OR known IS NULL THEN known->>'guarantee'
+  WHEN known#>'{anywhere,hosts}' = 'null' THEN known#>>'{anywhere,guarantee}'
+  WHEN EXISTS (
+    SELECT FROM jsonb_array_elements_text(known#>'{anywhere,hosts}') own
+    WHERE '.' || split_part(config->>'baseUrl', '/', 3) LIKE '%.' || own
+  ) THEN known#>>'{anywhere,guarantee}' ELSE 'none' END`
+
 /** What was made, by id. Keys are claimed in order: no two statements wait for each other. */
 async function insertVideos(
   db: Database,
@@ -147,7 +164,7 @@ async function insertVideos(
     ), made AS (
       INSERT INTO "SceneVideo" (id, "userId", "projectId", "scriptId", "sceneId", provider, model, guarantee, prompt, params, cost, "deadlineSeconds", "deadlineAt", "dueAt")
       SELECT id, "userId", "projectId", "scriptId", "sceneId", name,
-        coalesce(model, CASE WHEN "configProvider" = name THEN "configModel" END, known->>'model', ''), known->>'guarantee', coalesce(prompt, "scenePrompt"),
+        coalesce(model, CASE WHEN "configProvider" = name THEN "configModel" END, known->>'model', ''), ${guaranteed}, coalesce(prompt, "scenePrompt"),
         params, cost, "deadlineSeconds", now() + "deadlineSeconds" * interval '1 second', now() + least("deadlineSeconds", ${heldSeconds}::int) * interval '1 second'
       FROM wanted RETURNING *
     ), told AS (

@@ -23,6 +23,7 @@ export const simulatedProviders = (simulatorUrl: string, key: string): NodeJS.Pr
   ...Object.fromEntries(
     providerNames.flatMap((name) => [
       [`${settingPrefix(name)}BASE_URL`, `${simulatorUrl}/${name}`],
+      [`${settingPrefix(name)}LOOK_UP_ANYWHERE`, 'true'],
       ...credentialNames(name).map((setting) => [setting, madeUp(setting, key)] as const),
     ]),
   ),

@@ -4,6 +4,7 @@
  * look-up window (see absences.ts), no usable answer at all once the results' life has passed.
  */
 import type { TaskAnswer } from '#libs/provider/provider.ts'
+import { canAt } from '#libs/provider/recovery.ts'
 import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
@@ -171,10 +172,10 @@ const nameOf = ({ videoId, attempt, send }: SendRecord) => `${ownId(videoId, att
 /** Whether the provider can be asked about this send at all. */
 export function isAskable({ providers }: SubmitContext, wanted: Wanted): boolean {
   const { submission, video, ageMs } = wanted
-  const can = providers.of(submission.provider)?.can
-  if (!can) return false
+  const provider = providers.of(submission.provider)
+  if (!provider) return false
   const isNamed = submission.taskId !== null || isCalled(submission)
-  return isNamed || canRecover(can, ageMs, video.status !== 'pending')
+  return isNamed || canRecover(canAt(provider, submission), ageMs, video.status !== 'pending')
 }
 
 /**

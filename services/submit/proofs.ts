@@ -1,5 +1,6 @@
 /** Whether recovery works at an account: seen once, after a create whose answer did come. */
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
+import { canAt } from '#libs/provider/recovery.ts'
 import type { Provider } from '#libs/provider/provider.ts'
 import { unixMs } from '#libs/runtime/clock.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
@@ -38,10 +39,10 @@ async function findAgain(
   account: OpenedAccount,
   video: Loaded['video'],
 ): Promise<string | null> {
-  if (provider.can.findByOwnId)
-    return (await provider.find(account, ownId(video.id, video.attempt))).taskId
+  const can = canAt(provider, account)
+  if (can.findByOwnId) return (await provider.find(account, ownId(video.id, video.attempt))).taskId
   const request = requestOf(callbacks, video, video.attempt)
-  if (provider.can.listMs === undefined || !request) return null
+  if (can.listMs === undefined || !request) return null
   const until = unixMs()
   const from = until - config.LOOKUP_WINDOW_MS
   const found = await provider.search(account, { request, from, until, known: new Set() })

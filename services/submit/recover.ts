@@ -4,6 +4,7 @@
  * Each may be repeated; none of them makes a second task.
  */
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
+import { canAt } from '#libs/provider/recovery.ts'
 import type { Declared, Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
@@ -43,20 +44,19 @@ export async function recover(
   { submission, video, ageMs }: Wanted,
 ): Promise<Recovered> {
   const { attempt, calledTaskId } = submission
+  const can = canAt(provider, account)
   if (calledTaskId !== null) {
     const called = await askForCalled(context, provider, account, {
       submission,
       video,
       calledTaskId,
     })
-    if (called.taskId !== null || !canRecover(provider.can, ageMs, video.status !== 'pending'))
-      return called
+    if (called.taskId !== null || !canRecover(can, ageMs, video.status !== 'pending')) return called
   }
-  if (provider.can.findByOwnId)
+  if (can.findByOwnId)
     return provider.find(account, ownId(video.id, attempt), context.lookUpTurns.control(account))
   const isOver = video.status !== 'pending'
-  if (!isOver && mayRepeat(provider.can, ageMs))
-    return repeat(context, provider, account, video, attempt)
+  if (!isOver && mayRepeat(can, ageMs)) return repeat(context, provider, account, video, attempt)
   return search(context, provider, account, { submission, video, ageMs })
 }
 

@@ -25,7 +25,8 @@ const own = (provider: string, baseUrl: string | null = null) => ({
 it('makes what nobody chose with the first of the providers, by its model', () => {
   expect(accounts.defaults.provider).toBe('kling')
   expect(accounts.defaults.providers).toMatchObject({
-    kling: { model: 'kling-2.6', guarantee: 'proven' },
+    // at an address that is not its own
+    kling: { model: 'kling-2.6', guarantee: 'none', anywhere: { guarantee: 'proven' } },
     ark: { guarantee: 'by_match' },
   })
 })

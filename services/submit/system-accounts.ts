@@ -22,7 +22,10 @@ export class SystemAccounts {
     this.defaults = {
       provider: on[0]?.name ?? '',
       providers: Object.fromEntries(
-        describeProviders(on).map(({ name, model, guarantee }) => [name, { model, guarantee }]),
+        describeProviders(on).map(({ name, model, guarantee, anywhere }) => [
+          name,
+          { model, guarantee, anywhere },
+        ]),
       ),
     }
   }

@@ -79,6 +79,7 @@ own. A provider that is switched off makes no new videos; what is under way ther
 | variable | of | meaning |
 |---|---|---|
 | \`<NAME>_BASE_URL\` | gateway, poller, submit | Where it is: an address, which may be in a private network, or the name of a region. |
+| \`<NAME>_LOOK_UP_ANYWHERE\` | gateway, submit | Recovers lost creates at addresses that are not the provider’s own, too: only where these keep its look-ups, its lists and its keys as it does. |
 | \`<NAME>_MODEL\` | gateway, poller, submit | The model where nobody names one. |
 | \`<NAME>_API_KEY\` | submit | What opens the system’s account there; of several parts where the table says so. |
 | \`<NAME>_WEBHOOK_SECRET\` | gateway | What its webhooks are signed with. Without one only a callback at its attempt’s own path is taken. |

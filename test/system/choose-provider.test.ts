@@ -80,6 +80,9 @@ beforeAll(async () => {
     ARK_BASE_URL: ark.url,
     ARK_API_KEY: 'sk-system-ark',
     ARK_MODEL: 'seedance-of-ours',
+    // its own, asked by nobody
+    KLING_BASE_URL: 'beijing',
+    KLING_LOOK_UP_ANYWHERE: 'false',
     KLING_API_KEY: '',
     ALLOW_PRIVATE_BASE_URLS: 'true',
     POLL_INTERVAL_MS: '300',
@@ -145,6 +148,16 @@ it('fails at once, with the reason, where there is no account at a provider', as
   const video = await ended(await generate({ provider: 'kling', prompt: 'x' }))
   expect(video).toMatchObject({ status: 'failed', error: { code: 'bad_key' } })
   expect(video.error?.message).toContain('kling')
+  expect(video.guarantee).toBe('proven')
+})
+
+it('promises of a lost create what the account allows that the video is made with', async () => {
+  const reseller = { provider: 'kling', baseUrl: own.url, apiKey: 'sk-users-own' }
+  expect(await system.api('PUT', '/api/me/ai-config', reseller)).toMatchObject({ status: 200 })
+  const guarantees = []
+  for (const provider of ['kling', 'ark'])
+    guarantees.push((await system.video(await generate({ provider, prompt: 'e' }))).guarantee)
+  expect(guarantees).toEqual(['none', 'by_match'])
 })
 
 it.each([

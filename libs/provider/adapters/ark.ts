@@ -20,6 +20,7 @@ const policy = [
 
 export const ark: Declaration = {
   baseUrl: 'https://ark.cn-beijing.volces.com/api/v3',
+  ownHosts: ['volces.com', 'bytepluses.com'],
   model: 'doubao-seedance-2-0-260128',
   models: [
     {

@@ -50,6 +50,7 @@ function bodyOf(input: CreateRequest): object {
 
 export const dashscope: Declaration = {
   baseUrl: 'https://dashscope.aliyuncs.com/api/v1',
+  ownHosts: ['maas.aliyuncs.com'],
   regions: {
     beijing: 'https://dashscope.aliyuncs.com/api/v1',
     singapore: 'https://dashscope-intl.aliyuncs.com/api/v1',

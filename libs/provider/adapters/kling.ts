@@ -14,6 +14,7 @@ const byIds = (name: string, ids: string[]) => ({
 
 export const kling: Declaration = {
   baseUrl: 'https://api-singapore.klingai.com',
+  ownHosts: ['klingai.com'],
   regions: {
     beijing: 'https://api-beijing.klingai.com',
     singapore: 'https://api-singapore.klingai.com',

@@ -75,6 +75,12 @@ export const providers: Mutation[] = [
     by: 'providers',
   },
   {
+    rule: 'a reseller is not asked for a lost create unless that is switched on',
+    find: 'isAmong(recoveryHosts, baseUrl) ? can : { findByOwnId: false, cancel: can.cancel }',
+    replace: 'can',
+    by: 'providers',
+  },
+  {
     rule: 'a useless query of many is not repeated',
     find: 'withoutMany.add(account.baseUrl)',
     replace: 'withoutMany.has(account.baseUrl)',
