@@ -1,7 +1,7 @@
 /**
- * How old what arrives may be, without comparing clocks. Every two seconds the server is pinged; it
- * answers in the order of what it sends. So whatever arrives after an answer was sent after its
- * ping.
+ * How old what arrives may be, without comparing clocks. Where somebody wants to know, the server
+ * is pinged, every two seconds from when that was asked for first; it answers in the order of what
+ * it sends. So whatever arrives after an answer was sent after its ping.
  */
 import type { NatsConnection } from 'nats'
 import { bootMs, systemClock } from '#libs/runtime/clock.ts'
@@ -26,6 +26,10 @@ export function watchDelay(nc: NatsConnection, link: Link, signal: AbortSignal):
     await Promise.race([nc.flush(), isLost])
     sentAfter = Math.max(sentAfter, at)
   }
-  void every(systemClock, pingEveryMs, signal, ping, () => {})
-  return () => bootMs() - sentAfter
+  let isWatched = false
+  return () => {
+    if (!isWatched) void every(systemClock, pingEveryMs, signal, ping, () => {}, 0)
+    isWatched = true
+    return bootMs() - sentAfter
+  }
 }

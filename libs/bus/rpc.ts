@@ -58,6 +58,7 @@ export function serve<T>(
       options.log.error({ err, subject: message.subject }, 'request failed')
     }
   }
+  bus.mostDelayMs() // known by when the first request comes
   const subscription = bus.subscribe(options.subject, options.queue, (message) => {
     const askedAt = bootMs() - bus.mostDelayMs()
     const work = answer(message, askedAt).finally(() => inHand.delete(work))

@@ -3,8 +3,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@pro
 /** All that who counts needs of a counter. */
 export type CounterLike<L extends string> = Pick<Counter<L>, 'inc'>
 
-/** The event loop is looked at once a second and less: the default wakes up 110 times. */
-const eventLoop = { eventLoopMonitoringPrecision: 1_000, eventLoopUtilizationTimeout: 5_000 }
+/** The event loop is looked at every five seconds: the default wakes up 110 times a second. */
+const eventLoop = { eventLoopMonitoringPrecision: 5_000, eventLoopUtilizationTimeout: 5_000 }
 
 /**
  * One registry a service; the names are prefixed `reelkeeper_`, but for those of the process
@@ -26,12 +26,23 @@ export class Metrics {
     })
   }
 
-  gauge<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> {
+  /** `collect` sets it whenever it is read. */
+  gauge<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    collect?: (gauge: Gauge<L>) => void,
+  ): Gauge<L> {
     return new Gauge<L>({
       name: `reelkeeper_${name}`,
       help,
       labelNames: [...labelNames],
       registers: [this.registry],
+      ...(collect && {
+        collect() {
+          collect(this)
+        },
+      }),
     })
   }
 

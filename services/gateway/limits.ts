@@ -7,7 +7,7 @@
  * counts alone.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import { every } from '#libs/runtime/every.ts'
+import { Looks } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Standing, Usage, UsageKind, UsageStore } from '#libs/store/usage.ts'
 import { kinds, minuteMs, Windows, type Count } from './limit-windows.ts'
@@ -39,8 +39,7 @@ export class Limits implements AsyncDisposable {
   readonly #store: UsageStore
   readonly #clock: Clock
   readonly #users = new Map<string, User>()
-  readonly #stop = new AbortController()
-  readonly #flushing: Promise<void>
+  readonly #flushing: Looks
   readonly #windows: Windows
   #forgotAt = -Infinity
 
@@ -50,18 +49,15 @@ export class Limits implements AsyncDisposable {
     this.#store = store
     this.#clock = clock
     this.#windows = new Windows(clock)
-    this.#flushing = every(
-      clock,
-      flushMs,
-      this.#stop.signal,
-      () => this.#flush(),
-      (err) => log.warn({ err }, 'usage of limits not told'),
-    )
+    const onError = (err: unknown) => log.warn({ err }, 'usage of limits not told')
+    const times = { clock, everyMs: flushMs, idleMs: minuteMs }
+    this.#flushing = new Looks({ ...times, onError }, () => this.#flush())
   }
 
   /** Before a request is judged. @throws where Postgres is away and the user is not known yet */
   async refresh(userId: string): Promise<void> {
     const user = this.#user(userId)
+    this.#flushing.wake()
     if (this.#clock.now() - user.readAt < freshMs) return
     user.reading ??= this.#hear([userId], () => this.#store.standing(userId)).finally(() => {
       user.reading = null
@@ -175,7 +171,8 @@ export class Limits implements AsyncDisposable {
     return this.#windows.count(user.counts, kind)
   }
 
-  async #flush(): Promise<void> {
+  /** Whether there was anything to tell. */
+  async #flush(): Promise<boolean> {
     const now = this.#clock.now()
     const told: { usage: Usage; count: Count; user: User }[] = []
     for (const [userId, user] of this.#users) {
@@ -186,7 +183,7 @@ export class Limits implements AsyncDisposable {
           told.push({ usage: { userId, kind, used: count.mine }, count, user })
       }
     }
-    if (told.length === 0) return
+    if (told.length === 0) return false
     for (const { user } of told) user.telling++
     await this.#store.add(told.map((one) => one.usage))
     for (const { usage, count, user } of told) {
@@ -201,6 +198,7 @@ export class Limits implements AsyncDisposable {
     const active = [...new Set(told.map((one) => one.usage.userId))]
     await this.#hear(active, () => this.#store.standings(active))
     await this.#readOpen(active.filter((id) => this.#users.get(id)?.wantsOpen))
+    return true
   }
 
   /** What all gateways counted, and what the operator said. */
@@ -234,8 +232,7 @@ export class Limits implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort()
-    await this.#flushing
+    await this.#flushing[Symbol.asyncDispose]()
     await this.#flush().catch(() => {})
   }
 }

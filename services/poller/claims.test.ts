@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { grant } from '../../test/support/host-kit.ts'
+import { Process, World } from '../../test/simulation/world.ts'
 import { Claims, type ClaimsDeps } from './claims.ts'
 
 const log = createLogger('test', 'silent')
@@ -52,4 +53,28 @@ it('does not act on a claim that was written before a reconnect: the server may 
   expect(host.adopt).not.toHaveBeenCalled()
   ownership.bid = async () => 8n
   expect(await claims.claim(id)).toBe('granted')
+})
+
+it('makes an undecided claim again within two seconds, also when there was none for long', async () => {
+  const world = new World(1)
+  const { clock } = new Process(world, 'poller')
+  const bids: number[] = []
+  const ownership = {
+    session: 's',
+    mayClaim: () => true,
+    bid: async () => bids.push(world.now) && null,
+  }
+  const host = { videos: new Map() }
+  const claims = new Claims({ bus: {}, clock, ownership, host, log } as unknown as ClaimsDeps)
+  const retrying = claims.retryUndecided()
+  const pass = async (ms: number) => {
+    clock.after(ms, () => {})
+    const until = world.now + ms
+    while (world.now < until && (await world.step()));
+  }
+  await pass(100_000)
+  claims.claimAgain(['v'])
+  await pass(2_000)
+  expect(bids).toHaveLength(1)
+  await retrying[Symbol.asyncDispose]()
 })

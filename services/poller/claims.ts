@@ -8,7 +8,7 @@ import { BusUnavailable, type Bus } from '#libs/bus/bus.ts'
 import type { HandedOver, Ownership } from '#libs/ownership/ownership.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { every } from '#libs/runtime/every.ts'
+import { Looks } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import {
   claimReplySchema,
@@ -38,6 +38,8 @@ const batchWindowMs = 10
 const maxBatch = 500
 const maxCommitTries = 20
 const retryMs = 1_000
+/** While nothing is undecided. */
+const idleMs = 60_000
 
 export interface ClaimsDeps {
   bus: Bus
@@ -53,6 +55,7 @@ export class Claims {
   readonly #undecided = new Set<string>()
   #waiting: Waiting[] = []
   #gathering = false
+  #retrying: Looks | undefined
 
   constructor(options: ClaimsDeps) {
     this.#options = options
@@ -118,19 +121,22 @@ export class Claims {
    */
   claimAgain(ids: string[]): void {
     for (const id of ids) this.#undecided.add(id)
+    // rule: an undecided claim is made again soon
+    if (ids.length) this.#retrying?.wake()
   }
 
-  /** Makes undecided claims again, until the signal. */
-  retryUndecided(signal: AbortSignal): Promise<void> {
+  /** Makes undecided claims again, until it is disposed of. */
+  retryUndecided(): AsyncDisposable {
     const { clock, ownership, log } = this.#options
     const retry = async () => {
-      if (!ownership.mayClaim()) return
+      if (!ownership.mayClaim()) return this.#undecided.size > 0
       const ids = [...this.#undecided].slice(0, maxBatch)
       for (const id of ids) this.#undecided.delete(id)
       await Promise.all(ids.map((id) => this.claim(id)))
+      return this.#undecided.size > 0
     }
-    const failed = (err: unknown) => log.error({ err }, 'undecided claims not made again')
-    return every(clock, retryMs, signal, retry, failed)
+    const onError = (err: unknown) => log.error({ err }, 'undecided claims not made again')
+    return (this.#retrying = new Looks({ clock, everyMs: retryMs, idleMs, onError }, retry))
   }
 
   #commit(id: string, epoch: bigint): Promise<Grant | null | 'undecided'> {

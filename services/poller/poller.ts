@@ -80,10 +80,8 @@ export async function runPoller(options: PollerOptions): Promise<Poller> {
     budget.spent(accountId, count),
   )
   const onBalanceFailed = (err: unknown) => log.error({ err }, 'nothing handed over to peers')
-  const loops = [
-    every(clock, ttlMs, signal, () => handoffs.balance(), onBalanceFailed),
-    claims.retryUndecided(signal),
-  ]
+  const balancing = every(clock, ttlMs, signal, () => handoffs.balance(), onBalanceFailed)
+  const retrying = claims.retryUndecided()
 
   return {
     host,
@@ -92,6 +90,7 @@ export async function runPoller(options: PollerOptions): Promise<Poller> {
     /** Ends its session, which tells the peers to take everything over. */
     async [Symbol.asyncDispose]() {
       stop.abort()
+      const retried = retrying[Symbol.asyncDispose]()
       await ownership.beginDrain()
       nudges.stop()
       queries.stop()
@@ -103,7 +102,7 @@ export async function runPoller(options: PollerOptions): Promise<Poller> {
       await ownership[Symbol.asyncDispose]()
       crashPoint('session-ended')
       log.info({ count }, `Released ${count} videos`)
-      await within(Promise.all([...loops, ...servers.map((server) => server.stop())]))
+      await within(Promise.all([balancing, retried, ...servers.map((server) => server.stop())]))
     },
   }
 }

@@ -64,9 +64,9 @@ export function startPoller(config: PollerConfig, signal?: AbortSignal): Promise
     )
     checks['session'] = () => poller.ownership.isLeaseValid()
     checks['work'] = () => poller.isHealthy()
-    const owned = metrics.gauge('owned_videos', 'Videos this poller owns')
-    const gauge = setInterval(() => owned.set(poller.host.videos.size), 1_000)
-    stack.defer(() => clearInterval(gauge))
+    metrics.gauge('owned_videos', 'Videos this poller owns', [], (owned) =>
+      owned.set(poller.host.videos.size),
+    )
     return {}
   })
 }

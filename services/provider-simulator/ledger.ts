@@ -159,6 +159,12 @@ export class Ledger {
     )
   }
 
+  /** Whether there is any that is to be told of once it has ended. */
+  mayTell(tries: number, ofAll: boolean): boolean {
+    const tellable = `webhookAttempts < ? AND (callbackUrl IS NOT NULL ${ofAll ? "OR provider = 'toapis'" : ''})`
+    return this.#rows(`WHERE ${tellable} LIMIT 1`, [tries]).length > 0
+  }
+
   told(taskId: string, attempts: number): void {
     this.#db.prepare('UPDATE task SET webhookAttempts = ? WHERE taskId = ?').run(attempts, taskId)
   }

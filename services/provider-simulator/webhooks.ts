@@ -7,6 +7,8 @@ import type { Ledger, Task } from './ledger.ts'
 import { viewOf } from './world.ts'
 
 const lookMs = 50
+/** While no task is to be told of. */
+const idleMs = 250
 const waits = [0, 10_000, 30_000, 120_000, 600_000]
 
 export function startWebhooks(
@@ -16,7 +18,7 @@ export function startWebhooks(
 ): { stop(): Promise<void> } {
   /** By task: no delivery waits for another task's. */
   const telling = new Map<string, Promise<void>>()
-  const tell = () => {
+  const tell = (): boolean => {
     const { webhookUrl, webhookSecret } = ledger.settings
     const ofAll = webhookUrl !== null && webhookSecret !== null
     const due = ledger.toTell(now(), waits.length, ofAll).filter((task) => {
@@ -34,6 +36,7 @@ export function startWebhooks(
         })
       telling.set(task.taskId, told)
     }
+    return due.length > 0 || ledger.mayTell(waits.length, ofAll)
   }
   const deliver = async (to: string, secret: string | null, task: Task): Promise<boolean> => {
     const view = viewOf(task, { ledger, now, url: url() })
@@ -50,10 +53,13 @@ export function startWebhooks(
       () => false,
     )
   }
-  const timer = setInterval(tell, lookMs)
+  let timer = setTimeout(look, 0)
+  function look() {
+    timer = setTimeout(look, tell() ? lookMs : idleMs)
+  }
   return {
     async stop() {
-      clearInterval(timer)
+      clearTimeout(timer)
       await Promise.all(telling.values())
     },
   }

@@ -13,9 +13,9 @@ it('is too high from when a timer is late until one is in time', () => {
     if (isFired) fire()
     return pressure.isTooHigh()
   }
-  expect([at(1_400), at(1_590), at(1_601)]).toEqual([false, false, true])
-  expect([at(1_700, true), at(1_900)]).toEqual([true, true])
-  expect([at(2_210, true), at(2_400)]).toEqual([false, false])
+  expect([at(1_900), at(2_090), at(2_101)]).toEqual([false, false, true])
+  expect([at(2_200, true), at(2_900)]).toEqual([true, true])
+  expect([at(3_210, true), at(3_900)]).toEqual([false, false])
   pressure[Symbol.dispose]()
   expect(cancelled).toBe(1)
 })

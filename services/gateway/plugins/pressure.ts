@@ -1,10 +1,10 @@
 /**
- * Whether this process has more to do than it can: by how much the last of its timers was late. Two
- * looks a second, so that an idle gateway stays idle.
+ * Whether this process has more to do than it can: by how much the last of its timers was late. One
+ * look a second, so that an idle gateway stays idle.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 
-const lookMs = 500
+const lookMs = 1_000
 
 export class Pressure implements Disposable {
   readonly #clock: Clock

@@ -86,6 +86,12 @@ export const recovery: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'an undecided claim is made again soon',
+    find: 'if (ids.length) this.#retrying?.wake()',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
     rule: 'a circuit is read again before it is judged',
     find: 'await this.#circuits.refresh(staleMs)',
     replace: '',
