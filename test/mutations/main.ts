@@ -1,7 +1,7 @@
 /**
- * `npm run mutations [-- --only text]`: switches off one rule at a time in a copy of the sources,
- * and shows that a law is then found broken. Exits non-zero when a rule can be removed and nothing
- * notices.
+ * `npm run mutations [-- --only text] [-- --shard 1/3]`: switches off one rule at a time in a copy
+ * of the sources, and shows that a law is then found broken. Exits non-zero when a rule can be
+ * removed and nothing notices.
  */
 import { spawnSync } from 'node:child_process'
 import {
@@ -129,8 +129,14 @@ function fileOf(dir: string, rule: string): string {
   return join(dir, files[0]!)
 }
 
-const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } })
-const chosen = mutations.filter(({ rule }) => rule.includes(values.only))
+const { values } = parseArgs({
+  options: { only: { type: 'string', default: '' }, shard: { type: 'string', default: '1/1' } },
+})
+const [shard, shards] = values.shard.split('/').map(Number)
+if (!(shard! >= 1 && shard! <= shards!)) throw new Error('--shard is like 1/3')
+const chosen = mutations
+  .filter(({ rule }) => rule.includes(values.only))
+  .filter((_, i) => i % shards! === shard! - 1)
 const dir = copySources()
 let unnoticed = 0
 try {
