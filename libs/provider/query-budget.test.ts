@@ -100,6 +100,17 @@ it('keeps accounts apart, and makes one that was asked to wait wait whole', () =
   expect(waits.at(-1)! - waits[0]!).toBeGreaterThan(99 * 20)
 })
 
+it('gives nobody a slot of before the account was paused', () => {
+  const world = worldOf(1)
+  const [budget] = world.budgets
+  budget!.pause(a, 1_000)
+  const held = budget!.reserve(a, [null])
+  expect(held).toMatchObject({ at: 1_000, used: false })
+  budget!.pause(a, 7_000)
+  world.now = 1_000
+  expect(budget!.reserve(a, [held]).at).toBeGreaterThanOrEqual(7_000)
+})
+
 it('believes the provider when less remains than it thought', () => {
   const world = worldOf(1)
   const [budget] = world.budgets

@@ -48,7 +48,7 @@ export const polling: Mutation[] = [
     rule: 'no slot outlives a pause',
     find: ' && one.pause === pauses',
     replace: '',
-    by: 'the host by itself',
+    by: 'providers',
   },
   {
     rule: 'done without a result is unknown first, then the end',
