@@ -81,7 +81,7 @@ describe('a promise to a person', () => {
     const kit = new Kit()
     kit.provider.lastsMs = 600_000
     await kit.pass(10_000)
-    kit.strikeAt = 'accepted'
+    kit.strikeAt = 'recordAcceptance'
     const id = await kit.submit()
     await kit.until('submitted', () => kit.video(id).phase === 'submitted')
     await kit.cancel(id)
@@ -95,7 +95,7 @@ describe('a submit that is gone', () => {
     kit.provider.lastsMs = 60_000
     await kit.pass(10_000)
     kit.kill('reconciler', Infinity)
-    kit.strikeAt = 'accepted'
+    kit.strikeAt = 'recordAcceptance'
     const id = await kit.submit()
     await kit.until('submitted', () => kit.video(id).phase === 'submitted')
     await kit.until('generating', () => kit.video(id).status === 'generating', 30_000)

@@ -39,6 +39,13 @@ export interface SimulationOptions {
   parallelTasks?: number
 }
 
+/** A statement of the store. */
+export type Statement = {
+  [Name in keyof MemoryStore]: MemoryStore[Name] extends (...args: never[]) => Promise<unknown>
+    ? Name
+    : never
+}[keyof MemoryStore]
+
 export class Simulation {
   readonly world: World
   readonly broker: Broker
@@ -55,7 +62,7 @@ export class Simulation {
   readonly #user: Process
   readonly userBus: MemoryBus
   /** The statement after which its caller is struck. */
-  strikeAt: string | undefined
+  strikeAt: Statement | undefined
   /** By how much the clock of Postgres has run ahead; it leaps while a create is on its way. */
   #leaptMs = 0
   #leapsAtCreate = false

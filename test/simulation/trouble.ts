@@ -3,20 +3,23 @@ import { streams } from '#libs/bus/streams.ts'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
 import { kinds } from './compose.ts'
 import type { StoreCopy } from './rows.ts'
-import type { Simulation } from './simulation.ts'
+import type { Simulation, Statement } from './simulation.ts'
 
 /** As runService has it. */
 const stopWithinMs = 20_000
 
 /** Statements after which a process is struck down or frozen. */
-const strikePoints = [
-  'accept',
+const strikePoints: Statement[] = [
+  'acceptRequest',
   'intend',
   'intend',
-  'accepted',
+  'recordAcceptance',
+  'recordAcceptance',
+  'answered',
   'failPending',
-  'wait',
+  'recordWait',
   'takeDue',
+  'cancel',
   'retry',
   'commitClaims',
   'apply',
