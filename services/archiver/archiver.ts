@@ -37,7 +37,7 @@ export interface ArchiverParts {
 }
 
 const lookMs = 1_000
-/** While there is nothing to keep or to remove; an event of a completed video wakes it. */
+/** While there is nothing to keep or to remove; an event of a completed video ends that. */
 const idleMs = 15_000
 const leaseMs = 30_000
 const renewMs = 8_000
@@ -59,7 +59,9 @@ export class Archiver implements AsyncDisposable {
   readonly #looks: Looks
   readonly #removing: Looks
   #isLooking = false
-  #looking = Promise.resolve()
+  #looking: Promise<unknown> = Promise.resolve()
+  /** Files wait for their next try, here or at an archiver that may have died. */
+  #isWaiting = false
   /** As the last look left it: the slots were full, or those of these users. */
   #mayBeMore = false
   #fullUsers = new Set<string>()
@@ -76,7 +78,8 @@ export class Archiver implements AsyncDisposable {
     const often = { clock, everyMs: lookMs, idleMs, firstMs: 0, onError: again }
     this.#looks = new Looks(often, async () => {
       await this.#lookOnce()
-      return this.#running.size > 0
+      // a file that waits for its next try is looked for often: its link may not live long
+      return this.#running.size > 0 || this.#isWaiting
     })
     const less = { ...often, everyMs: removeMs, firstMs: removeMs }
     this.#removing = new Looks(less, () => this.#remove())
@@ -142,9 +145,10 @@ export class Archiver implements AsyncDisposable {
     this.#running.delete(id)
     const wasBusy = this.#fullUsers.delete(userId)
     if ((!this.#mayBeMore && !wasBusy) || this.#stop.signal.aborted) return
-    this.#looking = this.#lookOnce().catch((err: unknown) =>
+    const looking = this.#lookOnce().catch((err: unknown) =>
       this.#parts.log.warn({ err }, 'archiver: looking again soon'),
     )
+    this.#looking = Promise.all([this.#looking, looking])
   }
 
   async #keep(file: ClaimedFile, called: AbortSignal): Promise<void> {
@@ -173,6 +177,7 @@ export class Archiver implements AsyncDisposable {
     const { records, files, log, publish, count } = this.#parts
     const { id, claim } = file
     if (kept.kind === 'again') {
+      this.#isWaiting = true
       await records.failed(id, claim, kept.reason, kept.delayMs)
       log.warn({ video: id, tries: file.tries, reason: kept.reason }, 'File not fetched')
     } else if (kept.kind === 'lost') {
@@ -215,6 +220,8 @@ export class Archiver implements AsyncDisposable {
     const { records, gauge, log } = this.#parts
     const found = await records.waiting(expiringSoonMs)
     gauge({ ...found, running: this.#running.size })
+    this.#isWaiting = found.waiting > 0
+    if (this.#isWaiting) this.#looks.wake()
     if (found.expiringSoon)
       log.error({ count: found.expiringSoon }, 'Files not kept whose links die within the hour')
   }

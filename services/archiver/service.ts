@@ -6,7 +6,6 @@
  * next begins anew. Where Postgres, NATS, the provider or the store is away, or a disk is full, it
  * tries again; a generation is never touched by that.
  */
-import { setFlagsFromString } from 'node:v8'
 import { Agent } from 'undici'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openFileStore } from '#libs/files/settings.ts'
@@ -31,18 +30,10 @@ import { Links } from './links.ts'
 import { download } from './download.ts'
 import { noPreviews, PreviewMaker } from './previews.ts'
 
-/**
- * Of the process: its young generation stays at 1 MB. Each piece of a file is garbage as soon as it
- * is copied, and its memory is given back no sooner than that generation is full: with V8's own
- * size 70 MB more are in use, and CPU goes into memory that no cache holds.
- */
-const youngGenerationStaysSmall = '--semi-space-growth-factor=1'
-
 const askTimeoutMs = 10_000
 const connectTimeoutMs = 10_000
 
 export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Promise<Service> {
-  setFlagsFromString(youngGenerationStaysSmall)
   return startService({ name: 'archiver', config, signal }, async (skeleton) => {
     const { log, metrics, checks, stack, signal: stopping } = skeleton
     const files = stack.use(await openFileStore(config))

@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest'
+import { BusUnavailable } from '#libs/bus/bus.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { grant } from '../../test/support/host-kit.ts'
 import { Process, World } from '../../test/simulation/world.ts'
@@ -62,7 +63,7 @@ it('makes an undecided claim again within two seconds, also when there was none 
   const ownership = {
     session: 's',
     mayClaim: () => true,
-    bid: async () => bids.push(world.now) && null,
+    bid: vi.fn(async () => bids.push(world.now) && null),
   }
   const host = { videos: new Map() }
   const claims = new Claims({ bus: {}, clock, ownership, host, log } as unknown as ClaimsDeps)
@@ -76,5 +77,10 @@ it('makes an undecided claim again within two seconds, also when there was none 
   claims.claimAgain(['v'])
   await pass(2_000)
   expect(bids).toHaveLength(1)
+  await pass(100_000)
+  ownership.bid.mockRejectedValueOnce(new BusUnavailable('away'))
+  expect(await claims.claim('v')).toBe('undecided')
+  await pass(2_000)
+  expect(bids).toHaveLength(2)
   await retrying[Symbol.asyncDispose]()
 })

@@ -89,7 +89,7 @@ export class Claims {
       })
       .then((outcome) => {
         this.#inHand.delete(id)
-        if (outcome === 'undecided') this.#undecided.add(id)
+        if (outcome === 'undecided') this.claimAgain([id])
         return outcome
       })
     this.#inHand.set(id, claim)
