@@ -88,6 +88,35 @@ it('finds the task of a create whose answer was lost by its callback', async () 
   expect(tasks).toHaveLength(1)
 }, 60_000)
 
+it('notes what a callback tells after the video failed, and a retry takes that task', async () => {
+  const faults = (acceptThenReset: number) => stack.simulate({ faults: { acceptThenReset } })
+  await stack.simulate({ minSeconds: 15, maxSeconds: 15 })
+  await faults(1)
+  const id = await make('late')
+  await until('the lost send', async () => (await tasksOf('late')).length === 1 || undefined)
+  await faults(0)
+  // as if a callback had been waited for in vain
+  const intentAt = new Date(Date.now() - 2 * 3_600_000)
+  await stack.db.submission.updateMany({ where: { videoId: id }, data: { intentAt } })
+  await stack.db.sceneVideo.update({ where: { id }, data: { dueAt: new Date() } })
+  expect(await ended(id)).toMatchObject({ status: 'failed', errorCode: 'submission_unknown' })
+  const [task] = await tasksOf('late')
+  const late = await until('its late result', () =>
+    stack.db.timeline
+      .findFirst({ where: { videoId: id, kind: 'late' } })
+      .then((row) => row ?? undefined),
+  )
+  expect(late.detail).toMatchObject({ said: 'completed' })
+  expect(await ended(id)).toMatchObject({ status: 'failed', errorCode: 'submission_unknown' })
+  expect((await stack.ask('POST', `/api/scene-videos/${id}/retry`)).status).toBe(202)
+  const row = await until('its retry', async () => {
+    const found = await stack.db.sceneVideo.findUniqueOrThrow({ where: { id } })
+    return found.status === 'completed' ? found : undefined
+  })
+  expect(row).toMatchObject({ attempt: 2, taskId: task!.task_id })
+  expect(await tasksOf('late')).toHaveLength(1)
+}, 120_000)
+
 /** As OpenRouter would tell of this task there. */
 async function tell(path: string, taskId: string) {
   const body = JSON.stringify({ data: { id: taskId, status: 'completed' }, nonce: Math.random() })
