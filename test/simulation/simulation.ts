@@ -21,6 +21,7 @@ import { memoryBus, type MemoryBus } from './memory-bus.ts'
 import { badWays, MemoryProvider } from './memory-provider.ts'
 import { MemoryStore } from './memory-store.ts'
 import { badConfig, badUserId } from './tenants.ts'
+import type { Statement } from './statements.ts'
 import { call, Process, World, type Weather } from './world.ts'
 
 interface Running {
@@ -38,13 +39,6 @@ export interface SimulationOptions {
   /** How many tasks of one account may be at work. */
   parallelTasks?: number
 }
-
-/** A statement of the store. */
-export type Statement = {
-  [Name in keyof MemoryStore]: MemoryStore[Name] extends (...args: never[]) => Promise<unknown>
-    ? Name
-    : never
-}[keyof MemoryStore]
 
 export class Simulation {
   readonly world: World

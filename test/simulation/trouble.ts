@@ -3,29 +3,12 @@ import { streams } from '#libs/bus/streams.ts'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
 import { kinds } from './compose.ts'
 import type { StoreCopy } from './rows.ts'
-import type { Simulation, Statement } from './simulation.ts'
+import type { Simulation } from './simulation.ts'
+import { strikePoints } from './statements.ts'
 
 /** As runService has it. */
 const stopWithinMs = 20_000
 
-/** Statements after which a process is struck down or frozen. */
-const strikePoints: Statement[] = [
-  'acceptRequest',
-  'intend',
-  'intend',
-  'recordAcceptance',
-  'recordAcceptance',
-  'answered',
-  'failPending',
-  'recordWait',
-  'takeDue',
-  'cancel',
-  'retry',
-  'commitClaims',
-  'apply',
-  'owed',
-  'markPublished',
-]
 const rare = ['wipe', 'restore']
 
 export class Trouble {
