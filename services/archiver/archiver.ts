@@ -78,7 +78,7 @@ export class Archiver implements AsyncDisposable {
     const often = { clock, everyMs: lookMs, idleMs, firstMs: 0, onError: again }
     this.#looks = new Looks(often, async () => {
       await this.#lookOnce()
-      // a file that waits for its next try is looked for often: its link may not live long
+      // rule: a file that waits for its next try is looked for often
       return this.#running.size > 0 || this.#isWaiting
     })
     const less = { ...often, everyMs: removeMs, firstMs: removeMs }

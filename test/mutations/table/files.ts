@@ -21,6 +21,12 @@ export const files: Mutation[] = [
     by: 'the archiver by itself',
   },
   {
+    rule: 'a file that waits for its next try is looked for often',
+    find: ' || this.#isWaiting',
+    replace: '',
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'a key goes to its own hosts only',
     find: 'if (!keyedHosts || !origins.includes(origin)) return {}',
     replace: 'if (!keyedHosts) return {}',

@@ -83,7 +83,7 @@ export const recovery: Mutation[] = [
     rule: 'a look that is rare is woken',
     find: 'this.#woken.abort()',
     replace: '',
-    by: 'submit by itself',
+    by: 'the host by itself',
   },
   {
     rule: 'an undecided claim is made again soon',
