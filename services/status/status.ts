@@ -14,7 +14,7 @@ import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { every } from '#libs/runtime/every.ts'
+import { every, Looks } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { claimRequestSchema, claimSubject } from '#libs/scene-video/messages.ts'
@@ -40,7 +40,7 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
 }
 
 const maintainMs = 2_000
-/** Owed events are looked for so often when nothing was done for as long. */
+/** While nothing is claimed or published. */
 const idleMs = 10_000
 /**
  * After this long, whoever published before an outage has said so to Postgres: more than the time a
@@ -77,34 +77,32 @@ export async function runStatus(
   let repairDueAt = [0]
   bus.onReconnect(() => (repairDueAt = [clock.now(), clock.now() + markTimeoutMs]))
 
-  let activeAt = clock.now()
-  let lookedAt = -Infinity
+  const onError = (err: unknown) => log.warn({ err }, 'streams or outbox not maintained')
+  const owedEvents = new Looks({ clock, everyMs: maintainMs, idleMs, onError }, async () => {
+    if (!bus.isConnected()) return true
+    const owed = await outbox.overdue(maintainMs, 1_000)
+    // rule: owed events are found again
+    if (owed.length) await publishOwed(bus, outbox, owed)
+    return owed.length > 0
+  })
   const maintain = async () => {
     if (!bus.isConnected()) return
     if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
     if (clock.now() >= (repairDueAt[0] ?? Infinity)) {
       const due = repairDueAt
       await repairAfterOutage()
+      owedEvents.wake()
       due.shift()
       if (repairDueAt.length === 0) cache.streamIsWhole()
     }
-    const now = clock.now()
-    if (now - activeAt > idleMs && now - lookedAt < idleMs) return
-    lookedAt = now
-    const owed = await outbox.overdue(maintainMs, 1_000)
-    if (owed.length) activeAt = now
-    // rule: owed events are found again
-    if (owed.length) await publishOwed(bus, outbox, owed)
   }
-  const maintaining = every(clock, maintainMs, stop.signal, maintain, (err) =>
-    log.warn({ err }, 'streams or outbox not maintained'),
-  )
+  const maintaining = every(clock, maintainMs, stop.signal, maintain, onError)
 
   const claims = serve(
     bus,
     { subject: claimSubject, queue: 'status', schema: claimRequestSchema, log },
     async ({ session, bids }) => {
-      activeAt = clock.now()
+      owedEvents.wake()
       const claimed = await writer.commitClaims(session, bids)
       crashPoint('claim-committed')
       return claimed
@@ -113,7 +111,7 @@ export async function runStatus(
   const reports = applyReports({
     ...parts,
     publish: (events) => {
-      activeAt = clock.now()
+      owedEvents.wake()
       return publishEvents(bus, outbox, events, cache)
     },
   })
@@ -123,7 +121,7 @@ export async function runStatus(
       stop.abort()
       await claims.stop()
       await reports[Symbol.asyncDispose]()
-      await maintaining
+      await Promise.all([maintaining, owedEvents[Symbol.asyncDispose]()])
     },
   }
 }
