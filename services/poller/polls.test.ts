@@ -18,6 +18,7 @@ const working: Found = {
 function hostIn(
   world: World,
   get: (account: Account, taskId: string, control: Control) => Promise<Found>,
+  limit = { perSecond: 1_000, burst: 1_000 },
 ) {
   const { clock } = new Process(world, 'poller')
   const late: number[] = []
@@ -32,7 +33,7 @@ function hostIn(
     concurrency: 8,
     queryTimeoutMs: 11_000,
     log: createLogger('test', 'silent'),
-    budget: new Budget(clock, { perSecond: 1_000, burst: 1_000 }, () => 1),
+    budget: new Budget(clock, limit, () => 1),
     intervalMs: 5_000,
     keyEncryptionKey: key,
     isLeaseValid: () => trusted,
@@ -60,7 +61,7 @@ function hostIn(
       sinceSignOfLifeMs: 0,
       untilDeadlineMs: null,
     })
-  return { host, adopt, late, misses, trust: (on: boolean) => (trusted = on) }
+  return { host, world, adopt, late, misses, trust: (on: boolean) => (trusted = on) }
 }
 const run = async (world: World, untilMs: number) => {
   while (world.now < untilMs && (await world.step()));
@@ -85,6 +86,21 @@ it('polls a tenant on time beside others whose providers never answer, heeding n
   // given up, the hanging ones are asked again and again, four at a time for each account
   expect(misses.filter((one) => one === 'none').length).toBeGreaterThan(60)
   expect(open).toBeGreaterThan(60)
+})
+
+it('tells how late a poll is that waits for open queries, and leaves out the wait for the budget', async () => {
+  const hangs = hostIn(new World(1), () => new Promise(() => {}))
+  const full = hostIn(new World(1), async () => working, { perSecond: 1, burst: 1 })
+  for (const [{ adopt, world, late }, isLate] of [
+    [hangs, true],
+    [full, false],
+  ] as const) {
+    for (let n = 0; n < 20; n++) adopt(n, 'one')
+    await run(world, 60_000)
+    expect(late.length).toBeGreaterThan(10)
+    expect(Math.max(...late) > 5).toBe(isLate)
+    expect(Math.max(...late)).toBeGreaterThan(0)
+  }
 })
 
 it('aborts what it gives up, and takes a late answer for none', async () => {

@@ -55,7 +55,8 @@ export const lookAgainMs = 250
 /** An account's videos that are due. */
 interface Line {
   readonly account: PolledAccount
-  readonly most: number
+  /** Videos in one query; less once a query of many was of no use. */
+  most: number
   readonly turns: UserTurns<Hosted>
   /** Reserved of its budget: those of one tick, so that one waking serves them all. */
   slots: Slot[]
@@ -63,14 +64,16 @@ interface Line {
   isEntering: boolean
   /** It goes on then; null: it waits for no instant. */
   wakeAt: number | null
+  /** Until when the budget had it wait: no poll was late before. */
+  allowedAt: number
 }
 
 export class Polls {
   readonly #options: PollsOptions
   readonly #host: PollsHost
   readonly #queue: TimerQueue<Hosted>
-  /** Only of accounts that have videos due. */
-  readonly #lines = new Map<PolledAccount, Line>()
+  /** Of accounts that are or were polled; nobody lists them, so they go with their account. */
+  readonly #lines = new WeakMap<PolledAccount, Line>()
   readonly #wakings: TimerQueue<Line>
   readonly #slots: FairSlots
   readonly #open: OpenQueries
@@ -125,6 +128,7 @@ export class Polls {
     video.isWaiting = true
     const line = this.#lineOf(video.account)
     line.turns.add(video)
+    line.most = video.account.provider?.mostAtOnce(video.account) ?? 1
     if (line.most === 1) this.#goOn(line)
     // together with what else is due in this turn of the event loop
     else if (line.turns.size === 1) queueMicrotask(() => this.#goOn(line))
@@ -133,11 +137,10 @@ export class Polls {
   #lineOf(account: PolledAccount): Line {
     const known = this.#lines.get(account)
     if (known) return known
-    const most = account.provider?.mostAtOnce(account) ?? 1
-    const line = { account, most, turns: new UserTurns<Hosted>(), slots: [] }
-    const made: Line = { ...line, isEntering: false, wakeAt: null }
-    this.#lines.set(account, made)
-    return made
+    const waits = { isEntering: false, wakeAt: null, allowedAt: -Infinity }
+    const line: Line = { account, most: 1, turns: new UserTurns<Hosted>(), slots: [], ...waits }
+    this.#lines.set(account, line)
+    return line
   }
 
   /** As many queries as may be open, and as its budget allows now. */
@@ -152,8 +155,7 @@ export class Polls {
       })
       isNow = false
     }
-    if (!line.turns.hasNext() && this.#lines.get(line.account) === line)
-      this.#lines.delete(line.account)
+    if (line.slots.length > 0 && !line.turns.hasNext()) line.slots = []
   }
 
   /** One query, for those whose turn it is; or none yet. */
@@ -164,6 +166,7 @@ export class Polls {
     const slot = mayAsk ? this.#reserve(line) : null
     if (!slot?.used) {
       line.wakeAt = slot?.at ?? clock.now() + lookAgainMs
+      if (slot) line.allowedAt = slot.at
       this.#wakings.add(line, line.wakeAt)
       return this.#slots.leave(querySlot)
     }
@@ -171,7 +174,9 @@ export class Polls {
     for (const video of videos) {
       video.isWaiting = false
       video.polling = true
-      lateness?.observe(Math.max(0, clock.now() - Math.max(video.nextPollAt, slot.at)) / 1000)
+      lateness?.observe(
+        Math.max(0, clock.now() - Math.max(video.nextPollAt, line.allowedAt)) / 1000,
+      )
     }
     this.#inHand++
     void this.#poll(videos, querySlot).finally(() => this.#done())
@@ -181,7 +186,8 @@ export class Polls {
   #reserve(line: Line): Slot {
     const { budget } = this.#options
     const slot = budget.reserve(line.account, line.slots)
-    line.slots = line.slots.filter((one) => one !== slot && one.pause === slot.pause)
+    if (line.slots.length > 0)
+      line.slots = line.slots.filter((one) => one !== slot && one.pause === slot.pause)
     if (slot.used) return slot
     line.slots.unshift(slot)
     while (line.slots.length < line.turns.size && line.slots.at(-1)!.at <= tickOf(slot.at))
