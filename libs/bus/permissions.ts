@@ -80,11 +80,12 @@ const table: Record<NatsUser, Permissions> = {
   },
   submit: {
     publish: [
-      'video.work.submit.*', 'video.work.poll.*', 'video.work.settle.*', 'video.nudge.*', 'video.account.queries',
+      'video.work.submit.*', 'video.work.poll.*', 'video.work.settle.*', 'video.nudge.*',
+      'video.account.queries', 'video.account.creates',
       'video.dead.work-submit.*', 'video.dead.work-settle.*', names, ...publishing,
       ...work(streams.work, 'submit'), ...work(streams.work, 'settle'), replyTo('gateway'),
     ],
-    subscribe: ['video.command.*'],
+    subscribe: ['video.command.*', 'video.account.creates'],
   },
   poller: {
     publish: [

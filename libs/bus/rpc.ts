@@ -74,7 +74,7 @@ export function serve<T>(
 
 /** Calls back for every core message on `subject` that fits; others are ignored. */
 export function listen<T>(
-  bus: Bus,
+  bus: Pick<Bus, 'subscribe'>,
   subject: string,
   schema: z.ZodType<T>,
   listener: (body: T) => void,

@@ -1,12 +1,23 @@
 /**
  * A circuit per account: creates that fail widely make further ones wait, until one that is tried
  * goes well. Of each video its last create counts: what fails for itself again and again opens no
- * circuit for others. Each process judges by what it sent itself; whether a circuit is open is in
- * Postgres, and read by all every second. A refusal is no failure: the provider works, and said no.
- * Where Postgres is away, what was read last counts.
+ * circuit for others. Submits tell each other what became of their creates, so all judge by the
+ * same, however many there are; where NATS is away, each by what it sent itself. Whether a circuit
+ * is open is in Postgres, and read by all every second. A refusal is no failure: the provider
+ * works, and said no. Where Postgres is away, what was read last counts.
  */
+import type { Bus } from '#libs/bus/bus.ts'
+import { listen } from '#libs/bus/rpc.ts'
+import { Batcher } from '#libs/runtime/batcher.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
+import {
+  createOutcomesSchema,
+  createOutcomesSubject,
+  toldOfReason,
+  type CreateOutcome,
+  type CreateOutcomes,
+} from '#libs/scene-video/create-outcomes.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import {
   firstOpenMs,
@@ -26,6 +37,7 @@ const judgedMs = 60_000
 const leastFailures = 5
 const failingShare = 0.5
 const mostAccounts = 10_000
+const tellMs = 250
 
 /** What a create found: `try`: it is the one that is tried. */
 export type Passage = { kind: 'free' | 'try' } | { kind: 'wait'; ms: number; reason: string }
@@ -40,21 +52,44 @@ interface Known extends CircuitState {
 export interface CircuitsOptions {
   clock: Clock
   log: Logger
+  bus: Pick<Bus, 'publishCore' | 'subscribe'>
   store: Pick<
     InterfaceOf<ProviderAccounts>,
     'circuits' | 'open' | 'close' | 'takeTry' | 'giveTryBack'
   >
 }
 
-export class Circuits {
+export class Circuits implements Disposable {
   readonly #options: CircuitsOptions
   readonly #outcomes = new Map<string, Outcome[]>()
   #states = new Map<string, Known>()
   #readAt = -Infinity
   #reading: Promise<void> | undefined
+  readonly #told: Batcher<CreateOutcome>
+  readonly #others: { stop(): void }
 
   constructor(options: CircuitsOptions) {
     this.#options = options
+    const { bus, clock, log } = options
+    const from = clock.uuid()
+    this.#told = new Batcher<CreateOutcome>({
+      clock,
+      waitMs: tellMs,
+      maxSize: 1_000,
+      handle: (outcomes) =>
+        bus.publishCore(createOutcomesSubject, { from, outcomes } satisfies CreateOutcomes),
+    })
+    this.#others = listen(bus, createOutcomesSubject, createOutcomesSchema, (told) => {
+      if (told.from === from) return
+      // rule: a circuit is judged by the creates of all submits
+      for (const outcome of told.outcomes)
+        this.#judge(outcome).catch((err: unknown) => log.warn({ err }, 'circuit not opened yet'))
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#others.stop()
+    this.#told.flush()
   }
 
   /**
@@ -78,6 +113,8 @@ export class Circuits {
     const states = await this.#options.store.circuits()
     const readAt = this.#options.clock.now()
     this.#states = new Map(states.map((state) => [keyOf(state), { ...state, readAt }]))
+    // what opened it counts no more once it is closed, whoever closed it
+    for (const state of states) if (state.isOpen) this.#outcomes.delete(keyOf(state))
   }
 
   /** Whether a create may go there now. */
@@ -115,7 +152,7 @@ export class Circuits {
     account: AccountKey,
     { video, failure, wasTried }: { video: string; failure: string | null; wasTried: boolean },
   ): Promise<void> {
-    const { clock, store, log } = this.#options
+    const { store, log } = this.#options
     const key = keyOf(account)
     if (wasTried) {
       this.#outcomes.delete(key)
@@ -124,6 +161,16 @@ export class Circuits {
       this.#states.delete(key)
       return log.info({ account: account.accountId, provider: account.provider }, 'circuit closed')
     }
+    const told = failure?.slice(0, toldOfReason) ?? null
+    const outcome = { accountId: account.accountId, provider: account.provider, video }
+    this.#told.add({ ...outcome, failure: told })
+    await this.#judge({ ...outcome, failure: told })
+  }
+
+  /** Opens the circuit where this outcome, of whichever submit, makes too many failures. */
+  async #judge({ video, failure, ...account }: CreateOutcome): Promise<void> {
+    const { clock, store, log } = this.#options
+    const key = keyOf(account)
     const state = this.#states.get(key)
     if (state?.isOpen || state?.held) return
     const outcomes = this.#note(key, { video, at: clock.now(), isFailure: failure !== null })

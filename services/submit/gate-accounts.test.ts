@@ -9,12 +9,13 @@ const at = {
   provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
 }
 const log = createLogger('test', 'silent')
+const bus = { publishCore: () => {}, subscribe: () => ({ stop: () => {} }) }
 
 it('knows at once of a circuit that was opened while it sent nothing', async () => {
   const world = new World(1)
   const store = new MemoryProviderAccounts(() => world.now)
   const { clock } = new Process(world, 'submit')
-  const gate = new Gate({ clock, log, store })
+  const gate = new Gate({ clock, log, bus, store })
   clock.after(95_000, () => {})
   await new Promise((done) => setImmediate(done)) // what was begun has set its timers
   while (world.now < 95_000 && (await world.step()));
@@ -31,7 +32,7 @@ it('says again, once a day at least, that it uses an account', async () => {
   const store = Object.assign(new MemoryProviderAccounts(() => world.now), {
     know: async () => void told.push(world.now),
   })
-  const gate = new Gate({ clock, log, store })
+  const gate = new Gate({ clock, log, bus, store })
   for (let hour = 1; hour <= 48; hour++) {
     clock.after(3_600_000, () => {})
     await new Promise((done) => setImmediate(done)) // what was begun has set its timers

@@ -7,6 +7,8 @@ import { Process, World } from '../../test/simulation/world.ts'
 import { Gate } from './gate.ts'
 
 const log = createLogger('test', 'silent')
+/** As each judges by itself. */
+const silent = { publishCore: () => {}, subscribe: () => ({ stop: () => {} }) }
 const accepted: CreateAnswer = { kind: 'accepted', taskId: 't' }
 const failed: CreateAnswer = { kind: 'unknown', reason: '500' }
 const refused: CreateAnswer = { kind: 'refused', error: { code: 'content_policy', message: 'x' } }
@@ -22,7 +24,7 @@ function worldOf(submits: number) {
   const store = new MemoryProviderAccounts(() => world.now)
   const gates = Array.from({ length: submits }, (_, i) => {
     const { clock } = new Process(world, `submit-${i + 1}`)
-    return { gate: new Gate({ clock, log, store }), clock }
+    return { gate: new Gate({ clock, log, bus: silent, store }), clock }
   })
   const until = async (ms: number) => {
     await new Promise((done) => setImmediate(done)) // what was begun has set its timers

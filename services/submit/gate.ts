@@ -4,6 +4,7 @@
  * limit and with a closed circuit that costs nothing. A limit that nobody told shows by refusals:
  * less is sent then, and more again with time.
  */
+import type { Bus } from '#libs/bus/bus.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { Looks } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -48,6 +49,8 @@ interface Limits extends CreateLimits {
 export interface GateOptions {
   clock: Clock
   log: Logger
+  /** Submits tell each other what became of creates. */
+  bus: Pick<Bus, 'publishCore' | 'subscribe'>
   store: Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'>
 }
 
@@ -230,6 +233,7 @@ export class Gate implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#circuits[Symbol.dispose]()
     for (const { queue } of this.#accounts.values()) queue.close()
     await this.#reading[Symbol.asyncDispose]()
   }

@@ -77,7 +77,7 @@ export function startSubmit(config: SubmitConfig, signal?: AbortSignal): Promise
     stack.defer(() => events.flush())
     const { PUBLIC_URL: publicUrl } = config
     const accounts = new ProviderAccounts(db)
-    const gate = stack.use(new Gate({ clock: systemClock, log, store: accounts }))
+    const gate = stack.use(new Gate({ clock: systemClock, log, bus, store: accounts }))
     const submit = stack.use(
       await runSubmit(
         {

@@ -117,7 +117,7 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       lookUpTurns: new LookUpTurns(bus, process.clock),
       images: { of: async (request) => request },
       imageSlots: new FairSlots(sharedByHalf(4, process.clock)),
-      gate: new Gate({ clock: process.clock, log, store: store.providerAccounts }),
+      gate: new Gate({ clock: process.clock, log, bus, store: store.providerAccounts }),
       creates: counter,
       lookups: counter,
       late: counter,

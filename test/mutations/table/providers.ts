@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
+    rule: 'a circuit is judged by the creates of all submits',
+    find: 'told.outcomes',
+    replace: '[]',
+    by: 'submit by itself',
+  },
+  {
     rule: 'an account in use is said to be, once a day',
     find: '- known.toldAt < toldForMs',
     replace: '> 0',
