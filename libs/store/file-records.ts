@@ -178,11 +178,19 @@ export class FileRecords {
     return changed === 1
   }
 
-  /** How many wait, and how many of them have a link that dies within `soonMs`. */
+  /**
+   * How many wait, and how many of them are in danger: the link dies within `soonMs`, and they
+   * failed or nobody fetches them for a minute by now. With less than five minutes left one failure,
+   * or a minute, is enough.
+   */
   async waiting(soonMs: number): Promise<{ waiting: number; expiringSoon: number }> {
     const [row] = await this.#db.$queryRaw<{ waiting: number; expiringSoon: number }[]>`
       SELECT count(*)::int AS waiting,
-        (count(*) FILTER (WHERE "expiresAt" < now() + ${soonMs}::int * interval '1 millisecond'))::int AS "expiringSoon"
+        (count(*) FILTER (WHERE "expiresAt" < now() + ${soonMs}::int * interval '1 millisecond' AND CASE
+          WHEN "createdAt" < now() - interval '1 minute' THEN "lastError" IS NOT NULL
+            OR coalesce("claimedUntil", '-infinity') < now() OR "expiresAt" < now() + interval '5 minutes'
+          ELSE "lastError" IS NOT NULL AND "expiresAt" < now() + interval '5 minutes'
+        END))::int AS "expiringSoon"
       FROM "File" WHERE state = 'waiting'`
     return row!
   }

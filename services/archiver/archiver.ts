@@ -179,7 +179,8 @@ export class Archiver implements AsyncDisposable {
     if (kept.kind === 'again') {
       this.#isWaiting = true
       await records.failed(id, claim, kept.reason, kept.delayMs)
-      log.warn({ video: id, tries: file.tries, reason: kept.reason }, 'File not fetched')
+      const { tries, untilExpiryMs } = file
+      log.warn({ video: id, tries, untilExpiryMs, reason: kept.reason }, 'File not fetched')
     } else if (kept.kind === 'lost') {
       if (!(await records.lost(id, claim, kept.reason))) return count('late')
       log.error({ video: id, reason: kept.reason }, `The file of ${id} is lost`)
@@ -223,7 +224,7 @@ export class Archiver implements AsyncDisposable {
     this.#isWaiting = found.waiting > 0
     if (this.#isWaiting) this.#looks.wake()
     if (found.expiringSoon)
-      log.error({ count: found.expiringSoon }, 'Files not kept whose links die within the hour')
+      log.error({ count: found.expiringSoon }, 'Files in danger: their links die within the hour')
   }
 
   /** Calls off what runs: whoever claims it next begins anew. */

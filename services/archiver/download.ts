@@ -12,7 +12,11 @@ import { get, type Body, type Got } from './get.ts'
 /** Why a file could not be fetched, and what that says of the next try. */
 export class DownloadFailed extends Error {
   override name = 'DownloadFailed'
-  /** `gone`: the link is dead. `never`: no other try will be better. `later`: anything else. */
+  /**
+   * `gone`: the link is dead, or leads where nothing is to be had; a name that resolves to a wrong
+   * address, or a CDN that redirects to nonsense, may be mended while the link lives. `never`: no
+   * other try will be better. `later`: anything else.
+   */
   readonly kind: 'gone' | 'never' | 'later'
   readonly retryAfterMs: number | null
   constructor(
@@ -96,7 +100,7 @@ async function open(
   for (let hops = 0; hops <= maxRedirects; hops++) {
     if (!['http:', 'https:'].includes(url.protocol))
       throw new DownloadFailed(
-        'never',
+        'gone',
         `leads to ${url.protocol.slice(0, 20)}, not to http or https`,
       )
     // rule: a key is dropped on another host
@@ -139,7 +143,7 @@ async function ask(
   } catch (err) {
     signal.throwIfAborted()
     if (codeOf(err) === 'ERR_IP_BLOCKED')
-      throw new DownloadFailed('never', 'its address leads into a private network')
+      throw new DownloadFailed('gone', 'its address leads into a private network')
     throw new DownloadFailed('later', `no answer: ${codeOf(err)}`)
   }
 }

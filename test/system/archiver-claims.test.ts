@@ -28,6 +28,47 @@ it('gives a link up when it has died, and no earlier', async () => {
   await untilStored(id)
 })
 
+it('gives a file up at once that is larger than the limit', async () => {
+  await stopArchivers()
+  await archiver({ FILE_MAX_BYTES: '1000' })
+  const id = await completed(`/ok/${crypto.randomUUID()}`, { expiresInMs: 3_600_000 })
+  const { kept } = await until('it is lost', async () => {
+    const found = await video(id)
+    return found.kept?.state === 'lost' && found
+  })
+  expect(kept).toMatchObject({ tries: 1, lastError: expect.stringContaining('larger than') })
+  await stopArchivers()
+})
+
+it('counts in danger what failed and dies soon, not what is merely under way', async () => {
+  const minutes = (n: number) => new Date(Date.now() + n * 60_000)
+  const rows = [
+    { waited: 2, left: 30, lastError: 'answered 503', isIn: true },
+    { waited: 2, left: 30, isIn: true }, // nobody fetches it
+    { waited: 2, left: 30, claimedUntil: minutes(1), isIn: false },
+    { waited: 2, left: 90, lastError: 'answered 503', isIn: false },
+    { waited: 0, left: 30, lastError: 'answered 503', isIn: false },
+    { waited: 0, left: 3, lastError: 'answered 503', isIn: true },
+    { waited: 0, left: 3, isIn: false },
+    { waited: 2, left: 3, claimedUntil: minutes(1), isIn: true },
+  ]
+  const ids: string[] = []
+  const records = new FileRecords(db)
+  const before = (await records.waiting(3_600_000)).expiringSoon
+  for (const { waited, left, isIn, ...row } of rows) {
+    const videoId = await completed('/silent/danger')
+    ids.push(videoId)
+    await records.adopt()
+    const [createdAt, expiresAt] = [minutes(-waited), minutes(left)]
+    const seen = (await records.waiting(3_600_000)).expiringSoon
+    await db.file.update({ where: { videoId }, data: { ...row, createdAt, expiresAt } })
+    const now = (await records.waiting(3_600_000)).expiringSoon
+    expect(now - seen, JSON.stringify({ waited, left, ...row })).toBe(isIn ? 1 : 0)
+  }
+  await db.file.updateMany({ where: { videoId: { in: ids } }, data: { state: 'deleted' } })
+  expect((await records.waiting(3_600_000)).expiringSoon).toBe(before)
+})
+
 it('lets no slow provider of one user keep another user’s file waiting', async () => {
   const other = await db.user.create({ data: { name: 'slow' } })
   const slow = await Promise.all(

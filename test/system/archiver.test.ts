@@ -75,6 +75,9 @@ it.each([
   ['/circle/x', /redirected more than/],
   ['/busy/x', /answered 503/],
   ['/nowhere', /answered 404/],
+  ['/inward/x', /private network/],
+  ['/to-file/x', /not to http/],
+  ['http://169.254.169.254/x', /private network/],
 ])('tries %s again, and says why', async (path, reason) => {
   const id = await completed(path, { expiresInMs: 3_600_000 })
   await archiver()
@@ -89,8 +92,9 @@ it.each([
   ['/inward/x', /private network/],
   ['/to-file/x', /not to http/],
   ['http://169.254.169.254/x', /private network/],
-])('never fetches %s, and says that the file is lost', async (path, reason) => {
-  const id = await completed(path)
+  ['/nowhere', /answered 404/],
+])('never fetches %s by a link that has died, and says that it is lost', async (path, reason) => {
+  const id = await completed(path, { expiresInMs: -1_000 })
   await archiver()
   const found = await until('lost', async () => {
     const row = await video(id)
