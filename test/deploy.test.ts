@@ -12,6 +12,7 @@ import { statusSettings } from '#services/status/config.ts'
 import { submitSettings } from '#services/submit/config.ts'
 import { asyncApi } from '../deploy/asyncapi.ts'
 import { natsConfig } from '../deploy/nats-config.ts'
+import { ownNodeArgsOf } from '#libs/runtime/node-args.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const services = ['gateway', 'submit', 'status', 'reconciler', 'archiver', 'poller']
@@ -48,7 +49,8 @@ describe('Compose', () => {
     'runs %s after what it needs, with a health check and only settings it reads',
     (service) => {
       const one = compose.services[service]!
-      expect(existsSync(one.command![0]!)).toBe(true)
+      expect(existsSync(one.command!.at(-1)!)).toBe(true)
+      expect(one.command!.slice(0, -1)).toEqual(ownNodeArgsOf(service))
       expect(one.healthcheck).toBeDefined()
       expect(Object.keys(one.depends_on!)).not.toHaveLength(0)
       const known = settingsOf(service)

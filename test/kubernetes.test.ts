@@ -14,6 +14,7 @@ import { pollerSettings } from '#services/poller/config.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
 import { statusSettings } from '#services/status/config.ts'
 import { submitSettings } from '#services/submit/config.ts'
+import { ownNodeArgsOf } from '#libs/runtime/node-args.ts'
 
 interface Env {
   name: string
@@ -144,6 +145,7 @@ describe('The services there', () => {
       const { args } = containerOf(service)
       const spec = named('Deployment', service)!.spec.template.spec
       expect(existsSync(args.at(-1)!)).toBe(true)
+      expect(args).toEqual(expect.arrayContaining(ownNodeArgsOf(service)))
       // a service stops within 20 s
       expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(25)
       expect(containerOf(service)).toMatchObject({

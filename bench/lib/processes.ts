@@ -5,6 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { nodeArgsOf } from '#libs/runtime/node-args.ts'
 
 const ticksPerSecond = 100
 
@@ -74,7 +75,7 @@ export class Worker implements AsyncDisposable {
       env: { ...process.env, LOG_LEVEL: 'warn', NODE_ENV: 'production', ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       execArgv: [
-        '--disable-warning=ExperimentalWarning',
+        ...nodeArgsOf(args[0] ?? ''),
         '--expose-gc',
         ...(process.env['BENCH_PROF'] && args[0] === (process.env['BENCH_PROF_OF'] ?? 'poller')
           ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`]

@@ -179,9 +179,9 @@ export class FileRecords {
   }
 
   /**
-   * How many wait, and how many of them are in danger: the link dies within `soonMs`, and they
-   * failed or nobody fetches them for a minute by now. With less than five minutes left one failure,
-   * or a minute, is enough.
+   * How many wait, and how many of them are in danger: the link dies within `soonMs`, and for a
+   * minute they failed or nobody fetched them. With less than five minutes left one failure, or a
+   * minute, is enough.
    */
   async waiting(soonMs: number): Promise<{ waiting: number; expiringSoon: number }> {
     const [row] = await this.#db.$queryRaw<{ waiting: number; expiringSoon: number }[]>`
