@@ -19,7 +19,7 @@ import type { Hosted } from './hosted.ts'
 import { OpenQueries } from './open-queries.ts'
 import { noneFor, query } from './queries.ts'
 import { tickOf, TimerQueue } from './timer-queue.ts'
-import { UserTurns } from './user-turns.ts'
+import { DueTurns } from './due-turns.ts'
 
 export interface PollsOptions {
   clock: Clock
@@ -57,7 +57,7 @@ interface Line {
   readonly account: PolledAccount
   /** Videos in one query; less once a query of many was of no use. */
   most: number
-  readonly turns: UserTurns<Hosted>
+  readonly turns: DueTurns<Hosted>
   /** Reserved of its budget: those of one tick, so that one waking serves them all. */
   slots: Slot[]
   /** It has asked for a slot of the queries that may be open at once. */
@@ -138,7 +138,7 @@ export class Polls {
     const known = this.#lines.get(account)
     if (known) return known
     const waits = { isEntering: false, wakeAt: null, allowedAt: -Infinity }
-    const line: Line = { account, most: 1, turns: new UserTurns<Hosted>(), slots: [], ...waits }
+    const line: Line = { account, most: 1, turns: new DueTurns<Hosted>(), slots: [], ...waits }
     this.#lines.set(account, line)
     return line
   }

@@ -9,7 +9,10 @@ import { LookUpTurns } from './look-up-turns.ts'
 const account: OpenedAccount = { id: 'a', baseUrl: 'https://example.com', apiKey: 'sk' }
 const limited = { name: 'x', budgets: { usual: { queryPerSecond: 20 }, set: {} } }
 
-/** What is asked in a minute by 600 look-ups and by pollers that have more to ask than they may. */
+/**
+ * What is asked in a minute by 600 look-ups of one user, by five of another one from the tenth
+ * second on, and by pollers that have more to ask than they may.
+ */
 async function minute(provider: typeof limited) {
   const world = new World(1)
   const { clock } = new Process(world, 'submit')
@@ -23,12 +26,12 @@ async function minute(provider: typeof limited) {
     },
     clock,
   )
-  const asked = { lookUps: [] as number[], polls: [] as number[] }
-  const lookUp = async (name: string): Promise<void> => {
-    const waitMs = await turns.until(account, provider, name)
-    if (waitMs > 0) return void clock.after(waitMs, () => void lookUp(name))
+  const asked = { lookUps: [] as number[], others: [] as number[], polls: [] as number[] }
+  const lookUp = async (one: { name: string; userId: string }): Promise<void> => {
+    const waitMs = await turns.until(account, provider, one)
+    if (waitMs > 0) return void clock.after(Math.min(waitMs, 60_000), () => void lookUp(one))
     turns.control(account).mayWrite!()
-    asked.lookUps.push(world.now)
+    asked[one.userId === 'big' ? 'lookUps' : 'others'].push(world.now)
   }
   const poll = () => {
     const waitMs = budget.take({ id: 'a', provider })
@@ -38,7 +41,10 @@ async function minute(provider: typeof limited) {
     })
   }
   poll()
-  for (let i = 0; i < 600; i++) void lookUp(`v-${i}`)
+  for (let i = 0; i < 600; i++) void lookUp({ name: `v-${i}`, userId: 'big' })
+  clock.after(10_000, () => {
+    for (let i = 0; i < 5; i++) void lookUp({ name: `w-${i}`, userId: 'small' })
+  })
   clock.after(60_000, () => {})
   await new Promise((done) => setImmediate(done))
   while (world.now < 60_000 && (await world.step()));
@@ -46,12 +52,20 @@ async function minute(provider: typeof limited) {
 }
 
 it('takes look-ups from the queries of their account, and no more than a quarter of them', async () => {
-  const { lookUps, polls } = await minute(limited)
-  expect(lookUps.length).toBeGreaterThan(0.9 * 0.25 * 0.95 * 20 * 60)
-  expect(lookUps.length).toBeLessThan(0.25 * 20 * 60)
-  const all = [...lookUps, ...polls]
+  const { lookUps, others, polls } = await minute(limited)
+  const looked = [...lookUps, ...others]
+  expect(looked.length).toBeGreaterThan(0.9 * 0.25 * 0.95 * 20 * 60)
+  expect(looked.length).toBeLessThan(0.25 * 20 * 60)
+  const all = [...looked, ...polls]
   expect(all.length).toBeLessThan(20 * 60)
   expect(all.length).toBeGreaterThan(0.9 * 20 * 60)
+})
+
+it('gives users turns, however many lost creates one of them has at their account', async () => {
+  const { others } = await minute(limited)
+  expect(others).toHaveLength(5)
+  // every other turn is theirs
+  expect(Math.max(...others)).toBeLessThan(10_000 + 5 * 2 * 250 + 1_000)
 })
 
 it('holds up no look-up where no limit of queries is known', async () => {

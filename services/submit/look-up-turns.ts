@@ -1,28 +1,52 @@
 /**
  * Look-ups ask by an account's query budget, as polls do: where its limit is set or declared, each
  * submit makes a quarter of it at most; and the pollers are told what was asked, and ask that much
- * less. So a thousand lost creates of an account make no query too many.
+ * less. So a thousand lost creates of an account make no query too many. Its users take turns:
+ * those of one user delay another one's by a turn each.
  */
 import type { Bus } from '#libs/bus/bus.ts'
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { Control, Declared } from '#libs/provider/provider.ts'
-import { Budget, type Slot } from '#libs/provider/query-budget.ts'
+import { Budget } from '#libs/provider/query-budget.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
+import { UserTurns } from '#libs/runtime/user-turns.ts'
 import { queriesSubject, type Queries } from '#libs/scene-video/queries.ts'
 
 /** Submits are two or so: pollers have half of a limit at least. */
 const shares = 4
 const tellMs = 250
-const mostHeld = 10_000
+const mostLines = 1_000
 /** Beyond it, whoever waits comes back. */
 const longestMomentMs = 1_000
+/** A look-up that waits comes back within a minute or so; one that does not is gone. */
+const forgottenMs = 90_000
+/** A call that nobody came for in that time is not made later, so none come together. */
+const callKeptMs = 2_000
+
+/** One look-up, and whose turn it takes. */
+export interface LookUp {
+  name: string
+  userId: string
+}
+
+interface Place extends LookUp {
+  seenAt: number
+}
+
+/** The look-ups of an account that wait. */
+interface Line {
+  /** By name; who came last is the last. */
+  readonly places: Map<string, Place>
+  readonly turns: UserTurns<Place>
+  /** When calls may be made, one for each that waits: the first in turn makes the first. */
+  calls: number[]
+}
 
 export class LookUpTurns {
   readonly #clock: Clock
   readonly #budget: Budget
-  /** By look-up, the call that is reserved for it. */
-  readonly #held = new Map<string, Slot>()
+  readonly #lines = new Map<string, Line>()
   readonly #told: Batcher<string>
 
   constructor(bus: Pick<Bus, 'publishCore'>, clock: Clock) {
@@ -40,13 +64,13 @@ export class LookUpTurns {
   }
 
   /**
-   * 0 at this look-up's turn, for which a moment is waited; else milliseconds until then, for which
-   * the turn is kept.
+   * 0 at this look-up's turn, for which a moment is waited; else milliseconds until then, as it
+   * looks now: whoever comes back by then keeps the turn, but others' may have come before it.
    */
   async until(
     account: OpenedAccount,
     provider: Pick<Declared, 'budgets'>,
-    lookUp: string,
+    lookUp: LookUp,
   ): Promise<number> {
     const waitMs = this.#waitMs(account, provider, lookUp)
     if (waitMs === 0 || waitMs > longestMomentMs) return waitMs
@@ -54,18 +78,38 @@ export class LookUpTurns {
     return this.#waitMs(account, provider, lookUp)
   }
 
-  #waitMs(account: OpenedAccount, provider: Pick<Declared, 'budgets'>, lookUp: string): number {
+  #waitMs(account: OpenedAccount, provider: Pick<Declared, 'budgets'>, lookUp: LookUp): number {
     const { usual, set } = provider.budgets ?? {}
     // rule: look-ups keep to the account’s limit of queries
     if ((set?.queryPerSecond ?? usual?.queryPerSecond) === undefined) return 0
-    const slot = this.#budget.reserve({ id: account.id, provider }, [
-      this.#held.get(lookUp) ?? null,
-    ])
-    this.#held.delete(lookUp)
-    if (slot.used) return 0
-    this.#held.set(lookUp, slot)
-    if (this.#held.size > mostHeld) this.#held.delete(this.#held.keys().next().value!)
-    return Math.max(1, slot.at - this.#clock.now())
+    const now = this.#clock.now()
+    const line = this.#lineOf(account.id, now)
+    const place = enter(line, lookUp, now)
+    line.calls = line.calls.filter((at) => at > now - callKeptMs)
+    while (line.calls.length < line.places.size)
+      line.calls.push(now + this.#budget.take({ id: account.id, provider }))
+    const ahead = line.turns.ahead(place)
+    const waitMs = line.calls[ahead]! - now
+    if (waitMs > 0) return waitMs
+    line.calls.splice(ahead, 1)
+    line.places.delete(place.name)
+    line.turns.take(place)
+    if (line.places.size === 0) this.#lines.delete(account.id)
+    return 0
+  }
+
+  /** Without those that did not come back. */
+  #lineOf(accountId: string, now: number): Line {
+    const known = this.#lines.get(accountId)
+    const line = known ?? { places: new Map(), turns: new UserTurns<Place>(), calls: [] }
+    for (const place of line.places.values()) {
+      if (place.seenAt + forgottenMs > now) break
+      line.places.delete(place.name)
+      line.turns.drop(place)
+    }
+    if (!known) this.#lines.set(accountId, line)
+    if (this.#lines.size > mostLines) this.#lines.delete(this.#lines.keys().next().value!)
+    return line
   }
 
   /** For the requests of a look-up: each is told to the pollers. */
@@ -77,4 +121,16 @@ export class LookUpTurns {
       },
     }
   }
+}
+
+/** Its place, where it has one, else the last of its user's. */
+function enter({ places, turns }: Line, { name, userId }: LookUp, seenAt: number): Place {
+  const known = places.get(name)
+  // rule: a look-up takes its user’s turn
+  const place = known ?? { name, userId, seenAt }
+  place.seenAt = seenAt
+  if (!known) turns.add(place)
+  places.delete(name)
+  places.set(name, place)
+  return place
 }

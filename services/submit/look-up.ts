@@ -197,12 +197,13 @@ export const isAbsent = (
  * unknown to us.
  */
 export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recovered> {
-  const { submission } = wanted
+  const { submission, video } = wanted
   const { providers, accounts, lookups, log, slots } = context
   const account = accounts.open(submission)
   const provider = providers.of(submission.provider)
+  const lookUp = { name: nameOf(submission), userId: video.userId }
   const waitMs =
-    account && provider ? await context.lookUpTurns.until(account, provider, nameOf(submission)) : 0
+    account && provider ? await context.lookUpTurns.until(account, provider, lookUp) : 0
   if (waitMs > 0)
     return { answer: { kind: 'later', retryAfterMs: waitMs }, taskId: submission.taskId }
   const unreadable = { kind: 'none', reason: 'the stored key cannot be read' } as const

@@ -40,8 +40,8 @@ export const polling: Mutation[] = [
   },
   {
     rule: 'users take turns at the queries of an account',
-    find: 'this.#users.delete(userId)\n    if (queue.length > 0) this.#users.set(userId, queue)',
-    replace: 'if (queue.length === 0) this.#users.delete(userId)',
+    find: 'this.#users.delete(one.userId)\n    if (queue?.length) this.#users.set(one.userId, queue)',
+    replace: 'void queue',
     by: 'the host by itself',
   },
   {

@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const recovery: Mutation[] = [
   {
+    rule: 'a look-up takes its user’s turn',
+    find: '{ name, userId, seenAt }',
+    replace: "{ name, userId: '', seenAt }",
+    by: 'submit by itself',
+  },
+  {
     rule: 'delays are whole milliseconds',
     find: 'Math.ceil(ms)',
     replace: 'ms',
