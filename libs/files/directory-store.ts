@@ -12,8 +12,13 @@ import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs
 import { dirname, join } from 'node:path'
 import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './file-store.ts'
 
-/** Each call to the disk costs more than the copy it makes; a file in work holds two of these. */
-const slabBytes = 512 * 1024
+/**
+ * Each call to the disk costs more than the copy it makes, so slabs are large while few files are
+ * in work; those of many share this much, and each has at least the least.
+ */
+const slabsBytes = 16 * 1024 * 1024
+const [leastSlab, mostSlab] = [64 * 1024, 512 * 1024]
+let writing = 0
 const syncedAtOnce = 32 * 1024 * 1024
 const abandonedAfterMs = 24 * 3_600_000
 
@@ -91,7 +96,9 @@ async function writeSynced(
 class SlabWriter implements AsyncDisposable {
   bytes = 0
   readonly #file: FileHandle
-  #filling: Buffer = Buffer.allocUnsafeSlow(slabBytes)
+  /** Two of them for each file in work. */
+  readonly #slabBytes = Math.max(leastSlab, Math.min(mostSlab, slabsBytes / 2 / ++writing)) & ~4095
+  #filling: Buffer = Buffer.allocUnsafeSlow(this.#slabBytes)
   #spare: Buffer | null = null
   #filled = 0
   #unsynced = 0
@@ -106,11 +113,11 @@ class SlabWriter implements AsyncDisposable {
   async add(chunk: Uint8Array): Promise<void> {
     this.bytes += chunk.length
     for (let at = 0; at < chunk.length;) {
-      const piece = chunk.subarray(at, at + slabBytes - this.#filled)
+      const piece = chunk.subarray(at, at + this.#slabBytes - this.#filled)
       this.#filling.set(piece, this.#filled)
       this.#filled += piece.length
       at += piece.length
-      if (this.#filled === slabBytes) await this.#flush()
+      if (this.#filled === this.#slabBytes) await this.#flush()
     }
   }
 
@@ -124,7 +131,7 @@ class SlabWriter implements AsyncDisposable {
   async #flush(): Promise<void> {
     await this.#writing
     const full = this.#filling.subarray(0, this.#filled)
-    const next = this.#spare ?? Buffer.allocUnsafeSlow(slabBytes)
+    const next = this.#spare ?? Buffer.allocUnsafeSlow(this.#slabBytes)
     this.#spare = this.#filling
     this.#filling = next
     this.#filled = 0
@@ -140,6 +147,7 @@ class SlabWriter implements AsyncDisposable {
 
   /** Nothing uses the file any more. */
   async [Symbol.asyncDispose](): Promise<void> {
+    writing--
     await Promise.allSettled([this.#writing, this.#syncing])
   }
 }
