@@ -5,6 +5,7 @@ import { Refused } from '#libs/scene-video/refusals.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import { toVideoEvent } from '#libs/store/rows.ts'
 import type { SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
+import { MemoryFiles } from './memory-files.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
 import { toOwed } from './rows.ts'
 
@@ -29,6 +30,17 @@ export class MemoryRows extends MemoryOutbox {
 
   /** The instant by this store's clock. */
   readonly date = (): Date => new Date(Date.UTC(2026, 0, 1) + this.now())
+
+  readonly files = new MemoryFiles({
+    videos: this.videos,
+    submissions: this.submissions,
+    date: this.date,
+    record: (video, event) => {
+      this.record(video, event)
+      return this.newest()
+    },
+    note: (video, kind) => this.note(video, kind),
+  })
 
   protected video(id: string): VideoRecord {
     const video = this.videos.get(id)

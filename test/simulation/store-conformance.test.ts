@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { FileRecords } from '#libs/store/file-records.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
@@ -14,8 +15,9 @@ import { SubmissionWriter } from '#libs/store/submissions.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { said, seed } from './conformance.ts'
+import { FileOperations, rowsOf } from './file-operations.ts'
 import { MemoryStore } from './memory-store.ts'
-import { joined, Operations, type Store } from './store-operations.ts'
+import { joined, Operations } from './store-operations.ts'
 import { World } from './world.ts'
 import { startDatabase } from '../support/postgres.ts'
 
@@ -61,33 +63,29 @@ const state = ({
   completedAt !== null,
 ]
 
+const world = new World(seed)
+let server: LocalServer
+let db: Database
+let demo: Demo
+
+beforeAll(async () => {
+  server = await startDatabase(join(dir, 'postgres'))
+  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
+  db = openDatabase(server.url, 4)
+})
+afterAll(async () => {
+  await db?.$disconnect()
+  await server?.stop()
+})
+
+const realStore = () =>
+  joined([new SubmissionWriter(db), new ReportWriter(db), new Outbox(db), new Recovery(db)])
+
 describe(`the store in memory, seed ${seed}`, () => {
-  const world = new World(seed)
-  const memory = new MemoryStore(() => world.now)
-  let server: LocalServer
-  let db: Database
-  let demo: Demo
-  let operations: Operations
-  let real: Store
-
-  beforeAll(async () => {
-    server = await startDatabase(join(dir, 'postgres'))
-    demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-    db = openDatabase(server.url, 4)
-    real = joined([
-      new SubmissionWriter(db),
-      new ReportWriter(db),
-      new Outbox(db),
-      new Recovery(db),
-    ])
-    operations = new Operations({ world, memory, real, db, userId: demo.userId })
-  })
-  afterAll(async () => {
-    await db?.$disconnect()
-    await server?.stop()
-  })
-
   it('changes and answers as Postgres does', async () => {
+    const memory = new MemoryStore(() => world.now)
+    const real = realStore()
+    const operations = new Operations({ world, memory, real, db, userId: demo.userId })
     const ids: string[] = []
     for (let i = 0; i < 12; i++) {
       const request = {
@@ -120,5 +118,37 @@ describe(`the store in memory, seed ${seed}`, () => {
       row.event,
     ])
     expect(memory.timeline.map((row) => [row.videoId, row.version, row.event])).toEqual(kinds)
+  }, 600_000)
+})
+
+describe(`the queue of files in memory, seed ${seed}`, () => {
+  it('keeps the archiver’s queue as Postgres does', async () => {
+    await db.$executeRaw`TRUNCATE "SceneVideo" CASCADE`
+    const began = performance.now()
+    const store = new MemoryStore(() => world.now + performance.now() - began)
+    const other = await db.user.create({ data: { name: 'other' } })
+    const userIds = [demo.userId, other.id]
+    const of = { world, memory: store, db, userIds }
+    const [files, real] = [new FileOperations(of), realStore()]
+    const records = new FileRecords(db)
+    for (let i = 0; i < 400; i++) {
+      if (i % 8 === 0) {
+        const { projectId, scriptId, sceneIds, userId } = demo
+        const place = { projectId, scriptId, sceneId: sceneIds[0]!, userId }
+        const rest = { body: { prompt: 'x' }, idempotencyKey: null }
+        const system = { provider: 'toapis', providers: {} }
+        const request = { id: world.uuid(), ...place, ...rest, system }
+        for (const one of [real, store]) await one.acceptRequest(request)
+        await files.complete(request.id, world.pick([null, -10, 2, 40, 90]))
+      }
+      await files.pass(world.pick([0, 0, 1, 2]))
+      const operation = files.choose()
+      const answers = [await operation(records), await operation(store.files)]
+      expect(answers[1], `answer to operation ${i}: ${String(operation)}`).toEqual(answers[0])
+      const [rows, inMemory] = await rowsOf(of)
+      expect(inMemory, `rows after operation ${i}: ${String(operation)}`).toEqual(rows)
+    }
+    const states = Object.groupBy(await db.file.findMany(), ({ state }) => state)
+    for (const state of ['waiting', 'stored', 'lost']) expect(states[state]).toBeDefined()
   }, 600_000)
 })
