@@ -34,6 +34,8 @@ export interface WebhookVerifier {
   ownIdIn(body: unknown): string | null
   /** The task that the body is about. */
   taskIdIn(body: unknown): string | null
+  /** The field of a first delivery that is to be answered with, to show that somebody listens. */
+  challenge?: string
 }
 
 /** Of a provider that signs nothing: a callback of each task, whose body names it there. */

@@ -15,9 +15,10 @@ const port = await freePort()
 const stack: Stack = new Stack({
   PORT: String(port),
   PUBLIC_URL: `http://127.0.0.1:${port}`,
-  PROVIDERS: 'openrouter',
+  PROVIDERS: 'openrouter,minimax',
   OPENROUTER_API_KEY: 'sk-or-0123456789',
   OPENROUTER_WEBHOOK_SECRET: 'whsec',
+  MINIMAX_API_KEY: 'sk-mm-0123456789',
   // nobody would see an end by polling alone
   POLL_INTERVAL_MS: '120000',
   // of a create whose answer is lost: shorter than a video takes
@@ -26,6 +27,9 @@ const stack: Stack = new Stack({
   LOOKUP_WINDOW_MS: '2000',
   get OPENROUTER_BASE_URL() {
     return `${stack.simulatorUrl}/openrouter`
+  },
+  get MINIMAX_BASE_URL() {
+    return `${stack.simulatorUrl}/minimax`
   },
 })
 beforeAll(async () => {
@@ -40,9 +44,9 @@ afterAll(() => stack[Symbol.asyncDispose]())
 type Charged = LedgerRow & { finished_at: string }
 
 /** Once the gateway has room for it. */
-const make = (prompt: string, durationSeconds?: number): Promise<string> =>
+const make = (prompt: string, durationSeconds?: number, provider?: string): Promise<string> =>
   until('a video to be accepted', async () => {
-    const body = { prompt, durationSeconds }
+    const body = { prompt, durationSeconds, provider }
     const answer = await stack.ask('POST', '/api/videos', { body })
     return answer.status === 202 ? String(answer.body['id']) : undefined
   })
@@ -77,16 +81,22 @@ const tasksOf = async (prompt: string) => {
   return (ledger as { tasks: LedgerRow[] }).tasks.filter((task) => task.prompt === prompt)
 }
 
-it('finds the task of a create whose answer was lost by its callback', async () => {
-  await stack.simulate({ faults: { acceptThenReset: 1 } })
-  const id = await make('lost')
-  await until('the lost send', async () => (await tasksOf('lost')).length === 1 || undefined)
-  await stack.simulate({ faults: { acceptThenReset: 0 } })
-  const row = await ended(id)
-  const tasks = await tasksOf('lost')
-  expect(row).toMatchObject({ status: 'completed', taskId: tasks[0]!.task_id, errorCode: null })
-  expect(tasks).toHaveLength(1)
-}, 60_000)
+// the second tells an address nothing that did not say its challenge back
+it.each(['openrouter', 'minimax'])(
+  'finds the task of a create whose answer was lost by its callback: %s',
+  async (provider) => {
+    const prompt = `lost at ${provider}`
+    await stack.simulate({ faults: { acceptThenReset: 1 } })
+    const id = await make(prompt, undefined, provider)
+    await until('the lost send', async () => (await tasksOf(prompt)).length === 1 || undefined)
+    await stack.simulate({ faults: { acceptThenReset: 0 } })
+    const row = await ended(id)
+    const tasks = await tasksOf(prompt)
+    expect(row).toMatchObject({ status: 'completed', taskId: tasks[0]!.task_id, errorCode: null })
+    expect(tasks).toHaveLength(1)
+  },
+  60_000,
+)
 
 it('notes what a callback tells after the video failed, and a retry takes that task', async () => {
   const faults = (acceptThenReset: number) => stack.simulate({ faults: { acceptThenReset } })

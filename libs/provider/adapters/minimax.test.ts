@@ -87,3 +87,14 @@ it('sends frames to v2 by their roles, and a resolution in capitals', async () =
     duration: 6,
   })
 })
+
+it.each([
+  ['v2', minimax, { task: { id: 't', status: 'succeeded' } }],
+  ['v1', minimaxHailuo, { task_id: 't', status: 'Success', file_id: '1', ...ok }],
+])('gives %s the address of a callback, whose delivery names the task', async (_, one, body) => {
+  const talk = await talkTo(one)
+  const callbackUrl = 'https://a.example/hook'
+  await talk.create({ callbackUrl }, { task_id: 't', ...ok })
+  expect(talk.heard()[0]!.body).toMatchObject({ callback_url: callbackUrl })
+  expect(one.webhook!.taskIdIn(body)).toBe('t')
+})

@@ -1,9 +1,10 @@
 /**
  * MiniMax's two services on one host, each with models of its own: v2 (H3), and v1 (Hailuo), which
  * tells every error with HTTP 200 and the link of a film by a second query. Neither has a look-up
- * by own id; how the list of v2 is told is not documented. Not yet run against the real service.
+ * by own id; how the list of v2 is told is not documented. A callback's first delivery is a
+ * challenge. Not yet run against the real service.
  */
-import { linksOrData, type Declaration } from '../declaration.ts'
+import { linksOrData, unsigned, type Declaration } from '../declaration.ts'
 import { bearer, type Dialect } from '../edge/dialect.ts'
 import { firstText } from '../edge/fields.ts'
 
@@ -46,6 +47,7 @@ export const minimax: Declaration = {
   })),
   leastIntervalMs: 10_000,
   images: linksOrData,
+  webhook: { ...unsigned(['task.id']), challenge: 'challenge' },
   dialect: {
     ...common,
     name: 'minimax',
@@ -64,6 +66,7 @@ export const minimax: Declaration = {
         resolution: input.resolution?.toUpperCase(),
         duration: input.durationSeconds,
         ratio: input.aspectRatio,
+        callback_url: input.callbackUrl,
       },
     }),
     get: (taskId) => ({ path: `/v2/query/video_generation/${encodeURIComponent(taskId)}` }),
@@ -118,6 +121,7 @@ export const minimaxHailuo: Declaration = {
   // each retrieval of its file gives a new link
   renewsLinks: true,
   images: linksOrData,
+  webhook: { ...unsigned(['task_id']), challenge: 'challenge' },
   dialect: {
     ...common,
     name: 'minimax-hailuo',
@@ -130,6 +134,7 @@ export const minimaxHailuo: Declaration = {
         last_frame_image: input.imageUrls?.[1],
         duration: input.durationSeconds,
         resolution: input.resolution?.toUpperCase(),
+        callback_url: input.callbackUrl,
       },
     }),
     get: (taskId) => ({

@@ -3,7 +3,7 @@
  * we gave it; then a hint to poll now, never the truth. Which video it means is told by what is
  * signed; the path tells it only where the body has no id of ours. One that was caught and is sent
  * again says nothing. A callback is taken (204) only once submit has kept which task it names: else
- * 503, and its provider tells again.
+ * 503, and its provider tells again. A challenge is answered with itself, whoever poses it.
  */
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
@@ -41,13 +41,18 @@ export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
         provider: z.string(),
         ...(path.endsWith(':id') ? { id: z.string().max(300) } : {}),
       }),
-      response: { 204: z.null().describe('Taken note of') },
+      response: {
+        200: z.record(z.string(), z.string()).describe('A challenge, as it came'),
+        204: z.null().describe('Taken note of'),
+      },
     }
     app.post(path, { schema }, async (request, reply) => {
       const { provider, id = '' } = request.params as { provider: string; id?: string }
       const webhook = webhookOf(provider)
       if (!webhook) throw notFound('There is no such provider.')
       const delivery = deliveryOf(request)
+      const challenge = webhook.challenge && challengeIn(delivery.body, webhook.challenge)
+      if (challenge) return reply.send(challenge)
       const isSigned = verify(webhook, webhookSecrets.get(provider), delivery)
       const at = readCallbackPath(id)
       // rule: a webhook is proven by its signature, or by the secret in its path
@@ -128,6 +133,12 @@ class Seen {
 }
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('base64')
+
+/** A body that is nothing but a challenge; it says nothing of a video. */
+function challengeIn(body: string, field: string): Record<string, string> | null {
+  const known = z.strictObject({ [field]: z.string().max(1_000) })
+  return known.safeParse(parse(body)).data ?? null
+}
 
 function parse(body: string): unknown {
   try {

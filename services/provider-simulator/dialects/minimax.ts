@@ -1,4 +1,5 @@
 /** MiniMax v2 (H3) and v1 (Hailuo), as publicly documented. */
+import { randomUUID } from 'node:crypto'
 import {
   bearerOf,
   digits,
@@ -56,6 +57,18 @@ function task(view: View): Record<string, unknown> {
   }
 }
 
+/** A callback's address, when whoever listens there says a challenge back within three seconds. */
+async function listening(url: string | undefined): Promise<string | undefined> {
+  const challenge = randomUUID()
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ challenge })
+  const signal = AbortSignal.timeout(3_000)
+  const echo =
+    url && (await fetch(url, { method: 'POST', headers, body, signal }).catch(() => null))
+  const echoed = echo && echo.ok && (await echo.json().catch(() => null))
+  return (echoed as { challenge?: unknown } | null)?.challenge === challenge ? url : undefined
+}
+
 export const minimax: SimulatedProvider = {
   name: 'minimax',
   account: bearerOf,
@@ -64,7 +77,7 @@ export const minimax: SimulatedProvider = {
     const error = { type, message: `${message} (${code})`, http_code: String(status) }
     return said({ type: 'error', error, request_id: 'request-1' }, status)
   },
-  handle(request, world) {
+  async handle(request, world) {
     const { method, path } = request
     if (method === 'POST' && path === '/v2/video_generation') {
       const { model, content, resolution, duration, ratio, callback_url } = json(request)
@@ -77,7 +90,7 @@ export const minimax: SimulatedProvider = {
         model: text(model, 'model'),
         prompt: text(prompt, 'the text item'),
         input: { resolution, duration, ratio },
-        callbackUrl: optionalText(callback_url),
+        callbackUrl: await listening(optionalText(callback_url)),
       })
       return said({ task_id })
     }
@@ -88,6 +101,7 @@ export const minimax: SimulatedProvider = {
     world.cancel(id, 'started')
     return said({})
   },
+  webhook: (view) => ({ headers: {}, body: task(view) }),
 }
 
 const base = (code = 0, message = 'success') => ({
@@ -114,7 +128,7 @@ export const minimaxHailuo: SimulatedProvider = {
   account: bearerOf,
   // every error is told with HTTP 200
   trouble: (kind, message) => said(base(troubles[kind][2], message)),
-  handle(request, world) {
+  async handle(request, world) {
     const { method, path, query } = request
     if (method === 'POST' && path === '/v1/video_generation') {
       const { model, prompt, callback_url } = json(request)
@@ -122,7 +136,7 @@ export const minimaxHailuo: SimulatedProvider = {
         taskId: digits(15, world.now),
         model: text(model, 'model'),
         prompt: text(prompt, 'prompt'),
-        callbackUrl: optionalText(callback_url),
+        callbackUrl: await listening(optionalText(callback_url)),
       })
       return said({ task_id, ...base() })
     }
@@ -137,4 +151,5 @@ export const minimaxHailuo: SimulatedProvider = {
     const id = /^\d+$/.test(name) ? name : JSON.stringify(name)
     return said(`{"file":{"file_id":${id},${file.slice(1)},${JSON.stringify(base()).slice(1)}`)
   },
+  webhook: (view) => ({ headers: {}, body: hailuo(view) }),
 }
