@@ -74,6 +74,8 @@ export function openDatabase(
   const config = {
     connectionString,
     max,
+    // opening one costs as much as ten looks of an idle service: the last one stays open
+    min: 1,
     Client,
     // rule: a full pool is waited for
     connectionTimeoutMillis: 0,
