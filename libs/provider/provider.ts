@@ -186,6 +186,8 @@ export interface Declared {
     repeatMs?: number | undefined
     /** How far back its list reaches. */
     listMs?: number | undefined
+    /** It may leave out a task, and so proves no absence. */
+    listMayLack?: boolean | undefined
     cancel: 'any' | 'queued' | false
   }
   /** Where a lost create can be recovered, see recovery.ts; absent: everywhere. */

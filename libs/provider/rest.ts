@@ -92,6 +92,7 @@ const declaredOf = (dialect: Dialect, { budgets, recoveryHosts }: RestOptions): 
     findByOwnId: dialect.find !== undefined,
     repeatMs: dialect.repeat?.withinMs,
     listMs: dialect.list?.reachMs,
+    listMayLack: dialect.list?.provesAbsence === false,
     cancel: dialect.cancel?.when ?? false,
   },
   expectedMs: dialect.expectedMs,

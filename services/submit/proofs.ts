@@ -20,7 +20,9 @@ export async function proveByLookUp(
 ): Promise<void> {
   const { accounts, providers, store, log } = context
   const provider = providers.of(video.provider)
-  if (!provider || !accounts.beginProof(account.id)) return
+  // an absence would count for nothing
+  if (!provider || canAt(provider, account).listMayLack) return
+  if (!accounts.beginProof(account.id)) return
   try {
     if (await accounts.isProven(store, account.id, provider.name)) return
     if ((await findAgain(context, provider, account, video)) === taskId)

@@ -148,3 +148,18 @@ it('waits for the callback of a lost create that the provider cannot be asked ab
   await submitVideo(untold.context, { id: 'v' })
   expect(untold.failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
 })
+
+it.each([
+  ['that proves an absence', false, 1],
+  ['that may leave out a task', true, 0],
+])('looks for an accepted task, once, in a list %s: %s', async (_, listMayLack, times) => {
+  const search = vi.fn(async () => ({ kind: 'found', taskId: 't' }))
+  const can = { findByOwnId: false, listMs: 60 * minute, listMayLack, cancel: false }
+  const { context } = pendingKit({
+    provider: { can, search },
+    store: { isProven: async () => false },
+  })
+  await submitVideo(context, { id: 'v' })
+  await new Promise((done) => setImmediate(done))
+  expect(search).toHaveBeenCalledTimes(times)
+})

@@ -47,7 +47,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['minimax-hailuo', 'none'],
     ['vidu', 'by_match'],
     ['tencent-vod', 'by_match'],
-    ['vertex', 'none'],
+    ['vertex', 'by_match'],
     ['gemini', 'none'],
     ['openai-videos', 'none'],
     ['xai', 'none'],

@@ -172,7 +172,7 @@ it('knows its webhooks by the keys that fal publishes, over a digest of the body
 
 it('lists at fal’s other host, and elsewhere at the address it was given', () => {
   const at = (baseUrl: string) => {
-    const page = { from: 0, until: 1, model, cursor: null, baseUrl }
+    const page = { from: 0, until: 1, model, cursor: null, baseUrl, ownId: 'o' }
     const account = { baseUrl, apiKey: '', credentials: {}, token: null }
     return fal.dialect.list!.ask(page, account).baseUrl
   }

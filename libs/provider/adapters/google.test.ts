@@ -64,6 +64,26 @@ it('logs in to Vertex by a statement signed with the service account’s key, on
   })
 })
 
+it('finds a lost create at Vertex by its film in the bucket, and asks for that from then on', async () => {
+  const talk = await talkTo(withoutLogin)
+  talk.account.apiKey = apiKey
+  const film = { kind: 'storage#object', bucket: 'films', name: 'own-1/77/sample 0.mp4' }
+  const taskId = 'gs://films/own-1/77/sample 0.mp4'
+  const page = { kind: 'storage#objects', nextPageToken: 'p2' }
+  expect(await talk.search({}, page, { items: [film] })).toEqual({ kind: 'found', taskId })
+  const paths = talk.heard().map(({ path }) => path)
+  expect(paths[1]).toBe('/base/storage/v1/b/films/o?prefix=own-1%2F&pageToken=p2')
+  // it may be at work still
+  const empty = { kind: 'storage#objects' }
+  expect(await talk.search({}, empty)).toMatchObject({ kind: 'doubtful' })
+  talk.heard()
+  const mediaLink = 'https://storage.googleapis.com/download/storage/v1/b/films/o/x?alt=media'
+  const done = { kind: 'done', videoUrl: mediaLink }
+  expect(await talk.get(taskId, { ...film, mediaLink })).toMatchObject(done)
+  const asked = { method: 'GET', path: '/base/storage/v1/b/films/o/own-1%2F77%2Fsample%200.mp4' }
+  expect(talk.heard()[0]).toMatchObject(asked)
+})
+
 it('takes a key that cannot sign for a bad key, and asks nothing', async () => {
   const talk = await talkTo(vertex)
   talk.account.apiKey = JSON.stringify({ ...account, privateKey: 'no PEM' })

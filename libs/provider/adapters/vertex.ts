@@ -1,6 +1,7 @@
 /**
  * Veo on Vertex AI: an operation that is asked for by a POST. Films go to a bucket of the account's
- * own and are read there with its credentials. No look-up, no list. Not yet run against the real
+ * own and are read there with its credentials. No look-up, no list of operations: a lost create
+ * shows by its film in the bucket, under our own id, once it is done. Not yet run against the real
  * service.
  */
 import { createSign } from 'node:crypto'
@@ -16,6 +17,7 @@ const tokensOf = (baseUrl: string) =>
     ? { baseUrl: 'https://oauth2.googleapis.com' }
     : {}
 
+const day = 24 * 3_600_000
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** A token for a statement that is signed with the service account's key. */
@@ -54,6 +56,25 @@ function picture(url: string) {
   return data && { bytesBase64Encoded: data.data, mimeType: data.type }
 }
 
+/** The bucket's own service; who stands in for Google has it at the same address. */
+const storageOf = (baseUrl: string) =>
+  new URL(baseUrl).host.endsWith('.googleapis.com')
+    ? { baseUrl: 'https://storage.googleapis.com' }
+    : {}
+const objectsOf = (bucket: string) => `/storage/v1/b/${encodeURIComponent(bucket)}/o`
+
+/** A film found in the bucket is asked for there, by `gs://bucket/name`. */
+const foundFilm = /^gs:\/\/([^/]+)\/(.+)$/s
+function filmAt(baseUrl: string, [, bucket = '', name = '']: RegExpExecArray) {
+  const path = `${objectsOf(bucket)}/${encodeURIComponent(name)}`
+  return { ...storageOf(baseUrl), method: 'GET' as const, path }
+}
+
+function filmOf(item: unknown): string | null {
+  const [bucket, name] = [firstText(item, ['bucket']), firstText(item, ['name'])]
+  return bucket === null || name === null ? null : `gs://${bucket}/${name}`
+}
+
 /** `gs://bucket/film.mp4` as it is fetched. */
 const toLink = (text: string) =>
   text.replace(/^gs:\/\/(.+)$/, (_, path: string) => {
@@ -62,6 +83,7 @@ const toLink = (text: string) =>
 
 /** An operation has no word: it is done or not, with films, an error, or films held back. */
 function wordOf(answer: unknown): string | null {
+  if (firstText(answer, ['kind']) === 'storage#object') return 'done'
   const [done] = at(answer, 'done')
   if (done === undefined) return firstText(answer, ['name']) === null ? null : 'running'
   if (typeof done !== 'boolean') return String(done)
@@ -88,14 +110,16 @@ export const vertex: Declaration = {
     inputs: ['text', 'image'],
   })),
   linkNeedsKey: true,
-  linkHosts: ['storage.googleapis.com'],
+  linkHosts: ['storage.googleapis.com', 'www.googleapis.com'],
+  // every location has a host of its own
+  ownHosts: ['googleapis.com'],
   images: { links: false, dataBytes: 10 * 1024 * 1024 },
   dialect: {
     ...googleErrors,
     name: 'vertex',
     expectedMs: 10 * 60_000,
     // the bucket's own; asked for no longer than this
-    resultLifeMs: 24 * 3_600_000,
+    resultLifeMs: day,
     login: { ask: login, token: ['access_token'], lifeSeconds: ['expires_in'] },
     authenticate: ({ token }) => ({ headers: { authorization: `Bearer ${token}` }, secrets: [] }),
     create: (input, account) => {
@@ -118,15 +142,34 @@ export const vertex: Declaration = {
       }
     },
     createdId: ['name'],
-    get: (operationName) => ({
-      path: `/${operationName.replace(/\/operations\/.*$/s, '')}:fetchPredictOperation`,
-      body: { operationName },
-    }),
+    get: (handle, { baseUrl }) => {
+      const film = foundFilm.exec(handle)
+      if (film) return filmAt(baseUrl, film)
+      const path = `/${handle.replace(/\/operations\/.*$/s, '')}:fetchPredictOperation`
+      return { path, body: { operationName: handle } }
+    },
+    idOf: (handle) => foundFilm.exec(handle)?.[2] ?? handle,
+    list: {
+      reachMs: day,
+      ask: ({ ownId, cursor }, { baseUrl, credentials: { bucket = '' } }) => {
+        const query = new URLSearchParams({
+          prefix: `${ownId}/`,
+          ...(cursor && { pageToken: cursor }),
+        })
+        return { ...storageOf(baseUrl), path: `${objectsOf(bucket)}?${query.toString()}` }
+      },
+      items: 'items[]',
+      next: (answer) => firstText(answer, ['nextPageToken']),
+      // what is not done yet has no film, nor has what fails
+      provesAbsence: false,
+      handle: filmOf,
+      mark: ['name'],
+    },
     task: {
       id: ['name'],
       status: [],
       word: wordOf,
-      links: ['response.videos[].gcsUri'],
+      links: ['response.videos[].gcsUri', 'mediaLink'],
       toLink,
       reason: ['error.message', 'response.raiMediaFilteredReasons[]'],
       reasonCode: ['error.code'],

@@ -61,6 +61,8 @@ export interface ListPage {
   cursor: string | null
   /** The account's. */
   baseUrl: string
+  /** Of the create that is looked for. */
+  ownId: string
 }
 
 export interface Listing {

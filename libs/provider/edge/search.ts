@@ -32,6 +32,7 @@ export async function searchList(
       model: request.model,
       cursor,
       baseUrl,
+      ownId: request.ownId,
     }
     const answered = await read(dialect, ask, (account) => listing.ask(asked, account))
     if ('end' in answered) return answered.end

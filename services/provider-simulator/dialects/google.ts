@@ -1,4 +1,4 @@
-/** Veo on Vertex AI and Gemini Omni's Interactions API, as publicly documented. */
+/** Veo on Vertex AI with its bucket, and Gemini Omni, as publicly documented. */
 import { randomUUID } from 'node:crypto'
 import {
   bearerOf,
@@ -11,6 +11,7 @@ import {
   type SimulatedProvider,
   type TroubleKind,
   type View,
+  type World,
 } from '../dialect.ts'
 
 const troubles: Record<TroubleKind, [number, string, string?]> = {
@@ -71,12 +72,40 @@ function token({ raw }: Incoming) {
     : said({ error: 'invalid_grant', error_description: 'Invalid JWT.' }, 400)
 }
 
+const objects = /^\/storage\/v1\/b\/([^/]+)\/o(?:\/([^/]+))?$/
+
+/** Cloud Storage: a finished film lies beneath the `storageUri` that it was ordered with. */
+function inBucket({ path, query }: Incoming, world: World) {
+  const [, bucket, name] = objects.exec(path) ?? []
+  if (bucket === undefined) return noRoute()
+  const object = (view: View) => ({
+    kind: 'storage#object',
+    bucket: decodeURIComponent(bucket),
+    name: `${view.ownId}/${view.taskId}/sample_0.mp4`,
+    contentType: 'video/mp4',
+    mediaLink: view.link,
+  })
+  if (name !== undefined) {
+    const view = world.find(decodeURIComponent(name).split('/').at(-2) ?? '', 'task')
+    if (view.status !== 'completed') throw new Trouble('missing', 'No such object.')
+    return said(object(view))
+  }
+  const prefix = query.get('prefix') ?? ''
+  const items = world
+    .list(0, world.now)
+    .filter(({ status, ownId }) => status === 'completed' && ownId !== null)
+    .map(object)
+    .filter((one) => one.name.startsWith(prefix))
+  return said({ kind: 'storage#objects', ...(items.length > 0 ? { items } : {}) })
+}
+
 export const vertex: SimulatedProvider = {
   name: 'vertex',
   account: bearerOf,
   login: (request) => (request.path === '/token' ? token(request) : null),
   trouble,
   handle(request, world) {
+    if (request.method === 'GET') return inBucket(request, world)
     const [, place, name, verb] = model.exec(request.path) ?? []
     if (request.method !== 'POST' || name === undefined) return noRoute()
     const body = json(request)
@@ -87,10 +116,12 @@ export const vertex: SimulatedProvider = {
       }
       if (!parameters?.storageUri?.startsWith('gs://'))
         throw new Trouble('invalid', 'storageUri is no address of a bucket.')
+      const [, directory] = /^gs:\/\/[^/]+\/(.+)\/$/.exec(parameters.storageUri) ?? []
       const view = world.create({
         taskId: randomUUID(),
         model: decodeURIComponent(name),
         prompt: text(instances?.[0]?.prompt, 'prompt'),
+        ownId: directory,
       })
       return said({ name: `${place}/operations/${view.taskId}` })
     }
