@@ -28,10 +28,17 @@ export interface CreateRequest {
   callbackUrl?: string | undefined
 }
 
+/** What is used of an AbortSignal, which is one. */
+export interface AbortSignalLike {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void, options?: { once: boolean }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /** What a caller may do to a request under way. */
 export interface Control {
   /** Ends it: for the caller it is then lost, or, before its first byte, not sent. */
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /**
    * Asked at the moment the request is handed to the socket; false: not a byte of it is sent, and
    * the answer is `later`.

@@ -3,12 +3,35 @@
  * given up: its signal is aborted and it is answered for, whether or not whoever asks heeds the
  * signal. One timer for all of them, as all have the same bound.
  */
-import type { Control } from '#libs/provider/provider.ts'
+import type { AbortSignalLike, Control } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 
-interface Open {
+/** One query, and the signal by which it is given up. */
+class Open implements AbortSignalLike {
+  aborted = false
   readonly endsAt: number
-  giveUp(): void
+  readonly #answerFor: () => void
+  readonly #listeners: (() => void)[] = []
+
+  constructor(endsAt: number, answerFor: () => void) {
+    this.endsAt = endsAt
+    this.#answerFor = answerFor
+  }
+
+  addEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  removeEventListener(_: 'abort', listener: () => void): void {
+    const i = this.#listeners.indexOf(listener)
+    if (i >= 0) this.#listeners.splice(i, 1)
+  }
+
+  giveUp(): void {
+    this.aborted = true
+    for (const listener of this.#listeners.splice(0)) listener()
+    this.#answerFor()
+  }
 }
 
 export class OpenQueries {
@@ -33,17 +56,10 @@ export class OpenQueries {
     otherwise: () => T,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const abort = new AbortController()
-      const open: Open = {
-        endsAt: this.#clock.now() + this.#timeoutMs,
-        giveUp: () => {
-          abort.abort()
-          resolve(otherwise())
-        },
-      }
+      const open = new Open(this.#clock.now() + this.#timeoutMs, () => resolve(otherwise()))
       this.#open.add(open)
       this.#time()
-      ask({ signal: abort.signal, mayWrite }).then(
+      ask({ signal: open, mayWrite }).then(
         (answer) => {
           this.#open.delete(open)
           resolve(answer)

@@ -5,6 +5,7 @@
 import type { Dispatcher } from 'undici'
 import { blankSecrets, redact } from '#libs/net/redact.ts'
 import { blockedCode } from '#libs/net/guard.ts'
+import type { AbortSignalLike } from '../provider.ts'
 import { decodeText, longestBody, unpack } from './decode.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
@@ -20,7 +21,7 @@ export interface Outgoing {
   timeoutMs: number
   /** Blanked in the answer's text and in reasons. */
   secrets: readonly string[]
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
   /** Asked when undici hands the request to the socket; false: not a byte of it is sent. */
   mayWrite?: (() => boolean) | undefined
 }
