@@ -1,8 +1,18 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { transition } from 'xstate'
 import { diagram } from '../../test/support/diagram.ts'
-import { advance, isNoop, phaseOf, stateOfRow, type VideoState } from './advance.ts'
+import {
+  advance,
+  isNoop,
+  leafOf,
+  phaseOf,
+  resolve,
+  stateOfRow,
+  type VideoState,
+} from './advance.ts'
+import { videoMachine } from './machine.ts'
 import type { VideoSignal } from './signals.ts'
 import {
   adaptiveInterval,
@@ -114,6 +124,26 @@ describe('the statechart of a video', () => {
   it('is the one docs/architecture.md shows', () => {
     expect(shownDiagram).toBe(diagram())
   })
+})
+
+it('takes the same step whatever it has taken before', () => {
+  const working = { type: fc.constantFrom('QUEUED' as const, 'RUNNING' as const) }
+  const progress = fc.option(fc.integer({ min: 0, max: 100 }))
+  fc.assert(
+    fc.property(
+      fc.array(signal, { maxLength: 20 }),
+      fc.record({ ...working, progress }),
+      (signals, next) => {
+        const before = after(signals)
+        const [snapshot] = transition(videoMachine, resolve(before), next)
+        const { progress, slow, misses, unusable } = snapshot.context
+        const { state } = advance(before, next)
+        if (rank[before.status] < 2)
+          expect(state).toEqual({ ...leafOf(snapshot), progress, slow, misses, unusable })
+      },
+    ),
+    { numRuns: 1_000 },
+  )
 })
 
 it('shows a cancel before it ends by it', () => {
