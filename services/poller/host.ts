@@ -162,7 +162,8 @@ export class Host {
     this.#watches.add(video, video.watchAt)
   }
 
-  async #answered(video: Hosted, answer: TaskAnswer | null): Promise<void> {
+  /** Nothing is returned where the answer changes nothing. */
+  #answered(video: Hosted, answer: TaskAnswer | null): void | Promise<void> {
     video.isAlone = answer === null
     if (answer === null) return this.#polls.schedule(video, 0)
     this.#options.polls.inc({ answer: answer.kind })
@@ -175,7 +176,7 @@ export class Host {
     if (isEnd && !video.isHinted) this.#webhooks.endedUnheard(video.id, video.account.id)
     const signal = signalOf(answer)
     if (isNoop(video.state, signal)) return this.#execute(video, { type: 'askAgain' }, answer)
-    await this.#send(video, signal, answer)
+    return this.#send(video, signal, answer)
   }
 
   /** Sends the machine an event, records what changed, and executes its actions. */

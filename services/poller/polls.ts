@@ -38,10 +38,10 @@ export interface PollsOptions {
 /** What the host does with them. */
 export interface PollsHost {
   /**
-   * Null: the query of many left it out. Resolves when what follows from the answer is stored; it
-   * schedules the next poll.
+   * Null: the query of many left it out. Nothing where nothing is to be stored, else resolves when
+   * what follows from the answer is stored; it schedules the next poll.
    */
-  answered(video: Hosted, answer: TaskAnswer | null): Promise<void>
+  answered(video: Hosted, answer: TaskAnswer | null): void | Promise<void>
 }
 
 /**
@@ -171,12 +171,11 @@ export class Polls {
       return this.#slots.leave(querySlot)
     }
     const videos = line.turns.next(line.most)
+    const now = clock.now()
     for (const video of videos) {
       video.isWaiting = false
       video.polling = true
-      lateness?.observe(
-        Math.max(0, clock.now() - Math.max(video.nextPollAt, line.allowedAt)) / 1000,
-      )
+      lateness?.observe(Math.max(0, now - Math.max(video.nextPollAt, line.allowedAt)) / 1000)
     }
     this.#inHand++
     void this.#poll(videos, querySlot).finally(() => this.#done())
@@ -214,18 +213,38 @@ export class Polls {
     if (rateLimit) budget.learn(account, rateLimit)
     const refused = answers.find((answer) => answer?.kind === 'later')
     if (refused?.kind === 'later') budget.pause(account, refused.retryAfterMs ?? intervalMs)
-    if (videos.length === 1) return this.#answered(videos[0]!, answers[0] ?? null)
-    await Promise.all(videos.map((video, i) => this.#answered(video, answers[i] ?? null)))
+    const storing: Promise<void>[] = []
+    for (const [i, video] of videos.entries()) {
+      const stored = this.#answered(video, answers[i] ?? null)
+      if (stored) storing.push(stored)
+    }
+    if (storing.length) await Promise.all(storing)
   }
 
-  async #answered(video: Hosted, answer: TaskAnswer | null): Promise<void> {
-    const { log, intervalMs } = this.#options
+  /** Most answers say nothing new: no promise is made for them. */
+  #answered(video: Hosted, answer: TaskAnswer | null): Promise<void> | undefined {
     try {
-      await this.#host.answered(video, answer)
+      const stored = this.#host.answered(video, answer)
+      if (stored) return this.#stored(video, stored)
     } catch (err) {
-      log.error({ err, video: video.id }, 'poll failed unexpectedly')
-      this.schedule(video, intervalMs)
+      this.#failed(video, err)
     }
     video.polling = false
+    return undefined
+  }
+
+  async #stored(video: Hosted, stored: Promise<void>): Promise<void> {
+    try {
+      await stored
+    } catch (err) {
+      this.#failed(video, err)
+    }
+    video.polling = false
+  }
+
+  #failed(video: Hosted, err: unknown): void {
+    const { log, intervalMs } = this.#options
+    log.error({ err, video: video.id }, 'poll failed unexpectedly')
+    this.schedule(video, intervalMs)
   }
 }
