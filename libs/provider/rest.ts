@@ -211,9 +211,9 @@ function readMany(
   const date = dateOf(sent.headers)
   const byId = new Map<string, TaskAnswer>()
   for (const task of tasks) {
-    const text = JSON.stringify(task)
+    const textOf = () => JSON.stringify(task)
     for (const taskId of idsOf(task, dialect.task.id)) {
-      const about = { text, asked: { taskId }, baseUrl, status, date }
+      const about = { textOf, asked: { taskId }, baseUrl, status, date }
       const { answer } = readTaskBody(dialect, task, about)
       // a list may tell words without links
       if (answer.kind !== 'unusable') byId.set(taskId, answer)

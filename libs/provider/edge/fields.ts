@@ -62,26 +62,36 @@ function follow(value: unknown, { name, isList, key, wanted }: Step): unknown[] 
  * What a path meets as text of JSON (as relays send `metadata`) is read as JSON.
  */
 export function at(json: unknown, path: string): unknown[] {
-  let found: unknown[] = [json]
-  for (const step of stepsOf(path)) {
+  const steps = stepsOf(path)
+  if (steps.length === 0) return [json]
+  let found = follow(json, steps[0]!)
+  for (let i = 1; i < steps.length && found.length > 0; i++) {
+    const step = steps[i]!
     found =
       found.length === 1 ? follow(found[0], step) : found.flatMap((value) => follow(value, step))
-    if (found.length === 0) break
   }
   return found
 }
 
-const each = (json: unknown, paths: readonly string[]) => paths.flatMap((path) => at(json, path))
+const each = (json: unknown, paths: readonly string[]): unknown[] =>
+  paths.length === 1 ? at(json, paths[0]!) : paths.flatMap((path) => at(json, path))
 
 /** The first of these that is a text or a number, as text without blanks around it. */
 export function firstText(json: unknown, paths: readonly string[]): string | null {
-  for (const value of each(json, paths)) {
-    if (typeof value !== 'string' && typeof value !== 'number') continue
-    const text = String(value).trim()
-    if (text !== '') return text
-  }
+  for (const path of paths)
+    for (const value of at(json, path)) {
+      if (typeof value !== 'string' && typeof value !== 'number') continue
+      const text = String(value).trim()
+      if (text !== '') return text
+    }
   return null
 }
+
+/** Whether one of these is exactly this id, as text or as a number. */
+export const hasId = (json: unknown, paths: readonly string[], id: string): boolean =>
+  paths.some((path) =>
+    at(json, path).some((one) => one === id || (typeof one === 'number' && String(one) === id)),
+  )
 
 /** A handle may be more than an id. */
 const longestId = 4_096

@@ -9,6 +9,7 @@ import type { Dialect } from './dialect.ts'
 import {
   at,
   firstText,
+  hasId,
   idsOf,
   instantOf,
   isKeepable,
@@ -89,7 +90,13 @@ export function readTask(
   const json = parseJson(text)
   const isTask = wordOf(dialect, json, status) !== null
   if (status >= 200 && status < 300 && isTask)
-    return readTaskBody(dialect, json, { text, asked, baseUrl, status, date: dateOf(headers) })
+    return readTaskBody(dialect, json, {
+      textOf: () => text,
+      asked,
+      baseUrl,
+      status,
+      date: dateOf(headers),
+    })
   const said = saidBy(dialect, json)
   const of = (one: TaskAnswer) => ({ answer: one, taskId: null })
   if (isMissing(dialect, status, said)) return of({ kind: 'missing' })
@@ -105,7 +112,8 @@ export function readTask(
 }
 
 interface Circumstances {
-  text: string
+  /** The task as it was told; asked for only where that is shown to somebody. */
+  textOf(): string
   asked: Asked
   baseUrl: string
   status: number
@@ -123,19 +131,22 @@ export function readTaskBody(
   about: Circumstances,
 ): { answer: TaskAnswer; taskId: string | null } {
   const { task } = dialect
-  const ids = idsOf(json, task.id)
   const { asked } = about
-  const ownIds = idsOf(json, task.ownId ?? [])
-  // where a look-up told no id, the own id serves as the task's
   const isOther =
     'taskId' in asked
-      ? ids.length > 0 && ![...ids, ...ownIds].includes(idIn(dialect, asked.taskId))
-      : ownIds.some((own) => own !== asked.ownId)
+      ? isAnother(dialect, json, idIn(dialect, asked.taskId))
+      : idsOf(json, task.ownId ?? []).some((own) => own !== asked.ownId)
   // rule: an answer is about what was asked
-  if (isOther) return { answer: unknown('an answer about another task', about.text), taskId: null }
-  const taskId = 'taskId' in asked ? asked.taskId : (ids[0] ?? asked.ownId)
+  if (isOther)
+    return { answer: unknown('an answer about another task', about.textOf()), taskId: null }
+  // where a look-up told no id, the own id serves as the task's
+  const taskId = 'taskId' in asked ? asked.taskId : (idsOf(json, task.id)[0] ?? asked.ownId)
   return { answer: meaningOf(dialect, json, about), taskId }
 }
+
+/** It tells a task's id, and nowhere this one. */
+const isAnother = ({ task }: Dialect, json: unknown, id: string): boolean =>
+  !hasId(json, task.id, id) && !hasId(json, task.ownId ?? [], id) && idsOf(json, task.id).length > 0
 
 /** The id in a handle. */
 const idIn = ({ idOf }: Dialect, handle: string) => (idOf ? idOf(handle) : handle)
@@ -179,7 +190,7 @@ function meaningOf(dialect: Dialect, json: unknown, about: Circumstances): TaskA
     case 'missing':
       return { kind: 'missing' }
     case undefined:
-      return unknown(word, about.text)
+      return unknown(word, about.textOf())
   }
 }
 
@@ -213,10 +224,11 @@ export function readResult(dialect: Dialect, answer: Answer, baseUrl: string): T
   return { kind: 'failed', error: refusal(dialect, answer, said) }
 }
 
-function done(dialect: Dialect, json: unknown, { text, baseUrl, date }: Circumstances): TaskAnswer {
+function done(dialect: Dialect, json: unknown, about: Circumstances): TaskAnswer {
+  const { baseUrl, date } = about
   const { task } = dialect
   const videoUrl = linkOf(json, task.links, baseUrl, task.toLink)
-  if (videoUrl === null) return withoutLink(text)
+  if (videoUrl === null) return withoutLink(about.textOf())
   const expires = instantOf(json, task.expiresAt ?? [])
   const completed = instantOf(json, task.completedAt ?? [])
   // not later than its completion: no expiry at all

@@ -77,7 +77,7 @@ export const providers: Mutation[] = [
   {
     rule: 'an answer is about what was asked',
     find: 'if (isOther)',
-    replace: 'if (isOther && ids.length > 9)',
+    replace: 'if (isOther && about.status > 999)',
     by: 'providers',
   },
   {
