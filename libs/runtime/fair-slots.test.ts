@@ -57,6 +57,16 @@ it('counts a slot against its key until it is given back, and hands it to who wa
   expect(begun.slice(0, 3)).toEqual(['a1', 'a2', 'b1'])
 })
 
+it('gives the users of one key turns, whatever one of them has waiting there', async () => {
+  const slots = slotsIn(new World(1), 2, 1)
+  const begun: string[] = []
+  const of = (userId: string) => slots.run('account', async () => void begun.push(userId), userId)
+  const runs = Array.from({ length: 500 }, () => of('many'))
+  runs.push(of('few'), of('few'))
+  await Promise.all(runs)
+  expect(begun.slice(0, 5)).toEqual(['many', 'many', 'few', 'many', 'few'])
+})
+
 it('refuses who still waits when it is closed', async () => {
   const slots = slotsIn(new World(1), 1, 1)
   void slots.run('a', () => new Promise(() => {}))

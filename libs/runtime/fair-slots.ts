@@ -1,10 +1,11 @@
 /**
  * Slots for what may run at once, shared by key. No key has more than its share, and keys that wait
- * take turns. A run that takes longer than `patienceMs` still counts against its key, but no longer
- * against the total: however many keys have runs that do not end, the others wait for no longer
- * than that.
+ * take turns; so do the users of one key, where they are told. A run that takes longer than
+ * `patienceMs` still counts against its key, but no longer against the total: however many keys
+ * have runs that do not end, the others wait for no longer than that.
  */
 import type { Clock } from './clock.ts'
+import { UserTurns } from './user-turns.ts'
 
 export interface FairSlotsOptions {
   clock: Clock
@@ -23,6 +24,7 @@ export interface Slot {
 }
 
 interface Waiting {
+  userId: string
   begin(slot: Slot): void
   refuse(err: Error): void
 }
@@ -35,7 +37,7 @@ export class FairSlots {
   readonly #counting = new Set<Slot>()
   readonly #running = new Map<string, number>()
   /** Keys in the order of their turns. */
-  readonly #waiting = new Map<string, Waiting[]>()
+  readonly #waiting = new Map<string, UserTurns<Waiting>>()
   #isHandingOut = false
   #cancelLook: (() => void) | undefined
 
@@ -44,8 +46,10 @@ export class FairSlots {
   }
 
   /** Waits for its turn, however long, and runs. Rejects when the slots are closed before that. */
-  async run<T>(key: string, act: () => Promise<T>): Promise<T> {
-    const slot = await new Promise<Slot>((begin, refuse) => this.#enter(key, { begin, refuse }))
+  async run<T>(key: string, act: () => Promise<T>, userId = ''): Promise<T> {
+    const slot = await new Promise<Slot>((begin, refuse) =>
+      this.#enter(key, { userId, begin, refuse }),
+    )
     try {
       return await act()
     } finally {
@@ -55,7 +59,7 @@ export class FairSlots {
 
   /** Calls `begin` now or at its turn; whoever began gives the slot back by `leave`, once. */
   enter(key: string, begin: (slot: Slot) => void): void {
-    this.#enter(key, { begin, refuse: ignore })
+    this.#enter(key, { userId: '', begin, refuse: ignore })
   }
 
   leave(slot: Slot): void {
@@ -71,14 +75,18 @@ export class FairSlots {
     this.#cancelLook?.()
     const queues = [...this.#waiting.values()]
     this.#waiting.clear()
-    for (const queue of queues) for (const { refuse } of queue) refuse(new Error('stopping'))
+    for (const queue of queues)
+      for (let one = queue.first(); one; one = queue.first()) {
+        queue.drop(one)
+        one.refuse(new Error('stopping'))
+      }
   }
 
   #enter(key: string, waiting: Waiting): void {
     if (this.#hasTotal() && this.#hasShare(key)) return waiting.begin(this.#take(key))
-    const queue = this.#waiting.get(key)
-    if (queue) queue.push(waiting)
-    else this.#waiting.set(key, [waiting])
+    const queue = this.#waiting.get(key) ?? new UserTurns<Waiting>()
+    queue.add(waiting)
+    this.#waiting.set(key, queue)
     this.#lookAgain()
   }
 
@@ -113,10 +121,11 @@ export class FairSlots {
   #handOutOne(): boolean {
     for (const [key, queue] of this.#waiting) {
       if (!this.#hasShare(key)) continue
-      const { begin } = queue.shift()!
+      const first = queue.first()!
+      queue.take(first)
       this.#waiting.delete(key)
-      if (queue.length) this.#waiting.set(key, queue)
-      begin(this.#take(key))
+      if (queue.size > 0) this.#waiting.set(key, queue)
+      first.begin(this.#take(key))
       return true
     }
     return false

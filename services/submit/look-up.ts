@@ -209,10 +209,13 @@ export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recov
   const unreadable = { kind: 'none', reason: 'the stored key cannot be read' } as const
   const { answer, taskId, doubt }: Recovered =
     account && provider
-      ? await slots.run<Recovered>(account.id, () =>
-          submission.taskId === null
-            ? recover(context, provider, account, wanted)
-            : provider.get(account, submission.taskId, context.lookUpTurns.control(account)),
+      ? await slots.run<Recovered>(
+          account.id,
+          () =>
+            submission.taskId === null
+              ? recover(context, provider, account, wanted)
+              : provider.get(account, submission.taskId, context.lookUpTurns.control(account)),
+          video.userId,
         )
       : { answer: unreadable, taskId: null }
   lookups.inc({ answer: answer.kind })

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import { pendingKit } from '../../test/support/pending-kit.ts'
+import { pendingKit, sendOf } from '../../test/support/pending-kit.ts'
 import { Process, World } from '../../test/simulation/world.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import type { SubmitContext } from './context.ts'
@@ -69,6 +69,39 @@ it('reads a user’s video at its turn, however many another user has due', asyn
   pending.take({ id: 'one', userId: 'other' })
   await vi.waitFor(() => expect(load).toHaveBeenCalledWith('one'))
   expect(load.mock.calls.length).toBeLessThan(20)
+})
+
+it.each([
+  ['creates', []],
+  ['look-ups', [sendOf({})]],
+])('gives the users of one account turns at its %s', async (_, submissions) => {
+  const { clock } = new Process(new World(1), 'submit')
+  const asked: string[] = []
+  const ask = async (_: unknown, about: string | { ownId: string }) => {
+    asked.push(typeof about === 'string' ? about : about.ownId)
+    await new Promise((done) => setImmediate(done))
+    return { kind: 'accepted', taskId: 't', answer: { kind: 'working' } }
+  }
+  const { context } = pendingKit({ submissions, provider: { create: ask, find: ask } })
+  const { load } = context.store
+  const loadOne = async (id: string) => {
+    const loaded = (await load('v'))!
+    const video = { ...loaded.video, id, userId: id.split('-')[0] }
+    return {
+      ...loaded,
+      video,
+      submissions: loaded.submissions.map((one) => ({ ...one, videoId: id })),
+    }
+  }
+  const intend = async (id: string) => ({ video: (await loadOne(id)).video })
+  Object.assign(context.store, { load: loadOne, intend, takeDue: async () => [] })
+  Object.assign(context, { clock, slots: new FairSlots(sharedByHalf(4, clock)) })
+  const pending = new PendingVideos(context)
+  for (let i = 0; i < 100; i++) pending.take({ id: `many-${i}`, userId: 'many' })
+  await vi.waitFor(() => expect(asked.length).toBeGreaterThan(0))
+  pending.take({ id: 'few-0', userId: 'few' })
+  await vi.waitFor(() => expect(asked).toHaveLength(101))
+  expect(asked.findIndex((name) => name.startsWith('few'))).toBeLessThan(20)
 })
 
 it('counts an outage of Postgres against no video, and goes on when a look succeeds', async () => {

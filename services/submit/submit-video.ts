@@ -130,12 +130,14 @@ class Turn {
     const full = await planned.enter()
     if (full) return full
     const { slots, imageSlots } = this.#context
-    const send = () =>
-      slots.run(planned.account.id, async () => {
-        const signal = await planned.intend()
-        return signal.type === 'INTENT' ? this.#dispatch(signal) : signal
-      })
-    return planned.holdsImages ? imageSlots.run(planned.account.id, send) : send()
+    const { userId } = this.#loaded.video
+    const create = async () => {
+      const signal = await planned.intend()
+      return signal.type === 'INTENT' ? this.#dispatch(signal) : signal
+    }
+    // rule: users take turns at the slots of an account
+    const send = () => slots.run(planned.account.id, create, userId)
+    return planned.holdsImages ? imageSlots.run(planned.account.id, send, userId) : send()
   }
 
   #notAfterDeadline(ms: number): number {

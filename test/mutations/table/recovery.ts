@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const recovery: Mutation[] = [
   {
+    rule: 'users take turns at the slots of an account',
+    find: 'create, userId)',
+    replace: 'create)',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a look-up takes its user’s turn',
     find: '{ name, userId, seenAt }',
     replace: "{ name, userId: '', seenAt }",
