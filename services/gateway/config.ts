@@ -29,6 +29,8 @@ export const gatewaySettings = z
     MAX_UPLOADS: z.coerce.number().int().min(0).default(1_000),
     /** How files are read: `streamed` by the gateway, or `presigned` links into S3. */
     FILE_LINKS: z.enum(['streamed', 'presigned']).default('streamed'),
+    /** A reader of a file who takes nothing for this long is left; what he lacks is a range. */
+    FILE_READER_STALL_MS: milliseconds(60_000, 1_000),
     PORT: port(3000),
     HOST: z.string().default('0.0.0.0'),
     /** Seals users' provider keys; only KEY_ENCRYPTION_KEY, whose public half it is, opens them. */

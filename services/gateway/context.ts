@@ -57,6 +57,8 @@ export interface Context {
   publicUrl: string | null
   /** Files are read by links into the store. */
   presignsFiles: boolean
+  /** Of readers who take nothing. */
+  fileStallMs: number
   retries: Retries
   bulkActions: BulkActions
   bulkRunner: BulkRunner

@@ -1,6 +1,7 @@
 /**
  * Answers with a kept file, or a part of it: ranges, conditional requests, HEAD (RFC 9110). Only a
- * few blocks of a file are in memory at a time; a reader who leaves ends the reading.
+ * few blocks of a file are in memory at a time; a reader who leaves, or takes nothing for long,
+ * ends the reading.
  */
 import { create as contentDisposition } from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -30,7 +31,7 @@ const extensions: Record<string, string> = { 'video/webm': 'webm', 'image/jpeg':
 const extensionOf = ({ type }: Served['file']): string => extensions[type ?? ''] ?? 'mp4'
 
 export async function serveFile(
-  files: FileStore,
+  { files, fileStallMs }: { files: FileStore; fileStallMs: number },
   served: Served,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -62,6 +63,7 @@ export async function serveFile(
   if (request.method === 'HEAD') return reply.send(Readable.from([]))
   const body = await files.read(key, range ?? undefined)
   if (body === null) throw notFound('The file is not where it was kept; the operator can tell why.')
+  reply.raw.setTimeout(fileStallMs)
   return reply.send(body instanceof Readable ? body : Readable.from(body, { objectMode: false }))
 }
 

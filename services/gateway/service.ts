@@ -131,6 +131,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     publicUrl: config.PUBLIC_URL ?? null,
     uploadLimits: { most: config.MAX_UPLOADS, mostBytes: config.MAX_UPLOAD_BYTES },
     presignsFiles: config.FILE_LINKS === 'presigned',
+    fileStallMs: config.FILE_READER_STALL_MS,
     bus,
     open,
     checks,

@@ -13,7 +13,7 @@ export function safeLink(link: string): string | null {
   return url && /^https?:$/.test(url.protocol) && url.hostname !== '' ? url.href : null
 }
 
-export const getFile: Route = (app, { fileReader, files, presignsFiles }) => {
+export const getFile: Route = (app, { fileReader, files, fileStallMs, presignsFiles }) => {
   app.get(
     '/api/scene-videos/:id/file',
     {
@@ -44,7 +44,7 @@ export const getFile: Route = (app, { fileReader, files, presignsFiles }) => {
         const served = { key, file: video.file, name: sceneTitle ?? video.id }
         const into = presignsFiles ? await presigned(files, served) : null
         return into === null
-          ? serveFile(files, served, request, reply)
+          ? serveFile({ files, fileStallMs }, served, request, reply)
           : reply.header('referrer-policy', 'no-referrer').redirect(into, 302)
       }
       if (video.fileLoss)

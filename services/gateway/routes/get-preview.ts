@@ -13,7 +13,7 @@ const summaries = {
   strip: 'Small frames in one picture, evenly over its duration',
 }
 
-export const getPreview: Route = (app, { fileReader, files, presignsFiles }) => {
+export const getPreview: Route = (app, { fileReader, files, fileStallMs, presignsFiles }) => {
   for (const kind of previewKinds)
     app.get(
       `/api/scene-videos/:id/${kind}`,
@@ -47,7 +47,7 @@ export const getPreview: Route = (app, { fileReader, files, presignsFiles }) => 
         const served = { key: previewKey(key, kind), file, name }
         const into = presignsFiles ? await presigned(files, served) : null
         return into === null
-          ? serveFile(files, served, request, reply)
+          ? serveFile({ files, fileStallMs }, served, request, reply)
           : reply.header('referrer-policy', 'no-referrer').redirect(into, 302)
       },
     )
