@@ -44,12 +44,15 @@ interface Heard extends Omit<Peer, 'session'> {
 
 /** Between two looks for silent peers, at least; in milliseconds. */
 const leastLookMs = 100
+/** While connected every heartbeat is heard; all sessions are read this rarely besides. */
+const discoverEveryTtls = 10
 
 export class Peers {
   readonly #options: PeersOptions
   readonly #live = new Map<string, Heard>()
   readonly #dead = new Set<string>()
   #connectedSince = Infinity
+  #discoverAt = -Infinity
 
   constructor(options: PeersOptions) {
     this.#options = options
@@ -77,6 +80,7 @@ export class Peers {
   reconnected(): void {
     this.#connectedSince = this.#options.clock.now()
     this.#dead.clear()
+    this.#discoverAt = -Infinity
   }
 
   /** The longest TTL that any of them has told. */
@@ -84,16 +88,15 @@ export class Peers {
     return Math.max(0, ...[...this.#live.values()].map((peer) => peer.ttlMs))
   }
 
-  /** Looks for silent ones until the signal: when the first of them may be, and once a TTL. */
+  /**
+   * Looks for silent ones until the signal: when the first of them may be, and once a TTL. Within a
+   * TTL of every connect, all sessions are read.
+   */
   async watch(signal: AbortSignal): Promise<void> {
     const { bus, clock, ttlMs, log } = this.#options
-    let discoverAt = 0
     while (!signal.aborted) {
       try {
-        if (bus.isConnected() && clock.now() >= discoverAt) {
-          await this.discover()
-          discoverAt = clock.now() + ttlMs
-        }
+        if (bus.isConnected() && clock.now() >= this.#discoverAt) await this.discover()
         if (bus.isConnected()) await this.#judge()
       } catch (err) {
         log.warn({ err }, 'peers not watched')
@@ -129,7 +132,13 @@ export class Peers {
 
   /** Reads of those that were not heard yet. @throws BusUnavailable */
   async discover(): Promise<void> {
-    for (const { id, value } of await readAll(this.#options.bus, 'session', sessionSchema)) {
+    const { bus, clock, ttlMs } = this.#options
+    this.#discoverAt = clock.now() + ttlMs * discoverEveryTtls
+    const found = await readAll(bus, 'session', sessionSchema).catch((err: unknown) => {
+      this.#discoverAt = -Infinity
+      throw err
+    })
+    for (const { id, value } of found) {
       if (id === this.#options.own()) continue
       if (value.state === 'dead') this.#found(id, value.stopped)
       else if (!this.#live.has(id) && !this.#dead.has(id)) this.#note(id, value)
