@@ -13,14 +13,37 @@ export interface ServeOptions<T> {
 
 /**
  * Answers requests on `subject`, shared among the processes of `queue`. A request that does not fit
- * is told so; one whose handler fails gets no answer, as nobody knows what became of it. `askedMs`
- * tells at most how long ago the request was made, on its way here and since.
+ * is told so; one whose handler fails gets no answer, as nobody knows what became of it.
  */
-export function serve<T>(
+export const serve = <T>(
+  bus: Bus,
+  options: ServeOptions<T>,
+  handle: (request: T) => Promise<unknown>,
+): Serving => answerAll(bus, options, bootMs, handle)
+
+/**
+ * The same, where `askedMs` tells at most how long ago the request was made, on its way here and
+ * since. That takes a ping every two seconds, also while nobody asks.
+ */
+export function serveTimed<T>(
   bus: Bus,
   options: ServeOptions<T>,
   handle: (request: T, askedMs: () => number) => Promise<unknown>,
-): { stop(): Promise<void> } {
+): Serving {
+  bus.mostDelayMs() // known by when the first request comes
+  return answerAll(bus, options, () => bootMs() - bus.mostDelayMs(), handle)
+}
+
+interface Serving {
+  stop(): Promise<void>
+}
+
+function answerAll<T>(
+  bus: Bus,
+  options: ServeOptions<T>,
+  nowAsked: () => number,
+  handle: (request: T, askedMs: () => number) => Promise<unknown>,
+): Serving {
   const inHand = new Set<Promise<void>>()
   const parse = (
     message: CoreMessage,
@@ -58,10 +81,8 @@ export function serve<T>(
       options.log.error({ err, subject: message.subject }, 'request failed')
     }
   }
-  bus.mostDelayMs() // known by when the first request comes
   const subscription = bus.subscribe(options.subject, options.queue, (message) => {
-    const askedAt = bootMs() - bus.mostDelayMs()
-    const work = answer(message, askedAt).finally(() => inHand.delete(work))
+    const work = answer(message, nowAsked()).finally(() => inHand.delete(work))
     inHand.add(work)
   })
   return {

@@ -3,7 +3,7 @@
  * failed ones left behind.
  */
 import type { z } from 'zod'
-import { serve } from '#libs/bus/rpc.ts'
+import { serve, serveTimed } from '#libs/bus/rpc.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
 import { consumeWork } from '#libs/bus/work.ts'
@@ -100,7 +100,7 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
     act: (body: T, beginBy: number) => Promise<{ video: SceneVideo; repeated?: boolean }>,
     slots = commands,
   ) =>
-    serve(bus, { subject, queue: 'submit', schema, log }, (body, askedMs) =>
+    serveTimed(bus, { subject, queue: 'submit', schema, log }, (body, askedMs) =>
       replyOf(async () => {
         const done = await slots.run(body.userId, () => {
           // rule: a command that nobody waits for is not carried out
