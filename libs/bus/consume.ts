@@ -10,6 +10,11 @@ import type { Consuming, Job } from './bus.ts'
 
 /** Between two tries to open a consumer. */
 const openAgainMs = 250
+/**
+ * A lost connection is found by its pings, a consumer that was deleted by the server's word. Only a
+ * pull that the server forgot is found by missed heartbeats, after three.
+ */
+const heartbeatMs = 4_000
 
 const reader = (head: MsgHdrs | undefined) => (name: string) => head?.get(name) || undefined
 
@@ -42,8 +47,8 @@ export function consumeLoop(
       const consumer = await js.consumers.get(stream, name)
       current = await consumer.consume({
         max_messages: maxMessages,
-        idle_heartbeat: 2_000,
-        expires: 10_000,
+        idle_heartbeat: heartbeatMs,
+        expires: 30_000,
         threshold_messages: Math.max(1, Math.floor(maxMessages / 2)),
       })
       watchForLoss(current)

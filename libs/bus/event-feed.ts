@@ -67,8 +67,8 @@ export async function openEventFeed(bus: NatsBus, log: Logger, history = 0): Pro
     })
     const messages = await consumer.consume({
       max_messages: 1_000,
-      idle_heartbeat: 1_000,
-      expires: 10_000,
+      idle_heartbeat: 2_000,
+      expires: 30_000,
     })
     current = messages
     if (stop.signal.aborted) messages.stop()
