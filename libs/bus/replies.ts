@@ -57,6 +57,7 @@ export class Replies {
         const pending = this.#pending.get(token)
         if (!pending) return
         this.#pending.delete(token)
+        if (this.#pending.size === 0) this.#rest()
         if (message.data.length === 0)
           return pending.reject(
             new BusUnavailable(
@@ -129,6 +130,12 @@ export class Replies {
       })
       this.#sweeping ??= setTimeout(() => this.#sweep(), sweepMs)
     })
+  }
+
+  /** Nobody waits: a timer would only wake the process. */
+  #rest(): void {
+    clearTimeout(this.#sweeping)
+    this.#sweeping = undefined
   }
 
   #sweep(): void {
