@@ -5,7 +5,7 @@
  */
 import { streams } from '#libs/bus/streams.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
-import { every, Looks } from '#libs/runtime/every.ts'
+import { Looks } from '#libs/runtime/every.ts'
 import { reconcile, type Found, type ReconcileOptions } from './reconcile.ts'
 import { tellPromises } from './tell-promises.ts'
 
@@ -19,24 +19,23 @@ export interface ReconcilerParts extends Omit<
 }
 
 const lookMs = 2_000
+/** While the connection stands and no pass is near. */
+const idleMs = 10_000
 /** After a reconnect, so that the other services have theirs, too. */
 const settleMs = 5_000
 /** A cancel or a deadline whose message was lost is carried out about this much later. */
 const tellMs = 3_000
 /** While no video is in hand. */
-const tellIdleMs = 10_000
+const tellIdleMs = idleMs
 
 export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
   const { bus, clock, intervalMs, log } = parts
-  const stop = new AbortController()
   const suspects = new Map<string, bigint>()
   const forgotten = { after: 0n }
   let generation: number | undefined
   let first = true
   let dueAt = -Infinity
 
-  // rule: after a reconnect the reconciler looks for lost work
-  bus.onReconnect(() => (dueAt = Math.min(dueAt, clock.now() + settleMs)))
   const streamsAreNew = async () => {
     const now = (await bus.stateOf(streams.work)).generation
     const changed = generation !== undefined && now !== generation
@@ -49,7 +48,7 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
       log.warn('the streams were made anew, looking at everything')
       dueAt = -Infinity
     }
-    if (clock.now() < dueAt) return
+    if (clock.now() < dueAt) return dueAt - clock.now() < idleMs
     dueAt = Infinity
     try {
       const found = await reconcile({ ...parts, first, suspects, forgotten })
@@ -58,26 +57,26 @@ export function runReconciler(parts: ReconcilerParts): AsyncDisposable {
       first = false
       // sooner, after a reconnect meanwhile
       dueAt = Math.min(dueAt, clock.now() + intervalMs)
+      return true
     } catch (err) {
       dueAt = -Infinity
       throw err
     }
   }
-  const running = every(
-    clock,
-    Math.min(lookMs, intervalMs),
-    stop.signal,
-    look,
-    (err) => log.warn({ err }, 'reconciling failed, trying again soon'),
-    0,
-  )
+  const again = (err: unknown) => log.warn({ err }, 'reconciling failed, trying again soon')
+  const everyMs = Math.min(lookMs, intervalMs)
+  const looking = new Looks({ clock, everyMs, idleMs, firstMs: 0, onError: again }, look)
+  // rule: after a reconnect the reconciler looks for lost work
+  bus.onReconnect(() => {
+    dueAt = Math.min(dueAt, clock.now() + settleMs)
+    looking.wake()
+  })
   const onError = (err: unknown) => log.warn({ err }, 'owners not told of what was promised')
   const often = { clock, everyMs: tellMs, idleMs: tellIdleMs, onError }
   const telling = new Looks(often, () => tellPromises(bus, parts.recovery))
   return {
     async [Symbol.asyncDispose]() {
-      stop.abort()
-      await Promise.all([running, telling[Symbol.asyncDispose]()])
+      await Promise.all([looking, telling].map((one) => one[Symbol.asyncDispose]()))
     },
   }
 }

@@ -7,7 +7,7 @@
  */
 import { connectBus } from '#libs/bus/connect.ts'
 import { applySettings, ensureTopology, remakeOwnership } from '#libs/bus/topology.ts'
-import { systemClock } from '#libs/runtime/clock.ts'
+import { bootMs, systemClock } from '#libs/runtime/clock.ts'
 import { deadLetters } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
@@ -17,8 +17,8 @@ import { ReportWriter } from '#libs/store/reports.ts'
 import type { StatusConfig } from './config.ts'
 import { runStatus } from './status.ts'
 
-/** Streams are looked for every two seconds, their consumers every half minute. */
-const consumersEvery = 15
+/** Streams are looked for more often than their consumers. */
+const consumersEveryMs = 30_000
 
 export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise<Service> {
   return startService({ name: 'status', config, signal }, async (skeleton) => {
@@ -33,7 +33,12 @@ export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise
     await waitForDatabase(db, log, skeleton.signal)
     const recovery = new Recovery(db)
     const raiseGeneration = () => recovery.raiseGeneration()
-    let looks = 0
+    let consumersDueAt = -Infinity
+    const areConsumersDue = () => {
+      if (bootMs() < consumersDueAt) return false
+      consumersDueAt = bootMs() + consumersEveryMs
+      return true
+    }
     const settings = { eventDays: config.EVENT_DAYS, replicas: config.NATS_REPLICAS }
     const status = stack.use(
       await runStatus({
@@ -43,8 +48,7 @@ export function startStatus(config: StatusConfig, signal?: AbortSignal): Promise
         writer: new ReportWriter(db),
         outbox: new Outbox(db),
         recovery,
-        ensureStreams: () =>
-          ensureTopology(bus, settings, raiseGeneration, looks++ % consumersEvery === 0),
+        ensureStreams: () => ensureTopology(bus, settings, raiseGeneration, areConsumersDue()),
         applySettings: () => applySettings(bus, settings),
         remakeOwnership: () => remakeOwnership(bus, settings, raiseGeneration),
         fates: metrics.counter('reports_total', 'Reports by fate', ['fate']),

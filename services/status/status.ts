@@ -14,7 +14,7 @@ import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { serve } from '#libs/bus/rpc.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { every, Looks } from '#libs/runtime/every.ts'
+import { Looks } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { claimRequestSchema, claimSubject } from '#libs/scene-video/messages.ts'
@@ -40,7 +40,7 @@ export interface StatusParts extends Pick<ApplyOptions, 'fates' | 'dead' | 'batc
 }
 
 const maintainMs = 2_000
-/** While nothing is claimed or published. */
+/** While nothing is claimed or published; for the streams, while the connection stands. */
 const idleMs = 10_000
 /**
  * After this long, whoever published before an outage has said so to Postgres: more than the time a
@@ -52,7 +52,6 @@ export async function runStatus(
   parts: StatusParts,
 ): Promise<AsyncDisposable & { isHealthy(): boolean }> {
   const { bus, clock, log, writer, outbox } = parts
-  const stop = new AbortController()
   await parts.ensureStreams()
   await parts.applySettings()
   const cache = new LastPublishedCache(bus)
@@ -75,7 +74,6 @@ export async function runStatus(
     await parts.remakeOwnership()
   }
   let repairDueAt = [0]
-  bus.onReconnect(() => (repairDueAt = [clock.now(), clock.now() + markTimeoutMs]))
 
   const onError = (err: unknown) => log.warn({ err }, 'streams or outbox not maintained')
   const owedEvents = new Looks({ clock, everyMs: maintainMs, idleMs, onError }, async () => {
@@ -85,8 +83,8 @@ export async function runStatus(
     if (owed.length) await publishOwed(bus, outbox, owed)
     return owed.length > 0
   })
-  const maintain = async () => {
-    if (!bus.isConnected()) return
+  const streamsKept = new Looks({ clock, everyMs: maintainMs, idleMs, onError }, async () => {
+    if (!bus.isConnected()) return true
     if (await parts.ensureStreams()) log.warn('streams were missing and have been made anew')
     if (clock.now() >= (repairDueAt[0] ?? Infinity)) {
       const due = repairDueAt
@@ -95,8 +93,12 @@ export async function runStatus(
       due.shift()
       if (repairDueAt.length === 0) cache.streamIsWhole()
     }
-  }
-  const maintaining = every(clock, maintainMs, stop.signal, maintain, onError)
+    return repairDueAt.length > 0
+  })
+  bus.onReconnect(() => {
+    repairDueAt = [clock.now(), clock.now() + markTimeoutMs]
+    streamsKept.wake()
+  })
 
   const claims = serve(
     bus,
@@ -118,10 +120,9 @@ export async function runStatus(
   return {
     isHealthy: () => reports.isHealthy(),
     async [Symbol.asyncDispose]() {
-      stop.abort()
       await claims.stop()
       await reports[Symbol.asyncDispose]()
-      await Promise.all([maintaining, owedEvents[Symbol.asyncDispose]()])
+      await Promise.all([streamsKept, owedEvents].map((one) => one[Symbol.asyncDispose]()))
     },
   }
 }

@@ -87,7 +87,7 @@ export const recovery: Mutation[] = [
   },
   {
     rule: 'after a reconnect the reconciler looks for lost work',
-    find: 'bus.onReconnect(() => (dueAt = Math.min(dueAt, clock.now() + settleMs)))',
+    find: 'dueAt = Math.min(dueAt, clock.now() + settleMs)',
     replace: '',
     by: 'schedules',
   },
