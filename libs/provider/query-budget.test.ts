@@ -218,3 +218,28 @@ it('waits for the window of an account that has nothing left, where nobody knows
   expect(sum(asked)).toBeLessThanOrEqual(24)
   expect(sum(refused)).toBeLessThanOrEqual(4)
 })
+
+/** What one of two pollers asks in a minute, while look-ups ask so much a second beside them. */
+function polledBeside(lookUps: number): number {
+  const world = worldOf(2)
+  const budget = world.budgets[0]!
+  let slot: Slot | null = null
+  let polls = 0
+  for (let told = 0; world.now < 60_000; world.now += 10) {
+    for (; told <= world.now; told += 250) budget.spent('a', lookUps / 4)
+    do slot = budget.reserve(a, [slot])
+    while (slot.used && ++polls)
+  }
+  return polls
+}
+
+it.each([
+  [0, 47.5],
+  [10, 37.5],
+  // of which nobody could know beforehand
+  [500, 23.75],
+])('asks less where look-ups ask %i a second, but half at least', (lookUps, left) => {
+  const polls = polledBeside(lookUps)
+  expect(polls).toBeGreaterThan(0.93 * (left / 2) * 60)
+  expect(polls).toBeLessThan(1.03 * (left / 2) * 60)
+})

@@ -35,6 +35,8 @@ interface Entry {
   /** Of the rate, what was used after the last refusal, and when that was. */
   share: number
   refusedAt: number
+  /** When look-ups that made half of all calls would have made what they did. */
+  lookUpsUntil: number
 }
 
 /**
@@ -59,6 +61,8 @@ const usedOfLimit = 0.95
 const keptAfterRefusal = 0.7
 const regainedPerSecond = 0.03
 const leastShare = 0.05
+/** Look-ups come together: so much of their half may be used at once. */
+const lookUpBurstMs = 2_000
 
 export class Budget {
   readonly #accounts = new Map<string, Entry>()
@@ -102,14 +106,22 @@ export class Budget {
     return slot
   }
 
-  /** Somebody else made so many calls, of what all pollers may make. */
+  /**
+   * Look-ups made so many calls, of what all pollers may make. These keep half of it at least, as
+   * nothing holds look-ups back where no limit is known.
+   */
   spent(accountId: string, count: number): void {
     const now = this.#clock.now()
     const entry = this.#accounts.get(accountId)
     if (!entry) return
     const { every } = this.#pace(entry.account, entry, now)
+    const from = Math.max(entry.lookUpsUntil, now)
+    const askedMs = (count * every) / this.#pollers
+    // rule: polls keep half of the queries beside look-ups
+    const ms = Math.min(askedMs, Math.max(0, now + lookUpBurstMs - from) / 2)
+    entry.lookUpsUntil = from + ms * 2
     // rule: look-ups take from the account’s query budget
-    entry.fullAt = Math.max(entry.fullAt, now) + (count * every) / this.#pollers
+    entry.fullAt = Math.max(entry.fullAt, now) + ms
   }
 
   /** The provider knows better what is left, for all pollers together. */
@@ -182,6 +194,7 @@ export class Budget {
       told: null,
       share: 1,
       refusedAt: -Infinity,
+      lookUpsUntil: -Infinity,
     }
     entry.fullAt += this.#pace(account, entry, now).slack
     this.#accounts.set(account.id, entry)

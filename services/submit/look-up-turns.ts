@@ -7,7 +7,7 @@
 import type { Bus } from '#libs/bus/bus.ts'
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { Control, Declared } from '#libs/provider/provider.ts'
-import { Budget } from '#libs/provider/query-budget.ts'
+import { Budget, type BudgetAccount } from '#libs/provider/query-budget.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { UserTurns } from '#libs/runtime/user-turns.ts'
@@ -79,9 +79,8 @@ export class LookUpTurns {
   }
 
   #waitMs(account: OpenedAccount, provider: Pick<Declared, 'budgets'>, lookUp: LookUp): number {
-    const { usual, set } = provider.budgets ?? {}
     // rule: look-ups keep to the account’s limit of queries
-    if ((set?.queryPerSecond ?? usual?.queryPerSecond) === undefined) return 0
+    if (!isLimited(provider)) return 0
     const now = this.#clock.now()
     const line = this.#lineOf(account.id, now)
     const place = enter(line, lookUp, now)
@@ -112,16 +111,31 @@ export class LookUpTurns {
     return line
   }
 
-  /** For the requests of a look-up: each is told to the pollers. */
-  control({ id }: OpenedAccount): Control {
+  /** The next call there is, of whichever look-up waits for it: that gets a later one. */
+  #takeNext(account: BudgetAccount): void {
+    if (this.#lines.get(account.id)?.calls.shift() === undefined) this.#budget.take(account)
+  }
+
+  /**
+   * For the requests of a look-up, of which the first is its turn's: each is told to the pollers,
+   * and a list of many pages has later look-ups wait for longer.
+   */
+  control({ id }: OpenedAccount, provider: Pick<Declared, 'budgets'>): Control {
+    let isFirst = true
     return {
       mayWrite: () => {
         this.#told.add(id)
+        // rule: every page of a list is a query
+        if (!isFirst && isLimited(provider)) this.#takeNext({ id, provider })
+        isFirst = false
         return true
       },
     }
   }
 }
+
+const isLimited = ({ budgets }: Pick<Declared, 'budgets'>): boolean =>
+  (budgets?.set.queryPerSecond ?? budgets?.usual.queryPerSecond) !== undefined
 
 /** Its place, where it has one, else the last of its user's. */
 function enter({ places, turns }: Line, { name, userId }: LookUp, seenAt: number): Place {

@@ -10,7 +10,7 @@ import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { canRecover, recover, type Recovered, type Wanted } from './recover.ts'
+import { canRecover, recoverOrGet, type Recovered, type Wanted } from './recover.ts'
 
 const accepted: VideoSignal = { type: 'ACCEPTED' }
 
@@ -209,12 +209,9 @@ export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recov
   const unreadable = { kind: 'none', reason: 'the stored key cannot be read' } as const
   const { answer, taskId, doubt }: Recovered =
     account && provider
-      ? await slots.run<Recovered>(
+      ? await slots.run(
           account.id,
-          () =>
-            submission.taskId === null
-              ? recover(context, provider, account, wanted)
-              : provider.get(account, submission.taskId, context.lookUpTurns.control(account)),
+          () => recoverOrGet(context, provider, account, wanted),
           video.userId,
         )
       : { answer: unreadable, taskId: null }

@@ -37,7 +37,19 @@ export const canRecover = (can: Declared['can'], ageMs: number, isOver = false):
   (!isOver && mayRepeat(can, ageMs)) ||
   (can.listMs !== undefined && ageMs < can.listMs)
 
-export async function recover(
+/** By its task's id, where that is known. */
+export async function recoverOrGet(
+  context: SubmitContext,
+  provider: Provider,
+  account: OpenedAccount,
+  wanted: Wanted,
+): Promise<Recovered> {
+  const { taskId } = wanted.submission
+  if (taskId === null) return recover(context, provider, account, wanted)
+  return provider.get(account, taskId, context.lookUpTurns.control(account, provider))
+}
+
+async function recover(
   context: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
@@ -54,7 +66,11 @@ export async function recover(
     if (called.taskId !== null || !canRecover(can, ageMs, video.status !== 'pending')) return called
   }
   if (can.findByOwnId)
-    return provider.find(account, ownId(video.id, attempt), context.lookUpTurns.control(account))
+    return provider.find(
+      account,
+      ownId(video.id, attempt),
+      context.lookUpTurns.control(account, provider),
+    )
   const isOver = video.status !== 'pending'
   if (!isOver && mayRepeat(can, ageMs)) return repeat(context, provider, account, video, attempt)
   return search(context, provider, account, { submission, video, ageMs })
@@ -73,7 +89,7 @@ async function askForCalled(
   const { known } = await store.sentBeside(submission, config.LOOKUP_WINDOW_MS * 2)
   // rule: a task of another send is not taken for the one a callback named
   if (known.includes(taskId)) return doubt('its callback named the task of another video')
-  const { answer } = await provider.get(account, taskId, lookUpTurns.control(account))
+  const { answer } = await provider.get(account, taskId, lookUpTurns.control(account, provider))
   // rule: a task that a callback named is taken only when its account has it
   if (isTask(answer)) return { answer, taskId }
   if (answer.kind === 'later') return { answer, taskId: null }
@@ -125,7 +141,7 @@ async function search(
     known: new Set(known),
     hasRivals,
   }
-  const found = await provider.search(account, lost, lookUpTurns.control(account))
+  const found = await provider.search(account, lost, lookUpTurns.control(account, provider))
   switch (found.kind) {
     case 'found':
       return { answer: working, taskId: found.taskId }

@@ -3,15 +3,21 @@ import type { Mutation } from '../mutation.ts'
 
 export const polling: Mutation[] = [
   {
+    rule: 'polls keep half of the queries beside look-ups',
+    find: 'Math.min(askedMs, ',
+    replace: 'Math.max(askedMs, ',
+    by: 'providers',
+  },
+  {
     rule: 'look-ups take from the account’s query budget',
-    find: 'Math.max(entry.fullAt, now) + (count * every) / this.#pollers',
+    find: 'Math.max(entry.fullAt, now) + ms',
     replace: 'entry.fullAt',
     by: 'submit by itself',
   },
   {
     rule: 'look-ups keep to the account’s limit of queries',
-    find: '=== undefined) return 0',
-    replace: '!== null) return 0',
+    find: 'if (!isLimited(provider)) return 0',
+    replace: 'if (provider) return 0',
     by: 'submit by itself',
   },
   {

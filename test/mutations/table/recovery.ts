@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const recovery: Mutation[] = [
   {
+    rule: 'every page of a list is a query',
+    find: '!isFirst && ',
+    replace: 'isFirst && !id && ',
+    by: 'submit by itself',
+  },
+  {
     rule: 'users take turns at the slots of an account',
     find: 'create, userId)',
     replace: 'create)',
