@@ -162,8 +162,8 @@ function toHeaders(
   expect?: { sequence: number; subject?: string },
 ): MsgHdrs {
   const head = headers()
-  for (const [name, value] of Object.entries(fields)) head.set(name, value)
-  if (expect) head.set('Nats-Expected-Last-Subject-Sequence', String(expect.sequence))
-  if (expect?.subject) head.set('Nats-Expected-Last-Subject-Sequence-Subject', expect.subject)
+  for (const [name, value] of Object.entries(fields)) head.append(name, value)
+  if (expect) head.append('Nats-Expected-Last-Subject-Sequence', String(expect.sequence))
+  if (expect?.subject) head.append('Nats-Expected-Last-Subject-Sequence-Subject', expect.subject)
   return head
 }

@@ -72,7 +72,7 @@ export class Looks implements AsyncDisposable {
   wake(): void {
     this.#empty = 0
     // rule: a look that is rare is woken
-    this.#woken.abort()
+    if (!this.#woken.signal.aborted) this.#woken.abort() // which makes an error, with its stack
   }
 
   async #repeat(options: RareWhenIdle, run: () => Promise<boolean>): Promise<void> {

@@ -99,7 +99,7 @@ export const recovery: Mutation[] = [
   },
   {
     rule: 'a look that is rare is woken',
-    find: 'this.#woken.abort()',
+    find: 'if (!this.#woken.signal.aborted) this.#woken.abort()',
     replace: '',
     by: 'the host by itself',
   },
