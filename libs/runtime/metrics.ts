@@ -3,8 +3,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from '@pro
 /** All that who counts needs of a counter. */
 export type CounterLike<L extends string> = Pick<Counter<L>, 'inc'>
 
-/** The event loop is looked at every five seconds: the default wakes up 110 times a second. */
-const eventLoop = { eventLoopMonitoringPrecision: 5_000, eventLoopUtilizationTimeout: 5_000 }
+/** The event loop is looked at about once a scrape: the default wakes up 110 times a second. */
+const eventLoop = { eventLoopMonitoringPrecision: 15_000, eventLoopUtilizationTimeout: 15_000 }
 
 /**
  * One registry a service; the names are prefixed `reelkeeper_`, but for those of the process
