@@ -86,8 +86,8 @@ export class Looks implements AsyncDisposable {
         this.#empty = 0
         onError(err)
       }
-      await sleep(everyMs, signal, clock)
-      if (this.#empty >= emptyRuns) await this.#rest(idleMs - everyMs, clock)
+      if (this.#empty >= emptyRuns) await this.#rest(idleMs, clock)
+      else await sleep(everyMs, signal, clock)
     }
   }
 
