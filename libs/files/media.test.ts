@@ -36,7 +36,16 @@ it.each([
   await expect(readMediaFacts(holding(data), 'x')).rejects.toThrow(NotAVideo)
 })
 
-it('does not take a store that is away for a bad file', async () => {
-  const away = { ...holding(clip), read: () => Promise.reject(new Error('away')) }
-  await expect(readMediaFacts(away, 'x')).rejects.toThrow('away')
-})
+it.each([0, 1, 2, 3, 4, 5])(
+  'takes no store that is away for a bad file, after %i reads',
+  async (n) => {
+    const store = holding(clip)
+    let reads = 0
+    const read: typeof store.read = (...asked) =>
+      reads++ < n ? store.read(...asked) : Promise.reject(new Error('away'))
+    await readMediaFacts({ ...store, read }, 'x').then(
+      () => expect(reads).toBeLessThanOrEqual(n),
+      (err: unknown) => expect((err as Error).message).toBe('away'),
+    )
+  },
+)

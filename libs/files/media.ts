@@ -50,13 +50,15 @@ export async function readMediaFacts(
   const bytes = await store.size(key)
   if (bytes === null) throw new Error(`there is no file ${key}`)
   let storeFailed: unknown
+  const read = (start: number, end: number) =>
+    readBytes(store, key, start, end).catch((err: unknown) => {
+      // rule: a store that is away says nothing of a file
+      storeFailed = err
+      throw err
+    })
   const source = new CustomSource({
     getSize: () => bytes,
-    read: (start, end) =>
-      readBytes(store, key, start, end).catch((err: unknown) => {
-        storeFailed = err
-        throw err
-      }),
+    read,
     maxCacheSize: 4 * 1024 * 1024,
     prefetchProfile: 'fileSystem',
   })
@@ -64,7 +66,7 @@ export async function readMediaFacts(
   try {
     const [format, video] = [await input.getFormat(), await input.getPrimaryVideoTrack()]
     if (!video) throw new NotAVideo(`a ${format.name} without a video track`)
-    await requireWhole(video, format === MP4 || format === QTFF ? { store, key, bytes } : null)
+    await requireWhole(video, format === MP4 || format === QTFF ? { read, bytes } : null)
     return {
       type: format.mimeType,
       container: format.name.split(' ')[0]!.toLowerCase(),
@@ -85,13 +87,13 @@ export async function readMediaFacts(
 /** @throws NotAVideo where its last frame, or the rest of its last box, is not there */
 async function requireWhole(
   video: InputVideoTrack,
-  iso: { store: Pick<FileStore, 'read'>; key: string; bytes: number } | null,
+  iso: { read(start: number, end: number): Promise<Uint8Array>; bytes: number } | null,
 ): Promise<void> {
   if ((await new EncodedPacketSink(video).getPacket(Infinity)) === null)
     throw new NotAVideo('it breaks off before its last frame')
   for (let at = 0; iso && at < iso.bytes;) {
     const end = Math.min(at + 16, iso.bytes)
-    const size = boxSize(Buffer.from(await readBytes(iso.store, iso.key, at, end)))
+    const size = boxSize(Buffer.from(await iso.read(at, end)))
     if (size === 0) return // the last box, which ends with the file
     if (size < 8 || at + size > iso.bytes) throw new NotAVideo('it breaks off within a box')
     at += size
