@@ -24,7 +24,7 @@ export default defineConfig({
             '{libs,services,examples}/**/*.test.ts',
             'test/*.test.ts',
             'test/mutations/*.test.ts',
-            'test/simulation/{simulation,rules,reconciler,schedules,isolation}.test.ts',
+            'test/simulation/{simulation,files,rules,reconciler,schedules,isolation}.test.ts',
           ],
           exclude: ['**/node_modules/**'],
         },

@@ -13,10 +13,8 @@ export interface ClaimedFile {
   attempt: number
   claim: number
   url: string
-  /** Until the link dies, negative when it has; null where nobody said. */
-  untilExpiryMs: number | null
-  /** Since it was first looked at. */
-  sinceAdoptedMs: number
+  /** Until the link dies, negative when it has. */
+  untilExpiryMs: number
   tries: number
   provider: string
   taskId: string | null
@@ -24,6 +22,8 @@ export interface ClaimedFile {
   wasAbandoned: boolean
   /** Of the send that made the task; null where that is not known. */
   account: { baseUrl: string; keyCipher: string } | null
+  /** Set by whoever asks for a fresh link: none was given, and none refused. */
+  linkMayCome?: boolean
 }
 
 /** What is told of a kept file, but for its link and when it was stored. */
@@ -52,6 +52,9 @@ interface Preview {
 
 /** As many of the queue as are held against each other for fairness between users. */
 const candidates = 500
+
+/** Where nobody said when a link dies, it is believed to live for so long. */
+export const unsaidLifeMs = 86_400_000
 
 export class FileRecords {
   readonly #db: Database
@@ -85,6 +88,9 @@ export class FileRecords {
     leaseMs: number
   }): Promise<ClaimedFile[]> {
     const { most, perUser, busyUsers, leaseMs } = options
+    // rule: those whose links die soonest first
+    // rule: a claim that is held is given to nobody else
+    // rule: a claim that is held is given to nobody else, second
     return this.#db.$queryRaw<ClaimedFile[]>`
       WITH due AS (
         SELECT "videoId", "userId", "expiresAt" FROM "File"
@@ -107,8 +113,7 @@ export class FileRecords {
       ) made ON true
       WHERE f."videoId" = c."videoId"
       RETURNING f."videoId" AS id, v.provider, v."taskId", made.account, c."wasAbandoned", f."userId", v.attempt, f.claim, f.url, f.tries,
-        (extract(epoch FROM f."expiresAt" - now()) * 1000)::float8 AS "untilExpiryMs",
-        (extract(epoch FROM now() - f."createdAt") * 1000)::float8 AS "sinceAdoptedMs"`
+        (extract(epoch FROM coalesce(f."expiresAt", f."createdAt" + ${unsaidLifeMs}::int * interval '1 millisecond') - now()) * 1000)::float8 AS "untilExpiryMs"`
   }
 
   /** Extends claims; the ids of those that are still held. */
@@ -144,15 +149,26 @@ export class FileRecords {
     return rows[0] ? owedEvent(rows[0]) : null
   }
 
-  /** The provider gave a fresh link, which dies then. */
-  async renewed(id: string, claim: number, url: string, expiresAt: string | null): Promise<void> {
-    await this.#db.$executeRaw`
+  /**
+   * The provider gave a fresh link; the milliseconds until it dies. Null when the claim is not the
+   * newest.
+   */
+  async renewed(
+    id: string,
+    claim: number,
+    url: string,
+    expiresAt: string | null,
+  ): Promise<number | null> {
+    const rows = await this.#db.$queryRaw<Pick<ClaimedFile, 'untilExpiryMs'>[]>`
       UPDATE "File" SET url = ${url}, "expiresAt" = ${expiresAt}::timestamptz
-      WHERE "videoId" = ${id}::uuid AND claim = ${claim}::int AND state = 'waiting'`
+      WHERE "videoId" = ${id}::uuid AND claim = ${claim}::int AND state = 'waiting'
+      RETURNING (extract(epoch FROM coalesce("expiresAt", "createdAt" + ${unsaidLifeMs}::int * interval '1 millisecond') - now()) * 1000)::float8 AS "untilExpiryMs"`
+    return rows[0]?.untilExpiryMs ?? null
   }
 
   /** Tried in vain: again after `delayMs`. */
   async failed(id: string, claim: number, reason: string, delayMs: number): Promise<void> {
+    // rule: a failed file waits for its next try
     await this.#db.$executeRaw`
       UPDATE "File" SET "claimedUntil" = NULL, "lastError" = ${reason},
         "nextTryAt" = now() + ${Math.round(delayMs)}::bigint * interval '1 millisecond'
@@ -186,12 +202,15 @@ export class FileRecords {
   async waiting(soonMs: number): Promise<{ waiting: number; expiringSoon: number }> {
     const [row] = await this.#db.$queryRaw<{ waiting: number; expiringSoon: number }[]>`
       SELECT count(*)::int AS waiting,
-        (count(*) FILTER (WHERE "expiresAt" < now() + ${soonMs}::int * interval '1 millisecond' AND CASE
+        (count(*) FILTER (WHERE dies < now() + ${soonMs}::int * interval '1 millisecond' AND CASE
           WHEN "createdAt" < now() - interval '1 minute' THEN "lastError" IS NOT NULL
-            OR coalesce("claimedUntil", '-infinity') < now() OR "expiresAt" < now() + interval '5 minutes'
-          ELSE "lastError" IS NOT NULL AND "expiresAt" < now() + interval '5 minutes'
+            OR coalesce("claimedUntil", '-infinity') < now() OR dies < now() + interval '5 minutes'
+          ELSE "lastError" IS NOT NULL AND dies < now() + interval '5 minutes'
         END))::int AS "expiringSoon"
-      FROM "File" WHERE state = 'waiting'`
+      FROM (
+        SELECT *, coalesce("expiresAt", "createdAt" + ${unsaidLifeMs}::int * interval '1 millisecond') AS dies
+        FROM "File" WHERE state = 'waiting'
+      ) f`
     return row!
   }
 }

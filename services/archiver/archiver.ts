@@ -16,8 +16,10 @@ import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { FileRemoval } from '#libs/store/file-removal.ts'
 import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
-import { keepFile, keyOf, type Kept } from './keep-file.ts'
+import { DownloadFailed } from './download.ts'
+import { afterFailure, keepFile, keyOf, orCalledOff, type Kept } from './keep-file.ts'
 import type { PreviewMaker } from './previews.ts'
+import { recordStored } from './record-stored.ts'
 
 export interface ArchiverParts {
   clock: Clock
@@ -153,27 +155,28 @@ export class Archiver implements AsyncDisposable {
 
   async #keep(file: ClaimedFile, called: AbortSignal): Promise<void> {
     const { files, fetch, previews, records, clock, timeoutMs, count } = this.#parts
+    const { random } = clock
     const timeout = new AbortController()
     const cancel = clock.after(timeoutMs, () =>
-      timeout.abort(new Error(`not fetched within ${timeoutMs} ms`)),
+      timeout.abort(new DownloadFailed('later', `not fetched within ${timeoutMs} ms`)),
     )
     const signal = AbortSignal.any([called, timeout.signal])
     try {
-      const kept = await keepFile(file, { files, fetch, previews, random: clock.random, signal })
-      await this.#record(file, kept)
+      const kept = await keepFile(file, { files, fetch, previews, random, signal })
+      await this.#record(file, kept, called)
     } catch (err) {
       if (called.aborted) {
         count('late')
         // whoever looks next may have it at once
         return await records.failed(file.id, file.claim, 'its archiver was stopped', 0)
       }
-      await this.#record(file, { kind: 'again', reason: (err as Error).message, delayMs: 60_000 })
+      await this.#record(file, afterFailure(file, err, random()), called)
     } finally {
       cancel()
     }
   }
 
-  async #record(file: ClaimedFile, kept: Kept): Promise<void> {
+  async #record(file: ClaimedFile, kept: Kept, called: AbortSignal): Promise<void> {
     const { records, files, log, publish, count } = this.#parts
     const { id, claim } = file
     if (kept.kind === 'again') {
@@ -185,9 +188,9 @@ export class Archiver implements AsyncDisposable {
       if (!(await records.lost(id, claim, kept.reason))) return count('late')
       log.error({ video: id, reason: kept.reason }, `The file of ${id} is lost`)
     } else {
-      const event = await records.stored(id, claim, kept.key, kept.facts)
+      const event = await recordStored(this.#parts, file, kept, called)
       if (event === null) {
-        await removeFile(files, keyOf(file))
+        await orCalledOff(called, removeFile(files, keyOf(file)))
         return count('late')
       }
       crashPoint('file-recorded')

@@ -32,7 +32,7 @@ export class DownloadFailed extends Error {
 
 export interface DownloadOptions {
   /** The guarded way to a host. */
-  dispatcherFor(url: URL): Dispatcher
+  dispatcherFor(url: URL): Pick<Dispatcher, 'dispatch'>
   /** Headers for the first origin only, such as a key that its links need. */
   headers?: Record<string, string>
   maxBytes: number

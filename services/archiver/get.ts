@@ -6,7 +6,7 @@
 import type { Dispatcher } from 'undici'
 
 export interface GetOptions {
-  dispatcher: Dispatcher
+  dispatcher: Pick<Dispatcher, 'dispatch'>
   headers: Record<string, string>
   /** Silence for this long, before or within the body, breaks the connection. */
   stallMs: number

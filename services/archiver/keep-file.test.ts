@@ -1,6 +1,26 @@
 import { expect, it } from 'vitest'
-import { keepFile } from './keep-file.ts'
+import { StoreFull } from '#libs/files/file-store.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { NotAVideo } from '#libs/files/media.ts'
+import { DownloadFailed } from './download.ts'
+import { afterFailure, keepFile } from './keep-file.ts'
 import { noPreviews } from './previews.ts'
+import { recordStored } from './record-stored.ts'
+
+const file = {
+  id: 'v',
+  userId: 'u',
+  attempt: 1,
+  claim: 1,
+  url: 'https://a.example/1',
+  untilExpiryMs: 3_600_000,
+  tries: 1,
+  provider: 'p',
+  taskId: null,
+  wasAbandoned: false,
+  account: null,
+}
 
 it('is called off also while the store does not answer what it keeps', async () => {
   const stop = new AbortController()
@@ -11,26 +31,61 @@ it('is called off also while the store does not answer what it keeps', async () 
     read: () => new Promise<never>(() => {}),
     remove: async (key: string) => void removed.push(key),
   }
-  const file = { id: 'v', userId: 'u', attempt: 1, claim: 1, url: 'https://a.example/1' }
-  const rest = {
-    untilExpiryMs: null,
-    sinceAdoptedMs: 0,
-    tries: 1,
-    provider: 'p',
-    taskId: null,
-    wasAbandoned: false,
-  }
-  const keeping = keepFile(
-    { ...file, ...rest, account: null },
-    {
-      files: files as never,
-      fetch: async function* () {},
-      previews: async () => noPreviews,
-      random: () => 0.5,
-      signal: stop.signal,
-    },
-  )
+  const keeping = keepFile(file, {
+    files: files as never,
+    fetch: async function* () {},
+    previews: async () => noPreviews,
+    random: () => 0.5,
+    signal: stop.signal,
+  })
   setTimeout(() => stop.abort(new Error('stopping')), 20)
   await expect(keeping).rejects.toThrow('stopping')
   expect(removed).toEqual(['v-1-1'])
+})
+
+const hour = 3_600_000
+const refused = new DownloadFailed('gone', 'answered 403')
+const broken = new DownloadFailed('later', 'broke off')
+const text = new NotAVideo('not a video')
+
+it.each([
+  ['refused by a link that lives', refused, { tries: 99, untilExpiryMs: hour }, 'again'],
+  ['refused by a dead link', refused, { untilExpiryMs: -1 }, 'lost'],
+  [
+    'refused, and a fresh link may come',
+    refused,
+    { untilExpiryMs: -1, linkMayCome: true },
+    'again',
+  ],
+  ['no video under a link that lives', text, { tries: 99, untilExpiryMs: hour }, 'again'],
+  ['no video past a link’s expiry', text, { tries: 4, untilExpiryMs: -1 }, 'lost'],
+  ['half a video at first', text, { tries: 3, untilExpiryMs: -1 }, 'again'],
+  ['broken off long past its expiry', broken, { untilExpiryMs: -25 * hour }, 'lost'],
+  ['no room, long past its expiry', new StoreFull('full'), { untilExpiryMs: -25 * hour }, 'again'],
+  ['a store that is away', new Error('away'), { untilExpiryMs: -25 * hour }, 'again'],
+])('of a file that is %s', (_what, err, more, kind) => {
+  expect(afterFailure({ ...file, ...more }, err, 0.5).kind).toBe(kind)
+})
+
+it('tries again before a link dies, whatever its server asks for', () => {
+  const dying = { ...file, tries: 10, untilExpiryMs: 20_000 }
+  const busy = new DownloadFailed('later', 'answered 429', 3_600_000)
+  for (const err of [broken, busy, new Error('away')])
+    expect(afterFailure(dying, err, 0.5)).toMatchObject({ kind: 'again', delayMs: 5_000 })
+})
+
+it('records a stored file as often as it takes', async () => {
+  let tries = 0
+  const stored = async () => {
+    if (++tries === 1) throw new Error('Postgres does not answer')
+    return null
+  }
+  const clock = {
+    ...systemClock,
+    after: (_ms: number, act: () => void) => systemClock.after(1, act),
+  }
+  const parts = { records: { stored } as never, clock, log: createLogger('test', 'silent') }
+  const kept = { kind: 'kept' as const, key: 'v-1-1', facts: {} as never }
+  await recordStored(parts, file, kept, new AbortController().signal)
+  expect(tries).toBe(2)
 })

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
-import { StoreFull, type FileStore } from '#libs/files/file-store.ts'
+import type { FileStore } from '#libs/files/file-store.ts'
 import { NotAVideo, readMediaFacts } from '#libs/files/media.ts'
 import type { ClaimedFile, FileFacts } from '#libs/store/file-records.ts'
 import { DownloadFailed } from './download.ts'
@@ -17,10 +17,9 @@ export type Kept =
   | { kind: 'again'; reason: string; delayMs: number }
   | { kind: 'lost'; reason: string }
 
-/** A provider's link is believed dead only after it has been refused for this long. */
-const believedDeadAfterMs = 30 * 60_000
 /** Past its expiry a link that gives no answer at all is tried for so long. */
 const triedAfterExpiryMs = 24 * 3_600_000
+/** What is no video past its link's expiry may be half of one: it is fetched again at first. */
 const leastTries = 4
 
 export const keyOf = ({
@@ -29,35 +28,72 @@ export const keyOf = ({
   claim,
 }: Pick<ClaimedFile, 'id' | 'attempt' | 'claim'>): string => `${id}-${attempt}-${claim}`
 
+interface Parts {
+  files: FileStore
+  fetch(file: ClaimedFile, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Pictures of what is stored; never throws. */
+  previews: PreviewMaker['of']
+  random(): number
+  signal: AbortSignal
+}
+
 /** @throws the signal's reason when it is called off */
-export async function keepFile(
-  file: ClaimedFile,
-  parts: {
-    files: FileStore
-    fetch(file: ClaimedFile, signal: AbortSignal): AsyncIterable<Uint8Array>
-    /** Pictures of what is stored; never throws. */
-    previews: PreviewMaker['of']
-    random(): number
-    signal: AbortSignal
-  },
-): Promise<Kept> {
-  const { files, signal } = parts
-  const key = keyOf(file)
+export async function keepFile(file: ClaimedFile, parts: Parts): Promise<Kept> {
+  const { fetch, signal, random } = parts
   try {
-    const { bytes, sha256 } = await putHashed(files, key, parts.fetch(file, signal), signal)
-    const media = await orCalledOff(signal, readMediaFacts(files, key))
-    const previews = await parts.previews(file, key, media, signal)
-    crashPoint('file-stored')
-    return { kind: 'kept', key, facts: { bytes, sha256, ...media, ...previews } }
+    return await keep(file, parts, fetch(file, signal))
   } catch (err) {
-    await files.remove(key).catch(() => {}) // a leftover is found by `files verify`
     signal.throwIfAborted()
-    return afterFailure(file, err, parts.random())
+    const kept = afterFailure(file, err, random())
+    if (kept.kind !== 'lost') return kept
+    try {
+      // rule: what is in the store is not given up
+      return (await keepLeftover(file, parts)) ?? kept
+    } catch (storeErr) {
+      signal.throwIfAborted()
+      return afterFailure(file, storeErr, random())
+    }
   }
 }
 
+/** Puts and looks at it. @throws whatever that failed at; then nothing is under its key */
+async function keep(file: ClaimedFile, parts: Parts, body: AsyncIterable<Uint8Array>) {
+  const { files, signal } = parts
+  const key = keyOf(file)
+  try {
+    // rule: a store that hangs holds no file for good
+    const { bytes, sha256 } = await orCalledOff(signal, putHashed(files, key, body, signal))
+    const media = await orCalledOff(signal, readMediaFacts(files, key))
+    const previews = await parts.previews(file, key, media, signal)
+    crashPoint('file-stored')
+    return { kind: 'kept' as const, key, facts: { bytes, sha256, ...media, ...previews } }
+  } catch (err) {
+    // a leftover is found by `files verify`
+    await orCalledOff(signal, files.remove(key)).catch(() => {})
+    throw err
+  }
+}
+
+/**
+ * Of an archiver that died after it had stored the file and before it said so. Null when there is
+ * none. @throws what the store failed at
+ */
+async function keepLeftover(file: ClaimedFile, parts: Parts): Promise<Kept | null> {
+  const { files, signal } = parts
+  for (let claim = file.claim - 1; claim > 0; claim--) {
+    const body = await orCalledOff(signal, files.read(keyOf({ ...file, claim })))
+    if (body === null) continue
+    try {
+      return await keep(file, parts, body)
+    } catch (err) {
+      if (!(err instanceof NotAVideo)) throw err
+    }
+  }
+  return null
+}
+
 /** A store that never answers holds nobody for longer than the signal allows. */
-function orCalledOff<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+export function orCalledOff<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const stop = () => reject(signal.reason as Error)
   if (signal.aborted) stop()
@@ -87,23 +123,29 @@ async function putHashed(
  * Pure.
  */
 export function afterFailure(file: ClaimedFile, err: unknown, random: number): Kept {
-  const { tries, sinceAdoptedMs } = file
-  const untilExpiryMs = file.untilExpiryMs ?? Infinity
+  const { tries, untilExpiryMs } = file
   const reason = ((err as Error).message || String(err)).slice(0, 500)
-  const isDead =
-    untilExpiryMs <= 0 || (tries >= leastTries && sinceAdoptedMs >= believedDeadAfterMs)
   if (err instanceof DownloadFailed && err.kind === 'never') return { kind: 'lost', reason }
-  if (err instanceof DownloadFailed && err.kind === 'gone' && isDead)
-    return { kind: 'lost', reason }
-  if (err instanceof NotAVideo && isDead && tries >= leastTries) return { kind: 'lost', reason }
-  if (untilExpiryMs < -triedAfterExpiryMs && !(err instanceof StoreFull))
-    return { kind: 'lost', reason }
+  const saysDead =
+    (err instanceof DownloadFailed && err.kind === 'gone') ||
+    (err instanceof NotAVideo && tries >= leastTries)
+  // rule: a link is dead when it was to die, and not while a fresh one may come
+  if (saysDead && untilExpiryMs <= 0 && !file.linkMayCome) return { kind: 'lost', reason }
+  // rule: what the store failed at says nothing of the link
+  const isOfLink = err instanceof DownloadFailed || err instanceof NotAVideo
+  if (isOfLink && untilExpiryMs < -triedAfterExpiryMs) return { kind: 'lost', reason }
   const asked = err instanceof DownloadFailed ? err.retryAfterMs : null
-  return { kind: 'again', reason, delayMs: asked ?? backoffMs(tries, untilExpiryMs, random) }
+  const delayMs = beforeDeath(asked ?? backoffMs(tries, random), untilExpiryMs)
+  return { kind: 'again', reason, delayMs }
 }
 
-/** From 2 s to 10 min, but never so long that a link dies meanwhile. */
-function backoffMs(tries: number, untilExpiryMs: number, random: number): number {
-  const grown = Math.min(600_000, 2_000 * 2 ** Math.min(tries - 1, 10)) * (0.75 + random / 2)
-  return untilExpiryMs > 0 ? Math.max(1_000, Math.min(grown, untilExpiryMs / 4)) : grown
+/** From 2 s to 10 min. */
+function backoffMs(tries: number, random: number): number {
+  return Math.min(600_000, 2_000 * 2 ** Math.min(tries - 1, 10)) * (0.75 + random / 2)
+}
+
+/** Never so long that a link dies meanwhile, also where its server asks for it. */
+function beforeDeath(delayMs: number, untilExpiryMs: number): number {
+  // rule: a link that dies is not waited for beyond its death
+  return untilExpiryMs > 0 ? Math.max(1_000, Math.min(delayMs, untilExpiryMs / 4)) : delayMs
 }

@@ -10,12 +10,10 @@ import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import { DownloadFailed } from './download.ts'
 
-interface LinkParts {
+export interface LinkParts {
   providers: { of(name: string): (Pick<TaskReader, 'get'> & LinkOpener) | null }
   accounts: Pick<Accounts, 'open'> | null
   records: Pick<InterfaceOf<FileRecords>, 'renewed'>
-  /** Unix time. */
-  nowMs(): number
 }
 
 /** A link with less than this left is renewed before it is used. */
@@ -35,10 +33,12 @@ export class Links {
     const declaration = declarationOf(file.provider)
     const provider = this.#parts.providers.of(file.provider)
     if (!declaration || !provider) return {}
-    const isDying = file.tries > 1 || (file.untilExpiryMs ?? Infinity) < tooShortMs
+    const isDying = file.tries > 1 || file.untilExpiryMs < tooShortMs
     const renews = declaration.renewsLinks === true && isDying
     if (!declaration.linkNeedsKey && !renews) return {}
     const account = file.account && this.#parts.accounts?.open(file.account)
+    if (renews) file.linkMayCome = !account || (await this.#renew(file, provider, account))
+    if (!declaration.linkNeedsKey) return {}
     if (!account)
       throw new DownloadFailed(
         'later',
@@ -46,26 +46,28 @@ export class Links {
           ? 'its account cannot be opened'
           : 'its link needs the account: give the archiver KEY_ENCRYPTION_KEY',
       )
-    if (renews) await this.#renew(file, provider, account)
-    if (!declaration.linkNeedsKey) return {}
     const headers = await provider.linkHeaders(account, file.url)
     if (headers === null) throw new DownloadFailed('later', 'its account gives no token just now')
     return headers
   }
 
+  /** Whether a fresh link may still be had: the provider said neither yes nor no. */
   async #renew(
     file: ClaimedFile,
     provider: Pick<TaskReader, 'get'>,
     account: OpenedAccount,
-  ): Promise<void> {
-    if (file.taskId === null) return
+  ): Promise<boolean> {
+    if (file.taskId === null) return false
     const { answer } = await provider.get(account, file.taskId)
     if (answer.kind === 'missing') throw new DownloadFailed('gone', 'the provider has no such task')
     // whatever else it says: the link that is known may still serve
-    if (answer.kind !== 'done' || answer.videoUrl === file.url) return
+    if (answer.kind !== 'done') return ['none', 'later', 'working'].includes(answer.kind)
+    if (answer.videoUrl === file.url) return false
     const { videoUrl, expiresAt } = answer
-    await this.#parts.records.renewed(file.id, file.claim, videoUrl, expiresAt)
+    const { id, claim } = file
+    const livesMs = await this.#parts.records.renewed(id, claim, videoUrl, expiresAt)
+    file.untilExpiryMs = livesMs ?? file.untilExpiryMs
     file.url = videoUrl
-    file.untilExpiryMs = expiresAt === null ? null : Date.parse(expiresAt) - this.#parts.nowMs()
+    return false
   }
 }

@@ -35,7 +35,7 @@ const media: MediaFacts = {
   hasAudio: false,
 }
 type Asked = Parameters<PreviewMaker['of']>[0]
-const file: Asked = { id: 'v', userId: 'u', untilExpiryMs: null, wasAbandoned: false }
+const file: Asked = { id: 'v', userId: 'u', untilExpiryMs: 3_600_000, wasAbandoned: false }
 
 /** What is made of a file by a program that does this, and what was told to that. */
 async function made(script: string, of: Partial<Asked> = {}) {

@@ -86,7 +86,7 @@ export class PreviewMaker implements AsyncDisposable {
     const demuxer = demuxers[media.container]
     if (!demuxer || media.width * media.height > mostPixels) return noPreviews
     // rule: no picture costs a file
-    if (file.wasAbandoned || (file.untilExpiryMs ?? Infinity) < leastLinkMs) return noPreviews
+    if (file.wasAbandoned || file.untilExpiryMs < leastLinkMs) return noPreviews
     const signal = AbortSignal.any([called, AbortSignal.timeout(limitMs)])
     try {
       return await this.#slots.run(file.userId, async () => {

@@ -13,22 +13,19 @@ import { guardedConnector } from '#libs/net/guard.ts'
 import { Accounts } from '#libs/provider/accounts.ts'
 import { Providers } from '#libs/provider/providers.ts'
 import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
-import { publishEvents } from '#libs/outbox/outbox.ts'
 import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import type { Metrics } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
 import { FileRecords } from '#libs/store/file-records.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
-import { eventSubject } from '#libs/scene-video/messages.ts'
 import { Outbox } from '#libs/store/outbox.ts'
-import { Archiver, type ArchiverParts } from './archiver.ts'
+import type { ArchiverParts } from './archiver.ts'
 import { Uploads } from '#libs/store/uploads.ts'
 import type { ArchiverConfig } from './config.ts'
 import { removeUnusedUploads } from './unused-uploads.ts'
-import { Links } from './links.ts'
-import { download } from './download.ts'
 import { noPreviews, PreviewMaker } from './previews.ts'
+import { runArchiver } from './run-archiver.ts'
 
 const askTimeoutMs = 10_000
 const connectTimeoutMs = 10_000
@@ -45,45 +42,31 @@ export function startArchiver(config: ArchiverConfig, signal?: AbortSignal): Pro
     const db = stack.adopt(openDatabase(config.DATABASE_URL, 4), (one) => one.$disconnect())
     checks['postgres'] = () => isReachable(db)
     await waitForDatabase(db, log, stopping)
-    const outbox = new Outbox(db)
     const routes = stack.adopt(routesOf(config), (one) => one.close())
-    const records = new FileRecords(db)
-    const providers = stack.use(providersOf(config))
-    const accounts = config.KEY_ENCRYPTION_KEY ? new Accounts(config.KEY_ENCRYPTION_KEY) : null
     const previews = config.FFMPEG
       ? await PreviewMaker.open({ ffmpeg: config.FFMPEG, files, clock: systemClock, log })
       : null
     if (previews) stack.use(previews)
-    const links = new Links({ providers, accounts, records, nowMs: unixMs })
-    const archiver = stack.use(
-      new Archiver({
+    stack.use(
+      runArchiver({
+        bus,
+        outbox: new Outbox(db),
         clock: systemClock,
         log,
         files,
-        records,
+        records: new FileRecords(db),
         removal: new FileRemoval(db),
-        async *fetch(file, called) {
-          const headers = await links.open(file)
-          yield* download(file.url, {
-            headers,
-            dispatcherFor: routes.to,
-            maxBytes: config.FILE_MAX_BYTES,
-            stallMs: config.FILE_STALL_MS,
-            signal: called,
-          })
-        },
+        providers: stack.use(providersOf(config)),
+        accounts: config.KEY_ENCRYPTION_KEY ? new Accounts(config.KEY_ENCRYPTION_KEY) : null,
+        dispatcherFor: routes.to,
         previews: async (...asked) => (await previews?.of(...asked)) ?? noPreviews,
-        publish: (event) =>
-          publishEvents(bus, outbox, [event]).then(
-            () => {},
-            (err: unknown) => log.warn({ err, video: event.body.id }, 'event stays owed'),
-          ),
+        maxBytes: config.FILE_MAX_BYTES,
+        stallMs: config.FILE_STALL_MS,
         concurrency: config.ARCHIVE_CONCURRENCY,
         timeoutMs: config.FILE_TIMEOUT_MS,
         ...counters(metrics),
       }),
     )
-    bus.subscribe(eventSubject('completed'), null, () => archiver.wake())
     stack.use(
       removeUnusedUploads({
         uploads: new Uploads(db),

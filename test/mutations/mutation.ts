@@ -27,6 +27,7 @@ export type Finder =
   | 'schedules'
   | 'the clock by itself'
   | 'files'
+  | 'simulation of files'
   | 'the archiver by itself'
   | 'uploads'
   | 'retention'

@@ -38,7 +38,6 @@ const roughly = (ms: number | null) => (ms === null ? null : Math.round(ms / min
 const toPlain = (file: ClaimedFile) => ({
   ...file,
   untilExpiryMs: roughly(file.untilExpiryMs),
-  sinceAdoptedMs: roughly(file.sinceAdoptedMs),
 })
 const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1)
 
@@ -136,10 +135,10 @@ export class FileOperations {
     const minutes = world.pick([2, 30, 200])
     const expiresAt = world.chance(0.8)
     const url = `https://files.example/${id}?again`
-    return (files) => {
+    return async (files) => {
       const now = files === memory.files ? +memory.date() : Date.now()
       const at = expiresAt ? new Date(now + minutes * minuteMs).toISOString() : null
-      return files.renewed(id, claim, url, at)
+      return roughly(await files.renewed(id, claim, url, at))
     }
   }
 }

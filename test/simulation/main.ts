@@ -1,10 +1,14 @@
 /**
- * `npm run simulate -- --seeds N --steps N --seed S [--trace] [--stop]`: many runs, spread over the
- * cores; the first broken law ends a run, and with `--stop` all of them.
+ * `npm run simulate -- --seeds N --steps N --seed S [--files] [--trace] [--stop]`: many runs.
+ *
+ * They are spread over the cores; the first broken law ends a run, and with `--stop` all of them.
+ * With `--files` they are of finished videos and of what keeps their files, on one core, and count
+ * no steps.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { manyFiles } from './simulate-files.ts'
 import { simulate, type Outcome } from './simulate.ts'
 
 interface Share {
@@ -45,12 +49,14 @@ async function main(): Promise<void> {
       steps: { type: 'string', default: '10000' },
       seed: { type: 'string', default: '1' },
       trace: { type: 'boolean' },
+      files: { type: 'boolean' },
       stop: { type: 'boolean' },
     },
   })
   const [count, steps, first] = [Number(values.seeds), Number(values.steps), Number(values.seed)]
   if (![count, steps, first].every((n) => Number.isInteger(n) && n > 0))
     throw new Error('--seeds, --steps and --seed are whole numbers above 0')
+  if (values.files) process.exit((await manyFiles({ first, count, ...values })) ? 0 : 1)
   if (values.trace) {
     const { log, ...outcome } = await simulate({ seed: first, steps, keepLog: true })
     process.stdout.write(`${log.join('\n')}\n${JSON.stringify(outcome)}\n`)

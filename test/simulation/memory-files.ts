@@ -4,7 +4,12 @@
  */
 import type { OwedEvent } from '#libs/scene-video/messages.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
-import type { ClaimedFile, FileFacts, FileRecords } from '#libs/store/file-records.ts'
+import {
+  unsaidLifeMs,
+  type ClaimedFile,
+  type FileFacts,
+  type FileRecords,
+} from '#libs/store/file-records.ts'
 import type { SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 
 /** Instants are milliseconds of Unix time. */
@@ -47,6 +52,7 @@ const bySoonest = (a: FileRow, b: FileRow) =>
 export class MemoryFiles implements InterfaceOf<FileRecords> {
   readonly rows = new Map<string, FileRow>()
   readonly #of: Rows
+  unsaidLifeMs = unsaidLifeMs
   /** Told of each file that is lost. */
   onLost: (row: FileRow) => void = () => {}
 
@@ -125,8 +131,7 @@ export class MemoryFiles implements InterfaceOf<FileRecords> {
       attempt,
       claim: row.claim,
       url: row.url,
-      untilExpiryMs: row.expiresAt === null ? null : row.expiresAt - now,
-      sinceAdoptedMs: now - row.createdAt,
+      untilExpiryMs: this.#dies(row) - now,
       tries: row.tries,
       provider,
       taskId,
@@ -162,10 +167,12 @@ export class MemoryFiles implements InterfaceOf<FileRecords> {
     return this.#of.record(video, 'stored')
   }
 
-  async renewed(id: string, claim: number, url: string, expiresAt: string | null): Promise<void> {
+  async renewed(id: string, claim: number, url: string, expiresAt: string | null) {
     const row = this.#held(id, claim)
-    if (row)
-      Object.assign(row, { url, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) })
+    if (!row) return null
+    row.url = url
+    row.expiresAt = expiresAt === null ? null : Date.parse(expiresAt)
+    return this.#dies(row) - this.#now
   }
 
   async failed(id: string, claim: number, reason: string, delayMs: number): Promise<void> {
@@ -185,11 +192,16 @@ export class MemoryFiles implements InterfaceOf<FileRecords> {
     return true
   }
 
-  /** Its link dies within `soonMs`, and it failed, or nobody fetches it for a minute by now. */
-  isInDanger({ expiresAt, createdAt, lastError, claimedUntil }: FileRow, soonMs: number): boolean {
-    const now = this.#now
-    if (expiresAt === null || expiresAt >= now + soonMs) return false
-    const isVerySoon = expiresAt < now + 5 * minuteMs
+  #dies({ expiresAt, createdAt }: FileRow): number {
+    return expiresAt ?? createdAt + this.unsaidLifeMs
+  }
+
+  /** Its link dies within `soonMs`, and for a minute it failed or nobody fetched it. */
+  isInDanger(row: FileRow, soonMs: number): boolean {
+    const { createdAt, lastError, claimedUntil } = row
+    const [now, dies] = [this.#now, this.#dies(row)]
+    if (dies >= now + soonMs) return false
+    const isVerySoon = dies < now + 5 * minuteMs
     if (createdAt >= now - minuteMs) return lastError !== null && isVerySoon
     return lastError !== null || (claimedUntil ?? -Infinity) < now || isVerySoon
   }

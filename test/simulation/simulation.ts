@@ -20,9 +20,10 @@ import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
 import { badWays, MemoryProvider } from './memory-provider.ts'
 import { MemoryStore } from './memory-store.ts'
+import { remote } from './remote.ts'
 import { badConfig, badUserId } from './tenants.ts'
 import type { Statement } from './statements.ts'
-import { call, Process, World, type Weather } from './world.ts'
+import { Process, World, type Weather } from './world.ts'
 
 interface Running {
   process: Process
@@ -108,25 +109,13 @@ export class Simulation {
     for (const name of kinds) this.start(name)
   }
 
-  /** The store as one process has it: every method is a call over the network. */
   #remote<T extends object>(process: Process, target: T): T {
-    const options = {
+    return remote(process, target, {
       weather: this.weather,
-      timeoutMs: 15_000,
       isUp: () => this.storeUp,
-      fail: () => Object.assign(new Error('Postgres does not answer'), { code: 'ETIMEDOUT' }),
-    }
-    return new Proxy(target, {
-      get: (object, name) => {
-        const method: unknown = Reflect.get(object, name)
-        if (typeof method !== 'function') return method
-        return (...args: unknown[]) =>
-          call(process, options, () => {
-            this.statements++
-            const result = method.apply(object, structuredClone(args)) as Promise<unknown>
-            if (this.strikeAt === name) this.#strike(process)
-            return result
-          })
+      onDone: (method) => {
+        this.statements++
+        if (this.strikeAt === method) this.#strike(process)
       },
     })
   }

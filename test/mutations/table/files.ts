@@ -3,6 +3,73 @@ import type { Mutation } from '../mutation.ts'
 
 export const files: Mutation[] = [
   {
+    rule: 'a link is dead when it was to die, and not while a fresh one may come',
+    find: 'untilExpiryMs <= 0 && !file.linkMayCome',
+    replace: 'untilExpiryMs <= 0',
+    by: 'simulation of files',
+  },
+  {
+    rule: 'a link is dead when it was to die, and not while a fresh one may come',
+    find: 'untilExpiryMs <= 0 && !file.linkMayCome',
+    replace: '!file.linkMayCome',
+    by: 'simulation of files',
+  },
+  {
+    rule: 'what is in the store is not given up',
+    find: '(await keepLeftover(file, parts)) ?? kept',
+    replace: 'kept',
+    by: 'simulation of files',
+  },
+  {
+    rule: 'a store that hangs holds no file for good',
+    find: 'await orCalledOff(signal, putHashed(files, key, body, signal))',
+    replace: 'await putHashed(files, key, body, signal)',
+    by: 'simulation of files',
+  },
+  {
+    rule: 'a store that is away says nothing of a file',
+    find: 'storeFailed = err',
+    replace: '',
+    by: 'simulation of files',
+  },
+  {
+    rule: 'a link that dies is not waited for beyond its death',
+    find: 'untilExpiryMs > 0 ? Math.max(1_000, Math.min(delayMs, untilExpiryMs / 4)) : delayMs',
+    replace: 'delayMs',
+    by: 'the archiver by itself',
+  },
+  {
+    rule: 'what the store failed at says nothing of the link',
+    find: 'err instanceof DownloadFailed || err instanceof NotAVideo',
+    replace: 'true',
+    by: 'the archiver by itself',
+  },
+  {
+    rule: 'a stored file is recorded as often as it takes',
+    find: 'if (called.aborted) throw err',
+    replace: 'throw err',
+    by: 'the archiver by itself',
+  },
+  {
+    rule: 'those whose links die soonest first',
+    find: 'ORDER BY r."expiresAt", r."videoId" LIMIT ${most}::int',
+    replace: 'ORDER BY r."videoId" LIMIT ${most}::int',
+    by: 'files',
+  },
+  {
+    rule: 'a claim that is held is given to nobody else',
+    find: `AND coalesce("claimedUntil", '-infinity') < now()`,
+    replace: '',
+    also: { find: `AND coalesce(f."claimedUntil", '-infinity') < now()`, replace: '' },
+    by: 'store against Postgres',
+  },
+  {
+    rule: 'a failed file waits for its next try',
+    find: `"nextTryAt" = now() + `,
+    replace: `"nextTryAt" = "nextTryAt" + 0 * `,
+    by: 'store against Postgres',
+  },
+  {
     rule: 'only the newest claim records a file',
     find: 'AND claim = ${claim}::int',
     replace: 'AND claim >= ${claim}::int',
@@ -16,8 +83,8 @@ export const files: Mutation[] = [
   },
   {
     rule: 'no picture costs a file',
-    find: 'if (file.wasAbandoned || (file.untilExpiryMs ?? Infinity) < leastLinkMs)',
-    replace: 'if (file.wasAbandoned && (file.untilExpiryMs ?? Infinity) < leastLinkMs)',
+    find: 'if (file.wasAbandoned || file.untilExpiryMs < leastLinkMs)',
+    replace: 'if (file.wasAbandoned && file.untilExpiryMs < leastLinkMs)',
     by: 'the archiver by itself',
   },
   {
