@@ -53,8 +53,8 @@ export class CreateQueue {
   readonly #users = new Map<string, Map<string, Place>>()
   /** By video, until when it may fetch what it was given. */
   readonly #given = new Map<string, number>()
-  /** Those that wait in `enter`: they need not be woken. */
-  readonly #entering = new Set<string>()
+  /** Those that wait in `enter`, and what has them go on: they need not be woken. */
+  readonly #entering = new Map<string, () => void>()
   /** As they are now: what is learned of an account changes while videos wait. */
   #limits: () => CreateLimits = () => ({ rate: null, parallelTasks: null })
   /** Creates taken, and given to nobody. */
@@ -86,16 +86,20 @@ export class CreateQueue {
     const places = this.#users.get(video.userId) ?? new Map<string, Place>()
     places.set(video.id, { ...video, seenAt: clock.now() })
     this.#users.set(video.userId, places)
-    this.#entering.add(video.id)
+    const given = new Promise<void>((goOn) => this.#entering.set(video.id, goOn))
     try {
-      await this.#take()
+      // rule: whoever was given a create waits for nobody behind it
+      await Promise.race([given, this.#take()])
     } finally {
       this.#entering.delete(video.id)
     }
     if (this.#fetch(video.id)) return null
     const { rate } = this.#limits()
     const queueMs = rate ? (this.size / rate.perMinute) * 60_000 : 0
-    return { ms: Math.max(this.#nextAt - clock.now(), queueMs, 1_000), why: this.#why }
+    return {
+      ms: Math.max(this.#nextAt - clock.now(), queueMs, 1_000),
+      why: rate ? this.#why : 'tasks',
+    }
   }
 
   /** The provider refused one of them: nothing is left, for so long. */
@@ -187,7 +191,9 @@ export class CreateQueue {
     places.delete(place.id)
     if (places.size > 0) this.#users.set(place.userId, places)
     this.#given.set(place.id, this.#options.clock.now() + keptMs)
-    if (!this.#entering.has(place.id)) this.#options.wake(place)
+    const goOn = this.#entering.get(place.id)
+    if (goOn) goOn()
+    else this.#options.wake(place)
   }
 
   /** What was given and not fetched is free again; whoever did not come back waits no more. */

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { MemoryProviderAccounts } from '../../test/simulation/memory-provider-accounts.ts'
 import { Process, World } from '../../test/simulation/world.ts'
@@ -41,5 +42,28 @@ it('says again, once a day at least, that it uses an account', async () => {
   }
   expect(told.length).toBeGreaterThanOrEqual(4)
   expect(told.length).toBeLessThan(6)
+  await gate[Symbol.asyncDispose]()
+})
+
+it('lets go whoever has a place, while places are taken for hundreds behind it', async () => {
+  const world = new World(1)
+  const { clock } = new Process(world, 'submit')
+  const memory = new MemoryProviderAccounts(() => world.now)
+  const takeTask: typeof memory.takeTask = async (...asked) => {
+    await sleep(20, undefined, clock)
+    return memory.takeTask(...asked)
+  }
+  const store = Object.assign(Object.create(memory) as typeof memory, { takeTask })
+  const gate = new Gate({ clock, log, bus, store })
+  const limited = {
+    ...at,
+    provider: { ...at.provider, budgets: { usual: {}, set: { parallelTasks: 1_000 } } },
+  }
+  const videos = Array.from({ length: 600 }, (_, i) => ({ id: `v${i}`, userId: 'u', attempt: 1 }))
+  const entered = Promise.all(videos.map((video) => gate.enter(limited, video)))
+  clock.after(60_000, () => {})
+  await new Promise((done) => setImmediate(done))
+  while (world.now < 60_000 && (await world.step()));
+  expect((await entered).filter((wait) => wait !== null)).toEqual([])
   await gate[Symbol.asyncDispose]()
 })

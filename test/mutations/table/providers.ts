@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
+    rule: 'whoever was given a create waits for nobody behind it',
+    find: 'Promise.race([given, this.#take()])',
+    replace: 'this.#take()',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a circuit is judged by the creates of all submits',
     find: 'told.outcomes',
     replace: '[]',
