@@ -2,7 +2,8 @@
  * Tencent Cloud VOD (AIGC video): Kling, Vidu, Hailuo, Hunyuan, PixVerse and others by one call,
  * `POST /` with the action in a header and a signature (TC3). Errors come with HTTP 200. Our own id
  * is its `SessionId`: a second create with it is refused for three days, and the list repeats it.
- * Not yet run against the real service.
+ * Its events are not pulled: they are the whole application's, and one that is confirmed reaches
+ * nobody else. Not yet run against the real service.
  */
 import { createHash, createHmac } from 'node:crypto'
 import type { Declaration } from '../declaration.ts'
