@@ -109,6 +109,7 @@ export class Archiver implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { records, concurrency } = this.#parts
+    // rule: a user has a quarter of the slots
     const perUser = Math.max(1, Math.floor(concurrency / 4))
     for (;;) {
       await records.adopt()

@@ -74,6 +74,7 @@ const finders: Record<Finder, string[]> = {
     '60',
     '--stop',
   ],
+  'files of two users': vitest('test/simulation/files.test.ts', 'keeps nobody'),
   files: vitest('test/system/archiver', ''),
   retention: vitest('test/system/file-retention.test.ts', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),

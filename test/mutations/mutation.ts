@@ -28,6 +28,7 @@ export type Finder =
   | 'the clock by itself'
   | 'files'
   | 'simulation of files'
+  | 'files of two users'
   | 'the archiver by itself'
   | 'uploads'
   | 'retention'

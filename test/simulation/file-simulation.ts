@@ -12,7 +12,13 @@ import { composeReconciler, composeStatus, key, logOf, type Parts } from './comp
 import { FileLaws } from './file-laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
-import { badHosts, fileProviders, maxBytes, MemoryFileHost } from './memory-file-host.ts'
+import {
+  badHosts,
+  fileProviders,
+  maxBytes,
+  MemoryFileHost,
+  type HostFault,
+} from './memory-file-host.ts'
 import { fileStoreOf, MemoryFileStore } from './memory-file-store.ts'
 import { MemoryStore } from './memory-store.ts'
 import { remote } from './remote.ts'
@@ -158,10 +164,9 @@ export class FileSimulation {
   }
 
   /** A provider says that a video is done, which status has recorded. */
-  complete(): void {
+  complete(userId = this.world.pick(userIds)): string {
     const { world, store } = this
     const id = world.uuid()
-    const userId = world.pick(userIds)
     const provider = world.pick(fileProviders)
     const hosted = this.host.finish({
       id,
@@ -188,13 +193,19 @@ export class FileSimulation {
       videoUrlExpiresAt: expiresAt && new Date(expiresAt),
     })
     store.completed(video, { provider, baseUrl: 'https://api.example', keyCipher: cipher })
+    return id
+  }
+
+  /** Nothing goes wrong but at the bad user's host. */
+  beFair(bad: HostFault): void {
+    Object.assign(this.weather, { loss: 0, slow: 0, nudgesLost: 0 })
+    this.host.faults = 0
+    this.host.bad = bad
   }
 
   /** Nothing goes wrong from now on. */
   heal(): void {
-    Object.assign(this.weather, { loss: 0, slow: 0, nudgesLost: 0 })
-    this.host.faults = 0
-    this.host.bad = 'none'
+    this.beFair('none')
     this.storeUp = true
     this.filesAre = 'up'
     this.strikeAt = undefined

@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const files: Mutation[] = [
   {
+    rule: 'a user has a quarter of the slots',
+    find: 'Math.max(1, Math.floor(concurrency / 4))',
+    replace: 'concurrency',
+    by: 'files of two users',
+  },
+  {
     rule: 'a link is dead when it was to die, and not while a fresh one may come',
     find: 'untilExpiryMs <= 0 && !file.linkMayCome',
     replace: 'untilExpiryMs <= 0',
