@@ -190,10 +190,8 @@ export class Archiver implements AsyncDisposable {
       log.error({ video: id, reason: kept.reason }, `The file of ${id} is lost`)
     } else {
       const event = await recordStored(this.#parts, file, kept, called)
-      if (event === null) {
-        await orCalledOff(called, removeFile(files, keyOf(file)))
-        return count('late')
-      }
+      if (event === 'late') await orCalledOff(called, removeFile(files, keyOf(file)))
+      if (event === 'late' || event === 'unsure') return count('late')
       crashPoint('file-recorded')
       log.info({ video: id, bytes: kept.facts.bytes }, `Stored the file of ${id}`)
       await publish(event)

@@ -27,6 +27,10 @@ it('keeps every file that can be had, in 12 worlds', async () => {
     expect(sum((one) => one.faults[kind] ?? 0)).toBeGreaterThan(0)
 }, 300_000)
 
+it.each([104, 178])('removes no file that was recorded after all, in world %i', async (seed) => {
+  expect((await simulateFiles({ seed })).broken).toBeUndefined()
+})
+
 it('gives the same trace for the same seed', async () => {
   expect((await simulateFiles({ seed: 3 })).hash).toBe((await simulateFiles({ seed: 3 })).hash)
 })

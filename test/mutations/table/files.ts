@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const files: Mutation[] = [
   {
+    rule: 'a file that may be recorded is not removed',
+    find: "tries > 1 ? 'unsure' : 'late'",
+    replace: "'late'",
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'a user has a quarter of the slots',
     find: 'Math.max(1, Math.floor(concurrency / 4))',
     replace: 'concurrency',
