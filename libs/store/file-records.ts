@@ -77,17 +77,20 @@ export class FileRecords {
   }
 
   /**
-   * Claims up to `most` files for `leaseMs`, those whose links die soonest first, at most `perUser`
-   * of one user, and none of `busyUsers`. Index: File_queue_idx. Locks the claimed rows only, and
+   * Claims up to `most` files for `leaseMs`, those whose links die soonest first, and of one user
+   * no more than make `perUser` with those that run. Index: File_queue_idx. Locks the claimed rows only, and
    * passes over what somebody else has locked.
    */
   async claim(options: {
     most: number
     perUser: number
-    busyUsers: string[]
+    /** Files in work, by user. */
+    running: ReadonlyMap<string, number>
     leaseMs: number
   }): Promise<ClaimedFile[]> {
-    const { most, perUser, busyUsers, leaseMs } = options
+    const { most, perUser, running, leaseMs } = options
+    const users = [...running.keys()]
+    const full = users.filter((userId) => running.get(userId)! >= perUser)
     // rule: those whose links die soonest first
     // rule: a claim that is held is given to nobody else
     // rule: a claim that is held is given to nobody else, second
@@ -95,13 +98,14 @@ export class FileRecords {
       WITH due AS (
         SELECT "videoId", "userId", "expiresAt" FROM "File"
         WHERE state = 'waiting' AND "nextTryAt" <= now() AND coalesce("claimedUntil", '-infinity') < now()
-          AND "userId" <> ALL(${busyUsers}::uuid[])
+          AND "userId" <> ALL(${full}::uuid[])
         ORDER BY "expiresAt", "videoId" LIMIT ${candidates}::int
       ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY "userId" ORDER BY "expiresAt", "videoId") AS nth FROM due
       ), chosen AS (
         SELECT f."videoId", f."claimedUntil" IS NOT NULL AS "wasAbandoned" FROM "File" f JOIN ranked r USING ("videoId")
-        WHERE r.nth <= ${perUser}::int AND f.state = 'waiting' AND f."nextTryAt" <= now()
+          LEFT JOIN unnest(${users}::uuid[], ${[...running.values()]}::int[]) AS b("userId", files) ON b."userId" = r."userId"
+        WHERE r.nth + coalesce(b.files, 0) <= ${perUser}::int AND f.state = 'waiting' AND f."nextTryAt" <= now()
           AND coalesce(f."claimedUntil", '-infinity') < now()
         ORDER BY r."expiresAt", r."videoId" LIMIT ${most}::int FOR UPDATE OF f SKIP LOCKED
       )

@@ -118,7 +118,7 @@ export class Archiver implements AsyncDisposable {
       const claimed = await records.claim({
         most: Math.min(free, perUser),
         perUser,
-        busyUsers: this.#busyUsers(perUser),
+        running: this.#runningByUser(perUser),
         leaseMs,
       })
       for (const file of claimed) this.#begin(file)
@@ -127,12 +127,11 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  /** Users who have all the slots that one user may have. */
-  #busyUsers(perUser: number): string[] {
+  #runningByUser(perUser: number): ReadonlyMap<string, number> {
     const slots = Map.groupBy(this.#running.values(), ({ file }) => file.userId)
-    const full = [...slots].filter(([, running]) => running.length >= perUser)
-    this.#fullUsers = new Set(full.map(([userId]) => userId))
-    return [...this.#fullUsers]
+    const counts = new Map([...slots].map(([userId, { length }]) => [userId, length]))
+    this.#fullUsers = new Set([...counts].filter(([, n]) => n >= perUser).map(([userId]) => userId))
+    return counts
   }
 
   #begin(file: ClaimedFile): void {

@@ -113,7 +113,7 @@ export class FileOperations {
     const options = {
       most: world.pick([1, 2, 5]),
       perUser: world.pick([1, 2, 3]),
-      busyUsers: world.chance(0.2) ? [world.pick(userIds)] : [],
+      running: new Map(world.chance(0.3) ? [[world.pick(userIds), world.pick([1, 2, 3])]] : []),
       leaseMs: world.pick([0.5, 1.5, 5.5]) * minuteMs,
     }
     return async (files) => {

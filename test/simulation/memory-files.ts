@@ -101,16 +101,16 @@ export class MemoryFiles implements InterfaceOf<FileRecords> {
     return state === 'waiting' && nextTryAt <= now && (claimedUntil ?? -Infinity) < now
   }
 
-  async claim({ most, perUser, busyUsers, leaseMs }: ClaimOptions): Promise<ClaimedFile[]> {
+  async claim({ most, perUser, running, leaseMs }: ClaimOptions): Promise<ClaimedFile[]> {
     const due = [...this.rows.values()]
-      .filter((row) => this.#isClaimable(row) && !busyUsers.includes(row.userId))
+      .filter((row) => this.#isClaimable(row) && (running.get(row.userId) ?? 0) < perUser)
       .toSorted(bySoonest)
       .slice(0, candidates)
     const ranks = new Map<string, number>()
     const chosen = due.filter(({ userId }) => {
       const rank = (ranks.get(userId) ?? 0) + 1
       ranks.set(userId, rank)
-      return rank <= perUser
+      return rank + (running.get(userId) ?? 0) <= perUser
     })
     return chosen.slice(0, most).map((row) => this.#claimed(row, leaseMs))
   }

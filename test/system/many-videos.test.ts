@@ -161,7 +161,7 @@ const statements: Record<string, (ids: string[]) => Promise<unknown>> = {
 const ofFiles: Record<string, () => Promise<unknown>> = {
   'files to adopt': () => new FileRecords(db).adopt(),
   'files to fetch': () =>
-    new FileRecords(db).claim({ most: 6, perUser: 6, busyUsers: [], leaseMs: 1_000 }),
+    new FileRecords(db).claim({ most: 6, perUser: 6, running: new Map(), leaseMs: 1_000 }),
   'files that wait': () => new FileRecords(db).waiting(3_600_000),
   'files to remove': () => new FileRemoval(db).removing(100),
   'files kept too long': () => new FileRemoval(db).outdated(30),
