@@ -2,16 +2,13 @@
 import { userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
 import { circuitActs, ProviderAccounts, type CircuitRow } from '#libs/store/provider-accounts.ts'
-import { UsageError, type Command } from './command.ts'
+import { printable, UsageError, type Command } from './command.ts'
 import { withDatabase } from './config.ts'
 
 const usage = `circuits list                          of each account: whether creates go there, and why not
 circuits open <provider> <account>     have creates wait until it is reset  [--reason <text>]
 circuits close <provider> <account>    let creates go there however they fail, until it is reset
 circuits reset <provider> <account>    let it open and close by itself`
-
-/** On a terminal a control character in somebody's text would be a command to it. */
-const printable = (text: string) => text.replaceAll(/\p{Cc}/gu, '·')
 
 const lineOf = ({ provider, accountId, host, state, held, reason, nextTryAt, acts }: CircuitRow) =>
   [

@@ -11,6 +11,7 @@ import {
   type DeadLetter,
 } from '#libs/bus/dead-letters.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
+import { printable } from './command.ts'
 import { natsConfig } from './config.ts'
 
 export const usage = `dead-letters list                   every message nobody could handle, oldest first
@@ -68,9 +69,6 @@ function misunderstood(): number {
   complain(usage)
   return 2
 }
-
-/** On a terminal a control character in somebody's bytes would be a command to it. */
-const printable = (text: string) => text.replaceAll(/\p{Cc}/gu, '·')
 
 const verbs: Record<string, (bus: NatsBus, sequences: number[]) => Promise<number>> = {
   async list(bus) {

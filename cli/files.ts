@@ -1,4 +1,5 @@
-/** Whether what rows promise is in the store, and what is there that no row names. */
+/** Whether the store has what rows promise, what is there that no row names, and what was lost. */
+import { userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { fileSettings, openFileStore } from '#libs/files/settings.ts'
@@ -7,11 +8,14 @@ import { readConfig } from '#libs/runtime/config.ts'
 import { previewKey, previewKinds } from '#libs/scene-video/video-file.ts'
 import { FileRetention } from '#libs/store/file-retention.ts'
 import { FileRemoval, type PromisedFile } from '#libs/store/file-removal.ts'
-import { UsageError } from './command.ts'
+import { LostFiles, type LostFile } from '#libs/store/lost-files.ts'
+import { printable, UsageError } from './command.ts'
 import { environment, withDatabase } from './config.ts'
 
 export const usage = `files verify [--remove-strays]     compare the file store with what was recorded, both ways
 files retention --dry-run          what retention would delete now: by FILE_DAYS, and by projects' limits
+files lost                         the files that were given up, with the reason
+files retry <video>... | --all     have lost files fetched again
 
 The store is found by FILES_STORE, FILES_DIR or S3_…; exit 1 where they differ.`
 
@@ -25,10 +29,13 @@ export async function run([verb, ...args]: string[]): Promise<number> {
     options: {
       'remove-strays': { type: 'boolean', default: false },
       'dry-run': { type: 'boolean', default: false },
+      all: { type: 'boolean', default: false },
     },
     allowPositionals: true,
   })
   if (verb === 'retention' && values['dry-run'] && !positionals.length) return tellRetention()
+  if (verb === 'lost' && !positionals.length) return listLost()
+  if (verb === 'retry') return retryLost(positionals, values.all)
   if (verb !== 'verify' || positionals.length) throw new UsageError('Which files?')
   const config = readConfig(z.object(fileSettings), environment())
   await using files = await openFileStore(config)
@@ -57,6 +64,49 @@ async function tellRetention(): Promise<number> {
     for (const { projectId, title, files, bytes } of await new FileRetention(db).excess())
       say(`${files} files, ${bytes} bytes: beyond the limits of project ${projectId}, ${title}`)
     return 0
+  })
+}
+
+async function* lostFiles(lost: LostFiles) {
+  for (let after: string | null = null; ;) {
+    const some: LostFile[] = await lost.list(after, page)
+    yield some
+    if (some.length < page) return
+    after = some.at(-1)!.id
+  }
+}
+
+async function listLost(): Promise<number> {
+  return withDatabase(async (db) => {
+    for await (const some of lostFiles(new LostFiles(db)))
+      for (const { id, provider, reason, expiresAt } of some)
+        say([id, provider, expiresAt?.toISOString() ?? '-', printable(reason ?? '')].join('\t'))
+    return 0
+  })
+}
+
+async function retryLost(ids: string[], all: boolean): Promise<number> {
+  if (all === ids.length > 0) throw new UsageError('Name the videos, or all of them by --all.')
+  const wrong = ids.find((id) => !z.uuid().safeParse(id).success)
+  if (wrong !== undefined) throw new UsageError(`${printable(wrong)} is no video's id.`)
+  const by = `${userInfo().username}, by command`
+  return withDatabase(async (db) => {
+    const lost = new LostFiles(db)
+    const retried: string[] = []
+    if (!all) retried.push(...(await lost.retry(ids, by)))
+    else
+      for await (const some of lostFiles(lost)) {
+        const again = await lost.retry(
+          some.map(({ id }) => id),
+          by,
+        )
+        retried.push(...again)
+        if (some.length === page) progress(`${retried.length} files to be fetched again`)
+      }
+    for (const id of ids.filter((one) => !retried.includes(one.toLowerCase())))
+      progress(`${id} has no lost file`)
+    say(`${retried.length} files to be fetched again`)
+    return !all && retried.length < ids.length ? 1 : 0
   })
 }
 

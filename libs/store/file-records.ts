@@ -78,8 +78,8 @@ export class FileRecords {
 
   /**
    * Claims up to `most` files for `leaseMs`, those whose links die soonest first, and of one user
-   * no more than make `perUser` with those that run. Index: File_queue_idx. Locks the claimed rows only, and
-   * passes over what somebody else has locked.
+   * no more than make `perUser` with those that run. Index: File_queue_idx. Locks the claimed rows
+   * only, and passes over what somebody else has locked.
    */
   async claim(options: {
     most: number

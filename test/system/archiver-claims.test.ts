@@ -1,10 +1,12 @@
 /** Whose file comes first, and who may say what became of it. */
+import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 import { FileRecords, type FileFacts } from '#libs/store/file-records.ts'
 import {
   archiver,
   completed,
   db,
+  env,
   provider,
   startKit,
   stopArchivers,
@@ -28,7 +30,13 @@ it('gives a link up when it has died, and no earlier', async () => {
   await untilStored(id)
 })
 
-it('gives a file up at once that is larger than the limit', async () => {
+const files = (...args: string[]) =>
+  spawnSync(process.execPath, ['cli/main.ts', 'files', ...args], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  })
+
+it('gives up what is larger than the limit, and fetches it again when an operator says so', async () => {
   await stopArchivers()
   await archiver({ FILE_MAX_BYTES: '1000' })
   const id = await completed(`/ok/${crypto.randomUUID()}`, { expiresInMs: 3_600_000 })
@@ -38,6 +46,19 @@ it('gives a file up at once that is larger than the limit', async () => {
   })
   expect(kept).toMatchObject({ tries: 1, lastError: expect.stringContaining('larger than') })
   await stopArchivers()
+  expect(files('lost').stdout).toMatch(new RegExp(`^${id}\ttoapis\t.*Z\tlarger than`, 'm'))
+  expect(files('retry').stderr).toContain('Name the videos')
+  expect(files('retry', 'x').stderr).toContain('no video')
+  const other = crypto.randomUUID()
+  expect(files('retry', id, other)).toMatchObject({
+    status: 1,
+    stdout: '1 files to be fetched again\n',
+    stderr: expect.stringContaining(`${other} has no lost file`),
+  })
+  await archiver()
+  const { timeline } = await untilStored(id)
+  expect(timeline.map(({ kind }) => kind)).toEqual(['file_lost', 'file_retried', 'stored'])
+  expect(files('retry', '--all')).toMatchObject({ status: 0 })
 })
 
 it('counts in danger what failed and dies soon, not what is merely under way', async () => {
@@ -89,6 +110,19 @@ it('lets no slow provider of one user keep another user’s file waiting', async
   await db.file.updateMany({ where: { userId: other.id }, data: { state: 'deleted' } })
 })
 
+it('claims no more of one user than make his share with what runs', async () => {
+  const ids = await Promise.all(['a', 'b', 'c'].map((name) => completed(`/silent/${name}`)))
+  const records = new FileRecords(db)
+  await records.adopt()
+  const { userId } = await db.file.findUniqueOrThrow({ where: { videoId: ids[0]! } })
+  const claim = (running: number) =>
+    records.claim({ most: 3, perUser: 2, running: new Map([[userId, running]]), leaseMs: 0 })
+  expect([(await claim(2)).length, (await claim(1)).length, (await claim(0)).length]).toEqual([
+    0, 1, 2,
+  ])
+  await db.file.updateMany({ where: { videoId: { in: ids } }, data: { state: 'deleted' } })
+})
+
 it('takes soonest what dies soonest', async () => {
   const [later, never, sooner] = [
     await completed('/silent/a', { expiresInMs: 9_000_000 }),
@@ -99,7 +133,9 @@ it('takes soonest what dies soonest', async () => {
   await records.adopt()
   const claims = []
   for (let n = 0; n < 3; n++)
-    claims.push(...(await records.claim({ most: 1, perUser: 10, busyUsers: [], leaseMs: 60_000 })))
+    claims.push(
+      ...(await records.claim({ most: 1, perUser: 10, running: new Map(), leaseMs: 60_000 })),
+    )
   expect(claims.map(({ id }) => id)).toEqual([sooner, later, never])
   await db.file.updateMany({
     where: { videoId: { in: [later, never, sooner] } },
@@ -127,7 +163,7 @@ it('lets only the newest claim say what became of a file, and that once', async 
   const records = new FileRecords(db)
   await records.adopt()
   const claimIt = async () =>
-    (await records.claim({ most: 1, perUser: 1, busyUsers: [], leaseMs: 0 }))[0]!
+    (await records.claim({ most: 1, perUser: 1, running: new Map(), leaseMs: 0 }))[0]!
   const first = await claimIt()
   const second = await claimIt()
   expect([first.id, second.id, second.claim - first.claim]).toEqual([id, id, 1])
@@ -154,7 +190,7 @@ it('leaves what it had in hand to the next one when it is stopped, and knows wha
   await until('it runs', async () => ((await video(id)).kept?.claim ?? 0) > 0)
   await stopArchivers()
   const records = new FileRecords(db)
-  const claimIt = () => records.claim({ most: 1, perUser: 1, busyUsers: [], leaseMs: 0 })
+  const claimIt = () => records.claim({ most: 1, perUser: 1, running: new Map(), leaseMs: 0 })
   expect(await claimIt()).toMatchObject([{ id, wasAbandoned: false }])
   expect(await claimIt()).toMatchObject([{ id, wasAbandoned: true }])
   await db.file.update({ where: { videoId: id }, data: { state: 'deleted' } })
