@@ -201,12 +201,12 @@ export class FileRecords {
   /**
    * How many wait, and how many of them are in danger: the link dies within `soonMs`, and for a
    * minute they failed or nobody fetched them. With less than five minutes left one failure, or a
-   * minute, is enough.
+   * minute, is enough; and what has failed for six hours is in danger however long its link lives.
    */
   async waiting(soonMs: number): Promise<{ waiting: number; expiringSoon: number }> {
     const [row] = await this.#db.$queryRaw<{ waiting: number; expiringSoon: number }[]>`
       SELECT count(*)::int AS waiting,
-        (count(*) FILTER (WHERE dies < now() + ${soonMs}::int * interval '1 millisecond' AND CASE
+        (count(*) FILTER (WHERE ("lastError" IS NOT NULL AND "createdAt" < now() - interval '6 hours') OR dies < now() + ${soonMs}::int * interval '1 millisecond' AND CASE
           WHEN "createdAt" < now() - interval '1 minute' THEN "lastError" IS NOT NULL
             OR coalesce("claimedUntil", '-infinity') < now() OR dies < now() + interval '5 minutes'
           ELSE "lastError" IS NOT NULL AND dies < now() + interval '5 minutes'

@@ -225,7 +225,10 @@ export class Archiver implements AsyncDisposable {
     this.#isWaiting = found.waiting > 0
     if (this.#isWaiting) this.#looks.wake()
     if (found.expiringSoon)
-      log.error({ count: found.expiringSoon }, 'Files in danger: their links die within the hour')
+      log.error(
+        { count: found.expiringSoon },
+        'Files in danger: their links die soon, or they have failed for hours',
+      )
   }
 
   /** Calls off what runs: whoever claims it next begins anew. */

@@ -200,6 +200,7 @@ export class MemoryFiles implements InterfaceOf<FileRecords> {
   isInDanger(row: FileRow, soonMs: number): boolean {
     const { createdAt, lastError, claimedUntil } = row
     const [now, dies] = [this.#now, this.#dies(row)]
+    if (lastError !== null && createdAt < now - 360 * minuteMs) return true
     if (dies >= now + soonMs) return false
     const isVerySoon = dies < now + 5 * minuteMs
     if (createdAt >= now - minuteMs) return lastError !== null && isVerySoon

@@ -68,6 +68,8 @@ it('counts in danger what failed and dies soon, not what is merely under way', a
     { waited: 2, left: 30, isIn: true }, // nobody fetches it
     { waited: 2, left: 30, claimedUntil: minutes(1), isIn: false },
     { waited: 2, left: 90, lastError: 'answered 503', isIn: false },
+    { waited: 361, left: 9_000, lastError: 'answered 404', isIn: true },
+    { waited: 361, left: 9_000, isIn: false },
     { waited: 0, left: 30, lastError: 'answered 503', isIn: false },
     { waited: 0, left: 3, lastError: 'answered 503', isIn: true },
     { waited: 0, left: 3, isIn: false },
