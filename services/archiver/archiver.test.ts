@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { Process, World } from '../../test/simulation/world.ts'
+import type { ClaimedFile } from '#libs/store/file-records.ts'
 import { Archiver, type ArchiverParts } from './archiver.ts'
+import { Slots } from './slots.ts'
 
 const quiet = 100_000
 
@@ -54,4 +56,56 @@ it('looks often for a file that waits for its next try at an archiver that died'
   await looksIn(16_000)
   expect(await looksIn(30_000)).toBeGreaterThanOrEqual(25)
   await archiver[Symbol.asyncDispose]()
+})
+
+it('fetches a file within a minute, though hosts of other users drip in all slots', async () => {
+  const world = new World(1)
+  const { clock } = new Process(world, 'archiver')
+  const begun = new Map<string, number>()
+  const waiting = ['a', 'b', 'c', 'd', 'good'].map((userId) => ({ id: userId, userId, claim: 1 }))
+  const claim = async ({ most }: { most: number }) => waiting.splice(0, most)
+  const archiver = new Archiver({
+    clock,
+    records: {
+      claim,
+      adopt: async () => {},
+      failed: async () => {},
+      renew: async (held: { id: string }[]) => held.map(({ id }) => id),
+      waiting: async () => ({ waiting: waiting.length, expiringSoon: 0 }),
+    },
+    removal: { removing: async () => [], removed: async () => {} },
+    files: { put: async (_: string, body: AsyncIterable<unknown>) => Array.fromAsync(body) },
+    // eslint-disable-next-line require-yield
+    async *fetch({ userId }: { userId: string }, signal: AbortSignal) {
+      begun.set(userId, world.now)
+      await new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
+    },
+    log: createLogger('test', 'silent'),
+    concurrency: 4,
+    timeoutMs: 1_800_000,
+    count: () => {},
+    gauge: () => {},
+  } as unknown as ArchiverParts)
+  clock.after(60_000, () => {})
+  while (world.now < 60_000 && (await world.step()));
+  expect(begun.get('good')).toBeLessThan(35_000)
+  expect(begun.get('good')).toBeGreaterThan(29_000)
+  await archiver[Symbol.asyncDispose]()
+})
+
+it('calls off a fetch whose file it claims anew', async () => {
+  const file = { id: 'v', userId: 'u', claim: 1 } as ClaimedFile
+  const newer = { ...file, claim: 2 }
+  const slots = new Slots(new Process(new World(1), 'archiver').clock, 4)
+  const of = (one: ClaimedFile) => ({
+    file: one,
+    stop: new AbortController(),
+    done: Promise.resolve(),
+  })
+  const [first, second] = [of(file), of(newer)]
+  slots.add(first)
+  slots.add(second)
+  expect([first.stop.signal.aborted, second.stop.signal.aborted]).toEqual([true, false])
+  slots.free(file)
+  expect(slots.all().map((one) => one.file)).toEqual([newer])
 })

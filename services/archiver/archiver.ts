@@ -4,8 +4,7 @@
  * became of it. Claims are renewed while a fetch runs, and a fetch whose claim is lost is called
  * off.
  *
- * Slots are shared between users: however slow one user's provider is, at least three quarters of
- * them are left to others. Nothing here can fail, delay or repeat a generation.
+ * Slots are shared between users (slots.ts). Nothing here can fail, delay or repeat a generation.
  */
 import { removeFile, type FileStore } from '#libs/files/file-store.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
@@ -17,6 +16,7 @@ import type { FileRemoval } from '#libs/store/file-removal.ts'
 import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
 import { DownloadFailed } from './download.ts'
+import { Slots } from './slots.ts'
 import { afterFailure, keepFile, keyOf, orCalledOff, type Kept } from './keep-file.ts'
 import type { PreviewMaker } from './previews.ts'
 import { recordStored } from './record-stored.ts'
@@ -47,16 +47,10 @@ const gaugeMs = 15_000
 const removeMs = 3_000
 export const expiringSoonMs = 3_600_000
 
-interface Running {
-  file: ClaimedFile
-  stop: AbortController
-  done: Promise<void>
-}
-
 export class Archiver implements AsyncDisposable {
   readonly #parts: ArchiverParts
   readonly #stop = new AbortController()
-  readonly #running = new Map<string, Running>()
+  readonly #slots: Slots
   readonly #loops: Promise<void>[]
   readonly #looks: Looks
   readonly #removing: Looks
@@ -64,14 +58,14 @@ export class Archiver implements AsyncDisposable {
   #looking: Promise<unknown> = Promise.resolve()
   /** Files wait for their next try, here or at an archiver that may have died. */
   #isWaiting = false
-  /** As the last look left it: the slots were full, or those of these users. */
+  /** As the last look left it: the slots were full. */
   #mayBeMore = false
-  #fullUsers = new Set<string>()
 
   constructor(parts: ArchiverParts) {
     this.#parts = parts
-    const { clock, log } = parts
+    const { clock, log, concurrency } = parts
     const { signal } = this.#stop
+    this.#slots = new Slots(clock, concurrency)
     const again = (err: unknown) => log.warn({ err }, 'archiver: trying again')
     this.#loops = [
       every(clock, renewMs, signal, () => this.#renew(), again),
@@ -81,7 +75,7 @@ export class Archiver implements AsyncDisposable {
     this.#looks = new Looks(often, async () => {
       await this.#lookOnce()
       // rule: a file that waits for its next try is looked for often
-      return this.#running.size > 0 || this.#isWaiting
+      return this.#slots.size > 0 || this.#isWaiting
     })
     const less = { ...often, everyMs: removeMs, firstMs: removeMs }
     this.#removing = new Looks(less, () => this.#remove())
@@ -93,7 +87,7 @@ export class Archiver implements AsyncDisposable {
   }
 
   get running(): number {
-    return this.#running.size
+    return this.#slots.size
   }
 
   /** One look at a time; a slot that is freed meanwhile is looked for again. */
@@ -108,17 +102,16 @@ export class Archiver implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const { records, concurrency } = this.#parts
-    // rule: a user has a quarter of the slots
-    const perUser = Math.max(1, Math.floor(concurrency / 4))
+    const { records } = this.#parts
+    const { perUser } = this.#slots
     for (;;) {
       await records.adopt()
-      const free = concurrency - this.#running.size
-      if (free <= 0 || this.#stop.signal.aborted) return
+      const left = this.#slots.left()
+      if (left <= 0 || this.#stop.signal.aborted) return
       const claimed = await records.claim({
-        most: Math.min(free, perUser),
+        most: Math.min(left, perUser),
         perUser,
-        running: this.#runningByUser(perUser),
+        running: this.#slots.byUser(),
         leaseMs,
       })
       for (const file of claimed) this.#begin(file)
@@ -127,26 +120,18 @@ export class Archiver implements AsyncDisposable {
     }
   }
 
-  #runningByUser(perUser: number): ReadonlyMap<string, number> {
-    const slots = Map.groupBy(this.#running.values(), ({ file }) => file.userId)
-    const counts = new Map([...slots].map(([userId, { length }]) => [userId, length]))
-    this.#fullUsers = new Set([...counts].filter(([, n]) => n >= perUser).map(([userId]) => userId))
-    return counts
-  }
-
   #begin(file: ClaimedFile): void {
     const stop = new AbortController()
     const done = this.#keep(file, stop.signal)
       .catch((err: unknown) => this.#parts.log.warn({ err, video: file.id }, 'file not recorded'))
       .finally(() => this.#freed(file))
-    this.#running.set(file.id, { file, stop, done })
+    this.#slots.add({ file, stop, done })
   }
 
   /** Many small files in a row do not wait a look's interval each. */
-  #freed({ id, userId }: ClaimedFile): void {
-    this.#running.delete(id)
-    const wasBusy = this.#fullUsers.delete(userId)
-    if ((!this.#mayBeMore && !wasBusy) || this.#stop.signal.aborted) return
+  #freed(file: ClaimedFile): void {
+    const wasFull = this.#slots.free(file)
+    if ((!this.#mayBeMore && !wasFull) || this.#stop.signal.aborted) return
     const looking = this.#lookOnce().catch((err: unknown) =>
       this.#parts.log.warn({ err }, 'archiver: looking again soon'),
     )
@@ -199,12 +184,12 @@ export class Archiver implements AsyncDisposable {
   }
 
   async #renew(): Promise<void> {
-    const held = [...this.#running.values()].map(({ file: { id, claim } }) => ({ id, claim }))
+    const held = this.#slots.all().map(({ file: { id, claim } }) => ({ id, claim }))
     if (held.length === 0) return
     const still = new Set(await this.#parts.records.renew(held, leaseMs))
     // rule: a fetch whose claim is lost is called off
     for (const { id } of held)
-      if (!still.has(id)) this.#running.get(id)?.stop.abort(new Error('the claim is lost'))
+      if (!still.has(id)) this.#slots.get(id)?.stop.abort(new Error('the claim is lost'))
   }
 
   /** Whether there was any. Removing an object twice does no harm. */
@@ -221,7 +206,7 @@ export class Archiver implements AsyncDisposable {
   async #measure(): Promise<void> {
     const { records, gauge, log } = this.#parts
     const found = await records.waiting(expiringSoonMs)
-    gauge({ ...found, running: this.#running.size })
+    gauge({ ...found, running: this.#slots.size })
     this.#isWaiting = found.waiting > 0
     if (this.#isWaiting) this.#looks.wake()
     if (found.expiringSoon)
@@ -235,12 +220,12 @@ export class Archiver implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     const callOff = () => {
-      for (const { stop } of this.#running.values()) stop.abort(new Error('stopping'))
+      for (const { stop } of this.#slots.all()) stop.abort(new Error('stopping'))
     }
     callOff()
     const looks = [this.#looks, this.#removing].map((one) => one[Symbol.asyncDispose]())
     await Promise.all([...this.#loops, ...looks, this.#looking])
     callOff() // what a look had just claimed
-    await Promise.all([...this.#running.values()].map(({ done }) => done))
+    await Promise.all(this.#slots.all().map(({ done }) => done))
   }
 }

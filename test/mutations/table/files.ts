@@ -15,6 +15,12 @@ export const files: Mutation[] = [
     by: 'files of two users',
   },
   {
+    rule: 'files that take long leave the slots to others',
+    find: 'since > slowSince',
+    replace: 'since >= 0',
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'a link is dead when it was to die, and not while a fresh one may come',
     find: 'untilExpiryMs <= 0 && !file.linkMayCome',
     replace: 'untilExpiryMs <= 0',
