@@ -96,7 +96,7 @@ async function recovered(
   const { request, taskId, from } = made
   const { can } = provider
   if (can.findByOwnId) {
-    const found = await provider.find(account, request.ownId)
+    const found = await provider.find(account, { ownId: request.ownId, request })
     say(`  by its own id: ${told(found)}`)
     return found.taskId === taskId ? [] : [`the look-up by own id did not find it: ${told(found)}`]
   }

@@ -136,6 +136,12 @@ export interface Found {
   rateLimit: RateLimit | null
 }
 
+/** A task of ours by its own id, and the create it was made by, where that can be told. */
+export interface OwnTask {
+  ownId: string
+  request: CreateRequest | null
+}
+
 /** Spends money. */
 export interface Submitter {
   create(account: Account, request: CreateRequest, control?: Control): Promise<CreateAnswer>
@@ -150,7 +156,7 @@ export interface TaskReader {
   /** By the provider's task id. */
   get(account: Account, taskId: string, control?: Control): Promise<Found>
   /** By own id; only where `can.findByOwnId`. */
-  find(account: Account, ownId: string, control?: Control): Promise<Found>
+  find(account: Account, asked: OwnTask, control?: Control): Promise<Found>
   /**
    * How many tasks one query of this account may ask for; 1 where it can only be asked one by one.
    */

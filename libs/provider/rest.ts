@@ -65,7 +65,6 @@ function sender(
       request.body === undefined || typeof request.body === 'string'
         ? (request.body ?? null)
         : JSON.stringify(request.body)
-
     const { headers, secrets } = dialect.authenticate(opened.account, {
       method,
       baseUrl,
@@ -138,9 +137,11 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       dialect.handleOf?.(taskId, request) ?? (dialect.handle ? null : taskId),
     get: (account, taskId, control) =>
       ask(account, (opened) => dialect.get(taskId, opened), { taskId }, control),
-    find: (account, ownId, control) => {
+    find: async (account, { ownId, request }, control) => {
       if (!find) throw new Error(`${dialect.name} cannot look up by own id`)
-      return ask(account, () => find(ownId), { ownId }, control)
+      const found = await ask(account, () => find(ownId, request), { ownId }, control)
+      const taskId = found.taskId && request && dialect.handleOf?.(found.taskId, request)
+      return taskId ? { ...found, taskId } : found
     },
     search: (account, lost, control) => {
       if (!list) throw new Error(`${dialect.name} has no list`)

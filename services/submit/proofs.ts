@@ -42,8 +42,9 @@ async function findAgain(
   video: Loaded['video'],
 ): Promise<string | null> {
   const can = canAt(provider, account)
-  if (can.findByOwnId) return (await provider.find(account, ownId(video.id, video.attempt))).taskId
   const request = requestOf(callbacks, video, video.attempt)
+  const own = { ownId: ownId(video.id, video.attempt), request }
+  if (can.findByOwnId) return (await provider.find(account, own)).taskId
   if (can.listMs === undefined || !request) return null
   const until = unixMs()
   const from = until - config.LOOKUP_WINDOW_MS

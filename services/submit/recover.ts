@@ -68,7 +68,7 @@ async function recover(
   if (can.findByOwnId)
     return provider.find(
       account,
-      ownId(video.id, attempt),
+      { ownId: ownId(video.id, attempt), request: requestOf(context.callbacks, video, attempt) },
       context.lookUpTurns.control(account, provider),
     )
   const isOver = video.status !== 'pending'

@@ -78,13 +78,14 @@ function questionsOfProvider({ server, provider, account, request, taskId, says 
 
   it('says whether it can look up by own id, and then does', async () => {
     if (!provider.can.findByOwnId) return
+    const own = { ownId: request.ownId, request }
     server.behaviour = running({})
     server.asked = []
-    const { taskId: found } = await provider.find(account(), request.ownId)
+    const { taskId: found } = await provider.find(account(), own)
     expect(found).toBe(await taskId())
     server.asked = []
     server.behaviour = running({ ownId: 'another-1' })
-    const { answer } = await provider.find(account(), request.ownId)
+    const { answer } = await provider.find(account(), own)
     expect(answer.kind).toMatch(/^(unknown|working)$/)
     expect(server.asked[0]!.url + server.asked[0]!.raw).toContain(request.ownId)
   })

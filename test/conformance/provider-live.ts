@@ -154,7 +154,7 @@ function recoveryOf({ provider, account, request, set, ledger }: LiveBench): voi
       const { findByOwnId, repeatMs, listMs } = provider.can
       const lost = { request: asked, from, until: Date.now(), known: new Set<string>() }
       const recover = findByOwnId
-        ? () => provider.find(account(), asked.ownId)
+        ? () => provider.find(account(), { ownId: asked.ownId, request: asked })
         : repeatMs !== undefined
           ? () => provider.create(account(), asked)
           : listMs !== undefined

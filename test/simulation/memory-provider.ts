@@ -120,7 +120,7 @@ export class MemoryProvider {
       },
       get,
       handleOf: (taskId) => taskId,
-      find: get,
+      find: (account, { ownId }) => get(account, ownId),
       mostAtOnce: () => this.atOnce,
       getMany: async (account: Account, ids: string[]) => {
         this.asked++

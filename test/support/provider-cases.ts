@@ -46,7 +46,7 @@ export async function startCases() {
     },
     find(body: object) {
       now(says(body))
-      return provider.find(account, 'own-1')
+      return provider.find(account, { ownId: 'own-1', request: null })
     },
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]()

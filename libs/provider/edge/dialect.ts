@@ -129,7 +129,7 @@ export interface Dialect {
   get(taskId: string, account: OpenAccount): Request
 
   /** A look-up by own id, where there is one. */
-  find?: (ownId: string) => Request
+  find?: (ownId: string, request: CreateRequest | null) => Request | Unaskable
   /**
    * The provider takes a second create with the same own id for the first, and answers with its
    * task, for so many milliseconds.
@@ -205,7 +205,7 @@ export interface Dialect {
   limitPerMs?: number
 
   /** A query of many; answers are told apart by `task.id`. What it leaves out is asked alone. */
-  many?: { most: number; ask(taskIds: string[]): Request; tasks: string }
+  many?: { most: number; ask(taskIds: string[]): Request; tasks: string } | undefined
 }
 
 /** Codes that mean the same wherever they are seen. */
