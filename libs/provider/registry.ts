@@ -7,6 +7,7 @@ import { dashscope } from './adapters/dashscope.ts'
 import { fal } from './adapters/fal.ts'
 import { gemini } from './adapters/gemini.ts'
 import { kie } from './adapters/kie.ts'
+import { klingV1 } from './adapters/kling-v1.ts'
 import { kling } from './adapters/kling.ts'
 import { luma, lumaDreamMachine } from './adapters/luma.ts'
 import { minimax, minimaxHailuo } from './adapters/minimax.ts'
@@ -37,6 +38,7 @@ const declarations: ReadonlyMap<string, Declaration> = new Map(
     fal,
     ark,
     kling,
+    klingV1,
     dashscope,
     minimax,
     minimaxHailuo,

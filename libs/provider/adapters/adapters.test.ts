@@ -42,6 +42,7 @@ it('describes every provider, with what may be promised of a lost create', () =>
     ['fal', 'by_match'],
     ['ark', 'by_match'],
     ['kling', 'proven'],
+    ['kling-v1', 'proven'],
     ['dashscope', 'by_match'],
     ['minimax', 'none'],
     ['minimax-hailuo', 'none'],

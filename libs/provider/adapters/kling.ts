@@ -1,8 +1,7 @@
 /**
  * Kling, in its newer standard (the model in the path). Looks up by own id (`external_task_id`),
  * which has to be unique there; cannot cancel. Task ids are regional: a task is asked for at the
- * address it was made at. The older standard (`/v1/videos/…`, keys in two parts) is not built: a
- * look-up by own id needs the kind of the task there. Not yet run against the real service.
+ * address it was made at. Its older standard is kling-v1.ts. Not yet run against the real service.
  */
 import type { Declaration } from '../declaration.ts'
 import { bearer } from '../edge/dialect.ts'

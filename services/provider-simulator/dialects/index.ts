@@ -5,6 +5,7 @@ import { dashscope } from './dashscope.ts'
 import { gemini, vertex } from './google.ts'
 import { kie } from './kie.ts'
 import { kling } from './kling.ts'
+import { klingV1 } from './kling-v1.ts'
 import { openaiVideos } from './openai-videos.ts'
 import { fal } from './fal.ts'
 import { luma, lumaDreamMachine } from './luma.ts'
@@ -24,6 +25,7 @@ export const dialects: ReadonlyMap<string, SimulatedProvider> = new Map(
     ark,
     dashscope,
     kling,
+    klingV1,
     openaiVideos,
     fal,
     luma,

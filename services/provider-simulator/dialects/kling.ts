@@ -10,6 +10,7 @@ import {
   seconds,
   text,
   Trouble,
+  type Delivery,
   type SimulatedProvider,
   type Status,
   type TroubleKind,
@@ -52,7 +53,8 @@ const task = (view: View): Record<string, unknown> => ({
     ? { outputs: [{ type: 'video', id: view.taskId, url: view.link, duration: '5' }] }
     : {}),
 })
-const well = (data: unknown) => said({ code: 0, message: 'SUCCEED', request_id: 'request-1', data })
+export const well = (data: unknown) =>
+  said({ code: 0, message: 'SUCCEED', request_id: 'request-1', data })
 
 export const kling: SimulatedProvider = {
   name: 'kling',
@@ -109,19 +111,17 @@ export const kling: SimulatedProvider = {
     }
     return noRoute()
   },
-  webhook(view, secret, now) {
-    const body = JSON.stringify(task(view))
-    const [id, at] = [view.taskId, String(seconds(now))]
-    if (secret === null) return { headers: {}, body }
-    const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
-    const signature = createHmac('sha256', key).update(`${id}.${at}.${body}`).digest('base64')
-    return {
-      headers: {
-        'webhook-id': id,
-        'webhook-timestamp': at,
-        'webhook-signature': `v1,${signature}`,
-      },
-      body,
-    }
-  },
+  webhook: (view, secret, now) => signed(view.taskId, JSON.stringify(task(view)), secret, now),
+}
+
+/** A Standard Webhook, once there is a secret. */
+export function signed(id: string, body: string, secret: string | null, now: number): Delivery {
+  if (secret === null) return { headers: {}, body }
+  const at = String(seconds(now))
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
+  const signature = createHmac('sha256', key).update(`${id}.${at}.${body}`).digest('base64')
+  return {
+    headers: { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': `v1,${signature}` },
+    body,
+  }
 }
