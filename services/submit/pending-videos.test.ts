@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import { pendingKit, sendOf } from '../../test/support/pending-kit.ts'
 import { Process, World } from '../../test/simulation/world.ts'
+import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import type { SubmitContext } from './context.ts'
 import { PendingVideos } from './pending-videos.ts'
@@ -71,19 +72,24 @@ it('reads a user’s video at its turn, however many another user has due', asyn
   expect(load.mock.calls.length).toBeLessThan(20)
 })
 
+const working: TaskAnswer = { kind: 'working', phase: 'queued', progress: null }
 it.each([
   ['creates', []],
   ['look-ups', [sendOf({})]],
 ])('gives the users of one account turns at its %s', async (_, submissions) => {
   const { clock } = new Process(new World(1), 'submit')
   const asked: string[] = []
-  const ask = async (_: unknown, about: string | { ownId: string }) => {
+  const ask = async (ownId: string) => {
     if (asked.length === 0) pending.take({ id: 'few-0', userId: 'few' })
-    asked.push(typeof about === 'string' ? about : about.ownId)
+    asked.push(ownId)
     await new Promise((done) => setImmediate(done))
-    return { kind: 'accepted', taskId: 't', answer: { kind: 'working' } }
   }
-  const { context } = pendingKit({ submissions, provider: { create: ask, find: ask } })
+  const provider: Partial<Provider> = {
+    create: (_, { ownId }) => ask(ownId).then(() => ({ kind: 'accepted', taskId: 't' })),
+    find: (_, { ownId }) =>
+      ask(ownId).then(() => ({ answer: working, taskId: 't', rateLimit: null })),
+  }
+  const { context } = pendingKit({ submissions, provider })
   const { load } = context.store
   const loadOne = async (id: string) => {
     const loaded = (await load('v'))!

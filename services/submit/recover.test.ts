@@ -1,6 +1,6 @@
 /** A lost create, recovered by the form that its provider has. */
 import { expect, it, vi } from 'vitest'
-import type { Lost, Searched } from '#libs/provider/provider.ts'
+import type { Provider, Lost, Searched } from '#libs/provider/provider.ts'
 import { Callbacks } from '#libs/provider/callbacks.ts'
 import { key, pendingKit, sendOf } from '../../test/support/pending-kit.ts'
 import { submitVideo } from './submit-video.ts'
@@ -153,8 +153,8 @@ it.each([
   ['that proves an absence', false, 1],
   ['that may leave out a task', true, 0],
 ])('looks for an accepted task, once, in a list %s: %s', async (_, listMayLack, times) => {
-  const search = vi.fn(async () => ({ kind: 'found', taskId: 't' }))
-  const can = { findByOwnId: false, listMs: 60 * minute, listMayLack, cancel: false }
+  const search = vi.fn<Provider['search']>(async () => ({ kind: 'found', taskId: 't' }))
+  const can = { findByOwnId: false, listMs: 60 * minute, listMayLack, cancel: false } as const
   const { context } = pendingKit({
     provider: { can, search },
     store: { isProven: async () => false },

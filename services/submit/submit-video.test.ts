@@ -12,7 +12,11 @@ it('sends no later attempt before an earlier one, whose send a restored Postgres
     video: { attempt: 2, restoredAt: new Date(1_000) },
     submissions,
     provider: {
-      find: async () => ({ answer: { kind: 'working' }, taskId: 'paid-before', rateLimit: null }),
+      find: async () => ({
+        answer: { kind: 'working', phase: 'queued', progress: null },
+        taskId: 'paid-before',
+        rateLimit: null,
+      }),
     },
     store: {
       recordAcceptance,

@@ -2,7 +2,7 @@
 import { vi } from 'vitest'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
-import type { CreateRequest } from '#libs/provider/provider.ts'
+import type { CreateRequest, Provider } from '#libs/provider/provider.ts'
 import { Callbacks } from '#libs/provider/callbacks.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { encrypt, type Keyring } from '#libs/runtime/secrets.ts'
@@ -43,7 +43,7 @@ interface Kit {
   submissions?: object[]
   now?: () => number
   store?: object
-  provider?: object
+  provider?: Partial<Provider>
 }
 
 /** A video that waits for its first send, but for what is said otherwise. */

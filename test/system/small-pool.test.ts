@@ -7,7 +7,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { CreateAnswer } from '#libs/provider/provider.ts'
+import type { CreateAnswer, Provider, TaskAnswer } from '#libs/provider/provider.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { FairSlots, sharedByHalf } from '#libs/runtime/fair-slots.ts'
 import { encrypt } from '#libs/runtime/secrets.ts'
@@ -85,15 +85,16 @@ it.each([
   const good = await dueVideos(tenants[1]!, 20, 0)
   const created: string[] = []
   const failures: unknown[] = []
-  const create = async (_account: unknown, { ownId }: { ownId: string }) => {
+  const create: Provider['create'] = async (_, { ownId }) => {
     const id = ownId.slice(0, 36)
     created.push(id)
     return good.includes(id) || !badAnswer ? { kind: 'accepted', taskId: `task-${id}` } : badAnswer
   }
-  const working = { kind: 'working', phase: 'queued', progress: null }
-  const find = async (_: unknown, ownId: string) => ({
+  const working: TaskAnswer = { kind: 'working', phase: 'queued', progress: null }
+  const find: Provider['find'] = async (_, { ownId }) => ({
     answer: working,
     taskId: `task-${ownId.slice(0, 36)}`,
+    rateLimit: null,
   })
   const { context } = pendingKit({ provider: { create, find } })
   const complain = (about: unknown) => void failures.push(about)
