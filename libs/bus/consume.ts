@@ -12,7 +12,7 @@ import type { Consuming, Job } from './bus.ts'
 const openAgainMs = 250
 /**
  * A lost connection is found by its pings, a consumer that was deleted by the server's word. Only a
- * pull that the server forgot is found by missed heartbeats, after three.
+ * pull that the server forgot is found by missed heartbeats, after two.
  */
 const heartbeatMs = 4_000
 

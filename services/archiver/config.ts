@@ -12,7 +12,10 @@ export const archiverSettings = z.object({
   KEY_ENCRYPTION_KEY: keyEncryptionKey.optional(),
   DATABASE_URL: z.string(),
   ...natsSettings,
-  /** Files fetched at once by one archiver; one user has at most a quarter of them. */
+  /**
+   * Files fetched at once by one archiver, without those that take longer than 30 s: of these three
+   * times as many run beside, at most. One user has a quarter of this number, whatever it takes.
+   */
   ARCHIVE_CONCURRENCY: z.coerce.number().int().min(4).max(1_000).default(24),
   /** The largest file that is kept, in bytes. */
   FILE_MAX_BYTES: z.coerce
