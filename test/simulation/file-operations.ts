@@ -4,29 +4,15 @@
  * leases half ones, so that neither comes near a limit by what the test itself takes.
  */
 import type { Database, InterfaceOf } from '#libs/store/connect.ts'
-import type { ClaimedFile, FileFacts, FileRecords } from '#libs/store/file-records.ts'
+import type { ClaimedFile, FileRecords } from '#libs/store/file-records.ts'
 import type { MemoryStore } from './memory-store.ts'
 import type { World } from './world.ts'
+import { facts } from '../support/file-facts.ts'
 
 export type Files = InterfaceOf<FileRecords>
 type Operation = (files: Files) => Promise<unknown>
 
 const minuteMs = 60_000
-const facts: FileFacts = {
-  bytes: 7,
-  sha256: 'x',
-  type: 'video/mp4',
-  container: 'mp4',
-  codec: null,
-  width: 1,
-  height: 1,
-  durationSeconds: null,
-  framesPerSecond: null,
-  hasAudio: false,
-  poster: null,
-  strip: null,
-}
-
 export interface FileOperationsOf {
   world: World
   memory: MemoryStore

@@ -2,28 +2,20 @@
  * The simulation's store behaves as Postgres: the same random operations on both, with the same
  * answers and the same rows.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openDatabase, type Database } from '#libs/store/connect.ts'
+import type { Database } from '#libs/store/connect.ts'
 import { FileRecords } from '#libs/store/file-records.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
 import { ReportWriter } from '#libs/store/reports.ts'
 import { SubmissionWriter } from '#libs/store/submissions.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import type { Demo } from '#services/dev/seed.ts'
 import { said, seed } from './conformance.ts'
 import { FileOperations, rowsOf } from './file-operations.ts'
 import { MemoryStore } from './memory-store.ts'
 import { joined, Operations } from './store-operations.ts'
 import { World } from './world.ts'
-import { startDatabase } from '../support/postgres.ts'
-
-const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-conformance-'))
-chmodSync(dir, 0o755)
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+import { startStore, type StoreKit } from '../support/store-kit.ts'
 
 const state = ({
   id,
@@ -64,19 +56,14 @@ const state = ({
 ]
 
 const world = new World(seed)
-let server: LocalServer
+let kit: StoreKit
 let db: Database
 let demo: Demo
-
 beforeAll(async () => {
-  server = await startDatabase(join(dir, 'postgres'))
-  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-  db = openDatabase(server.url, 4)
+  kit = await startStore()
+  ;({ db, demo } = kit)
 })
-afterAll(async () => {
-  await db?.$disconnect()
-  await server?.stop()
-})
+afterAll(() => kit?.[Symbol.asyncDispose]())
 
 const realStore = () =>
   joined([new SubmissionWriter(db), new ReportWriter(db), new Outbox(db), new Recovery(db)])

@@ -1,7 +1,7 @@
 /** Whose file comes first, and who may say what became of it. */
 import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
-import { FileRecords, type FileFacts } from '#libs/store/file-records.ts'
+import { FileRecords } from '#libs/store/file-records.ts'
 import {
   archiver,
   completed,
@@ -15,6 +15,7 @@ import {
   untilStored,
   video,
 } from '../support/archiver-kit.ts'
+import { facts } from '../support/file-facts.ts'
 
 startKit()
 
@@ -144,21 +145,6 @@ it('takes soonest what dies soonest', async () => {
     data: { state: 'deleted' },
   })
 })
-
-const facts: FileFacts = {
-  bytes: 1,
-  sha256: 'x',
-  type: 'video/mp4',
-  container: 'mp4',
-  codec: null,
-  width: 1,
-  height: 1,
-  durationSeconds: null,
-  framesPerSecond: null,
-  hasAudio: false,
-  poster: null,
-  strip: null,
-}
 
 it('lets only the newest claim say what became of a file, and that once', async () => {
   const id = await completed('/silent/x')

@@ -1,31 +1,19 @@
 /** What is promised of a lost create is what the account allows that the video is made with. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { SubmissionWriter } from '#libs/store/submissions.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
-import { startDatabase } from '../support/postgres.ts'
+import type { Database } from '#libs/store/connect.ts'
+import type { SubmissionWriter } from '#libs/store/submissions.ts'
+import type { Demo } from '#services/dev/seed.ts'
+import { startStore, type StoreKit } from '../support/store-kit.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-guarantee-'))
-chmodSync(dir, 0o755)
-let server: LocalServer
+let kit: StoreKit
 let db: Database
 let demo: Demo
 let store: SubmissionWriter
 beforeAll(async () => {
-  server = await startDatabase(join(dir, 'postgres'))
-  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-  db = openDatabase(server.url, 2)
-  store = new SubmissionWriter(db)
+  kit = await startStore()
+  ;({ db, demo, submissions: store } = kit)
 })
-afterAll(async () => {
-  await db?.$disconnect()
-  await server?.stop()
-  rmSync(dir, { recursive: true, force: true })
-})
+afterAll(() => kit?.[Symbol.asyncDispose]())
 
 it.each([
   ['https://api-beijing.klingai.com/v1', 'proven'],

@@ -2,35 +2,23 @@
  * Intents and acceptances that come at the same moment are one statement; whoever's row has
  * changed, or is held by somebody, spoils no other.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { bootMs } from '#libs/runtime/clock.ts'
-import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { SubmissionWriter, type Loaded, type NewVideo } from '#libs/store/submissions.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
-import { startDatabase } from '../support/postgres.ts'
+import type { Database } from '#libs/store/connect.ts'
+import type { Loaded, NewVideo, SubmissionWriter } from '#libs/store/submissions.ts'
+import type { Demo } from '#services/dev/seed.ts'
+import { startStore, type StoreKit } from '../support/store-kit.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-moves-'))
-chmodSync(dir, 0o755)
-let server: LocalServer
+let kit: StoreKit
 let db: Database
 let demo: Demo
 let store: SubmissionWriter
 beforeAll(async () => {
-  server = await startDatabase(join(dir, 'postgres'))
-  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-  db = openDatabase(server.url, 8)
-  store = new SubmissionWriter(db)
+  kit = await startStore()
+  ;({ db, demo, submissions: store } = kit)
 })
-afterAll(async () => {
-  await db?.$disconnect()
-  await server?.stop()
-  rmSync(dir, { recursive: true, force: true })
-})
+afterAll(() => kit?.[Symbol.asyncDispose]())
 
 const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
 
@@ -95,7 +83,7 @@ it('accepts many by one statement, each as it does alone', async () => {
 it('accepts each as if alone where one is refused, repeated, or its scene is held', async () => {
   const key = { key: 'c', route: 'r', bodyHash: 'h' }
   const first = await store.acceptRequest(requestOf({ idempotencyKey: key }))
-  const holder = new pg.Client(server.url)
+  const holder = new pg.Client(kit.url)
   await holder.connect()
   await holder.query('BEGIN')
   await holder.query('SELECT 1 FROM "Scene" WHERE id = $1 FOR UPDATE', [demo.sceneIds[1]])
@@ -222,7 +210,7 @@ it('notes a cancel once, however often it is asked for', async () => {
 it('leaves out a video that was cancelled meanwhile, and waits for none that is held', async () => {
   const [held, cancelled, ...others] = await newVideos(10)
   await store.cancel(demo.userId, cancelled!.video.id, null)
-  const holder = new pg.Client(server.url)
+  const holder = new pg.Client(kit.url)
   await holder.connect()
   await holder.query('BEGIN')
   await holder.query('SELECT 1 FROM "SceneVideo" WHERE id = $1 FOR UPDATE', [held!.video.id])

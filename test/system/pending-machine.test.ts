@@ -2,13 +2,10 @@
  * submit hosts the machine of a pending video: turn by turn, with answers by chance, its row on a
  * real Postgres says what the machine says.
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { CreateAnswer, Found } from '#libs/provider/provider.ts'
-import { openDatabase, type Database } from '#libs/store/connect.ts'
-import { SubmissionWriter } from '#libs/store/submissions.ts'
+import type { Database } from '#libs/store/connect.ts'
+import type { SubmissionWriter } from '#libs/store/submissions.ts'
 import {
   advancePending,
   stateOfPending,
@@ -16,35 +13,26 @@ import {
   type PendingState,
 } from '#libs/scene-video/pending.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
+import type { Demo } from '#services/dev/seed.ts'
 import { SendingAccounts } from '#services/submit/accounts.ts'
 import { submitVideo } from '#services/submit/submit-video.ts'
 import { generator } from '../simulation/world.ts'
 import { key, pendingKit } from '../support/pending-kit.ts'
-import { startDatabase } from '../support/postgres.ts'
+import { startStore, type StoreKit } from '../support/store-kit.ts'
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9))
 const random = generator(seed)
 const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!
 
-const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-pending-'))
-chmodSync(dir, 0o755)
-let server: LocalServer
+let kit: StoreKit
 let db: Database
 let demo: Demo
 let store: SubmissionWriter
 beforeAll(async () => {
-  server = await startDatabase(join(dir, 'postgres'))
-  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-  db = openDatabase(server.url, 4)
-  store = new SubmissionWriter(db)
+  kit = await startStore()
+  ;({ db, demo, submissions: store } = kit)
 })
-afterAll(async () => {
-  await db?.$disconnect()
-  await server?.stop()
-  rmSync(dir, { recursive: true, force: true })
-})
+afterAll(() => kit?.[Symbol.asyncDispose]())
 
 const error = { code: 'content_policy', message: 'no' } as const
 const creates: readonly CreateAnswer[] = [

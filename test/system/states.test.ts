@@ -2,34 +2,24 @@
  * For every state of a row that docs/operating/recovery.md names, the look that it names finds it.
  * The document's table and the states here are the same.
  */
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { phases, statuses } from '#libs/scene-video/scene-video.ts'
 import { takeDueVideos } from '#libs/store/due-videos.ts'
-import { openDatabase, type Database } from '#libs/store/connect.ts'
+import type { Database } from '#libs/store/connect.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import { Recovery } from '#libs/store/recovery.ts'
-import { seedDemo, type Demo } from '#services/dev/seed.ts'
-import type { LocalServer } from '#services/dev/servers/server-process.ts'
-import { startDatabase } from '../support/postgres.ts'
+import type { Demo } from '#services/dev/seed.ts'
+import { startStore, type StoreKit } from '../support/store-kit.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-states-'))
-let server: LocalServer
+let kit: StoreKit
 let db: Database
 let demo: Demo
 beforeAll(async () => {
-  chmodSync(dir, 0o755)
-  server = await startDatabase(join(dir, 'postgres'))
-  demo = await seedDemo(server.url, `rk_test_${'x'.repeat(43)}`)
-  db = openDatabase(server.url, 2)
+  kit = await startStore()
+  ;({ db, demo } = kit)
 })
-afterAll(async () => {
-  await db?.$disconnect()
-  await server?.stop()
-  rmSync(dir, { recursive: true, force: true })
-})
+afterAll(() => kit?.[Symbol.asyncDispose]())
 
 const longAgo = new Date(Date.now() - 3_600_000)
 type Row = Parameters<Database['sceneVideo']['create']>[0]['data']

@@ -11,22 +11,12 @@ import {
   Trouble,
   type Incoming,
   type SimulatedProvider,
-  type Status,
   type View,
 } from '../dialect.ts'
-import { kling, signed, well } from './kling.ts'
+import { kling, signed, well, words as newerWords } from './kling.ts'
 
 const route = /^\/v1\/videos\/(text2video|image2video)(?:\/([^/]+))?$/
-const words: Record<Status, string> = {
-  queued: 'submitted',
-  running: 'processing',
-  strange: 'reticulating',
-  completed: 'succeed',
-  failed: 'failed',
-  blocked: 'failed',
-  expired: 'failed',
-  cancelled: 'failed',
-}
+const words = { ...newerWords, completed: 'succeed' }
 
 const task = (view: View): Record<string, unknown> => ({
   task_id: view.taskId,

@@ -31,7 +31,7 @@ const troubles: Record<TroubleKind, [number, number]> = {
   too_late: [404, 1202],
   no_route: [404, 1202],
 }
-const words: Record<Status, string> = {
+export const words: Record<Status, string> = {
   queued: 'submitted',
   running: 'processing',
   strange: 'reticulating',
