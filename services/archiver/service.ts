@@ -17,7 +17,7 @@ import { systemClock, unixMs } from '#libs/runtime/clock.ts'
 import type { Metrics } from '#libs/runtime/metrics.ts'
 import { startService, type Service } from '#libs/runtime/service.ts'
 import { isReachable, openDatabase, waitForDatabase } from '#libs/store/connect.ts'
-import { FileRecords } from '#libs/store/file-records.ts'
+import { FileRecords, type ClaimedFile } from '#libs/store/file-records.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
 import { Outbox } from '#libs/store/outbox.ts'
 import type { ArchiverParts } from './archiver.ts'
@@ -104,15 +104,20 @@ function counters(metrics: Metrics): Pick<ArchiverParts, 'count' | 'gauge'> {
 
 /**
  * Links are given by providers: none leads into a private network, but to hosts the operator
- * trusts.
+ * trusts, and from a provider at an address the operator trusts to that provider's own host.
  */
 function routesOf(config: ArchiverConfig) {
   const open = new Agent({ connect: { timeout: connectTimeoutMs } })
   const guarded = new Agent({ connect: guardedConnector(connectTimeoutMs) })
-  const isOpen = (url: URL) =>
-    config.ALLOW_PRIVATE_BASE_URLS || config.FILE_TRUSTED_HOSTS.has(url.host)
+  const trusted = new Set(edgeOptions(config).trustedBaseUrls)
+  const isOwn = (url: URL, { account }: ClaimedFile) =>
+    account !== null &&
+    trusted.has(account.baseUrl) &&
+    new URL(account.baseUrl).origin === url.origin
+  const isOpen = (url: URL, file: ClaimedFile) =>
+    config.ALLOW_PRIVATE_BASE_URLS || config.FILE_TRUSTED_HOSTS.has(url.host) || isOwn(url, file)
   return {
-    to: (url: URL) => (isOpen(url) ? open : guarded),
+    to: (url: URL, file: ClaimedFile) => (isOpen(url, file) ? open : guarded),
     close: async () => void (await Promise.all([open.destroy(), guarded.destroy()])),
   }
 }

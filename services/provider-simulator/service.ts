@@ -20,6 +20,8 @@ import { merge, patchSchema } from './settings.ts'
 import { startWebhooks } from './webhooks.ts'
 import { LiveWorld, viewOf, type Circumstances } from './world.ts'
 
+const wildcards = new Set(['0.0.0.0', '::'])
+
 /** Whose a path is: the prefix of a provider, or `/v1` for the one at the root. */
 function providerOf(path: string): { dialect: SimulatedProvider; prefix: string } | null {
   const name = path === '/v1' || path.startsWith('/v1/') ? 'v1' : (path.split('/')[1] ?? '')
@@ -41,6 +43,9 @@ export async function startSimulator(config: SimulatorConfig): Promise<Service &
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://simulator')
     const provider = providerOf(url.pathname)
+    const { host } = request.headers
+    // where it listens on all addresses, its links name the one that a provider was last asked at
+    if (provider && host && wildcards.has(config.SIMULATOR_HOST)) at.url = `http://${host}`
     const handled = provider
       ? asProvider(at, provider, url, request, response)
       : asAuditor(at, url.pathname, request, response)

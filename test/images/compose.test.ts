@@ -14,6 +14,11 @@ const project = `rkcompose${process.pid}`
 let work = ''
 const mine = ['--filter', `label=com.docker.compose.project=${project}`]
 
+const png = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+)
+
 /** The provider, from this directory: the image has none. */
 const simulator = `
 services:
@@ -77,7 +82,7 @@ describe.skipIf(why !== null)('Compose', { timeout: 900_000 }, () => {
     rmSync(work, { recursive: true })
   }, 300_000)
 
-  it('brings one video to completed', async () => {
+  it('brings one video to completed, and keeps its file', async () => {
     const status = async () => (await fetch(`${gateway}/readyz`).catch(() => null))?.status
     await expect.poll(status, { timeout: 180_000, interval: 1_000 }).toBe(200)
     const key = operator('keys', 'create', '--user', operator('users', 'create', 'Compose'))
@@ -91,13 +96,34 @@ describe.skipIf(why !== null)('Compose', { timeout: 900_000 }, () => {
     await expect
       .poll(video, { timeout: 180_000, interval: 1_000 })
       .toMatchObject({ status: 'completed', videoUrl: expect.any(String) as string })
+    const file = async () => {
+      const answer = await fetch(`${gateway}/api/scene-videos/${id}/file`, { headers })
+      const bytes = Buffer.from(await answer.arrayBuffer())
+      return [answer.status, answer.headers.get('content-type'), bytes.toString('latin1', 4, 8)]
+    }
+    await expect
+      .poll(file, { timeout: 60_000, interval: 1_000 })
+      .toEqual([200, 'video/mp4', 'ftyp'])
+    await expect.poll(video).toMatchObject({ file: { url: expect.any(String) as string } })
+  })
+
+  it('takes an upload', async () => {
+    const form = new FormData()
+    form.append('file', new Blob([png]), 'dot.png')
+    const key = operator('keys', 'create', '--user', operator('users', 'create', 'Uploads'))
+    const headers = { authorization: `Bearer ${key}` }
+    const answer = await fetch(`${gateway}/api/uploads`, { method: 'POST', headers, body: form })
+    expect([answer.status, await answer.text()]).toEqual([
+      201,
+      expect.stringContaining('image/png') as string,
+    ])
   })
 
   it('keeps every service healthy, two pollers among them, none as root', () => {
     const services = running()
-    const ours = ['gateway', 'submit', 'status', 'reconciler', 'poller']
+    const ours = ['gateway', 'submit', 'status', 'reconciler', 'archiver', 'poller']
     const count = (service: string) => services.get(service)?.length
-    expect([...ours, 'postgres', 'nats'].map(count)).toEqual([1, 1, 1, 1, 2, 1, 1])
+    expect([...ours, 'postgres', 'nats'].map(count)).toEqual([1, 1, 1, 1, 1, 2, 1, 1])
     for (const [service, containers] of services)
       for (const { State } of containers)
         expect(State.Health?.Status ?? 'healthy', service).toBe('healthy')

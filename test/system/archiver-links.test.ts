@@ -51,7 +51,6 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  env['FILE_TRUSTED_HOSTS'] += `,${new URL(url).host}`
   env['TRUSTED_BASE_URLS'] = url
   env['KEY_ENCRYPTION_KEY'] = keyEncryption
 })
@@ -88,6 +87,27 @@ it('waits, and says what for, where it has not the key that opens the account', 
   await stopArchivers()
   await archiver()
   await untilStored(id)
+})
+
+it('follows into a private network what its own trusted address leads to, and nothing else', async () => {
+  const path = () => `${url}/keyed/${crypto.randomUUID()}`
+  const other = { ...account(), baseUrl: 'https://elsewhere.example/v1' }
+  const provider = 'openrouter'
+  const own = await completed(path(), { provider, account: account() })
+  const refused = [
+    await completed(path(), { provider, account: other }),
+    await completed(path()),
+    await completed('http://127.0.0.1:9/film', { provider, account: account() }),
+  ]
+  await archiver()
+  await untilStored(own)
+  for (const id of refused) {
+    const { kept } = await until('it to be tried', async () => {
+      const found = await video(id)
+      return found.kept?.lastError ? found : null
+    })
+    expect(kept).toMatchObject({ state: 'waiting', lastError: expect.stringContaining('private') })
+  }
 })
 
 it('asks for a fresh link where one has died, and where one is about to', async () => {
