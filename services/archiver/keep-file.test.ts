@@ -43,6 +43,45 @@ it('is called off also while the store does not answer what it keeps', async () 
   expect(removed).toEqual(['v-1-1'])
 })
 
+it(
+  'is called off also while the store does not answer what it is given',
+  { timeout: 20_000 },
+  async () => {
+    const stop = new AbortController()
+    const hangs = () => new Promise<never>(() => {})
+    const files = { put: hangs, size: hangs, read: hangs, remove: hangs }
+    const keeping = keepFile(file, {
+      files: files as never,
+      fetch: async function* () {},
+      previews: async () => noPreviews,
+      random: () => 0.5,
+      signal: stop.signal,
+    })
+    setTimeout(() => stop.abort(new Error('stopping')), 20)
+    await expect(keeping).rejects.toThrow('stopping')
+  },
+)
+
+it('takes a store that fails while a file is looked at for no file that is not a video', async () => {
+  const files = {
+    put: async () => 1_000_000,
+    size: async () => 1_000_000,
+    read: () => Promise.reject(new Error('the store is away')),
+    remove: async () => {},
+  }
+  const kept = await keepFile(
+    { ...file, tries: 99, untilExpiryMs: -1 },
+    {
+      files: files as never,
+      fetch: async function* () {},
+      previews: async () => noPreviews,
+      random: () => 0.5,
+      signal: new AbortController().signal,
+    },
+  )
+  expect(kept).toMatchObject({ kind: 'again', reason: 'the store is away' })
+})
+
 const hour = 3_600_000
 const refused = new DownloadFailed('gone', 'answered 403')
 const broken = new DownloadFailed('later', 'broke off')

@@ -30,6 +30,8 @@ const vitest = (file: string, name: string) => [
   file,
   '-t',
   name,
+  '--bail',
+  '1',
 ]
 const finders: Record<Finder, string[]> = {
   simulation: [

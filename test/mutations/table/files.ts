@@ -42,13 +42,13 @@ export const files: Mutation[] = [
     rule: 'a store that hangs holds no file for good',
     find: 'await orCalledOff(signal, putHashed(files, key, body, signal))',
     replace: 'await putHashed(files, key, body, signal)',
-    by: 'simulation of files',
+    by: 'the archiver by itself',
   },
   {
     rule: 'a store that is away says nothing of a file',
     find: 'storeFailed = err',
     replace: '',
-    by: 'simulation of files',
+    by: 'the archiver by itself',
   },
   {
     rule: 'a link that dies is not waited for beyond its death',

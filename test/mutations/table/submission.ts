@@ -64,8 +64,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a refusal is no failure of the account',
-    find: "answer.kind === 'unknown' ||",
-    replace: "answer.kind === 'unknown' || answer.kind === 'refused' ||",
+    find: 'isFailure ? answer.reason : null',
+    replace: "isFailure || answer.kind === 'refused' ? 'refused' : null",
     by: 'submit by itself',
   },
   {
