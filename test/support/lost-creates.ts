@@ -17,6 +17,8 @@ import { pause, System, until } from './system.ts'
 export const lossyProviders = ['kling', 'vercel', 'vidu', 'ark', 'replicate', 'runway'] as const
 
 const lossy = { acceptThenTimeout: 0.15, acceptThenReset: 0.25, status500: 0.1, malformed: 0.03 }
+/** Every create is accepted, whatever becomes of its answer. */
+const accepting = { acceptThenTimeout: 0.2, acceptThenReset: 0.4 }
 const deaths: CrashPoint[] = ['intent-committed', 'create-answered']
 interface Row {
   id: string
@@ -64,11 +66,12 @@ export class LossySystem implements AsyncDisposable {
 
   /**
    * So many videos of each of these providers, all asked for at once, while submit dies up to so
-   * many times: each death begins the waiting for absences anew.
+   * many times: each death begins the waiting for absences anew. `isAccepting`: no create is lost,
+   * only answers are.
    */
   async lose(
     providers: readonly string[],
-    { videos, deaths: most }: { videos: number; deaths: number },
+    { videos, deaths: most, isAccepting }: { videos: number; deaths: number; isAccepting?: true },
   ): Promise<Losses[]> {
     const system = this.#system
     // recovery counts at an account where it was seen to work
@@ -76,7 +79,7 @@ export class LossySystem implements AsyncDisposable {
       await Promise.all(providers.map((provider) => this.#make(provider, `${provider} first`))),
     )
     for (const provider of providers) await holdClosed(system, provider)
-    await system.simulate({ faults: lossy })
+    await system.simulate({ faults: isAccepting ? accepting : lossy })
     const over = new AbortController()
     const dying = this.#kill(most, over.signal)
     const ids: string[] = []

@@ -10,6 +10,14 @@ beforeAll(async () => {
 }, 600_000)
 afterAll(() => system[Symbol.asyncDispose]())
 
+it('finds in its bucket at vertex what was accepted without an answer', async () => {
+  // what was never accepted is looked for as long as a film may take there
+  const [told] = await system.lose(['vertex'], { videos: 20, deaths: 0, isAccepting: true })
+  expect(told).toMatchObject({ guarantee: 'by_match', completed: 20, tasks: 20, mostOfOne: 1 })
+  expect(told!.wrong).toEqual([])
+  expect(told!.recovered).toBeGreaterThan(3)
+})
+
 it.each(lossyProviders)(
   '%s makes one task for an attempt, however its answers get lost',
   (provider) => {
