@@ -9,18 +9,24 @@
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
+import { asked, numberOf } from '../cli/command.ts'
 import { System, pause, until } from '../test/support/system.ts'
 
-const { values } = parseArgs({
-  options: {
-    streams: { type: 'string', default: '5000' },
-    'per-project': { type: 'string', default: '10' },
-    videos: { type: 'string', default: '200' },
-  },
+const usage = 'node bench/live.ts [--streams 5000] [--per-project 10] [--videos 200]'
+const { streams, perProject, videos } = asked(usage, () => {
+  const { values } = parseArgs({
+    options: {
+      streams: { type: 'string', default: '5000' },
+      'per-project': { type: 'string', default: '10' },
+      videos: { type: 'string', default: '200' },
+    },
+  })
+  return {
+    streams: numberOf('--streams', values.streams),
+    perProject: numberOf('--per-project', values['per-project']),
+    videos: numberOf('--videos', values.videos),
+  }
 })
-const [streams, perProject, videos] = [values.streams, values['per-project'], values.videos].map(
-  Number,
-) as [number, number, number]
 const opensAtOnce = 100
 
 const say = (line: string) => process.stdout.write(`${line}\n`)

@@ -6,21 +6,27 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { asked, namesOf, numberOf } from '../cli/command.ts'
 import { LossySystem, lossyProviders, type Losses } from '../test/support/lost-creates.ts'
 
-const { values } = parseArgs({
-  options: { videos: { type: 'string', default: '1000' }, only: { type: 'string' } },
+const usage = 'node bench/lost-creates.ts [--videos 1000] [--only kling,ark]'
+const { videos, only } = asked(usage, () => {
+  const { values } = parseArgs({
+    options: { videos: { type: 'string', default: '1000' }, only: { type: 'string' } },
+  })
+  return {
+    videos: numberOf('--videos', values.videos),
+    only: values.only === undefined ? undefined : namesOf('--only', values.only, lossyProviders),
+  }
 })
 const page = 'docs/providers.md'
 const [head, foot] = ['<!-- lost creates -->\n', '<!-- of lost creates -->\n'] as const
-const names = values.only?.split(',') ?? [...lossyProviders]
 
 const rows: Losses[] = []
 await using system = new LossySystem()
 await system.start()
-for (const name of names) {
+for (const name of only ?? lossyProviders) {
   const began = performance.now()
-  const videos = Number(values.videos)
   const [told] = await system.lose([name], { videos, deaths: Math.max(2, videos / 100) })
   rows.push(told!)
   const seconds = Math.round((performance.now() - began) / 1_000)
@@ -52,7 +58,7 @@ const table = [
     one.mostOfOne,
   ]),
 ]
-if (values.only === undefined) {
+if (only === undefined) {
   const now = readFileSync(page, 'utf8')
   const [from, to] = [now.indexOf(head) + head.length, now.indexOf(foot)]
   const text = table.map((row) => `| ${row.join(' | ')} |\n`).join('')

@@ -10,38 +10,39 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { asked, namesOf, numberOf } from '../cli/command.ts'
 import { contestants } from './lib/contestants.ts'
 import { isLeaving, leave } from './lib/ending.ts'
 import type { Options, Part } from './lib/part.ts'
 import { parts } from './parts/all.ts'
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    videos: { type: 'string' },
-    runs: { type: 'string', default: '1' },
-    who: { type: 'string' },
-    minutes: { type: 'string', default: '30' },
-  },
-})
-const { quick } = values
-const options: Options = {
-  videos: values.videos?.split(',').map(Number) ?? [],
-  runs: Number(values.runs),
-  who: values.who?.split(',') ?? [],
-  minutes: Number(values.minutes),
+function read(): { quick: boolean; wanted: string[] | undefined; options: Options } {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      videos: { type: 'string' },
+      runs: { type: 'string', default: '1' },
+      who: { type: 'string' },
+      minutes: { type: 'string', default: '30' },
+    },
+  })
+  const { only, videos, who } = values
+  const names = parts.map((part) => part.name)
+  return {
+    quick: values.quick,
+    wanted: only === undefined ? undefined : namesOf('--only', only, names),
+    options: {
+      videos: videos?.split(',').map((one) => numberOf('--videos', one)) ?? [],
+      runs: numberOf('--runs', values.runs),
+      who: who === undefined ? [] : namesOf('--who', who, contestants),
+      minutes: numberOf('--minutes', values.minutes, { least: 0.01, isWhole: false }),
+    },
+  }
 }
-const wanted = values.only?.split(',')
-for (const [what, names, known] of [
-  ['part', wanted ?? [], parts.map((part) => part.name)],
-  ['contestant', options.who, contestants],
-] as const) {
-  const unknown = names.filter((name) => !known.includes(name as never))
-  if (!unknown.length) continue
-  process.stderr.write(`no ${what} ${unknown.join(', ')}; there are ${known.join(', ')}\n`)
-  process.exit(2)
-}
+const usage =
+  'npm run bench -- [--quick] [--only same-work,soak] [--videos 1000,10000] [--runs 5] [--who reelkeeper,bullmq] [--minutes 30]'
+const { quick, wanted, options } = asked(usage, read)
 const chosen = parts.filter((part) =>
   wanted ? wanted.includes(part.name) : !quick || !part.longOnly,
 )

@@ -3,7 +3,7 @@
  * 2 when asked wrongly.
  */
 import { ConfigError } from '#libs/runtime/config.ts'
-import { UsageError, type Command } from './command.ts'
+import { isAskedWrongly, UsageError, type Command } from './command.ts'
 import { circuits } from './circuits.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as files from './files.ts'
@@ -43,13 +43,11 @@ async function main([name = '', ...args]: string[]): Promise<number> {
     if (!command) throw new UsageError(`There is no command ${name}.`)
     return (await command.run(args)) ?? 0
   } catch (err) {
-    const isAskedWrongly =
-      err instanceof UsageError ||
-      (err as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true
+    const isWrong = isAskedWrongly(err)
     process.stderr.write(
-      `${(err as Error).message}\n${isAskedWrongly ? `\n${command?.usage ?? usage()}\n` : ''}`,
+      `${(err as Error).message}\n${isWrong ? `\n${command?.usage ?? usage()}\n` : ''}`,
     )
-    return isAskedWrongly || err instanceof ConfigError ? 2 : 1
+    return isWrong || err instanceof ConfigError ? 2 : 1
   }
 }
 

@@ -3,6 +3,7 @@
  * a table; non-zero when a law was broken.
  */
 import { parseArgs } from 'node:util'
+import { asked, numberOf, UsageError } from '../../cli/command.ts'
 import { generator } from '../simulation/world.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { gather } from './evidence.ts'
@@ -131,27 +132,30 @@ export async function runDrill(
 
 async function main(): Promise<void> {
   const { drills } = await import('./drills/index.ts')
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { quick: { type: 'boolean', default: false }, seed: { type: 'string', default: '1' } },
-  })
-  const name = positionals[0] ?? ''
-  const drill = drills[name]
+  const usage = `npm run drill -- <name> [--quick] [--seed 1]\n\n${Object.entries(drills)
+    .map(([one, { about }]) => `  ${one.padEnd(19)}${about}`)
+    .join('\n')}`
   const tell = (line: string) => void process.stdout.write(`${line}\n`)
-  if (!drill) {
-    tell(
-      `Usage: npm run drill -- <name> [--quick] [--seed S]\n\n${Object.entries(drills)
-        .map(([one, { about }]) => `  ${one.padEnd(16)}${about}`)
-        .join('\n')}`,
-    )
-    process.exitCode = name ? 2 : 0
-    return
-  }
-  const { rows, breaches } = await runDrill(drill, {
-    quick: values.quick,
-    seed: Number(values.seed),
-    tell,
+  const { drill, ...options } = asked(usage, () => {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        seed: { type: 'string', default: '1' },
+      },
+    })
+    const [name, more] = positionals
+    if (name !== undefined && !Object.hasOwn(drills, name))
+      throw new UsageError(`There is no drill ${name}.`)
+    if (more !== undefined) throw new UsageError(`One drill at a time: ${more} is one too many.`)
+    return {
+      drill: name === undefined ? undefined : drills[name],
+      quick: values.quick,
+      seed: numberOf('--seed', values.seed, { least: 0 }),
+    }
   })
+  if (!drill) return tell(`Usage: ${usage}`)
+  const { rows, breaches } = await runDrill(drill, { ...options, tell })
   tell(
     `\n${tableOf(rows)}\n${breaches.length ? breaches.slice(0, 20).join('\n') : 'no law broken'}`,
   )

@@ -2,6 +2,7 @@
  * `npm run chaos -- --minutes N --seed S`: ends in a table; non-zero when a law was broken.
  */
 import { parseArgs } from 'node:util'
+import { asked, numberOf } from '../../cli/command.ts'
 import { chaos, type ChaosResult } from './chaos.ts'
 import { breachesIn } from './drill.ts'
 
@@ -54,7 +55,9 @@ export function table(result: ChaosResult): string {
   ].join('\n')
 }
 
-async function main(): Promise<void> {
+const usage = 'npm run chaos -- [--minutes 5] [--seed S] [--rate 3]'
+
+function options(): { minutes: number; rate: number; seed: number } {
   const { values } = parseArgs({
     options: {
       minutes: { type: 'string', default: '5' },
@@ -62,15 +65,18 @@ async function main(): Promise<void> {
       rate: { type: 'string', default: '3' },
     },
   })
-  const [minutes, rate, seed] = [
-    Number(values.minutes),
-    Number(values.rate),
-    Number(values.seed ?? Math.floor(Math.random() * 1e9)),
-  ]
-  if (!(minutes > 0 && minutes <= 24 * 60) || !(rate > 0 && rate <= 100) || !Number.isInteger(seed))
-    throw new Error(
-      '--minutes (up to 1440) and --rate (up to 100) are numbers above 0, --seed is a whole number',
-    )
+  return {
+    minutes: numberOf('--minutes', values.minutes, { least: 0.01, most: 24 * 60, isWhole: false }),
+    rate: numberOf('--rate', values.rate, { least: 0.01, most: 100, isWhole: false }),
+    seed:
+      values.seed === undefined
+        ? Math.floor(Math.random() * 1e9)
+        : numberOf('--seed', values.seed, { least: 0 }),
+  }
+}
+
+async function main(): Promise<void> {
+  const { minutes, rate, seed } = asked(usage, options)
   const tell = (line: string) => void process.stdout.write(`${line}\n`)
   tell(`seed ${seed}, ${minutes} minutes, about ${rate} submissions a second`)
   const result = await chaos({ minutes, seed, rate, tell })

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { asked, UsageError } from '../../cli/command.ts'
 import { isMarked, mutate } from './mutate.ts'
 import type { Finder, Mutation } from './mutation.ts'
 import { mutations } from './table.ts'
@@ -140,14 +141,17 @@ function fileOf(dir: string, rule: string): string {
   return join(dir, files[0]!)
 }
 
-const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, shard: { type: 'string', default: '1/1' } },
+const chosen = asked('npm run mutations -- [--only text of a rule] [--shard 1/3]', () => {
+  const { values } = parseArgs({
+    options: { only: { type: 'string', default: '' }, shard: { type: 'string', default: '1/1' } },
+  })
+  const [, shard, shards] = (/^(\d+)\/(\d+)$/.exec(values.shard) ?? []).map(Number)
+  if (!(shard! >= 1 && shard! <= shards!))
+    throw new UsageError(`--shard is like 1/3, not "${values.shard}"`)
+  const named = mutations.filter(({ rule }) => rule.includes(values.only))
+  if (!named.length) throw new UsageError(`--only "${values.only}" is in the text of no rule`)
+  return named.filter((_, i) => i % shards! === shard! - 1)
 })
-const [shard, shards] = values.shard.split('/').map(Number)
-if (!(shard! >= 1 && shard! <= shards!)) throw new Error('--shard is like 1/3')
-const chosen = mutations
-  .filter(({ rule }) => rule.includes(values.only))
-  .filter((_, i) => i % shards! === shard! - 1)
 const dir = copySources()
 let unnoticed = 0
 try {

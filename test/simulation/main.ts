@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { asked, numberOf } from '../../cli/command.ts'
 import { manyFiles } from './simulate-files.ts'
 import { simulate, type Outcome } from './simulate.ts'
 
@@ -42,7 +43,10 @@ export async function simulateAll(
   )
 }
 
-async function main(): Promise<void> {
+const usage =
+  'npm run simulate -- [--seeds 100] [--steps 10000] [--seed 1] [--files] [--trace] [--stop]'
+
+function options() {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '100' },
@@ -53,9 +57,13 @@ async function main(): Promise<void> {
       stop: { type: 'boolean' },
     },
   })
-  const [count, steps, first] = [Number(values.seeds), Number(values.steps), Number(values.seed)]
-  if (![count, steps, first].every((n) => Number.isInteger(n) && n > 0))
-    throw new Error('--seeds, --steps and --seed are whole numbers above 0')
+  const count = numberOf('--seeds', values.seeds)
+  const steps = numberOf('--steps', values.steps)
+  return { count, steps, first: numberOf('--seed', values.seed), values }
+}
+
+async function main(): Promise<void> {
+  const { count, steps, first, values } = asked(usage, options)
   if (values.files) process.exit((await manyFiles({ first, count, ...values })) ? 0 : 1)
   if (values.trace) {
     const { log, ...outcome } = await simulate({ seed: first, steps, keepLog: true })
