@@ -3,6 +3,7 @@ import {
   decideAcceptance,
   decideCancel,
   decideIntent,
+  isToLookUp,
   requireRetry,
   type SendFacts,
   type VideoFacts,
@@ -14,6 +15,7 @@ const pending: VideoFacts = {
   attempt: 1,
   taskId: null,
   cancelRequested: false,
+  requestedAt: new Date(10_000),
 }
 const sends = (...answers: (string | null)[]): SendFacts[] =>
   answers.map((answer, i) => ({
@@ -21,6 +23,7 @@ const sends = (...answers: (string | null)[]): SendFacts[] =>
     send: i + 1,
     answer,
     taskId: answer === 'accepted' ? `task-${i + 1}` : null,
+    lookedAt: null,
   }))
 
 describe('an intent', () => {
@@ -120,4 +123,27 @@ it('retries what has failed, at the attempt that is meant', () => {
   expect(() => requireRetry(failed, 1)).not.toThrow()
   expect(() => requireRetry({ ...failed, attempt: 2 }, 1)).toThrow('current attempt is 2')
   expect(() => requireRetry(pending, 1)).toThrow('Only a failed video')
+})
+
+describe('a look before anything is sent', () => {
+  const toLookUp = (attempt: number, answer: string | null, lookedAt: Date | null = null) =>
+    isToLookUp({ ...pending, attempt: 2 }, { attempt, send: 1, answer, taskId: null, lookedAt })
+  const [before, after] = [new Date(9_999), new Date(10_000)]
+
+  it.each([
+    [1, 'lost', null, true],
+    [1, 'lost', before, true],
+    [1, 'lost', after, false],
+    [1, 'refused', null, true],
+    [1, 'refused', before, false],
+    [1, 'absent', null, false],
+    [1, 'later', null, false],
+    [1, null, after, true],
+    [1, 'accepted', after, true],
+    [2, 'refused', null, false],
+    [2, 'lost', null, true],
+    [2, 'unreadable', null, true],
+  ])('attempt 2, a send of attempt %i, %s, last looked at %s: %s', (attempt, answer, at, is) => {
+    expect(toLookUp(attempt, answer, at)).toBe(is)
+  })
 })

@@ -13,21 +13,25 @@ export interface VideoFacts {
   attempt: number
   taskId: string | null
   cancelRequested: boolean
+  /** When its current attempt was asked for. */
+  requestedAt: Date
 }
 
 /**
  * Of a send of a create. `answer` is null until one is known; `later`, `refused` and `absent` left
- * no task behind; `unreadable`: probably accepted; `lost`: nobody will ever know.
+ * no task behind; `unreadable`: probably accepted; `lost`: nobody can tell.
  */
 export interface SendFacts {
   attempt: number
   send: number
   answer: string | null
   taskId: string | null
+  /** When somebody last asked what became of it, after its attempt had ended. */
+  lookedAt: Date | null
 }
 
 /**
- * What is known of a send without a task: not accepted, probably accepted, or never to be known.
+ * What is known of a send without a task: not accepted, probably accepted, or that nobody can tell.
  */
 export type NoTask = 'later' | 'refused' | 'absent' | 'unreadable' | 'lost'
 /** How an acceptance was learned. */
@@ -44,6 +48,21 @@ export const isNotAccepted = (answer: string | null): boolean =>
 /** Whether a send may have left a task behind, as far as anybody knows yet. */
 export const mayBeAccepted = ({ answer }: SendFacts): boolean =>
   !isNotAccepted(answer) && answer !== 'lost'
+
+/** What an earlier attempt ended with, though its task may show at the provider after all. */
+export const isFinal = (answer: string | null): boolean => answer === 'lost' || answer === 'refused'
+
+/**
+ * Whether the provider is to be asked about a send before anything is sent. What ended an earlier
+ * attempt is asked about once more by a retry; of what was refused one such look is enough.
+ */
+export function isToLookUp({ attempt, requestedAt }: VideoFacts, send: SendFacts): boolean {
+  const { answer, lookedAt } = send
+  // rule: a retry looks first for what ended an earlier attempt
+  if (send.attempt !== attempt && isFinal(answer))
+    return lookedAt === null || (answer === 'lost' && lookedAt < requestedAt)
+  return !isNotAccepted(answer)
+}
 
 /** @throws Refused when a command means another attempt than the current one */
 export function requireAttempt(video: VideoFacts, attempt: number | null): void {

@@ -36,9 +36,10 @@ const found = fc
         send: i + 1,
         answer,
         taskId: answer === 'accepted' ? `task-${attempt}-${i + 1}` : null,
+        lookedAt: null,
       }))
     const phase = row.taskId !== null ? 'submitted' : row.phase
-    const video = { ...row, phase } as VideoFacts
+    const video = { ...row, phase, requestedAt: new Date(0) } as VideoFacts
     return {
       video:
         video.status === 'generating' ? { ...video, taskId: 'task-1-1', phase: 'running' } : video,
@@ -151,6 +152,7 @@ it('shows that the provider has it wait once, until its acceptance', () => {
     attempt: 1,
     taskId: null,
     cancelRequested: false,
+    requestedAt: new Date(0),
   }
   const waiting: VideoSignal = { type: 'WAITING', reason: '429', ms: 1_000 }
   const first = advancePending(stateOfPending(free, []), waiting)
@@ -177,12 +179,14 @@ it('fails as unknown what the provider lost with every send', () => {
     attempt: 1,
     taskId: null,
     cancelRequested: false,
+    requestedAt: new Date(0),
   }
   const sends = Array.from({ length: maxSends }, (_, i) => ({
     attempt: 1,
     send: i + 1,
     answer: 'absent',
     taskId: null,
+    lookedAt: null,
   }))
   expect(advancePending(stateOfPending(video, sends), { type: 'TURN' }).record).toMatchObject({
     error: { code: 'submission_unknown' },

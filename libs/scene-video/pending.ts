@@ -7,7 +7,7 @@ import { transition } from 'xstate'
 import { leafOf, resolve, type Leaf } from './advance.ts'
 import {
   hadAllSends,
-  isNotAccepted,
+  isToLookUp,
   mayBeAccepted,
   type PendingTimes,
   type SendFacts,
@@ -48,10 +48,7 @@ export function stateOfPending(
   const shown = video.phase === 'throttled' ? 'throttled' : 'queued'
   const facts: PendingFacts = {
     shown,
-    isToLookUp: sends.some(
-      (one) =>
-        !isNotAccepted(one.answer) && !(one.answer === 'lost' && one.attempt !== video.attempt),
-    ),
+    isToLookUp: sends.some((one) => isToLookUp(video, one)),
     hadAllSends: hadAllSends(own),
     waitReason,
   }

@@ -27,4 +27,8 @@ export class Refused extends Error {
   }
 }
 
+/** Whether the same command, sent again, may be carried out. */
+export const isForNow = (code: string): boolean =>
+  code === 'not_awaited' || code === 'idempotency_key_in_use'
+
 export const notAwaited = (): Refused => new Refused('not_awaited', 'It came too late.')

@@ -17,8 +17,6 @@ export interface PendingVideo extends VideoFacts {
   /** As accepted: see `createParamsSchema`. */
   params: unknown
   restoredAt: Date | null
-  /** When its current attempt was asked for. */
-  requestedAt: Date
   version: number
 }
 
@@ -34,6 +32,18 @@ export interface SendRecord extends SendFacts {
   /** Named by a callback, while it was not known otherwise. */
   calledTaskId: string | null
 }
+
+/** Of a send as its intent is written. */
+export const unanswered = {
+  answer: null,
+  taskId: null,
+  detail: null,
+  settledAt: null,
+  outcome: null,
+  calledTaskId: null,
+  lookedAt: null,
+  intentAt: new Date(0),
+} satisfies Partial<SendRecord>
 
 export interface EffectiveConfig {
   provider: string
@@ -107,6 +117,7 @@ export function loadedOf({ video, revision, sends, config, nowMs, ...times }: Fo
     ...send,
     intentAt: new Date(send.intentAt),
     settledAt: date(send.settledAt),
+    lookedAt: date(send.lookedAt),
   }))
   return {
     video: { ...video, restoredAt, requestedAt: date(video.requestedAt)! },

@@ -11,21 +11,21 @@ interface SendKey {
   send: number
 }
 
-/** What is known of a send without a task. */
-async function writeAnswer(
-  db: Database,
-  { id, attempt, send }: SendKey,
-  answer: NoTask,
-  detail: string,
-): Promise<void> {
-  await db.$executeRaw`
-    UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = CASE WHEN ${answer} <> 'unreadable' THEN now() END
-    WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
-}
-
 interface AnswerToWrite extends SendKey {
   answer: NoTask
   detail: string
+  /** What became of it may still show, and is asked on. */
+  isOpen: boolean
+}
+
+/** What is known of a send without a task. */
+async function writeAnswer(
+  db: Database,
+  { id, attempt, send, answer, detail, isOpen }: AnswerToWrite,
+): Promise<void> {
+  await db.$executeRaw`
+    UPDATE "Submission" SET answer = ${answer}, detail = ${detail.slice(0, 2000)}, "answeredAt" = now(), "settledAt" = CASE WHEN NOT ${isOpen} THEN now() END
+    WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int AND send = ${send}::int AND answer IS DISTINCT FROM 'accepted'`
 }
 
 /** Ids of the videos whose sends were written; left out are those that somebody holds. */
@@ -33,14 +33,14 @@ async function writeAnswers(db: Database, items: AnswerToWrite[]): Promise<Map<s
   const rows = await db.$queryRaw<{ id: string }[]>`
     WITH i AS (
       SELECT * FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ attempt }) => attempt)}::int[], ${items.map(({ send }) => send)}::int[],
-        ${items.map(({ answer }) => answer)}::text[], ${items.map(({ detail }) => detail.slice(0, 2000))}::text[])
-        AS i("videoId", attempt, send, answer, detail)
+        ${items.map(({ answer }) => answer)}::text[], ${items.map(({ detail }) => detail.slice(0, 2000))}::text[], ${items.map(({ isOpen }) => isOpen)}::bool[])
+        AS i("videoId", attempt, send, answer, detail, "isOpen")
     ), locked AS (
       SELECT s."videoId", s.attempt, s.send FROM i CROSS JOIN LATERAL (
         SELECT * FROM "Submission" WHERE "videoId" = i."videoId" AND attempt = i.attempt AND send = i.send LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
       ) s WHERE s.answer IS DISTINCT FROM 'accepted'
     )
-    UPDATE "Submission" s SET answer = i.answer, detail = i.detail, "answeredAt" = now(), "settledAt" = CASE WHEN i.answer <> 'unreadable' THEN now() END
+    UPDATE "Submission" s SET answer = i.answer, detail = i.detail, "answeredAt" = now(), "settledAt" = CASE WHEN NOT i."isOpen" THEN now() END
     FROM i JOIN locked USING ("videoId", attempt, send) WHERE s."videoId" = i."videoId" AND s.attempt = i.attempt AND s.send = i.send RETURNING s."videoId" AS id`
   return new Map(rows.map(({ id }) => [id, true]))
 }
@@ -49,7 +49,7 @@ async function writeAnswers(db: Database, items: AnswerToWrite[]): Promise<Map<s
 export const gatherAnswers = (db: Database): Gather<AnswerToWrite, unknown> =>
   new Gather<AnswerToWrite, unknown>(
     (items) => writeAnswers(db, items),
-    ({ answer, detail, ...key }) => writeAnswer(db, key, answer, detail),
+    (item) => writeAnswer(db, item),
   )
 
 /** Somebody asked the provider what became of this send. */
@@ -75,7 +75,7 @@ export async function keepCalledTask(
   { id, attempt, provider, taskId }: CalledTask,
 ): Promise<'pending' | 'generating' | 'completed' | 'failed' | null> {
   const [row] = await db.$queryRaw<{ status: 'pending' | 'failed' }[]>`
-    UPDATE "Submission" s SET "calledTaskId" = ${taskId}, "settledAt" = CASE WHEN s.answer = 'lost' THEN NULL ELSE s."settledAt" END
+    UPDATE "Submission" s SET "calledTaskId" = ${taskId}, "lookedAt" = NULL, "settledAt" = CASE WHEN s.answer = 'lost' THEN NULL ELSE s."settledAt" END
     FROM "SceneVideo" v
     WHERE v.id = s."videoId" AND s."videoId" = ${id}::uuid AND s.attempt = ${attempt}::int AND s.provider = ${provider}
       AND s."taskId" IS NULL AND s."calledTaskId" IS NULL AND (s.answer IS NULL OR s.answer IN ('unreadable', 'lost'))

@@ -3,8 +3,7 @@
  *
  * Whatever may race (a cancel, a retry, another submit process) is decided in the domain from the
  * row and its sends, and written by one statement only if the row is still as it was read; else it
- * is read and decided again. So no lock is held across a round trip. Cancel and retry, which are
- * rare, take the row's lock in a transaction instead.
+ * is read and decided again. So no lock is held across a round trip. Cancel and retry lock the row.
  */
 import {
   decideAcceptance,
@@ -28,7 +27,13 @@ import {
   type Pins,
   type Wait,
 } from './move-pending.ts'
-import { gatherLoads, type EffectiveConfig, type Loaded, type SendRecord } from './pending-video.ts'
+import {
+  gatherLoads,
+  unanswered,
+  type EffectiveConfig,
+  type Loaded,
+  type SendRecord,
+} from './pending-video.ts'
 import { PostgresTime } from './postgres-time.ts'
 import {
   addDoubtfulIntents,
@@ -139,28 +144,15 @@ export class SubmissionWriter {
           ? await this.#intents.do({ id, loaded, attempt, send, pins })
           : await writeIntent(this.#db, loaded, { attempt, send }, pins, how)
       if (revision === null) return 'changed'
-      const sent: SendRecord = {
-        ...pins,
-        videoId: id,
-        attempt,
-        send,
-        answer: null,
-        taskId: null,
-        detail: null,
-        settledAt: null,
-        outcome: null,
-        calledTaskId: null,
-        intentAt: new Date(0),
-      }
       const before = how === 'insert' ? loaded.submissions : loaded.submissions.slice(0, -1)
+      const sent = { ...unanswered, ...pins, videoId: id, attempt, send }
       return { ...loaded, revision, submissions: [...before, sent] }
     })
   }
 
   /** See sends.ts. */
-  addDoubtfulIntentsAfterRestore(id: string, pins: Pins): Promise<number> {
-    return addDoubtfulIntents(this.#db, id, pins)
-  }
+  addDoubtfulIntentsAfterRestore = (id: string, pins: Pins) =>
+    addDoubtfulIntents(this.#db, id, pins)
 
   /**
    * The task is recorded on its attempt whatever became of the video meanwhile; the video moves
@@ -177,8 +169,16 @@ export class SubmissionWriter {
     })
   }
 
-  async answered(id: string, attempt: number, send: number, answer: NoTask, detail: string) {
-    await this.#answers.do({ id, attempt, send, answer, detail })
+  /** `isOpen`: what became of it may still show, and is asked on. */
+  async answered(
+    id: string,
+    attempt: number,
+    send: number,
+    answer: NoTask,
+    detail: string,
+    isOpen = answer === 'unreadable',
+  ) {
+    await this.#answers.do({ id, attempt, send, answer, detail, isOpen })
   }
 
   looked = (id: string, attempt: number, send: number): Promise<void> =>

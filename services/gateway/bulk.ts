@@ -9,6 +9,7 @@ import { Looks } from '#libs/runtime/every.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
+import { isForNow } from '#libs/scene-video/refusals.ts'
 import { moneySchema } from '#libs/scene-video/scene-video.ts'
 import type { Bus } from '#libs/bus/bus.ts'
 import type { BulkActions, BulkJob } from '#libs/store/bulk-actions.ts'
@@ -79,7 +80,7 @@ export class BulkRunner implements AsyncDisposable {
     }
   }
 
-  /** What gets no answer is left: it is taken again, and means the same attempt. */
+  /** What gets no answer, or comes too late, is taken again, and means the same attempt. */
   async #carryOut(job: BulkJob): Promise<void> {
     const { action, userId, videoId, attempt, bulkId, by } = job
     const key = { key: `bulk ${bulkId} ${videoId}`, route: 'bulk', bodyHash: '' }
@@ -87,6 +88,8 @@ export class BulkRunner implements AsyncDisposable {
     const answer = await this.#bus.request(commandSubject[action], body, 10_000).catch(noAnswer)
     if (answer === undefined) return
     const reply = commandReplySchema.parse(answer)
+    // sent again it may be carried out
+    if (!reply.ok && isForNow(reply.code)) return
     await this.#actions.finish(job, reply.ok ? null : reply)
   }
 

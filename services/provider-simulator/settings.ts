@@ -4,6 +4,8 @@ const rate = z.number().min(0).max(1)
 const faults = z.strictObject({
   acceptThenTimeout: rate,
   acceptThenReset: rate,
+  /** Accepted, and answered by a refusal all the same. */
+  acceptThenRefuse: rate,
   status500: rate,
   status503: rate,
   status429: rate,
@@ -59,6 +61,7 @@ export const defaults: Settings = {
   faults: {
     acceptThenTimeout: 0,
     acceptThenReset: 0,
+    acceptThenRefuse: 0,
     status500: 0,
     status503: 0,
     status429: 0,

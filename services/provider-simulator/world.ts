@@ -57,6 +57,7 @@ export class LiveWorld implements World {
     ledger.add(task)
     this.hasCreated = true
     if (isBroken) throw new Trouble('internal', 'Something went wrong.')
+    if (this.isHit('acceptThenRefuse')) throw new Trouble('invalid', 'A field is invalid.')
     if (this.isHit('acceptThenTimeout')) this.fate = 'timeout'
     else if (this.isHit('acceptThenReset')) this.fate = 'reset'
     else if (this.isHit('malformed')) this.fate = 'cut'

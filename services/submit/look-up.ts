@@ -4,13 +4,18 @@
  * look-up window (see absences.ts), no usable answer at all once the results' life has passed.
  */
 import type { TaskAnswer } from '#libs/provider/provider.ts'
-import { canAt } from '#libs/provider/recovery.ts'
-import type { AcceptedHow } from '#libs/scene-video/decisions.ts'
+import {
+  isFinal,
+  isNotAccepted,
+  isToLookUp,
+  type AcceptedHow,
+} from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { canRecover, recoverOrGet, type Recovered, type Wanted } from './recover.ts'
+import { ask, isAbsent, isAskable, isCalled } from './ask-about.ts'
+import type { Wanted } from './recover.ts'
 
 const accepted: VideoSignal = { type: 'ACCEPTED' }
 
@@ -19,10 +24,14 @@ const accepted: VideoSignal = { type: 'ACCEPTED' }
  * first.
  */
 export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promise<VideoSignal> {
+  const { video, ageMs } = loaded
   for (const [index, submission] of loaded.submissions.entries()) {
-    const { video, ageMs } = loaded
     const wanted = { submission, video, ageMs: ageMs[index]! }
-    const finding = await lookUpSend(context, wanted, submission.attempt !== video.attempt)
+    const isEarlier = submission.attempt !== video.attempt
+    const finding =
+      isEarlier && isFinal(submission.answer)
+        ? await lookOnceMore(context, wanted, loaded.requestedMs)
+        : await lookUpSend(context, wanted, isEarlier)
     if (finding) return finding
   }
   return { type: 'ABSENT' }
@@ -37,16 +46,14 @@ async function lookUpSend(
   const { submission, ageMs } = wanted
   const { answer: known, outcome } = submission
   // rule: what a callback named is asked for, however lost its send is
-  if (known === 'lost' && !isCalled(submission))
-    return isEarlier ? null : { type: 'LOST', reason: cannotBeAsked }
-  if (known === 'later' || known === 'refused' || known === 'absent' || outcome === 'failed')
-    return null
+  if (known === 'lost' && !isCalled(submission)) return { type: 'LOST', reason: cannotBeAsked }
+  if (isNotAccepted(known) || outcome === 'failed') return null
   const { providers, log } = context
   const { videoId: id, attempt, send } = submission
   if (!isAskable(context, wanted)) {
     const waitMs = callbackMs(context, submission)
     return ageMs >= waitMs
-      ? giveUp(context, submission, isEarlier, cannotBeAsked)
+      ? giveUp(context, submission, isEarlier, cannotBeAsked, false)
       : inDoubt(isEarlier, waitMs - ageMs, untilCalled)
   }
 
@@ -57,17 +64,9 @@ async function lookUpSend(
     await proveAccount(context, submission)
     return accepted
   }
-  // rule: a retry takes what earlier attempts became
-  if (taskId !== null && mayDeliver(answer)) {
-    await recordTask(context, { id, attempt, send, taskId, how: 'adopted' })
-    log.info({ video: id, taskId }, 'Earlier task adopted')
-    return accepted
-  }
-  if (taskId !== null && answer.kind === 'failed') {
-    await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
-    await context.store.noteLate(id, attempt, send, 'failed', { code: answer.error.code })
-    return null
-  }
+  const fate =
+    taskId === null ? undefined : await fateOfEarlier(context, submission, answer, taskId)
+  if (fate !== undefined) return fate
   // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
   const provider = providers.of(submission.provider)
@@ -81,7 +80,7 @@ async function lookUpSend(
       `Nobody can tell whether it was accepted: ${doubt}.`,
     )
   if (ageMs >= (provider?.resultLifeMs ?? 0))
-    return giveUp(context, submission, isEarlier, cannotBeAsked)
+    return giveUp(context, submission, isEarlier, cannotBeAsked, false)
   const ms =
     answer.kind === 'later'
       ? (answer.retryAfterMs ?? 5_000)
@@ -89,9 +88,52 @@ async function lookUpSend(
   return inDoubt(isEarlier, ms)
 }
 
-/** Whether a callback named its task, which nobody knows otherwise. */
-export const isCalled = ({ taskId, calledTaskId }: SendRecord): boolean =>
-  taskId === null && calledTaskId !== null
+/** For so long a retry asks what became of a create that was refused, whose key may be, too. */
+const refusedMs = 5_000
+
+/**
+ * What ended an earlier attempt is asked about by a retry until there is one answer; over one
+ * window at most where none can be used. Null where nothing of it can deliver, as far as anybody
+ * can tell.
+ */
+async function lookOnceMore(
+  context: SubmitContext,
+  wanted: Wanted,
+  requestedMs: number,
+): Promise<VideoSignal | null> {
+  const { submission, video } = wanted
+  if (!isToLookUp(video, submission) || !isAskable(context, wanted)) return null
+  const { answer, taskId, doubt } = await ask(context, wanted)
+  const fate =
+    taskId === null ? undefined : await fateOfEarlier(context, submission, answer, taskId)
+  if (fate !== undefined) return fate
+  if (answer.kind === 'later') return inDoubt(true, answer.retryAfterMs ?? 5_000)
+  const windowMs = submission.answer === 'refused' ? refusedMs : context.config.LOOKUP_WINDOW_MS
+  const isTold = answer.kind === 'missing' || doubt !== undefined
+  if (!isTold && requestedMs < windowMs)
+    return inDoubt(true, jitter(context, Math.max(1_000, requestedMs / 3)))
+  await context.store.looked(submission.videoId, submission.attempt, submission.send)
+  return null
+}
+
+/** Of a task of an earlier attempt; undefined where it is none that can be told of. */
+async function fateOfEarlier(
+  context: SubmitContext,
+  { videoId: id, attempt, send }: SendRecord,
+  answer: TaskAnswer,
+  taskId: string,
+): Promise<VideoSignal | null | undefined> {
+  // rule: a retry takes what earlier attempts became
+  if (mayDeliver(answer)) {
+    await recordTask(context, { id, attempt, send, taskId, how: 'adopted' })
+    context.log.info({ video: id, taskId }, 'Earlier task adopted')
+    return accepted
+  }
+  if (answer.kind !== 'failed') return undefined
+  await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
+  await context.store.noteLate(id, attempt, send, 'failed', { code: answer.error.code })
+  return null
+}
 
 /** For how long a send that the provider cannot be asked about may still be told of. */
 function callbackMs(
@@ -145,13 +187,18 @@ async function onAbsent(
   return null
 }
 
+/** `isOpen`: the provider can be asked, and is asked on for as long as it keeps results. */
 async function giveUp(
   { store }: SubmitContext,
   { videoId, attempt, send }: SendRecord,
   isEarlier: boolean,
   reason: string,
+  isOpen = true,
 ): Promise<VideoSignal | null> {
-  await store.answered(videoId, attempt, send, 'lost', reason)
+  // this was the look that a retry takes at it
+  if (isEarlier) await store.looked(videoId, attempt, send)
+  // rule: what nobody can tell of is asked about as long as results live
+  await store.answered(videoId, attempt, send, 'lost', reason, isOpen)
   // rule: a send nobody can tell of is not repeated
   return isEarlier ? null : { type: 'LOST', reason }
 }
@@ -165,66 +212,6 @@ const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.rand
 /** In words we do not know it is still a task. */
 const mayDeliver = (answer: TaskAnswer) =>
   ['working', 'done', 'unusable', 'unknown'].includes(answer.kind)
-
-/** Of one send, among all. */
-const nameOf = ({ videoId, attempt, send }: SendRecord) => `${ownId(videoId, attempt)}/${send}`
-
-/** Whether the provider can be asked about this send at all. */
-export function isAskable({ providers }: SubmitContext, wanted: Wanted): boolean {
-  const { submission, video, ageMs } = wanted
-  const provider = providers.of(submission.provider)
-  if (!provider) return false
-  const isNamed = submission.taskId !== null || isCalled(submission)
-  return isNamed || canRecover(canAt(provider, submission), ageMs, video.status !== 'pending')
-}
-
-/**
- * Only the provider's own word counts, and only for a task id that was never seen, and when
- * repeated over the whole window.
- */
-export const isAbsent = (
-  { absences, clock, config }: SubmitContext,
-  sent: SendRecord,
-  answer: TaskAnswer,
-): boolean =>
-  // rule: absence counts only after the whole window
-  sent.taskId === null &&
-  answer.kind === 'missing' &&
-  absences.counts(nameOf(sent), clock.now(), config.LOOKUP_WINDOW_MS)
-
-/**
- * Asks; the task's id is the one said, or the one known. Counted, and logged when the words are
- * unknown to us.
- */
-export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recovered> {
-  const { submission, video } = wanted
-  const { providers, accounts, lookups, log, slots } = context
-  const account = accounts.open(submission)
-  const provider = providers.of(submission.provider)
-  const lookUp = { name: nameOf(submission), userId: video.userId }
-  const waitMs =
-    account && provider ? await context.lookUpTurns.until(account, provider, lookUp) : 0
-  if (waitMs > 0)
-    return { answer: { kind: 'later', retryAfterMs: waitMs }, taskId: submission.taskId }
-  const unreadable = { kind: 'none', reason: 'the stored key cannot be read' } as const
-  const { answer, taskId, doubt }: Recovered =
-    account && provider
-      ? await slots.run(
-          account.id,
-          () => recoverOrGet(context, provider, account, wanted),
-          video.userId,
-        )
-      : { answer: unreadable, taskId: null }
-  lookups.inc({ answer: answer.kind })
-  if (answer.kind === 'unknown')
-    log.error(
-      { video: submission.videoId, body: answer.body },
-      'The provider answered a look-up in words unknown to us',
-    )
-  if (answer.kind === 'none')
-    log.warn({ video: submission.videoId, reason: answer.reason }, 'No usable answer to a look-up')
-  return { answer, taskId: submission.taskId ?? taskId, ...(doubt ? { doubt } : {}) }
-}
 
 /**
  * A task id once seen is recorded. A second task of one attempt was paid for twice: never by two

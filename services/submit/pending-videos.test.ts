@@ -105,7 +105,7 @@ it.each([
   Object.assign(context, { clock, slots: new FairSlots(sharedByHalf(4, clock)) })
   const pending = new PendingVideos(context)
   for (let i = 0; i < 100; i++) pending.take({ id: `many-${i}`, userId: 'many' })
-  await vi.waitFor(() => expect(asked).toHaveLength(101))
+  await vi.waitFor(() => expect(asked).toHaveLength(101), { timeout: 20_000 })
   expect(asked.findIndex((name) => name.startsWith('few'))).toBeLessThan(20)
 })
 

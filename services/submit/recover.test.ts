@@ -3,10 +3,12 @@ import { expect, it, vi } from 'vitest'
 import type { Provider, Lost, Searched } from '#libs/provider/provider.ts'
 import { Callbacks } from '#libs/provider/callbacks.ts'
 import { key, pendingKit, sendOf } from '../../test/support/pending-kit.ts'
+import { settleVideo } from './settle.ts'
 import { submitVideo } from './submit-video.ts'
 
 const intentAt = new Date(1_000_000)
 const minute = 60_000
+const times = { expectedMs: 10 * minute, resultLifeMs: 1_440 * minute }
 
 /** A send of which no answer is known, that old. */
 function lost(
@@ -20,7 +22,7 @@ function lost(
   const recordAcceptance = vi.fn(async () => ({ fate: 'taken', event: null }))
   const kit = pendingKit({
     submissions,
-    provider: { expectedMs: 10 * minute, resultLifeMs: 1_440 * minute, ...provider },
+    provider: { ...times, ...provider },
     store: { recordAcceptance, ...store },
   })
   const { load } = kit.context.store
@@ -31,7 +33,7 @@ function lost(
   Object.assign(kit.context, { absences: { counts } })
   return { ...kit, recordAcceptance }
 }
-const byKey = { can: { findByOwnId: false, repeatMs: 10 * minute, cancel: false } }
+const byKey = { can: { findByOwnId: false, repeatMs: 10 * minute, cancel: false } as const }
 const byList = (search: (account: object, lost: Lost) => Promise<Searched>) => ({
   can: { findByOwnId: false, listMs: 60 * minute, cancel: false },
   search: vi.fn(search),
@@ -162,4 +164,24 @@ it.each([
   await submitVideo(context, { id: 'v' })
   await new Promise((done) => setImmediate(done))
   expect(search).toHaveBeenCalledTimes(times)
+})
+
+it('asks on about a send that nobody could tell of', async () => {
+  const provider = byList(async () => ({ kind: 'doubtful', reason: 'not in its list' }))
+  const gaveUp = lost(11 * minute, provider)
+  await submitVideo(gaveUp.context, { id: 'v' })
+  expect(gaveUp.answered).toHaveBeenCalledWith('v', 1, 1, 'lost', expect.any(String), true)
+
+  const found = byList(async () => ({ kind: 'found', taskId: 't' }))
+  const looked = vi.fn(async () => {})
+  const failed = lost(20 * minute, found, { looked }, undefined, { answer: 'lost' })
+  const { load } = failed.context.store
+  Object.assign(failed.context.store, {
+    load: async (id: string) => {
+      const loaded = (await load(id))!
+      return { ...loaded, video: { ...loaded.video, status: 'failed' } }
+    },
+  })
+  await settleVideo(failed.context, 'v')
+  expect(failed.recordAcceptance).toHaveBeenCalledWith('v', taken, undefined)
 })

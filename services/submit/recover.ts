@@ -6,6 +6,7 @@
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import { canAt } from '#libs/provider/recovery.ts'
 import type { Declared, Provider, TaskAnswer } from '#libs/provider/provider.ts'
+import { isFinal } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
@@ -26,16 +27,20 @@ export interface Wanted {
   ageMs: number
 }
 
+/** Whether nothing is sent to learn what became of it: it, or its video, has ended. */
+export const isOver = ({ submission, video }: Wanted): boolean =>
+  video.status !== 'pending' || isFinal(submission.answer)
+
 /** A create is repeated only while half of the time is left in which that makes no second task. */
 const mayRepeat = ({ repeatMs }: Declared['can'], ageMs: number): boolean =>
   // rule: a create is repeated only while its key holds
   repeatMs !== undefined && ageMs < repeatMs / 2
 
-/** Whether the provider can be asked at all. `isOver`: the video has ended, so nothing is sent. */
-export const canRecover = (can: Declared['can'], ageMs: number, isOver = false): boolean =>
+/** Whether the provider can be asked at all. */
+export const canRecover = (can: Declared['can'], wanted: Wanted): boolean =>
   can.findByOwnId ||
-  (!isOver && mayRepeat(can, ageMs)) ||
-  (can.listMs !== undefined && ageMs < can.listMs)
+  (!isOver(wanted) && mayRepeat(can, wanted.ageMs)) ||
+  (can.listMs !== undefined && wanted.ageMs < can.listMs)
 
 /** By its task's id, where that is known. */
 export async function recoverOrGet(
@@ -53,8 +58,9 @@ async function recover(
   context: SubmitContext,
   provider: Provider,
   account: OpenedAccount,
-  { submission, video, ageMs }: Wanted,
+  wanted: Wanted,
 ): Promise<Recovered> {
+  const { submission, video, ageMs } = wanted
   const { attempt, calledTaskId } = submission
   const can = canAt(provider, account)
   if (calledTaskId !== null) {
@@ -63,7 +69,7 @@ async function recover(
       video,
       calledTaskId,
     })
-    if (called.taskId !== null || !canRecover(can, ageMs, video.status !== 'pending')) return called
+    if (called.taskId !== null || !canRecover(can, wanted)) return called
   }
   if (can.findByOwnId)
     return provider.find(
@@ -71,8 +77,8 @@ async function recover(
       { ownId: ownId(video.id, attempt), request: requestOf(context.callbacks, video, attempt) },
       context.lookUpTurns.control(account, provider),
     )
-  const isOver = video.status !== 'pending'
-  if (!isOver && mayRepeat(can, ageMs)) return repeat(context, provider, account, video, attempt)
+  if (!isOver(wanted) && mayRepeat(can, ageMs))
+    return repeat(context, provider, account, video, attempt)
   return search(context, provider, account, { submission, video, ageMs })
 }
 

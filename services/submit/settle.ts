@@ -2,7 +2,8 @@
  * What became of the tasks of a video that ended without them: a late success goes onto the
  * timeline with its link, and is counted.
  */
-import { ask, isAbsent, isAskable, recordTask } from './look-up.ts'
+import { ask, isAbsent, isAskable } from './ask-about.ts'
+import { recordTask } from './look-up.ts'
 import type { SubmitContext } from './context.ts'
 
 export async function settleVideo(context: SubmitContext, id: string): Promise<void> {
@@ -24,7 +25,8 @@ export async function settleVideo(context: SubmitContext, id: string): Promise<v
     if (answer.kind === 'later') continue // asked again when its turn has come, see unsettledVideos
     if (taskId !== null && submission.taskId === null)
       await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
-    if (isAbsent(context, submission, answer))
+    // what is lost may show later
+    if (submission.answer !== 'lost' && isAbsent(context, submission, answer))
       await store.answered(id, attempt, send, 'absent', 'not found for the whole window')
     if (answer.kind !== 'done' && answer.kind !== 'failed') continue
     const said = answer.kind === 'done' ? 'completed' : 'failed'

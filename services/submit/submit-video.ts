@@ -17,7 +17,8 @@ import {
 import type { PendingAction, VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
-import { isCalled, lookUpSends } from './look-up.ts'
+import { isCalled } from './ask-about.ts'
+import { lookUpSends } from './look-up.ts'
 import { noAccount, pinnedAccountOf } from './pins.ts'
 import { leastWaitMs, planSend, type PlannedSend } from './send-create.ts'
 

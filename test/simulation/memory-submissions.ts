@@ -159,6 +159,7 @@ export class MemorySubmissions extends MemoryPending {
     send: number,
     answer: NoTask,
     detail: string,
+    isOpen = answer === 'unreadable',
   ): Promise<void> {
     const submission = this.submission(id, attempt, send)
     if (submission && submission.answer !== 'accepted')
@@ -166,7 +167,7 @@ export class MemorySubmissions extends MemoryPending {
         answer,
         detail,
         answeredAt: this.date(),
-        settledAt: answer === 'unreadable' ? null : this.date(),
+        settledAt: isOpen ? null : this.date(),
       })
   }
 
@@ -176,7 +177,7 @@ export class MemorySubmissions extends MemoryPending {
     const isUnknown = last?.taskId === null && last.calledTaskId === null
     if (!last || !isOpen || !isUnknown || last.provider !== provider) return null
     const settledAt = last.answer === 'lost' ? null : last.settledAt
-    Object.assign(last, { calledTaskId: taskId, settledAt })
+    Object.assign(last, { calledTaskId: taskId, settledAt, lookedAt: null })
     return this.video(id).status
   }
 

@@ -26,6 +26,7 @@ export const sendOf = (more: object) => ({
   calledTaskId: null as string | null,
   outcome: null,
   settledAt: null,
+  lookedAt: null,
   ...more,
 })
 
@@ -37,6 +38,8 @@ const openGate = {
   told: () => {},
   answered: async () => {},
 }
+
+const counters = { lookups: { inc: () => {} }, creates: { inc: () => {} } }
 
 interface Kit {
   video?: object
@@ -56,6 +59,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     status: 'pending',
     phase: 'queued',
     attempt: 1,
+    requestedAt: new Date(0),
     provider: 'toapis',
     taskId: null,
     restoredAt: null,
@@ -82,8 +86,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     images: { of: async (request: CreateRequest) => request },
     imageSlots: new FairSlots(sharedByHalf(4, systemClock)),
     gate: openGate,
-    lookups: { inc: () => {} },
-    creates: { inc: () => {} },
+    ...counters,
     bus: { store: async () => 1 },
     publish: () => {},
     providers: {
@@ -110,6 +113,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
       isProven: async () => true,
       prove: async () => {},
       answered,
+      looked: async () => {},
       failPending,
       ...store,
     },

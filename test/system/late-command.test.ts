@@ -65,3 +65,35 @@ it('makes nothing of a request that Postgres had in hand when it stood still', a
   )
   expect(await made()).toBe(before + 1)
 })
+
+it('carries out a bulk action that submit answered too late, all of it', async () => {
+  const ids = await Promise.all([1, 2, 3].map(() => system.submit({ prompt: '[policy]' })))
+  await until('them to fail', async () => {
+    const videos = await Promise.all(ids.map((id) => system.video(id)))
+    return videos.every(({ status }) => status === 'failed') || undefined
+  })
+  const submit = system.pid('submit')
+  process.kill(submit, 'SIGSTOP')
+  let id: unknown
+  try {
+    const made = await system.api('POST', '/api/bulk-actions', {
+      action: 'retry',
+      filter: { errorCode: ['content_policy'] },
+    })
+    expect(made.status).toBe(202)
+    id = made.body['id']
+    // too late to begin, and not yet too late to be answered
+    await pause(commandWaitMs - 1_000)
+  } finally {
+    process.kill(submit, 'SIGCONT')
+  }
+  const ended = await until(
+    'the action to end',
+    async () => {
+      const { body } = await system.api('GET', `/api/bulk-actions/${id as string}`)
+      return body['status'] === 'running' ? undefined : body
+    },
+    60_000,
+  )
+  expect(ended).toMatchObject({ status: 'done', counts: { total: 3, done: 3, refused: 0 } })
+})

@@ -15,6 +15,18 @@ export const recovery: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'a retry looks first for what ended an earlier attempt',
+    find: "return lookedAt === null || (answer === 'lost' && lookedAt < requestedAt)",
+    replace: 'return false && lookedAt === requestedAt',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'what nobody can tell of is asked about as long as results live',
+    find: 'reason, isOpen)',
+    replace: 'reason, isOpen && false)',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a look-up takes its user’s turn',
     find: '{ name, userId, seenAt }',
     replace: "{ name, userId: '', seenAt }",

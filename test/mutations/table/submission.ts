@@ -162,9 +162,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'a retry takes what earlier attempts became',
-    find: 'if (taskId !== null && mayDeliver(answer)) {',
-    replace:
-      'if (taskId !== null && mayDeliver(answer) && isEarlier) return null\n  if (taskId !== null && mayDeliver(answer)) {',
+    find: 'if (mayDeliver(answer)) {',
+    replace: 'if (mayDeliver(answer)) return null\n  if (mayDeliver(answer)) {',
     by: 'simulation',
   },
   {
