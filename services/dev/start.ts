@@ -67,17 +67,17 @@ async function start(): Promise<void> {
   const pollers = pollersAsked()
   const state = new DevState(resolve('.reelkeeper'))
   state.lock()
-  const secrets = state.secrets()
-  const port = await gatewayPort()
-  const ports = await state.ports()
-  const gatewayUrl = `http://127.0.0.1:${port}`
-  const simulatorUrl = `http://127.0.0.1:${ports.simulator}`
   let facts: Record<string, unknown> | undefined
   // whoever waits for dev.json finds everything ready
   const tell = () =>
     facts && state.write('dev.json', { ...facts, processes: supervisor.processes() })
   const supervisor: Supervisor = new Supervisor(tell)
-  stopOnSignal(supervisor, state)
+  stopWhenAsked(supervisor, state)
+  const secrets = state.secrets()
+  const port = await gatewayPort()
+  const ports = await state.ports()
+  const gatewayUrl = `http://127.0.0.1:${port}`
+  const simulatorUrl = `http://127.0.0.1:${ports.simulator}`
 
   await findNatsServer(say)
   say('starting Postgres')
@@ -168,18 +168,16 @@ Submit a video, watch all of them live, read them:
 `)
 }
 
+let isStopping = false
+
 /**
- * Ctrl-C or SIGTERM: services first, then the simulator, NATS and Postgres. A second one hurries.
+ * Ctrl-C or SIGTERM, or nobody there who reads us or started us: services first, then the
+ * simulator, NATS and Postgres. A second signal hurries.
  */
-function stopOnSignal(supervisor: Supervisor, state: DevState): void {
-  let asked = false
+function stopWhenAsked(supervisor: Supervisor, state: DevState): void {
   const stop = async () => {
-    if (asked) {
-      for (const { pid } of supervisor.processes()) kill(pid)
-      state.unlock()
-      process.exit(130)
-    }
-    asked = true
+    if (isStopping) return
+    isStopping = true
     say('stopping')
     await supervisor.stop((name) => !servers.has(name))
     await supervisor.stop((name) => name === 'simulator' || name === 'nats')
@@ -188,8 +186,15 @@ function stopOnSignal(supervisor: Supervisor, state: DevState): void {
     say('stopped')
     process.exit(0)
   }
-  process.on('SIGINT', () => void stop())
-  process.on('SIGTERM', () => void stop())
+  const hurry = () => {
+    for (const { pid } of supervisor.processes()) kill(pid)
+    state.unlock()
+    process.exit(130)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.on(signal, () => (isStopping ? hurry() : void stop()))
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => void stop())
+  if (process.channel) process.on('disconnect', () => void stop())
 }
 
 function kill(pid: number): void {
@@ -201,6 +206,7 @@ function kill(pid: number): void {
 }
 
 start().catch((err: unknown) => {
+  if (isStopping) return
   say(`Reelkeeper did not start: ${(err as Error).message}`)
   process.exit(1)
 })

@@ -19,11 +19,14 @@ export interface Running {
 const firstPause = 100
 const longestPause = 5_000
 const steadyAfter = 10_000
+/** Milliseconds that each has to stop. */
+const allowedMs = 15_000
 /** Exit code of a service whose settings are wrong: starting it again would not help. */
 const badSettings = 'exit 2'
 
 export class Supervisor {
   readonly #running = new Map<string, Running>()
+  readonly #starting = new Map<string, Promise<Running>>()
   readonly #changed: () => void
   readonly #say: (line: string) => void
   #stopping = false
@@ -37,9 +40,22 @@ export class Supervisor {
     return [...this.#running].map(([name, { pid }]) => ({ name, pid }))
   }
 
+  /** Once all stop nothing starts any more, and this never resolves. */
   async run(name: string, start: () => Promise<Running>): Promise<void> {
-    this.#set(name, await start())
+    await this.#begin(name, start)
     void this.#keep(name, start)
+  }
+
+  async #begin(name: string, start: () => Promise<Running>): Promise<void> {
+    if (this.#stopping) return new Promise(() => {})
+    const starting = start()
+    this.#starting.set(name, starting)
+    try {
+      this.#set(name, await starting)
+    } finally {
+      this.#starting.delete(name)
+    }
+    if (this.#stopping) await (await starting).stop()
   }
 
   async #keep(name: string, start: () => Promise<Running>): Promise<void> {
@@ -56,9 +72,7 @@ export class Supervisor {
       pause = Math.min(longestPause, pause * 2)
       while (!this.#stopping) {
         try {
-          const again = await start()
-          this.#set(name, again)
-          if (this.#stopping) await again.stop()
+          await this.#begin(name, start)
           break
         } catch (err) {
           this.#say(`${name} did not start: ${(err as Error).message}`)
@@ -74,16 +88,19 @@ export class Supervisor {
     this.#changed()
   }
 
-  /** Stops these at once, each allowed 15 s. */
+  /** Stops these at once, those that are starting, too; each is allowed 15 s. */
   async stop(names: (name: string) => boolean): Promise<void> {
     this.#stopping = true
+    const starting = [...this.#starting].filter(([name]) => names(name))
+    if (starting.length)
+      await Promise.race([Promise.allSettled(starting.map(([, one]) => one)), sleep(allowedMs)])
     const chosen = [...this.#running].filter(([name]) => names(name))
     await Promise.all(
       chosen.map(async ([name, running]) => {
         const late = setTimeout(() => {
           this.#say(`${name} does not stop; killing it`)
           process.kill(running.pid, 'SIGKILL')
-        }, 15_000)
+        }, allowedMs)
         await running.stop()
         clearTimeout(late)
       }),
