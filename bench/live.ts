@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { parseArgs } from 'node:util'
 import { asked, numberOf } from '../cli/command.ts'
+import { endsWithUs, runToEnd } from '../test/support/ending.ts'
 import { System, pause, until } from '../test/support/system.ts'
 
 const usage = 'node bench/live.ts [--streams 5000] [--per-project 10] [--videos 200]'
@@ -71,56 +72,66 @@ function open(port: number, path: string, key: string): Promise<Socket> {
   })
 }
 
-await using system = new System({ POLL_INTERVAL_MS: '1000', MAX_STREAMS: String(streams + 100) })
-await system.start()
-await system.simulate({ minSeconds: 20, maxSeconds: 30, tier: 'off' })
-const { gatewayUrl, apiKey } = system.dev
-const port = Number(new URL(gatewayUrl).port)
-const gateway = system.pid('gateway')
-const made = async (path: string, body: object) =>
-  String((await system.api('POST', path, body)).body['id'])
-const projects = await Promise.all(
-  Array.from({ length: Math.ceil(streams / perProject) }, async (_, i) => {
-    const projectId = await made('/api/projects', { title: `p${i}` })
-    return { projectId, scriptId: await made(`/api/projects/${projectId}/scripts`, { title: 's' }) }
-  }),
-)
-const scenes: string[] = []
-for (let i = 0; i < videos; i++) {
-  const { projectId, scriptId } = projects[i % projects.length]!
-  scenes.push(
-    `/api/projects/${projectId}/scripts/${scriptId}/scenes/${await made(`/api/projects/${projectId}/scripts/${scriptId}/scenes`, { prompt: `scene ${i}` })}/generate-video`,
+async function main(): Promise<number> {
+  await using system = await endsWithUs(
+    async () => new System({ POLL_INTERVAL_MS: '1000', MAX_STREAMS: String(streams + 100) }),
   )
-}
+  await system.start()
+  await system.simulate({ minSeconds: 20, maxSeconds: 30, tier: 'off' })
+  const { gatewayUrl, apiKey } = system.dev
+  const port = Number(new URL(gatewayUrl).port)
+  const gateway = system.pid('gateway')
+  const made = async (path: string, body: object) =>
+    String((await system.api('POST', path, body)).body['id'])
+  const projects = await Promise.all(
+    Array.from({ length: Math.ceil(streams / perProject) }, async (_, i) => {
+      const projectId = await made('/api/projects', { title: `p${i}` })
+      return {
+        projectId,
+        scriptId: await made(`/api/projects/${projectId}/scripts`, { title: 's' }),
+      }
+    }),
+  )
+  const scenes: string[] = []
+  for (let i = 0; i < videos; i++) {
+    const { projectId, scriptId } = projects[i % projects.length]!
+    scenes.push(
+      `/api/projects/${projectId}/scripts/${scriptId}/scenes/${await made(`/api/projects/${projectId}/scripts/${scriptId}/scenes`, { prompt: `scene ${i}` })}/generate-video`,
+    )
+  }
 
-const before = rssMiB(gateway)
-const openedAt = performance.now()
-const sockets: Socket[] = []
-for (let from = 0; from < streams; from += opensAtOnce) {
-  sockets.push(
-    ...(await Promise.all(
-      Array.from({ length: Math.min(opensAtOnce, streams - from) }, (_, i) =>
-        open(
-          port,
-          `/api/events?projectId=${projects[Math.floor((from + i) / perProject)]!.projectId}`,
-          apiKey,
+  const before = rssMiB(gateway)
+  const openedAt = performance.now()
+  const sockets: Socket[] = []
+  for (let from = 0; from < streams; from += opensAtOnce) {
+    sockets.push(
+      ...(await Promise.all(
+        Array.from({ length: Math.min(opensAtOnce, streams - from) }, (_, i) =>
+          open(
+            port,
+            `/api/events?projectId=${projects[Math.floor((from + i) / perProject)]!.projectId}`,
+            apiKey,
+          ),
         ),
-      ),
-    )),
+      )),
+    )
+  }
+  const opened = rssMiB(gateway)
+  say(
+    `${sockets.length} streams open in ${Math.round(performance.now() - openedAt)} ms; gateway RSS ${before} → ${opened} MiB (${Math.round(((opened - before) * 1024) / streams)} KiB a stream)`,
   )
-}
-const opened = rssMiB(gateway)
-say(
-  `${sockets.length} streams open in ${Math.round(performance.now() - openedAt)} ms; gateway RSS ${before} → ${opened} MiB (${Math.round(((opened - before) * 1024) / streams)} KiB a stream)`,
-)
 
-const startedAt = performance.now()
-for (const scene of scenes) await system.api('POST', scene)
-await until('all videos to end', () => ended >= videos * perProject || undefined, 180_000)
-const seconds = (performance.now() - startedAt) / 1000
-await pause(500)
-const sorted = latencies.toSorted((a, b) => a - b)
-say(
-  `${frames} frames in ${seconds.toFixed(1)} s (${Math.round(frames / seconds)}/s); commit to client p50 ${percentile(sorted, 0.5)} ms, p99 ${percentile(sorted, 0.99)} ms, max ${sorted.at(-1)} ms; gateway RSS ${rssMiB(gateway)} MiB`,
-)
-for (const socket of sockets) socket.destroy()
+  const startedAt = performance.now()
+  for (const scene of scenes) await system.api('POST', scene)
+  await until('all videos to end', () => ended >= videos * perProject || undefined, 180_000)
+  const seconds = (performance.now() - startedAt) / 1000
+  await pause(500)
+  const sorted = latencies.toSorted((a, b) => a - b)
+  say(
+    `${frames} frames in ${seconds.toFixed(1)} s (${Math.round(frames / seconds)}/s); commit to client p50 ${percentile(sorted, 0.5)} ms, p99 ${percentile(sorted, 0.99)} ms, max ${sorted.at(-1)} ms; gateway RSS ${rssMiB(gateway)} MiB`,
+  )
+  for (const socket of sockets) socket.destroy()
+  return 0
+}
+
+await runToEnd(main)

@@ -7,6 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { asked, namesOf, numberOf } from '../cli/command.ts'
+import { endsWithUs, runToEnd } from '../test/support/ending.ts'
 import { LossySystem, lossyProviders, type Losses } from '../test/support/lost-creates.ts'
 
 const usage = 'node bench/lost-creates.ts [--videos 1000] [--only kling,ark]'
@@ -21,17 +22,6 @@ const { videos, only } = asked(usage, () => {
 })
 const page = 'docs/providers.md'
 const [head, foot] = ['<!-- lost creates -->\n', '<!-- of lost creates -->\n'] as const
-
-const rows: Losses[] = []
-await using system = new LossySystem()
-await system.start()
-for (const name of only ?? lossyProviders) {
-  const began = performance.now()
-  const [told] = await system.lose([name], { videos, deaths: Math.max(2, videos / 100) })
-  rows.push(told!)
-  const seconds = Math.round((performance.now() - began) / 1_000)
-  process.stdout.write(`${JSON.stringify(told)} in ${seconds} s\n`)
-}
 const titles = [
   'provider',
   'guarantee',
@@ -43,26 +33,42 @@ const titles = [
   'tasks in the ledger',
   'most of one attempt',
 ]
-const table = [
-  titles,
-  titles.map(() => '-'),
-  ...rows.map((one) => [
-    one.provider,
-    one.guarantee,
-    one.videos,
-    one.deaths,
-    one.completed,
-    one.recovered,
-    one.submissionUnknown,
-    one.tasks,
-    one.mostOfOne,
-  ]),
-]
-if (only === undefined) {
+
+async function main(): Promise<number> {
+  const rows: Losses[] = []
+  await using system = await endsWithUs(async () => new LossySystem())
+  await system.start()
+  for (const name of only ?? lossyProviders) {
+    const began = performance.now()
+    const [told] = await system.lose([name], { videos, deaths: Math.max(2, videos / 100) })
+    rows.push(told!)
+    const seconds = Math.round((performance.now() - began) / 1_000)
+    process.stdout.write(`${JSON.stringify(told)} in ${seconds} s\n`)
+  }
+  if (only === undefined) keep(rows)
+  return rows.some(({ mostOfOne, wrong }) => mostOfOne !== 1 || wrong.length > 0) ? 1 : 0
+}
+
+function keep(rows: Losses[]): void {
+  const table = [
+    titles,
+    titles.map(() => '-'),
+    ...rows.map((one) => [
+      one.provider,
+      one.guarantee,
+      one.videos,
+      one.deaths,
+      one.completed,
+      one.recovered,
+      one.submissionUnknown,
+      one.tasks,
+      one.mostOfOne,
+    ]),
+  ]
   const now = readFileSync(page, 'utf8')
   const [from, to] = [now.indexOf(head) + head.length, now.indexOf(foot)]
   const text = table.map((row) => `| ${row.join(' | ')} |\n`).join('')
   writeFileSync(page, `${now.slice(0, from)}${text}${now.slice(to)}`)
 }
-const isBroken = rows.some(({ mostOfOne, wrong }) => mostOfOne !== 1 || wrong.length > 0)
-process.exitCode = isBroken ? 1 : 0
+
+await runToEnd(main)

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { asked, namesOf, numberOf } from '../cli/command.ts'
 import { contestants } from './lib/contestants.ts'
-import { isLeaving, leave } from './lib/ending.ts'
+import { isLeaving, leave } from '../test/support/ending.ts'
 import type { Options, Part } from './lib/part.ts'
 import { parts } from './parts/all.ts'
 

@@ -13,7 +13,7 @@ import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { encrypt } from '#libs/runtime/secrets.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
-import { endsWithUs } from './ending.ts'
+import { endsWithUs } from '../../test/support/ending.ts'
 import { cpuOfTree, Worker } from './processes.ts'
 import type { Counts } from './provider.ts'
 

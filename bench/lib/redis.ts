@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { spawnServer, type LocalServer } from '#services/dev/servers/server-process.ts'
 import { sleep } from '#libs/runtime/clock.ts'
-import { endsWithUs } from './ending.ts'
+import { endsWithUs } from '../../test/support/ending.ts'
 
 export const hasRedis = (): boolean => spawnSync('redis-server', ['--version']).status === 0
 

@@ -5,7 +5,7 @@
 import pg from 'pg'
 import { sleep } from '#libs/runtime/clock.ts'
 import { System } from '../../test/support/system.ts'
-import { endsWithUs } from '../lib/ending.ts'
+import { endsWithUs } from '../../test/support/ending.ts'
 import { table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
 import { cpuOfTree, rssOf } from '../lib/processes.ts'

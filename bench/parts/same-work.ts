@@ -9,7 +9,7 @@
  * time to settle, then the window. Polls are counted by the provider.
  */
 import { contestants, present, type Contestant } from '../lib/contestants.ts'
-import { isLeaving } from '../lib/ending.ts'
+import { isLeaving } from '../../test/support/ending.ts'
 import { median, table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'
 import { bars } from '../lib/picture.ts'

@@ -9,7 +9,7 @@
  */
 import { sleep } from '#libs/runtime/clock.ts'
 import { present, startContestant, type Contestant } from '../lib/contestants.ts'
-import { isLeaving } from '../lib/ending.ts'
+import { isLeaving } from '../../test/support/ending.ts'
 import { Lab } from '../lib/lab.ts'
 import { percentile, table, text } from '../lib/numbers.ts'
 import { part, type Context } from '../lib/part.ts'

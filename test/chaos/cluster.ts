@@ -21,6 +21,7 @@ import { startPostgres } from '#services/dev/servers/postgres.ts'
 import { seedDemo } from '#services/dev/seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { startService, Supervisor } from '#services/dev/supervisor.ts'
+import { endsWithUs } from '../support/ending.ts'
 import { until } from '../support/system.ts'
 import { Proxies, type Proxy, type Server } from './proxy.ts'
 import { send } from './processes.ts'
@@ -76,8 +77,6 @@ export class Cluster extends Servers implements AsyncDisposable {
       (line) => void this.#log.write(`${line}\n`),
     )
     process.once('exit', this.#endAtOnce)
-    process.once('SIGINT', () => process.exit(130))
-    process.once('SIGTERM', () => process.exit(143))
   }
 
   /** Nothing outlives the process that asked for it, however that ends. */
@@ -88,7 +87,7 @@ export class Cluster extends Servers implements AsyncDisposable {
   }
 
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const cluster = new Cluster(options)
+    const cluster = await endsWithUs(async () => new Cluster(options))
     try {
       await cluster.#start()
       return cluster

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { asked, numberOf, UsageError } from '../../cli/command.ts'
+import { runToEnd } from '../support/ending.ts'
 import { generator } from '../simulation/world.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { gather } from './evidence.ts'
@@ -130,7 +131,7 @@ export async function runDrill(
   return drilling
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { drills } = await import('./drills/index.ts')
   const usage = `npm run drill -- <name> [--quick] [--seed 1]\n\n${Object.entries(drills)
     .map(([one, { about }]) => `  ${one.padEnd(19)}${about}`)
@@ -154,12 +155,15 @@ async function main(): Promise<void> {
       seed: numberOf('--seed', values.seed, { least: 0 }),
     }
   })
-  if (!drill) return tell(`Usage: ${usage}`)
+  if (!drill) {
+    tell(`Usage: ${usage}`)
+    return 0
+  }
   const { rows, breaches } = await runDrill(drill, { ...options, tell })
   tell(
     `\n${tableOf(rows)}\n${breaches.length ? breaches.slice(0, 20).join('\n') : 'no law broken'}`,
   )
-  process.exitCode = breaches.length ? 1 : 0
+  return breaches.length ? 1 : 0
 }
 
-if (import.meta.main) await main()
+if (import.meta.main) await runToEnd(main)

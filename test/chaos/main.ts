@@ -3,6 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 import { asked, numberOf } from '../../cli/command.ts'
+import { runToEnd } from '../support/ending.ts'
 import { chaos, type ChaosResult } from './chaos.ts'
 import { breachesIn } from './drill.ts'
 
@@ -75,7 +76,7 @@ function options(): { minutes: number; rate: number; seed: number } {
   }
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { minutes, rate, seed } = asked(usage, options)
   const tell = (line: string) => void process.stdout.write(`${line}\n`)
   tell(`seed ${seed}, ${minutes} minutes, about ${rate} submissions a second`)
@@ -94,7 +95,7 @@ async function main(): Promise<void> {
       ? `LAWS BROKEN; again with --seed ${seed} (what processes do in real time is not repeated exactly)`
       : 'no law broken',
   )
-  process.exitCode = breaches.length ? 1 : 0
+  return breaches.length ? 1 : 0
 }
 
-if (import.meta.main) await main()
+if (import.meta.main) await runToEnd(main)

@@ -64,6 +64,7 @@ export class System implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), 'reelkeeper-test-'))
   output = ''
   #child: ChildProcess | undefined
+  #stopped: Promise<number | null> | undefined
   #env: NodeJS.ProcessEnv
 
   constructor(env: NodeJS.ProcessEnv = {}) {
@@ -79,12 +80,14 @@ export class System implements AsyncDisposable {
       {
         cwd: this.dir,
         env: { ...process.env, PORT: '0', ...this.#env },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        // it ends by itself when we are gone, however that comes
+        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       },
     )
     this.#child = child
+    this.#stopped = undefined
     for (const stream of [child.stdout, child.stderr])
-      stream.on(
+      stream?.on(
         'data',
         (chunk: Buffer) => (this.output = (this.output + chunk.toString()).slice(-2_000_000)),
       )
@@ -100,10 +103,15 @@ export class System implements AsyncDisposable {
     })
   }
 
-  /** As Ctrl-C would; the exit code. */
-  async stop(): Promise<number | null> {
+  /** As Ctrl-C would, once; the exit code. */
+  stop(): Promise<number | null> {
+    return (this.#stopped ??= this.#stop())
+  }
+
+  async #stop(): Promise<number | null> {
     const child = this.#child
-    if (!child || child.exitCode !== null) return child?.exitCode ?? null
+    if (!child || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null
     const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
     child.kill('SIGINT')
     return exited
