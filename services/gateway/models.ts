@@ -72,13 +72,15 @@ export interface Order {
 
 /**
  * What has a price is made as it was priced: provider and model are then written down.
- * @throws Problem 422 for a provider, model or value that is not to be had
+ * @throws Problem 422 for a provider, model or value that is not to be had; `imagesAt` is where in
+ *   the request the images are
  */
 export async function orderOf(
   catalogue: Catalogue,
   aiConfigs: Pick<AiConfigs, 'effective'>,
   place: { userId: string; projectId: string },
   body: GenerateVideo,
+  imagesAt = '/imageUrls',
 ): Promise<Order> {
   const { provider, model } = body
   const { prices } = catalogue
@@ -103,9 +105,9 @@ export async function orderOf(
       `${name} has: ${models.map((one) => one.model).join(', ')}`,
     )
   requireRatio(body.aspectRatio)
-  if (known) requireDeclared(known, body)
+  if (known) requireDeclared(known, body, imagesAt)
   if (described && body.imageUrls?.length)
-    await requireUsableUploads(catalogue, place.userId, described, body.imageUrls)
+    await requireUsableUploads(catalogue, place.userId, described, body.imageUrls, imagesAt)
   if (chosen === undefined) return free
   const one = { provider: name, model: chosen }
   const micros = prices.ofCreate({ ...one, seconds: body.durationSeconds ?? null })
@@ -117,7 +119,7 @@ function requireRatio(ratio: string | undefined): void {
   throw unprocessable('unsupported_value', '/aspectRatio', 'neither side may be 0')
 }
 
-function requireDeclared(known: Model, body: GenerateVideo): void {
+function requireDeclared(known: Model, body: GenerateVideo, imagesAt: string): void {
   const { durationSeconds, aspectRatio, resolution } = body
   const check = <T>(pointer: string, value: T | undefined, allowed: T[] | null) => {
     if (value === undefined || !allowed || allowed.includes(value)) return
@@ -131,5 +133,5 @@ function requireDeclared(known: Model, body: GenerateVideo): void {
   check('/aspectRatio', aspectRatio, known.aspectRatios)
   check('/resolution', resolution, known.resolutions)
   if (body.imageUrls?.length && !known.inputs.includes('image'))
-    throw unprocessable('unsupported_value', '/imageUrls', `${known.model} takes no images`)
+    throw unprocessable('unsupported_value', imagesAt, `${known.model} takes no images`)
 }

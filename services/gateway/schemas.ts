@@ -36,6 +36,10 @@ export function withImageUrls<B extends { imageUrls?: string[] | undefined }>(
   return { ...rest, imageUrls: images }
 }
 
+/** Where in the body the images were given. */
+export const imagesAt = (body: { images?: unknown } | null | undefined): string =>
+  body?.images === undefined ? '/imageUrls' : '/images'
+
 /** Read in idempotency.ts, which also takes it quoted. */
 export const idempotencyHeader = z.object({
   'idempotency-key': z
@@ -151,7 +155,7 @@ export const withMetadata = <S extends z.ZodRawShape>(shape: S) =>
     .meta({ additionalProperties: false })
     .superRefine((query, context) => {
       for (const key of Object.keys(query))
-        if (!(key in shape) && !isMetadata(key))
+        if (!Object.hasOwn(shape, key) && !isMetadata(key))
           context.addIssue({ code: 'unrecognized_keys', keys: [key], input: query })
     })
     .refine(isRange, notARange)

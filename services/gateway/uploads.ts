@@ -110,8 +110,9 @@ export async function requireUsableUploads(
   userId: string,
   { name, images }: Pick<ProviderDescription, 'name' | 'images'>,
   imageUrls: readonly string[],
+  imagesAt: string,
 ): Promise<void> {
-  const at = (index: number) => `/imageUrls/${index}`
+  const at = (index: number) => `${imagesAt}/${index}`
   const wanted = imageUrls.map((one, i) => ({ id: one.toLowerCase(), i }))
   const asked = wanted.filter(({ id }) => isUploadId(id))
   if (asked.length === 0) return

@@ -141,6 +141,7 @@ it('a list finds a video by its id, the beginning of it, and the task’s', asyn
 it.each([
   'offset=2',
   'sort=createdAt',
+  'toString=x',
   'metadata.=x',
   'metadata=x',
   'Status=failed',

@@ -214,6 +214,9 @@ describe('a video with an upload', () => {
         422,
         { code: 'unknown_upload', errors: [{ pointer: '/imageUrls/1' }] },
       ])
+      expect(await generate({ images: [id] })).toMatchObject({
+        body: { code: 'unknown_upload', errors: [{ pointer: '/images/0' }] },
+      })
     }
   })
 

@@ -11,7 +11,14 @@ import { idempotencyKeyOf } from '../idempotency.ts'
 import { orderOf } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
 import { notFound } from '../problem.ts'
-import { idempotencyHeader, imagesAlias, preferHeader, prompt, withImageUrls } from '../schemas.ts'
+import {
+  idempotencyHeader,
+  imagesAlias,
+  preferHeader,
+  prompt,
+  withImageUrls,
+  imagesAt,
+} from '../schemas.ts'
 
 /** Made once under one key. @throws Problem 404 where the own project went meanwhile */
 async function newScene(
@@ -53,7 +60,13 @@ export const createVideo: Route = (app, context) => {
       const place = await context.projects.ownPlace(userId)
       const { projectId } = place
       const inOwn = { userId, projectId }
-      const { micros, ...order } = await orderOf(context, context.aiConfigs, inOwn, body)
+      const { micros, ...order } = await orderOf(
+        context,
+        context.aiConfigs,
+        inOwn,
+        body,
+        imagesAt(request.body),
+      )
       const once = { n: 1, micros: micros ?? 0 }
       // before the scene is made: what is refused leaves nothing behind
       const takeBack = await admit(context, userId, once, idempotencyKey)

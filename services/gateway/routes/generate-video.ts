@@ -5,7 +5,14 @@ import type { Route } from '../context.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { orderOf } from '../models.ts'
 import { preferWait } from '../prefer-wait.ts'
-import { idempotencyHeader, ids, imagesAlias, preferHeader, withImageUrls } from '../schemas.ts'
+import {
+  idempotencyHeader,
+  ids,
+  imagesAlias,
+  preferHeader,
+  withImageUrls,
+  imagesAt,
+} from '../schemas.ts'
 
 export const generateVideo: Route = (app, context) => {
   app.post(
@@ -28,7 +35,13 @@ export const generateVideo: Route = (app, context) => {
       const { identity, params } = request
       const body = withImageUrls(request.body ?? {})
       const place = { userId: identity.userId, projectId: params.projectId }
-      const { micros, ...order } = await orderOf(context, context.aiConfigs, place, body)
+      const { micros, ...order } = await orderOf(
+        context,
+        context.aiConfigs,
+        place,
+        body,
+        imagesAt(request.body),
+      )
       const idempotencyKey = idempotencyKeyOf(request, 'generate-video')
       const one = { ...params, ...order, idempotencyKey }
       const video = await command(context, identity, 'generate', one, { micros })
