@@ -36,6 +36,7 @@ export async function preferWait(
       {
         take: ({ frame: { data } }) => isTerminal(data.status) && end(),
         reset: end,
+        fallBehind: end,
       },
     )
     request.raw.once('close', end)

@@ -7,6 +7,8 @@
  */
 import type { EventFeed } from '#libs/bus/event-feed.ts'
 import type { FeedEvent } from '#libs/bus/replay.ts'
+import { systemClock } from '#libs/runtime/clock.ts'
+import { FairSlots } from '#libs/runtime/fair-slots.ts'
 import { Frame } from './frame.ts'
 
 export interface Wanted {
@@ -26,19 +28,26 @@ export interface Subscriber {
   take(event: LiveEvent): void
   /** Events may have been lost: begin with a snapshot again. */
   reset(): void
+  /** There is more to tell than can be told. */
+  fallBehind(): void
 }
 
 /** How many events are kept. */
 export const history = 5_000
+/** So many readers of one user are told something before others have their turn. */
+const toldAtOnce = 100
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 /**
- * Beginnings (look-ups in Postgres, replays from NATS) under way at once; the others wait their
- * turn.
+ * Beginnings (look-ups in Postgres, replays from NATS) under way at once, and those of one user;
+ * the others wait their turn.
  */
-const maxConcurrentStarts = 8
+const starts = { total: 8, share: 2, patienceMs: 1_000 }
 
 const everybody = 'everybody'
 const keyOf = ({ userId, projectId, videoId }: Wanted) =>
   videoId ?? projectId ?? userId ?? everybody
+
+const keysOf = ({ userId, frame: { data } }: LiveEvent) => [userId, data.projectId, data.id]
 
 export const isWanted = (wanted: Wanted, { userId, frame: { data } }: LiveEvent) =>
   (wanted.userId === null || userId === wanted.userId) &&
@@ -52,8 +61,9 @@ export function toLive({ id, event, sequence, video: { userId, ...data } }: Feed
 export class Hub {
   readonly feed: EventFeed
   readonly #subscribers = new Map<string, Set<Subscriber>>()
-  readonly #waiting: (() => void)[] = []
-  #starts = 0
+  /** What a user's many readers have yet to be told, by user, in order. */
+  #lanes = new Map<string, LiveEvent[]>()
+  readonly #starts = new FairSlots({ clock: systemClock, ...starts })
   #kept: LiveEvent[] = []
   #floor: number
   /** How often everybody had to begin anew, and how long the feed had been deaf the last time. */
@@ -98,17 +108,9 @@ export class Hub {
     }
   }
 
-  async withStartSlot<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#starts >= maxConcurrentStarts)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#starts++
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#starts--
-    }
+  /** Users take turns, however many streams one of them begins. */
+  withStartSlot<T>({ userId }: Wanted, work: () => Promise<T>): Promise<T> {
+    return this.#starts.run(userId ?? everybody, work)
   }
 
   #on(event: LiveEvent): void {
@@ -117,15 +119,39 @@ export class Hub {
       this.#floor = this.#kept[this.#kept.length - history - 1]!.sequence
       this.#kept = this.#kept.slice(-history)
     }
-    for (const key of [event.userId, event.frame.data.projectId, event.frame.data.id, everybody]) {
-      for (const subscriber of this.#subscribers.get(key) ?? []) subscriber.take(event)
+    // in the order of the stream, which that of two users' lanes is not
+    for (const subscriber of this.#subscribers.get(everybody) ?? []) subscriber.take(event)
+    const { userId } = event
+    const lane = this.#lanes.get(userId)
+    if (!lane) {
+      const own = [event]
+      this.#lanes.set(userId, own)
+      return void this.#tell(userId, own)
     }
+    if (lane.push(event) <= history) return
+    this.#lanes.delete(userId)
+    for (const key of new Set(lane.flatMap(keysOf)))
+      for (const reader of this.#subscribers.get(key) ?? []) reader.fallBehind()
+  }
+
+  async #tell(userId: string, lane: LiveEvent[]): Promise<void> {
+    let told = 0
+    for (let event = lane.shift(); event; event = lane.shift()) {
+      for (const key of keysOf(event))
+        for (const subscriber of this.#subscribers.get(key) ?? []) {
+          subscriber.take(event)
+          if (++told % toldAtOnce === 0) await nextTurn()
+          if (this.#lanes.get(userId) !== lane) return
+        }
+    }
+    this.#lanes.delete(userId)
   }
 
   #reset(deafMs: number): void {
     this.#resets++
     this.#deafMs = deafMs
     this.#kept = []
+    this.#lanes = new Map()
     this.#floor = this.feed.lastSequence()
     for (const all of this.#subscribers.values()) for (const subscriber of all) subscriber.reset()
   }

@@ -9,11 +9,10 @@
  * is sent once more, with whatever has changed since the gateway heard the last of it.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import type { FeedEvent } from '#libs/bus/replay.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import type { Reader } from '#libs/store/reader.ts'
 import { Frame } from './frame.ts'
-import { isWanted, toLive, type Hub, type LiveEvent, type Wanted } from './hub.ts'
+import { isWanted, nextTurn, toLive, type Hub, type LiveEvent, type Wanted } from './hub.ts'
 import { Outbound, type Sink } from './outbound.ts'
 
 export interface StreamParts {
@@ -22,7 +21,10 @@ export interface StreamParts {
   clock: Clock
 }
 
-const page = 500
+/** Of a snapshot; and of a replay, which is dear to begin, with breaths within. */
+const page = 100
+const replayPage = 500
+const breath = 50
 /** A snapshot has what is open, and what has changed within so many minutes. */
 const recentMinutes = 10
 const first = '00000000-0000-0000-0000-000000000000'
@@ -68,13 +70,18 @@ class Stream {
   async run(lastEventId: string | undefined): Promise<void> {
     const { hub } = this.#parts
     const { resets } = hub
-    if (!(await this.#resume(lastEventId))) await this.#snapshot(hub.feed.generation)
+    const { generation } = hub.feed
+    if (!(await this.#resume(lastEventId))) {
+      await this.#snapshot(generation)
+      if (!(await this.#catchUp(generation))) return
+    }
     const events = hub.after(this.#position)
     if (this.#signal.aborted || !events || hub.resets !== resets) return
     const ended = Promise.withResolvers<void>()
     const unsubscribe = hub.subscribe(this.#wanted, {
       take: (event) => this.#take(event),
       reset: ended.resolve,
+      fallBehind: () => this.#sink.cut(),
     })
     this.#signal.addEventListener('abort', () => ended.resolve(), { once: true })
     for (const event of events) this.#take(event)
@@ -91,24 +98,40 @@ class Stream {
     // Of another gateway, it may be a little ahead of this one.
     if (this.#position > hub.feed.lastSequence())
       return (await hub.feed.replay(`${generation}-${this.#position}`, this.#signal)) !== null
-    while (!this.#signal.aborted && !hub.after(this.#position)) {
-      const events = await hub.withStartSlot(() => this.#replay(`${generation}-${this.#position}`))
-      if (!events) return false
-      for (const event of events) this.#take(toLive(event))
-      this.#position = events.at(-1)?.sequence ?? hub.floor
+    return this.#catchUp(hub.feed.generation)
+  }
+
+  /** All but the last few events up to now; false when they cannot be known any more. */
+  async #catchUp(generation: number): Promise<boolean> {
+    const { hub } = this.#parts
+    const { resets } = hub
+    while (!this.#signal.aborted) {
+      if (hub.resets !== resets) return false
+      const kept = hub.after(this.#position)
+      if (kept && kept.length <= page) return true
+      const isKnown = await hub.withStartSlot(this.#wanted, async () => {
+        const events = kept?.slice(0, page) ?? (await this.#replay(generation))
+        for (const event of events ?? []) this.#take(event)
+        if (events) this.#position = events.at(-1)?.sequence ?? hub.floor
+        await nextTurn()
+        return events !== null
+      })
+      if (!isKnown) return false
       await this.#out.untilWritable()
     }
     return true
   }
 
   /** The next events from NATS, of everybody; null when the id cannot be known any more. */
-  async #replay(id: string): Promise<FeedEvent[] | null> {
-    const replay = await this.#parts.hub.feed.replay(id, this.#signal)
+  async #replay(generation: number): Promise<LiveEvent[] | null> {
+    const { feed } = this.#parts.hub
+    const replay = await feed.replay(`${generation}-${this.#position}`, this.#signal)
     if (!replay) return null
-    const events: FeedEvent[] = []
+    const events: LiveEvent[] = []
     for await (const event of replay) {
-      events.push(event)
-      if (events.length >= page) break
+      events.push(toLive(event))
+      if (events.length >= replayPage) break
+      if (events.length % breath === 0) await nextTurn()
     }
     return events
   }
@@ -122,23 +145,28 @@ class Stream {
       recentMinutes + (hub.resets === this.#resets ? 0 : Math.ceil(hub.deafMs / 60_000))
     this.#resets = hub.resets
     let last: SceneVideo | undefined
-    for (let after = first, more = true; more && !this.#signal.aborted;) {
-      const from = after
-      const videos = await hub.withStartSlot(async () =>
-        // of all users it would have no end: an operator's stream begins with what comes next
-        userId === null
-          ? []
-          : videoId
-            ? [await reader.video(userId, videoId)].filter((video) => video !== null)
-            : reader.liveVideos(userId, projectId, from, page, minutes),
-      )
+    const show = (videos: SceneVideo[]) => {
       for (const video of videos) {
         if (last) this.#out.push(new Frame(`${generation}-0`, 'snapshot', last))
         last = video
         this.#shown.set(video.id, video.version)
       }
-      more = !videoId && videos.length === page
-      after = last?.id ?? first
+      return !videoId && videos.length === page
+    }
+    for (let more = true; more && !this.#signal.aborted;) {
+      more = await hub.withStartSlot(this.#wanted, async () => {
+        // of all users it would have no end: an operator's stream begins with what comes next
+        const videos =
+          userId === null
+            ? []
+            : videoId
+              ? [await reader.video(userId, videoId)].filter((video) => video !== null)
+              : await reader.liveVideos(userId, projectId, last?.id ?? first, page, minutes)
+        const isMore = show(videos)
+        // whoever asks for something else is answered in between
+        if (isMore) await nextTurn()
+        return isMore
+      })
       await this.#out.untilWritable()
     }
     const id = `${generation}-${this.#position}`
