@@ -37,6 +37,7 @@ async function retryCandidates(
   db: Database,
   filter: VideoFilter,
   include: readonly LeftOut[],
+  failedBy: Date | null,
 ): Promise<Candidate[]> {
   const { base, fits } = filterSql({ ...filter, status: undefined })
   const codes = leftOut.filter((one) => one !== 'superseded' && !include.includes(one))
@@ -56,6 +57,7 @@ async function retryCandidates(
       ELSE 'creates' END AS cost
     FROM "SceneVideo" v
     WHERE ${base} AND v.status = 'failed' AND ${fits} AND ${errors} AND coalesce(v."errorCode", '') <> ALL(${excluded}::text[]) AND ${superseded}
+      AND (${failedBy}::timestamptz IS NULL OR v."completedAt" <= ${failedBy}::timestamptz)
     ORDER BY v.id LIMIT ${mostAtOnce + 1}::int`
 }
 
@@ -107,8 +109,12 @@ export class Retries {
   }
 
   /** Up to `mostAtOnce` and one more, by id. */
-  ofFailed(filter: VideoFilter, include: readonly LeftOut[]): Promise<Candidate[]> {
-    return retryCandidates(this.#db, filter, include)
+  ofFailed(
+    filter: VideoFilter,
+    include: readonly LeftOut[],
+    failedBy: Date | null = null,
+  ): Promise<Candidate[]> {
+    return retryCandidates(this.#db, filter, include, failedBy)
   }
 
   ofOpen(filter: VideoFilter): Promise<Candidate[]> {

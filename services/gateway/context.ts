@@ -22,6 +22,7 @@ import type { OperatorReader } from '#libs/store/operator-reader.ts'
 import type { ProjectWriter } from '#libs/store/projects.ts'
 import type { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import type { Reader } from '#libs/store/reader.ts'
+import type { RequestKeys } from '#libs/store/request-keys.ts'
 import type { Retries } from '#libs/store/retry-candidates.ts'
 import type { Uploads } from '#libs/store/uploads.ts'
 import type { Auth } from './auth.ts'
@@ -60,6 +61,7 @@ export interface Context {
   /** Of readers who take nothing. */
   fileStallMs: number
   retries: Retries
+  requestKeys: RequestKeys
   bulkActions: BulkActions
   bulkRunner: BulkRunner
   operator: OperatorReader

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
+import { waitingForKey } from './commands.ts'
+import type { Context } from './context.ts'
 import { invalid } from './problem.ts'
 
 /**
@@ -29,4 +31,25 @@ function hashOf(value: unknown): string {
       ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)))
       : v
   return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex')
+}
+
+/**
+ * Prepares a request for many under its key: `prepare` is told what came too late to be meant.
+ * Refused then, the key is free again. @throws Refused for another body
+ */
+export async function claimed<T>(
+  { requestKeys }: Context,
+  userId: string,
+  key: IdempotencyKey | null,
+  about: string,
+  prepare: (after: Date | null) => Promise<T>,
+): Promise<T> {
+  if (!key) return prepare(null)
+  const { at, isFirst } = await waitingForKey(() => requestKeys.claim(userId, key, about))
+  try {
+    return await prepare(at)
+  } catch (err) {
+    if (isFirst) await requestKeys.release(userId, key)
+    throw err
+  }
 }

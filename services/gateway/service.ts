@@ -32,6 +32,7 @@ import { OperatorReader } from '#libs/store/operator-reader.ts'
 import { ProjectWriter } from '#libs/store/projects.ts'
 import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { Reader } from '#libs/store/reader.ts'
+import { RequestKeys } from '#libs/store/request-keys.ts'
 import { Retries } from '#libs/store/retry-candidates.ts'
 import { SpendStore } from '#libs/store/spend.ts'
 import { Uploads } from '#libs/store/uploads.ts'
@@ -183,6 +184,7 @@ const storesOf = (db: Database) => ({
   fileRemoval: new FileRemoval(db),
   uploads: new Uploads(db),
   retries: new Retries(db),
+  requestKeys: new RequestKeys(db),
   operator: new OperatorReader(db),
   providerAccounts: new ProviderAccounts(db),
   aiConfigs: new AiConfigs(db),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { failedVideo, forgetVideos, type Send } from '../support/failed-videos.ts'
 import { Stack } from '../support/gateway-kit.ts'
+import { until } from '../support/system.ts'
 
 const stack = new Stack()
 beforeAll(() => stack.start())
@@ -84,4 +85,61 @@ it('lets the second request under a key wait for the first', async () => {
   )
   expect(projects.map((one) => one.status)).toEqual(projects.map(() => 201))
   expect(new Set(projects.map((one) => one.body['id'])).size).toBe(1)
+})
+
+it('holds a request for many to its Idempotency-Key: another body, project or script is 422', async () => {
+  const { projectId, scriptId } = stack.demo
+  const other = await post('/api/projects', { title: 'other' })
+  const otherScript = await post(`/api/projects/${projectId}/scripts`, { title: 'other' })
+  const headers = { 'idempotency-key': 'held' }
+  const [first, second] = [await failed('timed_out'), await failed('cancelled')]
+  const done = await retryFailed({}, headers)
+  expect([done.status, done.body['ids']]).toEqual([202, [first]])
+  const reused = { status: 422, body: { code: 'idempotency_key_reused' } }
+  for (const body of [{ ids: [second] }, { include: ['cancelled'] }])
+    expect(await retryFailed(body, headers)).toMatchObject(reused)
+  const elsewhere = `/api/projects/${String(other.body['id'])}/retry-failed`
+  expect(await post(elsewhere, {}, { headers })).toMatchObject(reused)
+  expect(await attemptOf(second)).toBe(1)
+  const script = (id: unknown) => `/api/projects/${projectId}/scripts/${String(id)}/generate-videos`
+  const none = await post(script(otherScript.body['id']), {}, { headers })
+  expect([none.status, none.body['sceneIds']]).toEqual([202, []])
+  expect(await post(script(scriptId), {}, { headers })).toMatchObject(reused)
+  expect(await post(script(otherScript.body['id']), { only: 'all' }, { headers })).toMatchObject(
+    reused,
+  )
+})
+
+it('does under a repeated key no more than the first request meant', async () => {
+  const { projectId, scriptId, sceneIds } = stack.demo
+  const headers = { 'idempotency-key': 'no more' }
+  const first = await failed('timed_out')
+  expect((await retryFailed({}, headers)).body['ids']).toEqual([first])
+  const script = `/api/projects/${projectId}/scripts/${scriptId}`
+  const made = await post(`${script}/generate-videos`, { only: 'all' }, { headers })
+  expect(made.body['sceneIds']).toEqual(sceneIds)
+  const later = await failed('timed_out')
+  await post(`${script}/scenes`, { prompt: 'later' })
+  expect((await retryFailed({}, headers)).body['ids']).toEqual([first])
+  expect(await attemptOf(later)).toBe(1)
+  const again = await post(`${script}/generate-videos`, { only: 'all' }, { headers })
+  expect(again.body['sceneIds']).toEqual(sceneIds)
+})
+
+it('keeps no key for a request for many that was refused', async () => {
+  const { userId } = stack.demo
+  const [one] = [await failed('timed_out'), await failed('timed_out')]
+  const today = async () =>
+    (await stack.ask('GET', '/api/me/limits')).body['createsPerDay'] as unknown as {
+      limit: number
+      used: number
+    }
+  const limit = (await today()).used + 1
+  await stack.keys.setLimits(userId, { createsPerDay: limit })
+  await until('the limit to count', async () => (await today()).limit === limit || undefined)
+  const headers = { 'idempotency-key': 'refused' }
+  expect((await retryFailed({}, headers)).status).toBe(429)
+  const less = await retryFailed({ ids: [one] }, headers)
+  await stack.keys.setLimits(userId, null)
+  expect([less.status, less.body['ids']]).toEqual([202, [one]])
 })

@@ -6,13 +6,14 @@ import type { SceneRecord } from '#libs/store/library.ts'
 import { costSchema } from '../bulk.ts'
 import { admit, command } from '../commands.ts'
 import type { Context, Route } from '../context.ts'
-import { idempotencyKeyOf } from '../idempotency.ts'
+import { claimed, idempotencyKeyOf } from '../idempotency.ts'
 import { eachInOrder } from '../many.ts'
 import { orderOf } from '../models.ts'
 import { sumOf } from '../prices.ts'
 import { notFound, unprocessable } from '../problem.ts'
 import { idempotencyHeader, ids } from '../schemas.ts'
 
+const route = 'generate-videos'
 const mostScenes = 500
 
 export const generateVideosBody = generateVideoSchema.omit({ prompt: true }).extend({
@@ -44,8 +45,12 @@ async function scenesOf(
   return scenes
 }
 
-const hasNone = ({ newestVideo }: SceneRecord) =>
-  newestVideo === null || newestVideo.status === 'failed'
+/** By then; null: now. */
+const hasNone = ({ newestVideo }: SceneRecord, by: Date | null) =>
+  newestVideo === null ||
+  (newestVideo.status === 'failed' && (by === null || new Date(newestVideo.completedAt!) <= by))
+const wasThere = ({ createdAt }: SceneRecord, by: Date | null) =>
+  by === null || new Date(createdAt) <= by
 
 export const generateScriptVideos: Route = (app, context) => {
   app.post(
@@ -68,30 +73,39 @@ export const generateScriptVideos: Route = (app, context) => {
       const { only = 'missing', dryRun = false, ...asked } = request.body ?? {}
       const place = { userId: identity.userId, projectId: params.projectId }
       const { micros, ...order } = await orderOf(context, context.aiConfigs, place, asked)
-      const found = await scenesOf(context, identity.userId, params)
-      const key = idempotencyKeyOf(request, 'generate-videos')
+      const key = dryRun ? null : idempotencyKeyOf(request, route)
       const prefix =
         key && createHash('sha256').update(`${key.key} ${params.scriptId}`).digest('hex')
-      // what an earlier request under this key made is not missing for it
-      const made = prefix
-        ? await context.reader.videosUnderKey(identity.userId, 'generate-videos', prefix)
-        : []
-      const before = new Set(made.map((video) => video.sceneId))
-      const scenes = found.filter(
-        (scene) => only === 'all' || before.has(scene.id) || hasNone(scene),
+      const prepare = async (by: Date | null) => {
+        const found = await scenesOf(context, identity.userId, params)
+        // what an earlier request under this key made is not missing for it, and counted already
+        const made = prefix
+          ? await context.reader.videosUnderKey(identity.userId, route, prefix)
+          : []
+        const before = new Set(made.map((video) => video.sceneId))
+        const sceneIds = found
+          .filter((scene) => wasThere(scene, by))
+          .filter((scene) => only === 'all' || before.has(scene.id) || hasNone(scene, by))
+          .map((scene) => scene.id)
+        const creates = sceneIds.filter((sceneId) => !before.has(sceneId)).length
+        const { price, micros: total } = sumOf(
+          context.prices,
+          Array.from({ length: creates }, () => micros),
+        )
+        const cost = { late: 0, adopted: 0, creates, waiting: 0, price }
+        // all of them or none
+        const all = { n: creates, micros: total }
+        const admitted = dryRun ? null : await admit(context, identity.userId, all)
+        return { sceneIds, before, cost, admitted }
+      }
+      const { sceneIds, before, cost, admitted } = await claimed(
+        context,
+        identity.userId,
+        key,
+        params.scriptId,
+        prepare,
       )
-      const sceneIds = scenes.map((scene) => scene.id)
-      // what an earlier request under this key made is counted already
-      const missing = sceneIds.filter((sceneId) => !before.has(sceneId))
-      const { price, micros: total } = sumOf(
-        context.prices,
-        missing.map(() => micros),
-      )
-      const cost = { late: 0, adopted: 0, creates: missing.length, waiting: 0, price }
-      if (dryRun) return reply.code(200).send({ data: [], sceneIds, cost, dryRun })
-      // all of them or none
-      const all = { n: missing.length, micros: total }
-      const admitted = await admit(context, identity.userId, all)
+      if (!admitted) return reply.code(200).send({ data: [], sceneIds, cost, dryRun })
       const data = await eachInOrder(sceneIds, (sceneId) => {
         const idempotencyKey = key && { ...key, key: `${prefix} ${sceneId}` }
         const one = { ...params, ...order, sceneId, idempotencyKey }

@@ -1,15 +1,17 @@
 /**
  * Retries the failed videos of a project. Each is retried under a key made of the request's and its
- * own: sent again, the request goes on where it stopped, and retries nothing twice.
+ * own: sent again, the request goes on where it stopped, and retries nothing twice, nor what has
+ * failed since.
  */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { sceneVideoSchema, storable } from '#libs/scene-video/scene-video.ts'
-import { costsOf, leftOut, mostAtOnce, type Candidate } from '#libs/store/retry-candidates.ts'
+import { costsOf, leftOut, mostAtOnce, type LeftOut } from '#libs/store/retry-candidates.ts'
+import type { VideoFilter } from '#libs/store/video-filter.ts'
 import { costSchema } from '../bulk.ts'
 import { admit, priceOfRetries, retryAsPriced } from '../commands.ts'
-import type { Route } from '../context.ts'
-import { idempotencyKeyOf } from '../idempotency.ts'
+import type { Context, Route } from '../context.ts'
+import { claimed, idempotencyKeyOf } from '../idempotency.ts'
 import { eachInOrder } from '../many.ts'
 import { notFound, Problem, unprocessable } from '../problem.ts'
 import { id, idempotencyHeader, ids } from '../schemas.ts'
@@ -34,6 +36,21 @@ export const retriedSchema = z
   })
   .meta({ id: 'RetriedVideos' })
 
+const route = 'retry-failed'
+
+async function find(
+  context: Context,
+  wanted: VideoFilter,
+  include: readonly LeftOut[] = [],
+  failedBy: Date | null,
+) {
+  const candidates = await context.retries.ofFailed(wanted, include, failedBy)
+  if (candidates.length > mostAtOnce)
+    throw unprocessable('too_many', '', `more than ${mostAtOnce} at once; use ids or codes`)
+  const { price } = priceOfRetries(context, candidates)
+  return { candidates, cost: { ...costsOf(candidates), price } }
+}
+
 export const retryFailed: Route = (app, context) => {
   app.post(
     '/api/projects/:projectId/retry-failed',
@@ -55,32 +72,39 @@ export const retryFailed: Route = (app, context) => {
     async (request, reply) => {
       const { userId } = request.identity
       const { projectId } = request.params
-      const { reader } = context
-      const { ids: wanted, codes, include = [], dryRun = false } = request.body ?? {}
-      if (!(await reader.ownsProject(userId, projectId)))
+      const { dryRun = false, include, ids: only, codes } = request.body ?? {}
+      if (!(await context.reader.ownsProject(userId, projectId)))
         throw notFound('There is no such project.')
-      const filter = { userId, projectId, ids: wanted, errorCode: codes }
-      const candidates = await context.retries.ofFailed(filter, include)
-      if (candidates.length > mostAtOnce)
-        throw unprocessable('too_many', '', `more than ${mostAtOnce} at once; use ids or codes`)
-      const price = (some: Candidate[]) => priceOfRetries(context, some)
-      const cost = { ...costsOf(candidates), price: price(candidates).price }
+      const wanted = { userId, projectId, ids: only, errorCode: codes }
       if (dryRun) {
+        const { candidates, cost } = await find(context, wanted, include, null)
         const found = candidates.map((one) => one.id)
         return reply.code(200).send({ data: [], ids: found, cost, dryRun })
       }
-      const key = idempotencyKeyOf(request, 'retry-failed')
+      const key = idempotencyKeyOf(request, route)
       const prefix =
         key && `${createHash('sha256').update(`${key.key} ${projectId}`).digest('hex')} `
-      const before = prefix ? await reader.videosUnderKey(userId, 'retry-failed', prefix) : []
-      const done = new Set(before.map((one) => one.id))
-      const todo = candidates.filter((one) => !done.has(one.id))
-      // all of them or none
-      const admitted = await admit(context, userId, { n: todo.length, ...price(todo) })
+      const prepare = async (failedBy: Date | null) => {
+        const { candidates, cost } = await find(context, wanted, include, failedBy)
+        const before = prefix ? await context.reader.videosUnderKey(userId, route, prefix) : []
+        const done = new Set(before.map((one) => one.id))
+        const todo = candidates.filter((one) => !done.has(one.id))
+        const price = priceOfRetries(context, todo)
+        // all of them or none
+        const admitted = await admit(context, userId, { n: todo.length, ...price })
+        return { todo, before, cost, admitted }
+      }
+      const { todo, before, cost, admitted } = await claimed(
+        context,
+        userId,
+        key,
+        projectId,
+        prepare,
+      )
       const retried = await eachInOrder(todo, (one) => {
         const idempotencyKey = key && { ...key, key: `${prefix}${one.id}` }
-        const body = { id: one.id, attempt: one.attempt, idempotencyKey }
-        return retryAsPriced(context, request.identity, body, one, admitted).catch(
+        const retry = { id: one.id, attempt: one.attempt, idempotencyKey }
+        return retryAsPriced(context, request.identity, retry, one, admitted).catch(
           (err: unknown) => {
             // somebody else was quicker
             if (err instanceof Problem && err.status === 409) return null
