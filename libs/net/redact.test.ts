@@ -40,6 +40,23 @@ describe('a secret is blanked', () => {
     expect(blankSecrets(text, [secret])).toBe(text)
   })
 
+  it('where several are, and only they', () => {
+    const one = `"a\\n": "${units(secret)}", "b": "&amp;${percent('needle/7f&3a+"')}${secret.slice(14)}"`
+    const told = blankSecrets(`${one} \\\\ ${one}`, [secret])
+    const blanked = `"a\\n": "${blank}", "b": "&amp;${blank}"`
+    expect(told).toBe(`${blanked} \\\\ ${blanked}`)
+  })
+
+  it.each([
+    ['it looks escaped itself', '%41bcd'],
+    ['it has an entity', '&amp;bcd'],
+    ['it ends in a backslash', 'needle\\'],
+    ['it is long', 'needle/'.repeat(20)],
+  ])('where %s', (_, odd) => {
+    for (const form of [odd, JSON.stringify(odd).slice(1, -1), encodeURIComponent(odd)])
+      expect(blankSecrets(`before ${form} after`, [odd])).not.toContain(form)
+  })
+
   it.each([
     'Bearer abcdefgh12345678',
     'sk-proj-abcdef123',
@@ -48,4 +65,18 @@ describe('a secret is blanked', () => {
   ])('where it looks like one: %s', (key) =>
     expect(redact(`your key ${key} is bad`)).toBe(`your key ${blank} is bad`),
   )
+})
+
+describe('no text takes longer than its length', () => {
+  it.each([
+    ['backslashes', '\\'],
+    ['backslashes before units', '\\\\\\u006e'],
+    ['percent signs', '%25'],
+    ['entities without an end', '&#0'],
+    ['zeros of an entity', '0'],
+    ['what a key of somebody’s own repeats', '\\\\\\"'],
+  ])('of %s', (_, piece) => {
+    const text = `&#${piece.repeat(200_000 / piece.length)}`
+    expect(blankSecrets(text, [secret, `${'\\"'.repeat(200)}!`])).toHaveLength(text.length)
+  })
 })

@@ -21,28 +21,51 @@ function inBase64(secret: string, offset: number): string {
 
 const names: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": 'apos' }
 
-/** A character as it is, or in any escape of JSON (also within JSON), of a URL or of HTML. */
-function escaped(char: string): string {
+/** A run of backslashes, from its first: JSON within JSON within JSON doubles them. */
+const backslashes = String.raw`(?<!\\)\\{1,64}`
+
+/**
+ * A character as it is, or in any escape of JSON (also within JSON), of a URL or of HTML. Nothing
+ * here can match in two ways, nor from within a run: no text takes longer than its length.
+ */
+function escaped(char: string, isAfterRun: boolean): string {
+  // what a run before it has not taken
+  const run = isAfterRun ? `(?:${backslashes})?` : backslashes
   const code = char.codePointAt(0)!
   const hex = (n: number, digits: number) => n.toString(16).padStart(digits, '0')
-  const units = char.split('').map((unit) => String.raw`\\+u${hex(unit.charCodeAt(0), 4)}`)
+  const units = char.split('').map((unit) => `u${hex(unit.charCodeAt(0), 4)}`)
   const forms = [
     escapeRegExp(char),
-    units.join(''),
-    `&#(?:0*${code}|x0*${hex(code, 1)});`,
+    run + units.join(backslashes),
+    `&#(?:0{0,8}${code}|x0{0,8}${hex(code, 1)});`,
     code < 128 ? `%(?:25)?${hex(code, 2)}` : encodeURIComponent(char),
     ...(char in names ? [`&${names[char]};`] : []),
-    ...(char === '\n' ? [String.raw`\\+n`] : []),
-    ...('/"\\'.includes(char) ? [String.raw`\\+` + escapeRegExp(char)] : []),
+    ...(char === '\n' ? [`${run}n`] : []),
+    ...(`/"'`.includes(char) ? [backslashes + escapeRegExp(char)] : []),
   ]
   return `(?:${forms.join('|')})`
 }
 
+/** Several backslashes, and a run of them is no part of what follows it. */
+const escapedBackslashes = (count: number) =>
+  String.raw`(?:(?<!\\)\\{${count},${count * 64}}|(?:${backslashes}u005c|%(?:25)?5c|&#(?:92|x5c);){${count}})`
+
+/** A pattern for each character of a secret, escaped or not; backslashes are with what follows. */
+const escapedEach = (secret: string): string[] =>
+  Array.from(secret.toWellFormed().matchAll(/(\\*)([^\\]?)/gsu), ([, run = '', char = '']) => {
+    const before = run === '' ? '' : escapedBackslashes(run.length)
+    return char === '' ? before : before + escaped(char, run !== '')
+  })
+
+/** What a long secret is found by: a text that all but repeats it is not compared to its end. */
+const headLength = 24
+
 interface Patterns {
   /** As it is, and in the encodings that hide it whole. */
   plain: RegExp
-  /** With any of its characters escaped. */
-  escaped: RegExp
+  /** Its first characters with any of them escaped, and right after them the others. */
+  head: RegExp
+  rest: RegExp
 }
 
 function patternsOf(secret: string): Patterns {
@@ -55,13 +78,27 @@ function patternsOf(secret: string): Patterns {
     ...base64,
     ...base64.map((one) => one.replaceAll('+', '-').replaceAll('/', '_')),
   ]
+  const each = escapedEach(secret)
   const made = {
     plain: new RegExp([...new Set(forms)].map(escapeRegExp).join('|'), 'gi'),
-    escaped: new RegExp(Array.from(secret.toWellFormed(), escaped).join(''), 'gi'),
+    head: new RegExp(each.slice(0, headLength).join(''), 'gi'),
+    rest: new RegExp(each.slice(headLength).join(''), 'iy'),
   }
   if (patterns.size >= mostRemembered) patterns.clear()
   patterns.set(secret, made)
   return made
+}
+
+function blankEscaped(text: string, { head, rest }: Patterns): string {
+  const parts: string[] = []
+  let end = 0
+  for (const { 0: found, index } of text.matchAll(head)) {
+    if (index < end) continue
+    parts.push(text.slice(end, index), blank)
+    end = rest.lastIndex = index + found.length
+    end += rest.exec(text)?.[0].length ?? 0
+  }
+  return end === 0 ? text : parts.join('') + text.slice(end)
 }
 
 /** The text without these secrets, otherwise as it is. */
@@ -70,11 +107,11 @@ export function blankSecrets(text: string, secrets: readonly string[]): string {
   const hasEscapes = /[\\%&]/.test(text)
   for (const secret of secrets) {
     if (secret.length < shortestSecret) continue
-    const { plain, escaped } = patternsOf(secret)
+    const patterns = patternsOf(secret)
     // rule: no key is told
-    told = told.replace(plain, blank)
+    told = told.replace(patterns.plain, blank)
     // rule: no escaped key is told
-    if (hasEscapes) told = told.replace(escaped, blank)
+    if (hasEscapes) told = blankEscaped(told, patterns)
   }
   return told
 }

@@ -22,14 +22,14 @@ export const providers: Mutation[] = [
   },
   {
     rule: 'no key is told',
-    find: 'told = told.replace(plain, blank)',
-    replace: 'void plain',
+    find: 'told = told.replace(patterns.plain, blank)',
+    replace: 'void patterns.plain',
     by: 'providers',
   },
   {
     rule: 'no escaped key is told',
-    find: 'told.replace(escaped, blank)',
-    replace: 'told',
+    find: 'told = blankEscaped(told, patterns)',
+    replace: 'told = `${told}`',
     by: 'providers',
   },
   {
