@@ -8,8 +8,14 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { asked, namesOf, numberOf } from '../cli/command.ts'
 import { endsWithUs, runToEnd } from '../test/support/ending.ts'
-import { LossySystem, lossyProviders, type Losses } from '../test/support/lost-creates.ts'
+import {
+  callingProvider,
+  LossySystem,
+  lossyProviders,
+  type Losses,
+} from '../test/support/lost-creates.ts'
 
+const known = [...lossyProviders, callingProvider]
 const usage = 'node bench/lost-creates.ts [--videos 1000] [--only kling,ark]'
 const { videos, only } = asked(usage, () => {
   const { values } = parseArgs({
@@ -17,7 +23,7 @@ const { videos, only } = asked(usage, () => {
   })
   return {
     videos: numberOf('--videos', values.videos),
-    only: values.only === undefined ? undefined : namesOf('--only', values.only, lossyProviders),
+    only: values.only === undefined ? undefined : namesOf('--only', values.only, known),
   }
 })
 const page = 'docs/providers.md'
@@ -34,17 +40,33 @@ const titles = [
   'most of one attempt',
 ]
 
-async function main(): Promise<number> {
+async function lose(names: string[], about: { isCalled: boolean }): Promise<Losses[]> {
   const rows: Losses[] = []
-  await using system = await endsWithUs(async () => new LossySystem())
+  if (names.length === 0) return rows
+  await using system = await endsWithUs(() => LossySystem.make(about))
   await system.start()
-  for (const name of only ?? lossyProviders) {
+  for (const name of names) {
     const began = performance.now()
     const [told] = await system.lose([name], { videos, deaths: Math.max(2, videos / 100) })
     rows.push(told!)
     const seconds = Math.round((performance.now() - began) / 1_000)
     process.stdout.write(`${JSON.stringify(told)} in ${seconds} s\n`)
   }
+  return rows
+}
+
+async function main(): Promise<number> {
+  const names = only ?? known
+  const rows = [
+    ...(await lose(
+      names.filter((name) => name !== callingProvider),
+      { isCalled: false },
+    )),
+    ...(await lose(
+      names.filter((name) => name === callingProvider),
+      { isCalled: true },
+    )),
+  ]
   if (only === undefined) keep(rows)
   return rows.some(({ mostOfOne, wrong }) => mostOfOne !== 1 || wrong.length > 0) ? 1 : 0
 }

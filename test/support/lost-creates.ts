@@ -4,21 +4,25 @@
  * the task that was made for it. Answers get lost by time-outs, by connections that end, by 5xx
  * before and after the task was made, and by submit's death around the send.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { CrashPoint } from '#libs/runtime/crash-point.ts'
+import { freePort } from '#services/dev/servers/ports.ts'
 import { defaults } from '#services/provider-simulator/settings.ts'
 import { holdClosed } from './circuits.ts'
 import { pause, System, until } from './system.ts'
 
 /** One for each form of recovery. */
 export const lossyProviders = ['kling', 'vercel', 'vidu', 'ark', 'replicate', 'runway'] as const
+/** One that cannot be asked, and names its tasks by callbacks. */
+export const callingProvider = 'openrouter'
 
 const lossy = { acceptThenTimeout: 0.15, acceptThenReset: 0.25, status500: 0.1, malformed: 0.03 }
 /** Every create is accepted, whatever becomes of its answer. */
 const accepting = { acceptThenTimeout: 0.2, acceptThenReset: 0.4 }
+const webhookSecret = 'whsec'
 const deaths: CrashPoint[] = ['intent-committed', 'create-answered']
 interface Row {
   id: string
@@ -49,19 +53,37 @@ export interface Losses {
 
 export class LossySystem implements AsyncDisposable {
   readonly #crashes = mkdtempSync(join(tmpdir(), 'reelkeeper-crashes-'))
-  readonly #system = new System({
-    CRASH_POINTS: this.#crashes,
-    POLL_INTERVAL_MS: '500',
-    RECONCILE_INTERVAL_MS: '2000',
-    CREATE_TIMEOUT_MS: '1500',
-    SEND_WINDOW_MS: '1500',
-    LOOKUP_WINDOW_MS: '6000',
-  })
+  readonly #system: System
+  readonly #isCalled: boolean
+
+  private constructor(port: number, isCalled: boolean) {
+    this.#isCalled = isCalled
+    this.#system = new System({
+      ...(isCalled ? { PORT: String(port), PUBLIC_URL: `http://127.0.0.1:${port}` } : {}),
+      OPENROUTER_WEBHOOK_SECRET: webhookSecret,
+      CRASH_POINTS: this.#crashes,
+      POLL_INTERVAL_MS: '500',
+      RECONCILE_INTERVAL_MS: '2000',
+      CREATE_TIMEOUT_MS: '1500',
+      SEND_WINDOW_MS: '1500',
+      LOOKUP_WINDOW_MS: '6000',
+    })
+  }
+
+  /** `isCalled`: where providers that tell of ends reach it. */
+  static async make({ isCalled = false } = {}): Promise<LossySystem> {
+    return new LossySystem(await freePort(), isCalled)
+  }
 
   async start(): Promise<void> {
-    mkdirSync(this.#crashes, { recursive: true })
     await this.#system.start()
-    await this.#system.simulate({ minSeconds: 0.5, maxSeconds: 1.5, tier: 'off' })
+    await this.#system.simulate({
+      minSeconds: 0.5,
+      maxSeconds: 1.5,
+      tier: 'off',
+      webhookSecret,
+      webhookUrl: null,
+    })
   }
 
   /**
@@ -81,7 +103,7 @@ export class LossySystem implements AsyncDisposable {
     for (const provider of providers) await holdClosed(system, provider)
     await system.simulate({ faults: isAccepting ? accepting : lossy })
     const over = new AbortController()
-    const dying = this.#kill(most, over.signal)
+    const dying = this.#kill(isAccepting ? ['create-answered'] : deaths, most, over.signal)
     const ids: string[] = []
     for (let n = 0; n < videos; n += 50) {
       const some = Array.from({ length: Math.min(50, videos - n) }, (_, i) => i + n)
@@ -91,7 +113,8 @@ export class LossySystem implements AsyncDisposable {
     await this.#sent(ids)
     // what is asked afterwards is answered
     await system.simulate({ faults: defaults.faults })
-    await this.#ended(ids).finally(() => over.abort())
+    const ended = this.#isCalled ? this.#outwait(ids) : Promise.resolve()
+    await ended.then(() => this.#ended(ids)).finally(() => over.abort())
     const died = await dying
     return Promise.all(providers.map((provider) => this.#judge(provider, videos, died)))
   }
@@ -121,6 +144,31 @@ export class LossySystem implements AsyncDisposable {
     )
   }
 
+  /**
+   * Once nothing is open but what the ledger knows was never accepted: as if callbacks of these had
+   * been waited for in vain.
+   */
+  async #outwait(ids: string[]): Promise<void> {
+    const isOpen = `id = ANY($1) AND status IN ('pending', 'generating')`
+    const open = await until(
+      'the end of all that were accepted',
+      async () => {
+        const made = new Set((await this.#system.ledger()).map(({ prompt }) => prompt))
+        const left = await this.#query<{ id: string; prompt: string }>(
+          `SELECT id, prompt FROM "SceneVideo" WHERE ${isOpen}`,
+          [ids],
+        )
+        return left.some(({ prompt }) => made.has(prompt)) ? undefined : left.map(({ id }) => id)
+      },
+      300_000,
+    )
+    await this.#query(
+      `UPDATE "Submission" SET "intentAt" = now() - interval '2 h' WHERE "videoId" = ANY($1)`,
+      [open],
+    )
+    await this.#query(`UPDATE "SceneVideo" SET "dueAt" = now() WHERE ${isOpen}`, [open])
+  }
+
   async #ended(ids: string[]): Promise<void> {
     await until(
       `the end of ${ids.length} videos`,
@@ -137,11 +185,11 @@ export class LossySystem implements AsyncDisposable {
     )
   }
 
-  /** At either moment in turn; how often it happened. */
-  async #kill(most: number, signal: AbortSignal): Promise<number> {
+  /** At each moment in turn; how often it happened. */
+  async #kill(points: CrashPoint[], most: number, signal: AbortSignal): Promise<number> {
     let died = 0
     while (died < most && !signal.aborted) {
-      const point = deaths[died % deaths.length]!
+      const point = points[died % points.length]!
       const armed = join(this.#crashes, point)
       writeFileSync(armed, '')
       while (existsSync(armed) && !signal.aborted) await pause(100)
@@ -180,7 +228,7 @@ export class LossySystem implements AsyncDisposable {
       submissionUnknown: unknown.length,
       deaths: died,
       tasks: charged.length,
-      mostOfOne: Math.max(...[...made.values()].map((tasks) => tasks.length)),
+      mostOfOne: Math.max(1, ...[...made.values()].map((tasks) => tasks.length)),
       wrong: wrong.map((row) => `${row.id} ${row.prompt} ${row.status} ${row.errorCode}`),
     }
   }

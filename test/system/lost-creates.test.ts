@@ -1,14 +1,28 @@
 /** The short form of bench/lost-creates.ts, whose long form docs/providers.md tells of. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { LossySystem, lossyProviders, type Losses } from '../support/lost-creates.ts'
+import {
+  callingProvider,
+  LossySystem,
+  lossyProviders,
+  type Losses,
+} from '../support/lost-creates.ts'
 
-const system = new LossySystem()
-let losses: Losses[] = []
+const system = await LossySystem.make()
+const called = await LossySystem.make({ isCalled: true })
+let losses: Losses[]
+let calledLosses: Losses
 beforeAll(async () => {
-  await system.start()
-  losses = await system.lose(lossyProviders, { videos: 20, deaths: 6 })
+  await Promise.all([
+    system.start().then(async () => {
+      losses = await system.lose(lossyProviders, { videos: 20, deaths: 6 })
+    }),
+    called.start().then(async () => {
+      const how = { videos: 20, deaths: 1, isAccepting: true } as const
+      calledLosses = (await called.lose([callingProvider], how))[0]!
+    }),
+  ])
 }, 600_000)
-afterAll(() => system[Symbol.asyncDispose]())
+afterAll(() => Promise.all([system, called].map((one) => one[Symbol.asyncDispose]())))
 
 it('finds in its bucket at vertex what was accepted without an answer', async () => {
   // what was never accepted is looked for as long as a film may take there
@@ -29,3 +43,15 @@ it.each(lossyProviders)(
     expect(told.deaths).toBeGreaterThan(1)
   },
 )
+
+it('finds by its callback every task of a provider that cannot be asked', () => {
+  const { tasks, completed, submissionUnknown } = calledLosses
+  expect(calledLosses).toMatchObject({ videos: 20, guarantee: 'none', deaths: 1, wrong: [] })
+  expect(calledLosses.mostOfOne).toBe(1)
+  expect(calledLosses.recovered).toBeGreaterThan(0)
+  // the rest was not sent when submit died
+  expect({ completed, submissionUnknown }).toEqual({
+    completed: tasks,
+    submissionUnknown: 20 - tasks,
+  })
+})
