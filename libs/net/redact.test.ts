@@ -77,6 +77,6 @@ describe('no text takes longer than its length', () => {
     ['what a key of somebody’s own repeats', '\\\\\\"'],
   ])('of %s', (_, piece) => {
     const text = `&#${piece.repeat(200_000 / piece.length)}`
-    expect(blankSecrets(text, [secret, `${'\\"'.repeat(200)}!`])).toHaveLength(text.length)
+    expect(blankSecrets(text, [secret, `${'\\"'.repeat(20)}!`])).toHaveLength(text.length)
   })
 })
