@@ -53,6 +53,13 @@ export interface SubmissionEntry {
   settledAt: string | null
 }
 
+/** A video that is retried again and again has thousands. */
+interface LongPage {
+  limit: number
+  /** The place of the last one before it. */
+  after?: string | undefined
+}
+
 /** Written by our own statements as a whole row, or not at all. */
 const snapshotOf = (snapshot: unknown): SceneVideo | null =>
   snapshot ? toSceneVideo(snapshot as VideoRow) : null
@@ -110,18 +117,20 @@ export class Reader {
     return rows.map(({ row }) => toSceneVideo(row))
   }
 
+  /** Each with its place. Index: (videoId, id). */
   async timeline(
     userId: string,
     id: string,
-    { snapshots = false } = {},
-  ): Promise<TimelineEntry[] | null> {
+    { snapshots, limit, after = '0' }: LongPage & { snapshots: boolean },
+  ): Promise<{ at: string; entry: TimelineEntry }[] | null> {
     if (!(await this.#owns(userId, id))) return null
     const rows = await this.#db.timeline.findMany({
-      where: { videoId: id },
+      where: { videoId: id, id: { gt: BigInt(after) } },
       orderBy: { id: 'asc' },
+      take: limit,
       omit: { snapshot: !snapshots },
     })
-    return rows.map((row) => ({
+    const entryOf = (row: (typeof rows)[number]): TimelineEntry => ({
       version: row.version,
       attempt: row.attempt,
       at: row.at.toISOString(),
@@ -134,15 +143,22 @@ export class Reader {
       by: actorSchema.nullable().catch(null).parse(row.by),
       epoch: row.epoch === null ? null : String(row.epoch),
       ...(snapshots ? { snapshot: snapshotOf(row.snapshot) } : {}),
-    }))
+    })
+    return rows.map((row) => ({ at: String(row.id), entry: entryOf(row) }))
   }
 
   /** What was sent to the provider for it, in order; the account's key is not among it. */
-  async submissions(userId: string, id: string): Promise<SubmissionEntry[] | null> {
+  async submissions(
+    userId: string,
+    id: string,
+    { limit, after = '0 0' }: LongPage,
+  ): Promise<SubmissionEntry[] | null> {
     if (!(await this.#owns(userId, id))) return null
+    const [attempt = 0, send = 0] = after.split(' ').map(Number)
     const rows = await this.#db.submission.findMany({
-      where: { videoId: id },
+      where: { videoId: id, OR: [{ attempt: { gt: attempt } }, { attempt, send: { gt: send } }] },
       orderBy: [{ attempt: 'asc' }, { send: 'asc' }],
+      take: limit,
       omit: { keyCipher: true, baseUrl: true, videoId: true },
     })
     return rows.map((row) => ({

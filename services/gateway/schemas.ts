@@ -75,6 +75,11 @@ export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(100).default(20).describe('Most entries of a page'),
   after: z.string().max(200).optional().describe('`next` of the page before'),
 }
+/** Of what one video may have thousands of; all of it where it has no more than is usual. */
+export const longPageQuery = {
+  limit: z.coerce.number().int().min(1).max(500).default(500).describe('Most entries of a page'),
+  after: pageQuery.after,
+}
 export const archivedQuery = {
   ...pageQuery,
   archived: z
@@ -95,9 +100,12 @@ export const pageOf = <T extends z.ZodType>(name: string, one: T) =>
 const encodeCursor = (last: string) => Buffer.from(last).toString('base64url')
 
 /** @throws Problem 400 when it is none of ours */
-export function decodeCursor(cursor: string | undefined): string | undefined {
+export function decodeCursor(
+  cursor: string | undefined,
+  position: z.ZodType<string> = z.uuid(),
+): string | undefined {
   if (cursor === undefined) return undefined
-  const last = z.uuid().safeParse(Buffer.from(cursor, 'base64url').toString())
+  const last = position.safeParse(Buffer.from(cursor, 'base64url').toString())
   if (last.success) return last.data
   throw invalid('/after', 'this cursor is not one of ours; use `next` of an earlier page')
 }

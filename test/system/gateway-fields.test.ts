@@ -1,5 +1,6 @@
 /** What was sent is read back, over HTTP and in events; and who asked for what is on record. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Reelkeeper } from '#libs/client/src/client.ts'
 import type { SceneVideo, TimelineEntry } from '#libs/client/src/types.ts'
 import { Stack } from '../support/gateway-kit.ts'
 
@@ -73,6 +74,46 @@ it.each([
   })
   expect(answer.status).toBe(status)
   expect(JSON.stringify(answer.body)).toContain(words)
+})
+
+it('gives a video of a thousand attempts page by page, and each page is short', async () => {
+  const { id } = await generate({ prompt: 'again and again' })
+  const many = 1_200
+  await stack.db.$executeRaw`
+    INSERT INTO "Timeline" ("videoId", version, attempt, kind, status, phase, service, snapshot)
+    SELECT id, n, n, 'requested', status, phase, 'submit', to_jsonb(v) FROM "SceneVideo" v, generate_series(1000, ${999 + many}::int) n WHERE id = ${id}::uuid`
+  await stack.db.$executeRaw`
+    INSERT INTO "Submission" ("videoId", attempt, send, provider, "baseUrl", "keyCipher")
+    SELECT ${id}::uuid, 10 + n / 2, 1 + n % 2, 'toapis', 'x', 'x' FROM generate_series(1, ${many}::int) n`
+  const pages = async (path: string, query = '') => {
+    const sizes: number[] = []
+    const seen: { version: number; attempt: number; send: number }[] = []
+    for (let after = ''; ;) {
+      const { body } = await stack.ask('GET', `/api/scene-videos/${id}/${path}?${query}${after}`)
+      seen.push(...(body.data as unknown as typeof seen))
+      sizes.push((body.data as unknown as object[]).length)
+      if (!body['hasMore']) return { sizes, seen }
+      after = `&after=${String(body['next'])}`
+    }
+  }
+  const timeline = await pages('timeline')
+  expect(timeline.sizes.slice(0, 2)).toEqual([500, 500])
+  const versions = timeline.seen.map((one) => one.version).filter((version) => version >= 1_000)
+  expect(versions).toEqual(Array.from({ length: many }, (_, i) => 1_000 + i))
+  const shown = await pages('timeline', 'snapshots=true')
+  expect(Math.max(...shown.sizes)).toBeLessThanOrEqual(50)
+  expect(shown.seen.length).toBeGreaterThanOrEqual(timeline.seen.length)
+  const sends = await pages('submissions')
+  expect(sends.sizes.slice(0, 2)).toEqual([500, 500])
+  const places = sends.seen.map(({ attempt, send }) => `${attempt} ${send}`)
+  expect([new Set(places).size, places.at(-1)]).toEqual([places.length, '610 1'])
+  expect(places.length).toBeGreaterThanOrEqual(many)
+  const client = new Reelkeeper({ baseUrl: stack.gatewayUrl, apiKey: stack.apiKey })
+  expect((await client.timeline(id)).length).toBeGreaterThanOrEqual(timeline.seen.length)
+  expect((await client.submissions(id)).length).toBe(places.length)
+  for (const path of ['timeline', 'submissions'])
+    for (const query of ['after=x', 'limit=501', 'limit=0'])
+      expect((await stack.ask('GET', `/api/scene-videos/${id}/${path}?${query}`)).status).toBe(400)
 })
 
 it('shows on request how the video was recorded at each entry of the timeline', async () => {

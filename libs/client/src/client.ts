@@ -13,6 +13,7 @@
  */
 import { ReelkeeperError } from './errors.ts'
 import { Http, type Options } from './http.ts'
+import { allPages } from './pages.ts'
 import type * as R from './resource-types.ts'
 import {
   Account,
@@ -127,8 +128,8 @@ export class Reelkeeper {
     id: string,
     { signal, snapshots }: CallOptions & { snapshots?: boolean } = {},
   ): Promise<TimelineEntry[]> {
-    const path = pathOf('scene-videos', id, 'timeline') + queryOf({ snapshots })
-    return (await this.#read<{ data: TimelineEntry[] }>(path, { signal })).data
+    const path = pathOf('scene-videos', id, 'timeline')
+    return allPages((after) => this.#read(path + queryOf({ snapshots, after }), { signal }))
   }
 
   async cancel(video: VideoRef, { signal }: CallOptions = {}): Promise<SceneVideo> {
@@ -162,13 +163,8 @@ export class Reelkeeper {
    * for. Sent once: what fails meanwhile is not for an earlier call to retry.
    */
   async retryFailed(projectId: string, { signal }: CallOptions = {}): Promise<SceneVideo[]> {
-    return (
-      await this.#http.send<{ data: SceneVideo[] }>(
-        'POST',
-        pathOf('projects', projectId, 'retry-failed'),
-        { signal },
-      )
-    ).data
+    const path = pathOf('projects', projectId, 'retry-failed')
+    return (await this.#http.send<{ data: SceneVideo[] }>('POST', path, { signal })).data
   }
 
   async project(id: string, options?: CallOptions): Promise<Project> {
@@ -178,7 +174,7 @@ export class Reelkeeper {
   /** What was sent to the provider, answered, looked up and settled. */
   async submissions(id: string, options?: CallOptions): Promise<R.Submission[]> {
     const path = pathOf('scene-videos', id, 'submissions')
-    return (await this.#read<{ data: R.Submission[] }>(path, options)).data
+    return allPages((after) => this.#read(path + queryOf({ after }), options))
   }
 
   /** Erases an ended video: its prompt, links, metadata and file. */
