@@ -76,12 +76,12 @@ const applied = Prisma.sql`applied AS (
 )`
 
 /**
- * What became of the send is known for good, but where we gave up waiting. A send that somebody
- * else holds is left unsettled: it is looked up.
+ * What became of the send is known for good, but where we gave up waiting: for its end, or for the
+ * link of what is done. A send that somebody else holds is left unsettled: it is looked up.
  */
 const settled = Prisma.sql`sends AS (
   SELECT s."videoId", s.attempt, s.send, a.status FROM applied a JOIN "Submission" s ON s."videoId" = a.id AND s."taskId" = a."taskId"
-  WHERE a.status = 'completed' OR a."errorCode" NOT IN ('cancelled', 'timed_out') FOR NO KEY UPDATE OF s SKIP LOCKED
+  WHERE a.status = 'completed' OR a."errorCode" NOT IN ('cancelled', 'timed_out', 'no_result') FOR NO KEY UPDATE OF s SKIP LOCKED
 ), settled AS (
   UPDATE "Submission" s SET "settledAt" = now(), outcome = l.status FROM sends l WHERE s."videoId" = l."videoId" AND s.attempt = l.attempt AND s.send = l.send
 )`

@@ -31,7 +31,7 @@ export async function lookUpSends(context: SubmitContext, loaded: Loaded): Promi
     const finding =
       isEarlier && isFinal(submission.answer)
         ? await lookOnceMore(context, wanted, loaded.requestedMs)
-        : await lookUpSend(context, wanted, isEarlier)
+        : await lookUpSend(context, wanted, isEarlier, loaded.requestedMs)
     if (finding) return finding
   }
   return { type: 'ABSENT' }
@@ -42,6 +42,7 @@ async function lookUpSend(
   context: SubmitContext,
   wanted: Wanted,
   isEarlier: boolean,
+  requestedMs: number,
 ): Promise<VideoSignal | null> {
   const { submission, ageMs } = wanted
   const { answer: known, outcome } = submission
@@ -65,7 +66,9 @@ async function lookUpSend(
     return accepted
   }
   const fate =
-    taskId === null ? undefined : await fateOfEarlier(context, submission, answer, taskId)
+    taskId === null
+      ? undefined
+      : await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
   if (fate !== undefined) return fate
   // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
@@ -105,7 +108,9 @@ async function lookOnceMore(
   if (!isToLookUp(video, submission) || !isAskable(context, wanted)) return null
   const { answer, taskId, doubt } = await ask(context, wanted)
   const fate =
-    taskId === null ? undefined : await fateOfEarlier(context, submission, answer, taskId)
+    taskId === null
+      ? undefined
+      : await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
   if (fate !== undefined) return fate
   if (answer.kind === 'later') return inDoubt(true, answer.retryAfterMs ?? 5_000)
   const windowMs = submission.answer === 'refused' ? refusedMs : context.config.LOOKUP_WINDOW_MS
@@ -120,16 +125,18 @@ async function lookOnceMore(
 async function fateOfEarlier(
   context: SubmitContext,
   { videoId: id, attempt, send }: SendRecord,
-  answer: TaskAnswer,
-  taskId: string,
+  { answer, taskId, requestedMs }: { answer: TaskAnswer; taskId: string; requestedMs: number },
 ): Promise<VideoSignal | null | undefined> {
+  // rule: a retry waits one window for the link of what is done
+  if (answer.kind === 'unusable' && requestedMs < context.config.LOOKUP_WINDOW_MS)
+    return inDoubt(true, jitter(context, Math.max(1_000, requestedMs / 3)), linkMissing)
   // rule: a retry takes what earlier attempts became
   if (mayDeliver(answer)) {
     await recordTask(context, { id, attempt, send, taskId, how: 'adopted' })
     context.log.info({ video: id, taskId }, 'Earlier task adopted')
     return accepted
   }
-  if (answer.kind !== 'failed') return undefined
+  if (answer.kind !== 'failed' && answer.kind !== 'unusable') return undefined
   await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
   await context.store.noteLate(id, attempt, send, 'failed', { code: answer.error.code })
   return null
@@ -147,6 +154,7 @@ function callbackMs(
 }
 
 export const lostAnswer = 'the answer to its create was lost, and is looked up'
+const linkMissing = 'an earlier attempt’s task is done, and its link is asked for once more'
 const untilCalled = 'the answer to its create was lost, and the provider cannot be asked for it'
 const inDoubt = (isEarlier: boolean, ms: number, reason = lostAnswer): VideoSignal => ({
   type: isEarlier ? 'HELD' : 'IN_DOUBT',
@@ -210,8 +218,7 @@ async function proveAccount({ accounts, store }: SubmitContext, send: SendRecord
 
 const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)
 /** In words we do not know it is still a task. */
-const mayDeliver = (answer: TaskAnswer) =>
-  ['working', 'done', 'unusable', 'unknown'].includes(answer.kind)
+const mayDeliver = (answer: TaskAnswer) => ['working', 'done', 'unknown'].includes(answer.kind)
 
 /**
  * A task id once seen is recorded. A second task of one attempt was paid for twice: never by two

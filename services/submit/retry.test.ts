@@ -77,6 +77,39 @@ it('waits for its turn at the provider, and for a usable answer over one window'
   }
 })
 
+const unusable = {
+  kind: 'unusable',
+  error: { code: 'no_result', message: 'no link' },
+  body: '{}',
+} as const
+const done = { kind: 'done', videoUrl: 'https://example.com/t.mp4', expiresAt: null } as const
+
+it.each([
+  ['takes a link that has come', done, 0, 'adopted', 0],
+  ['waits for one over a window', unusable, 5_999, null, 0],
+  ['sends after that', unusable, 6_000, 'lookup', 1],
+] as const)('%s, where a task was done without', async (_, answer, requestedMs, how, creates) => {
+  const get = vi.fn(async () => ({ answer, taskId: 't', rateLimit: null }))
+  const noteLate = vi.fn(async () => true)
+  const sent = sendOf({ intentAt: new Date(0), answer: 'accepted', taskId: 't' })
+  const recordAcceptance = vi.fn(async () => ({ fate: 'taken', event: null }))
+  const kit = pendingKit({
+    video: { attempt: 2 },
+    submissions: [sent],
+    provider: { get, ...times },
+    store: { recordAcceptance, noteLate, recordWait: async () => null },
+  })
+  const { load } = kit.context.store
+  Object.assign(kit.context.store, {
+    load: async (id: string) => ({ ...(await load(id))!, ageMs: [minute], requestedMs }),
+  })
+  await submitVideo(kit.context, { id: 'v' })
+  expect(kit.create).toHaveBeenCalledTimes(creates)
+  const first = recordAcceptance.mock.calls.map((args: unknown[]) => args[1])[0]
+  if (how) expect(first).toEqual({ attempt: 1, send: 1, taskId: 't', how })
+  expect(noteLate).toHaveBeenCalledTimes(creates)
+})
+
 it('repeats no create of an earlier attempt', async () => {
   const { context, create } = retried('refused', told({ kind: 'absent' }), 0, {
     findByOwnId: false,

@@ -136,7 +136,8 @@ export class MemoryStore extends MemorySubmissions {
     })
     const settles =
       change.status === 'completed' ||
-      (change.status === 'failed' && !['cancelled', 'timed_out'].includes(change.error?.code ?? ''))
+      (change.status === 'failed' &&
+        !['cancelled', 'timed_out', 'no_result'].includes(change.error?.code ?? ''))
     if (settles && video.taskId !== null)
       for (const one of this.submissions)
         if (one.videoId === id && one.taskId === video.taskId)

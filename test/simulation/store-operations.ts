@@ -30,7 +30,7 @@ const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 
 const phases = ['queued', 'running', 'retrying', 'throttled', 'overdue', 'cancelling'] as const
 const statuses = ['generating', 'generating', 'generating', 'completed', 'failed'] as const
 const answers = ['later', 'later', 'absent', 'refused', 'unreadable', 'lost'] as const
-const errorCodes = ['cancelled', 'provider_failed', 'timed_out'] as const
+const errorCodes = ['cancelled', 'provider_failed', 'timed_out', 'no_result'] as const
 
 export interface OperationsOf {
   world: World
