@@ -134,10 +134,8 @@ export class MemoryStore extends MemorySubmissions {
       errorMessage: change.error?.message ?? null,
       completedAt: isTerminal(change.status) ? at : video.completedAt,
     })
-    const settles =
-      change.status === 'completed' ||
-      (change.status === 'failed' &&
-        !['cancelled', 'timed_out', 'no_result'].includes(change.error?.code ?? ''))
+    const isGivenUp = ['cancelled', 'timed_out', 'no_result'].includes(change.error?.code ?? '')
+    const settles = change.status === 'completed' || (change.status === 'failed' && !isGivenUp)
     if (settles && video.taskId !== null)
       for (const one of this.submissions)
         if (one.videoId === id && one.taskId === video.taskId)

@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
+    rule: 'a retry waits one window for the link of what is done',
+    find: "answer.kind === 'unusable' && requestedMs < context.config.LOOKUP_WINDOW_MS",
+    replace: "answer.kind === 'unusable' && requestedMs < 0",
+    by: 'submit by itself',
+  },
+  {
     rule: 'whoever was given a create waits for nobody behind it',
     find: 'Promise.race([given, this.#take()])',
     replace: 'this.#take()',

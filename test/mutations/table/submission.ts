@@ -167,12 +167,6 @@ export const submission: Mutation[] = [
     by: 'simulation',
   },
   {
-    rule: 'a retry waits one window for the link of what is done',
-    find: "answer.kind === 'unusable' && requestedMs < context.config.LOOKUP_WINDOW_MS",
-    replace: "answer.kind === 'unusable' && requestedMs < 0",
-    by: 'submit by itself',
-  },
-  {
     rule: 'a lost answer is not taken for a refusal',
     find: "    case 'unknown':\n",
     replace:
