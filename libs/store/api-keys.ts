@@ -32,6 +32,9 @@ const toInfo = ({ id, name, scopes, createdAt, revokedAt }: Row): ApiKeyInfo => 
 type NewApiKey = ApiKeyInfo & { apiKey: string }
 type Writer = Pick<Database, 'apiKey'>
 
+/** Revoked ones that are still listed. */
+const mostRevoked = 100
+
 const countKeys = (db: Writer, userId: string): Promise<number> =>
   db.apiKey.count({ where: { userId, revokedAt: null } })
 
@@ -106,12 +109,19 @@ export class ApiKeys {
     })
   }
 
+  /** Those that are valid, and the last that were revoked: of these there may be any number. */
   async list(userId: string): Promise<ApiKeyInfo[]> {
-    const rows = await this.#db.apiKey.findMany({
-      where: { userId },
-      orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-    })
-    return rows.map(toInfo)
+    const [valid, revoked] = await Promise.all([
+      this.#db.apiKey.findMany({ where: { userId, revokedAt: null } }),
+      this.#db.apiKey.findMany({
+        where: { userId, revokedAt: { not: null } },
+        orderBy: { revokedAt: 'desc' },
+        take: mostRevoked,
+      }),
+    ])
+    return [...valid, ...revoked]
+      .toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime())
+      .map(toInfo)
   }
 
   /** Revokes for good; false when there is no such key (of that user, where one is given). */

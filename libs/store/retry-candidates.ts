@@ -93,7 +93,7 @@ async function whyLeftOut(
       WHEN v.status <> 'failed' THEN 'not_failed'
       WHEN v."errorCode" = ANY(${leftOut.filter((one) => one !== 'superseded')}::text[]) THEN v."errorCode"
       ELSE 'superseded' END AS code
-    FROM unnest(${ids}::uuid[]) AS i(id) LEFT JOIN "SceneVideo" v ON v.id = i.id AND v."userId" = ${userId}::uuid`
+    FROM unnest(${ids}::uuid[]) AS i(id) LEFT JOIN "SceneVideo" v ON v.id = i.id AND v."userId" = ${userId}::uuid AND v."erasedAt" IS NULL`
 }
 
 export function costsOf(candidates: readonly Candidate[]): Record<RetryCost, number> {

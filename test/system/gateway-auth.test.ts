@@ -22,6 +22,18 @@ afterAll(async () => {
 })
 
 describe('a key', () => {
+  it('is listed while it is valid, and for a while once it is revoked', async () => {
+    const user = await stack.keys.createUser('rotates')
+    const { apiKey } = await stack.keys.create(user.id, ['admin'], null)
+    await stack.db.$executeRaw`
+      INSERT INTO "ApiKey" (id, "userId", "secretHash", "revokedAt")
+      SELECT 'revoked' || n, ${user.id}::uuid, '', now() - n * interval '1 minute' FROM generate_series(1, 300) n`
+    const { body } = await stack.ask('GET', '/api/api-keys', { key: apiKey })
+    const ids = (body.data as unknown as { id: string }[]).map(({ id }) => id)
+    expect(ids.length).toBe(101)
+    expect(ids).toEqual(expect.arrayContaining([apiKey.split('_')[1], 'revoked1', 'revoked100']))
+  })
+
   it('comes with its scopes, and works until it is revoked', async () => {
     const made = await stack.ask('POST', '/api/api-keys', {
       body: { name: 'ci', scopes: ['read'] },

@@ -114,13 +114,15 @@ it('a bulk action says of each video that was named and left out why', async () 
     cancelled: await failed('cancelled'),
     policy: await failed('content_policy'),
     nobodys: v7(),
+    erased: await failed('timed_out'),
   }
+  expect((await stack.ask('DELETE', `/api/scene-videos/${ids.erased}`)).status).toBe(204)
   const body = { action: 'retry', ids: Object.values(ids) }
   const dry = await post('/api/bulk-actions', { ...body, dryRun: true })
-  expect(dry.body['counts']).toMatchObject({ total: 4, todo: 1, skipped: 3 })
+  expect(dry.body['counts']).toMatchObject({ total: 5, todo: 1, skipped: 4 })
   const made = await post('/api/bulk-actions', body)
   const ended = await untilEnded(String(made.body['id']))
-  expect(ended['counts']).toEqual({ total: 4, todo: 0, done: 1, refused: 0, skipped: 3 })
+  expect(ended['counts']).toEqual({ total: 5, todo: 0, done: 1, refused: 0, skipped: 4 })
   const results = await resultsOf(String(made.body['id']))
   expect(new Map(results.map((one) => [one['videoId'], [one['state'], one['code']]]))).toEqual(
     new Map([
@@ -128,12 +130,13 @@ it('a bulk action says of each video that was named and left out why', async () 
       [ids.cancelled, ['skipped', 'cancelled']],
       [ids.policy, ['skipped', 'content_policy']],
       [ids.nobodys, ['skipped', 'not_found']],
+      [ids.erased, ['skipped', 'not_found']],
     ]),
   )
   const theirs = await post('/api/bulk-actions', body, { key: stranger })
   const path = `/api/bulk-actions/${String(theirs.body['id'])}/results`
   const codes = (await stack.ask('GET', path, { key: stranger })).body.data as unknown as Entry[]
-  expect(codes.map((one) => one['code'])).toEqual(Array(4).fill('not_found'))
+  expect(codes.map((one) => one['code'])).toEqual(Array(5).fill('not_found'))
 })
 
 it('a bulk action is carried on by another gateway when the one that took its items died', async () => {

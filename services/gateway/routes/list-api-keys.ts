@@ -11,6 +11,7 @@ export const listApiKeys: Route = (app, { apiKeys }) => {
         operationId: 'listApiKeys',
         tags: ['keys'],
         summary: 'The user’s API keys, without their secrets',
+        description: 'All that are valid, and the last 100 that were revoked.',
         response: { 200: z.object({ data: z.array(keySchema) }).meta({ id: 'ApiKeyList' }) },
       },
     },
