@@ -45,7 +45,7 @@ type Send = (
   account: Account,
   request: RequestOf,
   timeoutMs: number,
-  control?: Control,
+  control?: Control & { isAlone?: boolean },
 ) => Promise<Sent>
 
 function sender(
@@ -127,7 +127,10 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     ...declaredOf(dialect, options),
     async create(account, input, control) {
       const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
-      const sent = await send(account, requestOf, options.createTimeoutMs, control)
+      const sent = await send(account, requestOf, options.createTimeoutMs, {
+        ...control,
+        isAlone: true,
+      })
       if (sent.kind !== 'answered') return createWithoutAnswer(sent)
       const limit = rateLimitOf(sent.headers, dialect.limitPerMs)
       if (limit) control?.onRateLimit?.(limit)
