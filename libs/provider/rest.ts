@@ -45,7 +45,8 @@ type Send = (
   account: Account,
   request: RequestOf,
   timeoutMs: number,
-  control?: Control & { isAlone?: boolean },
+  control?: Control,
+  isAlone?: boolean,
 ) => Promise<Sent>
 
 function sender(
@@ -54,7 +55,7 @@ function sender(
   accounts: OpenAccounts,
   nowSeconds: () => number,
 ): Send {
-  return async (account, requestOf, timeoutMs, control) => {
+  return async (account, requestOf, timeoutMs, control, isAlone) => {
     const opened = await accounts.open(account, timeoutMs)
     if ('failed' in opened) return opened.failed
     const request = requestOf(opened.account)
@@ -65,19 +66,13 @@ function sender(
       request.body === undefined || typeof request.body === 'string'
         ? (request.body ?? null)
         : JSON.stringify(request.body)
-    const { headers, secrets } = dialect.authenticate(opened.account, {
-      method,
-      baseUrl,
-      path,
-      body,
-      nowSeconds: nowSeconds(),
-    })
+    const asked = { method, baseUrl, path, body }
+    const signed = { ...asked, nowSeconds: nowSeconds() }
+    const { headers, secrets } = dialect.authenticate(opened.account, signed)
     return edge.send({
-      method,
-      baseUrl,
-      path,
-      body,
+      ...asked,
       timeoutMs,
+      isAlone,
       secrets: [...new Set([...secrets, ...opened.secrets])],
       headers: { ...headers, ...request.headers },
       ...control,
@@ -127,10 +122,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     ...declaredOf(dialect, options),
     async create(account, input, control) {
       const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
-      const sent = await send(account, requestOf, options.createTimeoutMs, {
-        ...control,
-        isAlone: true,
-      })
+      const sent = await send(account, requestOf, options.createTimeoutMs, control, true)
       if (sent.kind !== 'answered') return createWithoutAnswer(sent)
       const limit = rateLimitOf(sent.headers, dialect.limitPerMs)
       if (limit) control?.onRateLimit?.(limit)
