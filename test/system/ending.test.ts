@@ -22,25 +22,40 @@ function run(file: string, args: string[] = []): ChildProcess {
   return spawn(process.execPath, [program, ...args], { cwd: dir, env, stdio: [...stdio] })
 }
 
-const inside = (name: string) => globSync(`**/.reelkeeper/**/${name}`, { cwd: dir })
-const appeared = (name: string) => until(name, () => (inside(name).length > 0 ? true : undefined))
-const pids = () =>
-  ['postmaster.pid', 'nats.pid'].flatMap((name) =>
-    inside(name).map((file) => Number(readFileSync(join(dir, file), 'utf8').split('\n')[0])),
+/** What such files say, of those that are there. */
+const said = (name: string): string[] =>
+  globSync(`**/.reelkeeper/**/${name}`, { cwd: dir }).flatMap((file) => {
+    try {
+      return [readFileSync(join(dir, file), 'utf8')]
+    } catch {
+      return []
+    }
+  })
+const appeared = (name: string, word: string) =>
+  until(
+    `${word} in ${name}`,
+    () => said(name).some((text) => text.includes(word)) || undefined,
+    120_000,
   )
+/** A file just made is empty; Postgres without others writes a number below 0. */
+const pids = () =>
+  ['postmaster.pid', 'nats.pid']
+    .flatMap((name) => said(name).map((text) => Number(text.split('\n')[0])))
+    .filter((pid) => pid > 1)
 const exitOf = (child: ChildProcess) =>
   new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)))
 const gone = (servers: number[]) =>
   until('its servers to end', () => (servers.some(isAlive) ? undefined : true))
 
 it.each([
-  ['SIGTERM', 'dev.json'],
-  ['SIGKILL', 'postmaster.pid'],
-] as const)('a bench leaves no server at %s, once there is %s', async (signal, file) => {
+  ['SIGTERM', 'dev.json', 'gatewayUrl'],
+  ['SIGKILL', 'postmaster.pid', 'ready'],
+] as const)('a bench leaves no server at %s, once there is %s', async (signal, file, word) => {
   const child = run('bench/lost-creates.ts', ['--only', 'ark', '--videos', '2'])
   const exited = exitOf(child)
-  await appeared(file)
+  await appeared(file, word)
   const servers = pids()
+  expect(servers.length).toBeGreaterThan(0)
   child.kill(signal)
   expect(await exited).toBe(signal === 'SIGTERM' ? 143 : signal)
   if (signal === 'SIGTERM') expect(readdirSync(dir)).toEqual([])
@@ -50,9 +65,11 @@ it.each([
 it('leaves no server when nobody reads it any more', async () => {
   const child = run('services/dev/start.ts')
   const exited = exitOf(child)
-  child.stdout!.once('data', () => child.stdout!.destroy())
-  await appeared('postmaster.pid')
+  child.stdout!.resume()
+  await appeared('postmaster.pid', 'ready')
   const servers = pids()
+  expect(servers.length).toBeGreaterThan(0)
+  child.stdout!.destroy()
   expect(await exited).toBe(0)
   await gone(servers)
 })
