@@ -46,7 +46,6 @@ type Send = (
   request: RequestOf,
   timeoutMs: number,
   control?: Control,
-  isAlone?: boolean,
 ) => Promise<Sent>
 
 function sender(
@@ -55,7 +54,7 @@ function sender(
   accounts: OpenAccounts,
   nowSeconds: () => number,
 ): Send {
-  return async (account, requestOf, timeoutMs, control, isAlone) => {
+  return async (account, requestOf, timeoutMs, control) => {
     const opened = await accounts.open(account, timeoutMs)
     if ('failed' in opened) return opened.failed
     const request = requestOf(opened.account)
@@ -66,13 +65,19 @@ function sender(
       request.body === undefined || typeof request.body === 'string'
         ? (request.body ?? null)
         : JSON.stringify(request.body)
-    const asked = { method, baseUrl, path, body }
-    const signed = { ...asked, nowSeconds: nowSeconds() }
-    const { headers, secrets } = dialect.authenticate(opened.account, signed)
+    const { headers, secrets } = dialect.authenticate(opened.account, {
+      method,
+      baseUrl,
+      path,
+      body,
+      nowSeconds: nowSeconds(),
+    })
     return edge.send({
-      ...asked,
+      method,
+      baseUrl,
+      path,
+      body,
       timeoutMs,
-      isAlone,
       secrets: [...new Set([...secrets, ...opened.secrets])],
       headers: { ...headers, ...request.headers },
       ...control,
@@ -122,7 +127,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     ...declaredOf(dialect, options),
     async create(account, input, control) {
       const requestOf = (opened: OpenAccount) => dialect.create(input, opened)
-      const sent = await send(account, requestOf, options.createTimeoutMs, control, true)
+      const sent = await send(account, requestOf, options.createTimeoutMs, control)
       if (sent.kind !== 'answered') return createWithoutAnswer(sent)
       const limit = rateLimitOf(sent.headers, dialect.limitPerMs)
       if (limit) control?.onRateLimit?.(limit)

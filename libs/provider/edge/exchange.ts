@@ -22,8 +22,6 @@ export interface Outgoing {
   /** Blanked in the answer's text and in reasons. */
   secrets: readonly string[]
   signal?: AbortSignalLike | undefined
-  /** Over a connection that carries nothing else. */
-  isAlone?: boolean | undefined
   /** Asked when undici hands the request to the socket; false: not a byte of it is sent. */
   mayWrite?: (() => boolean) | undefined
 }

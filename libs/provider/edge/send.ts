@@ -33,27 +33,17 @@ const isExcepted = (host: string, except: readonly string[]) =>
     return name === '*' || (name !== '' && (host === name || host.endsWith(`.${name}`)))
   })
 
-/** The two ways to a place. */
-interface Dispatchers {
-  /** Over connections that are kept. */
-  kept: Dispatcher
-  /**
-   * One connection each: what was answered twice before, or broke while it was idle, is never the
-   * answer to this request.
-   */
-  alone: Dispatcher
-}
 interface Place {
   origin: string
   path: string
-  dispatchers: Dispatchers
+  dispatcher: Dispatcher
 }
 const mostPlaces = 1_000
 
 export class Edge implements AsyncDisposable {
-  readonly #open: Dispatchers
-  readonly #guarded: Dispatchers
-  readonly #proxied: Dispatchers | undefined
+  readonly #open: Dispatcher
+  readonly #guarded: Dispatcher
+  readonly #proxied: Dispatcher | undefined
   readonly #options: EdgeOptions
   readonly #trusted: ReadonlySet<string>
   /** Where base URLs lead, and how; parsed once, as there are few. */
@@ -65,22 +55,12 @@ export class Edge implements AsyncDisposable {
     const ca = options.ca ? [...rootCertificates, readFileSync(options.ca, 'utf8')] : undefined
     const tls = { timeout: connectTimeoutMs, ...(ca ? { ca } : {}) }
     const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000 }
-    // rule: a create has a connection of its own
-    const both = (make: (kind: { pipelining: number }) => Dispatcher): Dispatchers => ({
-      kept: make({ pipelining: 1 }),
-      alone: make({ pipelining: 0 }),
-    })
-    const guarded = guardedConnector(connectTimeoutMs, undefined, ca)
-    const { proxy } = options
-    this.#open = both((kind) => new Agent({ ...pool, ...kind, connect: tls }))
+    this.#open = new Agent({ ...pool, connect: tls })
     this.#guarded = options.allowPrivate
       ? this.#open
-      : both((kind) => new Agent({ ...pool, ...kind, connect: guarded }))
-    this.#proxied = proxy
-      ? both(
-          (kind) =>
-            new ProxyAgent({ ...pool, ...kind, uri: proxy.url, connect: tls, requestTls: tls }),
-        )
+      : new Agent({ ...pool, connect: guardedConnector(connectTimeoutMs, undefined, ca) })
+    this.#proxied = options.proxy
+      ? new ProxyAgent({ ...pool, uri: options.proxy.url, connect: tls, requestTls: tls })
       : undefined
   }
 
@@ -91,7 +71,7 @@ export class Edge implements AsyncDisposable {
       if (!place) return resolve({ kind: 'not_sent', reason: blockedCode, isFinal: true })
       const exchange = new Exchange(outgoing, resolve)
       try {
-        place.dispatchers[outgoing.isAlone ? 'alone' : 'kept'].dispatch(
+        place.dispatcher.dispatch(
           {
             origin: place.origin,
             path: place.path + outgoing.path,
@@ -132,7 +112,7 @@ export class Edge implements AsyncDisposable {
       : {
           origin,
           path: pathname.replace(/\/+$/, ''),
-          dispatchers: isProxied ? this.#proxied! : isOurs ? this.#open : this.#guarded,
+          dispatcher: isProxied ? this.#proxied! : isOurs ? this.#open : this.#guarded,
         }
     this.#places.set(baseUrl, place)
     return place
@@ -140,6 +120,6 @@ export class Edge implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const all = new Set([this.#open, this.#guarded, ...(this.#proxied ? [this.#proxied] : [])])
-    await Promise.all([...all].flatMap(({ kept, alone }) => [kept.destroy(), alone.destroy()]))
+    await Promise.all([...all].map((agent) => agent.destroy()))
   }
 }

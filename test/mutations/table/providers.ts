@@ -3,12 +3,6 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
-    rule: 'a create has a connection of its own',
-    find: 'alone: make({ pipelining: 0 })',
-    replace: 'alone: make({ pipelining: 1 })',
-    by: 'providers',
-  },
-  {
     rule: 'a retry waits one window for the link of what is done',
     find: "answer.kind === 'unusable' && requestedMs < context.config.LOOKUP_WINDOW_MS",
     replace: "answer.kind === 'unusable' && requestedMs < 0",
