@@ -18,17 +18,17 @@ const unpackers = {
 /** `deflate` is zlib by the standard, and raw at some servers. */
 const isZlib = (bytes: Buffer) => (bytes[0]! & 0x0f) === 8 && bytes.readUInt16BE(0) % 31 === 0
 
-/** @throws when it is not what it says, or longer than the bound */
-export async function unpack(bytes: Buffer, encodings: string | undefined): Promise<Buffer> {
+/** @throws `ERR_BUFFER_TOO_LARGE` beyond `most` bytes; when it is not what it says */
+export async function unpack(bytes: Buffer, encodings: string, most: number): Promise<Buffer> {
   let unpacked = bytes
-  for (const name of (encodings ?? '').toLowerCase().split(',').toReversed()) {
+  for (const name of encodings.toLowerCase().split(',').toReversed()) {
     const encoding = name.trim().replace(/^x-/, '')
     if (encoding === '' || encoding === 'identity' || unpacked.length < 2) continue
     const kind =
       encoding === 'deflate' ? (isZlib(unpacked) ? 'inflate' : 'inflateRaw') : (encoding as 'gzip')
     const unpacker = Object.hasOwn(unpackers, kind) ? unpackers[kind] : undefined
     if (!unpacker) throw new Error(`content-encoding ${encoding}`)
-    unpacked = await unpacker(unpacked, { maxOutputLength: longestBody })
+    unpacked = await unpacker(unpacked, { maxOutputLength: most })
   }
   return unpacked
 }

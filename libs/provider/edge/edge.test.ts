@@ -6,7 +6,8 @@ import { createServer as createSecure } from 'node:https'
 import { connect, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { gzipSync } from 'node:zlib'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { createToapis } from '../../../test/support/toapis.ts'
 
 const request = { ownId: 'own-1', model: 'm', prompt: 'p' }
@@ -105,4 +106,57 @@ it('lets no user’s address into a private network by way of a proxy', async ()
     kind: 'refused',
     error: { message: expect.stringContaining('private network') },
   })
+})
+
+/** Answers with so many bytes of JSON, at once or never to its end, packed or not. */
+async function startLarge(bytes: number, { isPacked = false, hangs = false } = {}) {
+  const answer = Buffer.from(JSON.stringify({ id: 't', status: 'queued', more: 'x'.repeat(bytes) }))
+  const body = isPacked ? gzipSync(answer) : answer
+  let asked = 0
+  const server = createServer((_, response) => {
+    asked++
+    response.writeHead(200, isPacked ? { 'content-encoding': 'gzip' } : {})
+    if (hangs) response.write(body)
+    else response.end(body)
+  })
+  const baseUrl = `http://127.0.0.1:${await listen(server)}`
+  onTestFinished(() => server.closeAllConnections())
+  return { account: { baseUrl, apiKey: 'sk-test-key' }, asked: () => asked }
+}
+
+it.each([[false], [true]])('reads a large answer, packed: %s', async (isPacked) => {
+  const { account } = await startLarge(1_000_000, { isPacked })
+  await using provider = createToapis(options)
+  const answers = await Promise.all([1, 2, 3].map(() => provider.get(account, 't')))
+  expect(answers.map(({ answer }) => answer.kind)).toEqual(['working', 'working', 'working'])
+})
+
+it.each([[false], [true]])(
+  'reads large answers of others, packed: %s, while one never ends',
+  async (isPacked) => {
+    const hanging = await startLarge(1_000_000, { hangs: true })
+    const other = await startLarge(1_000_000, { isPacked })
+    const small = await startLarge(10, { isPacked })
+    await using provider = createToapis({ ...options, getTimeoutMs: 4_000 })
+    const kindOf = async ({ account }: typeof other) =>
+      (await provider.get(account, 't')).answer.kind
+    const hung = [1, 2, 3].map(() => kindOf(hanging))
+    await vi.waitFor(() => expect(hanging.asked()).toBe(3), { timeout: 20_000 })
+    const read = await Promise.race([Promise.all([kindOf(other), kindOf(small)]), ...hung])
+    expect(read).toEqual(['working', 'working'])
+    expect(await Promise.all(hung)).toEqual(['none', 'none', 'none'])
+    expect(await kindOf(other)).toBe('working')
+  },
+)
+
+it('has one large answer in hand, however many come at once', async () => {
+  const { account } = await startLarge(8_000_000, { isPacked: true })
+  await using provider = createToapis({ ...options, getTimeoutMs: 3_000 })
+  const before = process.memoryUsage().external
+  let most = 0
+  const look = setInterval(() => (most = Math.max(most, process.memoryUsage().external)), 1)
+  onTestFinished(() => clearInterval(look))
+  const answers = await Promise.all(Array.from({ length: 100 }, () => provider.get(account, 't')))
+  expect(answers.some(({ answer }) => answer.kind === 'working')).toBe(true)
+  expect((most - before) / 1_048_576).toBeLessThan(200)
 })

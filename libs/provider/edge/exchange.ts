@@ -3,10 +3,12 @@
  * undici has not yet handed to the socket was not sent, and what it has may have been received.
  */
 import type { Dispatcher } from 'undici'
+import { bootMs } from '#libs/runtime/clock.ts'
 import { blankSecrets, redact } from '#libs/net/redact.ts'
 import { blockedCode } from '#libs/net/guard.ts'
 import type { AbortSignalLike } from '../provider.ts'
 import { decodeText, longestBody, unpack } from './decode.ts'
+import { mostSmall, type Leave } from './large-turns.ts'
 
 export type Headers = Record<string, string | string[] | undefined>
 
@@ -45,14 +47,24 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #length = 0
   #isWritten = false
   #isSettled = false
+  /** Of a large answer, once it is its turn. */
+  #leave: Leave | null = null
+  #isUnpacking = false
+  #workedSince = Infinity
+  readonly #inTurn: (begin: (leave: Leave) => void) => void
   readonly #timer: NodeJS.Timeout
   readonly #outgoing: Outgoing
   readonly #resolve: (sent: Sent) => void
   readonly #onAbort = () => this.#giveUp('aborted')
 
-  constructor(outgoing: Outgoing, resolve: (sent: Sent) => void) {
+  constructor(
+    outgoing: Outgoing,
+    resolve: (sent: Sent) => void,
+    inTurn: (begin: (leave: Leave) => void) => void,
+  ) {
     this.#outgoing = outgoing
     this.#resolve = resolve
+    this.#inTurn = inTurn
     // rule: one bound on the whole request
     this.#timer = setTimeout(() => this.#giveUp('timed out'), outgoing.timeoutMs)
     if (outgoing.signal?.aborted) queueMicrotask(this.#onAbort)
@@ -77,8 +89,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isSettled) return
+    const before = this.#length
     this.#length += chunk.length
     this.#chunks.push(chunk)
+    // rule: a large answer waits for its turn
+    if (before <= mostSmall && this.#length > mostSmall) {
+      this.#whenMayBeLarge(() => controller.paused && controller.resume())
+      if (!this.#leave) controller.pause()
+    }
     if (this.#length <= longestBody) return
     this.#settle({
       kind: 'unreadable',
@@ -92,15 +111,43 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks)
     const encoding = this.#headers['content-encoding']?.toString()
     if (encoding === undefined) return this.#answered(bytes)
-    unpack(bytes, encoding).then(
-      (unpacked) => this.#answered(unpacked),
-      (err: Error) =>
-        this.#settle({
-          kind: 'unreadable',
-          status: this.#status,
-          reason: `its answer cannot be unpacked: ${redact(err.message, this.#outgoing.secrets, 200)}`,
-        }),
-    )
+    void this.#unpack(bytes, encoding, this.#leave ? longestBody : mostSmall)
+  }
+
+  async #unpack(bytes: Buffer, encoding: string, most: number): Promise<void> {
+    this.#isUnpacking = true
+    try {
+      const unpacked = await unpack(bytes, encoding, most)
+      this.#answered(unpacked)
+    } catch (err) {
+      const { code, message } = err as Error & { code?: string }
+      if (code === 'ERR_BUFFER_TOO_LARGE' && most < longestBody)
+        return this.#whenMayBeLarge(() => void this.#unpack(bytes, encoding, longestBody))
+      this.#settle({
+        kind: 'unreadable',
+        status: this.#status,
+        reason: `its answer cannot be unpacked: ${redact(message, this.#outgoing.secrets, 200)}`,
+      })
+    } finally {
+      this.#isUnpacking = false
+      if (this.#isSettled) this.#giveBack()
+    }
+  }
+
+  #whenMayBeLarge(go: () => void): void {
+    this.#inTurn((leave) => {
+      if (this.#isSettled) return leave(0)
+      this.#leave = leave
+      go()
+    })
+  }
+
+  /** Whoever is told of the answer works on it at once. */
+  #giveBack(): void {
+    const leave = this.#leave
+    if (!leave || this.#isUnpacking) return
+    this.#leave = null
+    setImmediate(() => leave(bootMs() - this.#workedSince))
   }
 
   onResponseError(_: Dispatcher.DispatchController, err: Error & { code?: string }): void {
@@ -122,6 +169,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #answered(bytes: Buffer): void {
+    if (this.#isSettled) return
+    this.#workedSince = bootMs()
     const { secrets } = this.#outgoing
     const text = decodeText(bytes, this.#headers['content-type']?.toString())
     const { location } = this.#headers
@@ -150,5 +199,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#outgoing.signal?.removeEventListener('abort', this.#onAbort)
     this.#chunks = []
     this.#resolve(sent)
+    this.#giveBack()
   }
 }

@@ -8,6 +8,7 @@ import { rootCertificates } from 'node:tls'
 import { Agent, ProxyAgent, type Dispatcher } from 'undici'
 import { blockedCode, guardedConnector, isForbiddenHost } from '#libs/net/guard.ts'
 import { Exchange, type Outgoing, type Sent } from './exchange.ts'
+import { LargeTurns, type Leave } from './large-turns.ts'
 
 export interface EdgeOptions {
   maxConnections?: number | undefined
@@ -45,6 +46,7 @@ export class Edge implements AsyncDisposable {
   readonly #guarded: Dispatcher
   readonly #proxied: Dispatcher | undefined
   readonly #options: EdgeOptions
+  readonly #largeTurns = new LargeTurns()
   readonly #trusted: ReadonlySet<string>
   /** Where base URLs lead, and how; parsed once, as there are few. */
   readonly #places = new Map<string, Place | null>()
@@ -69,7 +71,8 @@ export class Edge implements AsyncDisposable {
     return new Promise((resolve) => {
       const place = this.#placeOf(outgoing.baseUrl)
       if (!place) return resolve({ kind: 'not_sent', reason: blockedCode, isFinal: true })
-      const exchange = new Exchange(outgoing, resolve)
+      const inTurn = (begin: (leave: Leave) => void) => this.#largeTurns.enter(place.origin, begin)
+      const exchange = new Exchange(outgoing, resolve, inTurn)
       try {
         place.dispatcher.dispatch(
           {
@@ -119,6 +122,7 @@ export class Edge implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#largeTurns.close()
     const all = new Set([this.#open, this.#guarded, ...(this.#proxied ? [this.#proxied] : [])])
     await Promise.all([...all].map((agent) => agent.destroy()))
   }

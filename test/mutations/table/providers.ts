@@ -3,6 +3,13 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
+    rule: 'a large answer waits for its turn',
+    find: 'if (!this.#leave) controller.pause()',
+    replace: 'if (!this.#leave) void controller',
+    also: { find: 'total: 1, share: 1', replace: 'total: 1_000, share: 1_000' },
+    by: 'providers',
+  },
+  {
     rule: 'a retry waits one window for the link of what is done',
     find: "answer.kind === 'unusable' && requestedMs < context.config.LOOKUP_WINDOW_MS",
     replace: "answer.kind === 'unusable' && requestedMs < 0",
