@@ -70,16 +70,21 @@ export class Asker {
     Promise.all(Array.from({ length: count }, () => this.submit(prompt)))
 
   async video(id: string): Promise<Video> {
-    const { status, body } = await this.tenant.api('GET', `/api/scene-videos/${id}`)
-    if (status !== 200) throw new Error(`${status} for ${id}`)
-    return body as unknown as Video
+    return until(`${id} to be shown`, async () => {
+      const { status, body } = await this.tenant.api('GET', `/api/scene-videos/${id}`)
+      if (status === 200) return body as unknown as Video
+      if (status !== 503) throw new Error(`${status} for ${id}`)
+      return undefined
+    })
   }
 
   all = () => Promise.all(this.accepted.map((id) => this.video(id)))
 
   async timeline(id: string): Promise<Record<string, unknown>[]> {
-    const { body } = await this.tenant.api('GET', `/api/scene-videos/${id}/timeline`)
-    return body['data'] as Record<string, unknown>[]
+    return until(`the timeline of ${id}`, async () => {
+      const { status, body } = await this.tenant.api('GET', `/api/scene-videos/${id}/timeline`)
+      return status === 200 ? (body['data'] as Record<string, unknown>[]) : undefined
+    })
   }
 
   /** A cancel or a retry, asked for until it is answered clearly; the status of the answer. */

@@ -23,7 +23,8 @@ describe.skipIf(isMissing)(`signatures, by radosgw${why}`, () => {
     client = await makeBucket(radosgw)
     store = openStore(radosgw)
     await store.put(key, one(data), { type })
-  })
+    // installs it first
+  }, 600_000)
   afterAll(async () => {
     client?.destroy()
     await radosgw?.stop()
