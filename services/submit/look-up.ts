@@ -15,7 +15,7 @@ import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { ask, isAbsent, isAskable, isCalled } from './ask-about.ts'
-import type { Wanted } from './recover.ts'
+import type { Recovered, Wanted } from './recover.ts'
 
 const accepted: VideoSignal = { type: 'ACCEPTED' }
 
@@ -65,10 +65,7 @@ async function lookUpSend(
     await proveAccount(context, submission)
     return accepted
   }
-  const fate =
-    taskId === null
-      ? undefined
-      : await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
+  const fate = await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
   if (fate !== undefined) return fate
   // rule: the look-up window is the looking process’s own
   if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
@@ -107,10 +104,7 @@ async function lookOnceMore(
   const { submission, video } = wanted
   if (!isToLookUp(video, submission) || !isAskable(context, wanted)) return null
   const { answer, taskId, doubt } = await ask(context, wanted)
-  const fate =
-    taskId === null
-      ? undefined
-      : await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
+  const fate = await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
   if (fate !== undefined) return fate
   if (answer.kind === 'later') return inDoubt(true, answer.retryAfterMs ?? 5_000)
   const windowMs = submission.answer === 'refused' ? refusedMs : context.config.LOOKUP_WINDOW_MS
@@ -125,8 +119,9 @@ async function lookOnceMore(
 async function fateOfEarlier(
   context: SubmitContext,
   { videoId: id, attempt, send }: SendRecord,
-  { answer, taskId, requestedMs }: { answer: TaskAnswer; taskId: string; requestedMs: number },
+  { answer, taskId, requestedMs }: Recovered & { requestedMs: number },
 ): Promise<VideoSignal | null | undefined> {
+  if (taskId === null) return undefined
   // rule: a retry waits one window for the link of what is done
   if (answer.kind === 'unusable' && requestedMs < context.config.LOOKUP_WINDOW_MS)
     return inDoubt(true, jitter(context, Math.max(1_000, requestedMs / 3)), linkMissing)

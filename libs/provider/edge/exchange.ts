@@ -111,27 +111,35 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks)
     const encoding = this.#headers['content-encoding']?.toString()
     if (encoding === undefined) return this.#answered(bytes)
-    void this.#unpack(bytes, encoding, this.#leave ? longestBody : mostSmall)
+    void this.#unpack(bytes, encoding)
   }
 
-  async #unpack(bytes: Buffer, encoding: string, most: number): Promise<void> {
+  async #unpack(bytes: Buffer, encoding: string): Promise<void> {
     this.#isUnpacking = true
     try {
-      const unpacked = await unpack(bytes, encoding, most)
-      this.#answered(unpacked)
+      this.#answered(await this.#unpacked(bytes, encoding))
     } catch (err) {
-      const { code, message } = err as Error & { code?: string }
-      if (code === 'ERR_BUFFER_TOO_LARGE' && most < longestBody)
-        return this.#whenMayBeLarge(() => void this.#unpack(bytes, encoding, longestBody))
       this.#settle({
         kind: 'unreadable',
         status: this.#status,
-        reason: `its answer cannot be unpacked: ${redact(message, this.#outgoing.secrets, 200)}`,
+        reason: `its answer cannot be unpacked: ${redact((err as Error).message, this.#outgoing.secrets, 200)}`,
       })
     } finally {
       this.#isUnpacking = false
       if (this.#isSettled) this.#giveBack()
     }
+  }
+
+  /** What proves large is unpacked in its turn; never, where it was given up meanwhile. */
+  async #unpacked(bytes: Buffer, encoding: string): Promise<Buffer> {
+    if (this.#leave) return unpack(bytes, encoding, longestBody)
+    try {
+      return await unpack(bytes, encoding, mostSmall)
+    } catch (err) {
+      if ((err as { code?: string }).code !== 'ERR_BUFFER_TOO_LARGE') throw err
+    }
+    await new Promise<void>((resolve) => this.#whenMayBeLarge(resolve))
+    return unpack(bytes, encoding, longestBody)
   }
 
   #whenMayBeLarge(go: () => void): void {
