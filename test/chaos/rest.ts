@@ -2,7 +2,7 @@ import { until } from '../support/system.ts'
 import type { Cluster } from './cluster.ts'
 
 /** Every video has ended and every event is out. */
-export async function atRest(cluster: Cluster, withinMs = 240_000): Promise<void> {
+export async function atRest(cluster: Cluster, withinMs = 480_000): Promise<void> {
   await until(
     'everything to end',
     async () => {

@@ -25,14 +25,14 @@ export const short: Drill = {
       faults: { acceptThenReset: 0.03, status500: 0.03 },
     })
     users.begin({
-      rate: 8,
+      rate: 4,
       cancel: 0.05,
       retry: 0.1,
       deadline: 0.03,
       prompts: ['a boat', 'a kite', '[fail] a boat'],
     })
     for (const point of points) {
-      const fired = await crashAt(cluster, point, 20_000)
+      const fired = await crashAt(cluster, point, 90_000)
       tell(`${point}: ${fired ? 'fired' : 'nobody came by'}`)
       if (!fired) drilling.breaches.push(`nobody came by crash point ${point}`)
     }
