@@ -19,31 +19,31 @@ const account = () => ({ baseUrl: server.baseUrl, apiKey: 'sk-needle-of-this-tes
 /** Repeats no prompt. */
 const task = { id: ['id'], status: ['status'], links: [], reason: [] }
 
-describe('a lost create in a list', () => {
-  const lost: Lost = {
-    request: { ownId: 'own-1', model: 'm', prompt: ' a lighthouse ' },
-    from: 1_000_000_000_000,
-    until: 1_000_000_060_000,
-    known: new Set(['of-another']),
-  }
-  const list = {
-    reachMs: 86_400_000,
-    ask: ({ cursor }: { cursor: string | null }) => ({ path: `/list?page=${cursor ?? 1}` }),
-    items: 'items[]',
-    next: pageNumbers('items[]', 2),
-    createdAt: ['at'],
-    model: ['model'],
-    prompt: ['prompt'],
-  }
-  const item = (id: string, more: object = {}) => ({ id, at: 1_000_000_030, model: 'm', ...more })
-  const ours = { prompt: 'a lighthouse' }
-  const pages = (...all: object[][]) => {
-    const says = all.map((items, i) => [`/list?page=${i + 1}`, [200, { items }]] as const)
-    server.now.says = Object.fromEntries(says) as unknown as Says
-  }
-  const search = (more: object = {}, dialect: Partial<Dialect> = {}) =>
-    makePlain({ list: { ...list, ...more }, ...dialect }).search(account(), lost)
+const lost: Lost = {
+  request: { ownId: 'own-1', model: 'm', prompt: ' a lighthouse ' },
+  from: 1_000_000_000_000,
+  until: 1_000_000_060_000,
+  known: new Set(['of-another']),
+}
+const list = {
+  reachMs: 86_400_000,
+  ask: ({ cursor }: { cursor: string | null }) => ({ path: `/list?page=${cursor ?? 1}` }),
+  items: 'items[]',
+  next: pageNumbers('items[]'),
+  createdAt: ['at'],
+  model: ['model'],
+  prompt: ['prompt'],
+}
+const item = (id: string, more: object = {}) => ({ id, at: 1_000_000_030, model: 'm', ...more })
+const ours = { prompt: 'a lighthouse' }
+const pages = (...all: object[][]) => {
+  const says = [...all, []].map((items, i) => [`/list?page=${i + 1}`, [200, { items }]] as const)
+  server.now.says = Object.fromEntries(says) as unknown as Says
+}
+const search = (more: object = {}, dialect: Partial<Dialect> = {}) =>
+  makePlain({ list: { ...list, ...more }, ...dialect }).search(account(), lost)
 
+describe('a lost create in a list', () => {
   it('is the one that fits, on whichever page', async () => {
     pages([item('a', { prompt: 'x' }), item('b', { model: 'n' })], [item('c', ours)])
     expect(await search()).toEqual({ kind: 'found', taskId: 'c' })
@@ -84,11 +84,32 @@ describe('a lost create in a list', () => {
     server.now.says['/tasks/b'] = [200, { id: 'b', status: 'running' }]
     expect(await search({ prompt: undefined })).toMatchObject({ kind: 'doubtful' })
   })
+})
+
+describe('what proves no absence', () => {
+  it('is found on a page behind one that holds less than was asked for', async () => {
+    pages([item('a', { prompt: 'x' })], [item('b', { prompt: 'x' })], [item('c', ours)])
+    expect(await search()).toEqual({ kind: 'found', taskId: 'c' })
+  })
+
+  it.each([
+    ['cut', 'a light'],
+    ['added to', 'a lighthouse --ratio 9:16'],
+    ['with other blanks and signs', 'a\u00a0 lighthouse.'],
+    ['in another form of Unicode', 'ａ lighthouse'],
+  ])('is not called absent while a task has its prompt %s', async (_, prompt) => {
+    for (const more of [{ prompt }, {}]) {
+      pages([item('a', more)])
+      server.now.says['/tasks/a'] = [200, { id: 'a', status: 'running', prompt }]
+      expect((await search()).kind).toBe('doubtful')
+    }
+  })
 
   it.each([
     ['a page fails', { '/list?page=2': [500, {}] }, 'none'],
     ['a page says an error with 200', { '/list?page=2': [200, { code: 'oops' }] }, 'none'],
     ['a page asks to wait', { '/list?page=2': [503, { code: 'busy' }] }, 'later'],
+    ['a page holds no list', { '/list?page=2': [200, { data: [] }] }, 'none'],
     ['an item cannot be read', { '/list?page=2': [200, { items: [{ at: 1 }] }] }, 'none'],
   ] as [string, Says, string][])('proves nothing where %s', async (_, second, kind) => {
     pages([item('a', { prompt: 'x' }), item('b', { prompt: 'x' })])

@@ -77,7 +77,7 @@ export const ark: Declaration = {
         path: `${path}?page_num=${cursor ?? 1}&page_size=${pageSize}&filter.model=${encodeURIComponent(model)}`,
       }),
       items: 'items[]',
-      next: pageNumbers('items[]', pageSize),
+      next: pageNumbers('items[]'),
       mark: ['safety_identifier'],
       mayLackMark: true,
       createdAt: ['created_at'],

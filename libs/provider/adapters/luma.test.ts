@@ -103,9 +103,10 @@ it('finds a lost create by the callback that it carries, on whatever page', asyn
   expect(await talk.search(lost, ...pages)).toEqual({ kind: 'found', taskId: 'b' })
   expect(talk.heard().map(({ path }) => path)).toEqual([
     '/base/generations?limit=100&offset=0',
-    '/base/generations?limit=100&offset=100',
+    '/base/generations?limit=100&offset=1',
   ])
   expect(await talk.search(lost, page(others))).toEqual({ kind: 'absent' })
+  expect(await talk.search(lost, { generations: others })).toMatchObject({ kind: 'none' })
 })
 
 it('finds one sent without a callback by its prompt, where only one fits', async () => {

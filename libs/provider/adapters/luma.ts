@@ -123,8 +123,13 @@ export const lumaDreamMachine: Declaration = {
       reachMs: 24 * 3_600_000,
       ask: ({ cursor }) => ({ path: `/generations?limit=100&offset=${cursor ?? 0}` }),
       items: 'generations[]',
-      next: (answer, cursor) =>
-        at(answer, 'has_more')[0] === true ? String(Number(cursor ?? 0) + 100) : null,
+      // a page may hold less than is asked for
+      next: (answer, cursor) => {
+        const { length } = at(answer, 'generations[]')
+        const hasMore = at(answer, 'has_more')[0]
+        if (typeof hasMore !== 'boolean' && length > 0) throw new Error('it tells no end')
+        return hasMore === true && length > 0 ? String(Number(cursor ?? 0) + length) : null
+      },
       mark: ['request.callback_url'],
       isMarked: ({ callbackUrl }) => callbackUrl !== undefined,
       createdAt: ['created_at'],

@@ -105,8 +105,10 @@ it('finds a lost create by what went in, over all pages', async () => {
 it.each([
   ['of another length', { input: { prompt: request.prompt, duration: 10 } }, 'absent'],
   ['of another model', { model: 'someone/else' }, 'absent'],
+  ['of a length told otherwise', { input: { prompt: request.prompt, duration: '5.0' } }, 'found'],
+  ['with its prompt cut', { input: { prompt: request.prompt.slice(0, 3) } }, 'doubtful'],
   ['whose input is gone', { input: {}, data_removed: true }, 'doubtful'],
-])('takes no prediction %s for a lost create', async (_, more, kind) => {
+])('reads a prediction %s beside a lost create', async (_, more, kind) => {
   const talk = await talkTo(replicate)
   expect(await talk.search(lost, { next: null, results: [item('a', more)] })).toMatchObject({
     kind,

@@ -5,7 +5,7 @@
  */
 import { linksOrData, type Declaration } from '../declaration.ts'
 import { keyAs } from '../edge/dialect.ts'
-import { at } from '../edge/fields.ts'
+import { pageNumbers } from '../edge/listing.ts'
 import { viduWebhook } from './vidu-webhook.ts'
 
 const kinds = ['text2video', 'img2video', 'start-end2video', 'reference2video']
@@ -70,11 +70,7 @@ export const vidu: Declaration = {
         return { path: `/ent/v2/tasks?${query.toString()}` }
       },
       items: 'tasks[]',
-      // whatever the size of a page may be at most, an empty one is the end
-      next: (answer, cursor) => {
-        if (at(answer, 'tasks').length === 0) throw new Error('it tells no tasks')
-        return at(answer, 'tasks[]').length === 0 ? null : String(Number(cursor ?? 0) + 1)
-      },
+      next: pageNumbers('tasks[]', 0),
       mark: ['payload'],
     },
     cancel: {

@@ -4,7 +4,7 @@ import type { Lost, Searched } from '../provider.ts'
 import type { Dialect, ListPage, OpenAccount, Request } from './dialect.ts'
 import type { Sent } from './exchange.ts'
 import { firstText, parseJson } from './fields.ts'
-import { candidatesOn, slackMs, type Candidate } from './listing.ts'
+import { candidatesOn, isPromptOf, slackMs, type Candidate } from './listing.ts'
 import { isLater, saidBy, waitOf } from './refusal.ts'
 
 /** Beyond this a list is not read to its end, and proves nothing. */
@@ -79,7 +79,7 @@ async function choose(
     const answered = await read(dialect, ask, (account) => dialect.get(one.taskId, account))
     if ('end' in answered) return answered.end
     const prompt = firstText(answered.json, dialect.task.prompt)
-    const isSamePrompt = prompt === null ? null : prompt === lost.request.prompt.trim()
+    const isSamePrompt = prompt === null ? null : isPromptOf(prompt, lost.request)
     if (isSamePrompt !== false) left.push({ ...one, isSamePrompt })
   }
   if (left.length === 0 && dialect.list?.provesAbsence === false)

@@ -88,6 +88,24 @@ export const providers: Mutation[] = [
     by: 'providers',
   },
   {
+    rule: 'a short page is not the end of a list',
+    find: 'at(answer, items).length === 0 ?',
+    replace: 'at(answer, items).length < 2 ?',
+    by: 'providers',
+  },
+  {
+    rule: 'an answer without a list proves no absence',
+    find: '!isTold(answer, listing.items)',
+    replace: 'false',
+    by: 'providers',
+  },
+  {
+    rule: 'a prompt that was cut is not taken for somebody else’s',
+    find: 'one.startsWith(other) || other.startsWith(one) ? null : false',
+    replace: 'false',
+    by: 'providers',
+  },
+  {
     rule: 'a task is taken from a list only when it alone fits',
     find: 'left.length === 1 && only',
     replace: 'only',
