@@ -145,6 +145,8 @@ export interface OwnTask {
 /** Spends money. */
 export interface Submitter {
   create(account: Account, request: CreateRequest, control?: Control): Promise<CreateAnswer>
+  /** After an answer that was not meant for its request: what follows goes over new connections. */
+  reconnect(): void
 }
 
 /** Asks, and may ask again. */

@@ -1,6 +1,6 @@
 /**
- * A provider from its dialect: one request in JSON for a create, one for a query. Creates and
- * queries have time-outs of their own; a create is one request, whatever becomes of it.
+ * A provider from its dialect: one request in JSON for a create, one for a query, each with a
+ * time-out of its own; a create is one request, whatever becomes of it.
  */
 import { redact } from '#libs/net/redact.ts'
 import { blockedCode } from '#libs/net/guard.ts'
@@ -37,7 +37,7 @@ export interface RestOptions extends EdgeOptions, Pick<Declared, 'budgets' | 're
   keyedHosts?: readonly string[] | undefined
 }
 
-/** Refused once, a query of many is not tried again there for as long as this process lives. */
+/** Of places: a query of many that was refused is not tried there again. */
 const mostWithoutMany = 1_000
 
 type RequestOf = (opened: OpenAccount) => Request | Unaskable
@@ -115,11 +115,8 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     const result = isLinkless && dialect.result?.ask(parseJson(sent.text), found.taskId ?? '')
     if (!result) return found
     const second = await query(account, () => result, control)
-    const answer =
-      second.kind === 'answered'
-        ? readResult(dialect, second, account.baseUrl)
-        : withoutAnswer(second)
-    return { ...found, answer }
+    if (second.kind !== 'answered') return { ...found, answer: withoutAnswer(second) }
+    return { ...found, answer: readResult(dialect, second, account.baseUrl) }
   }
   const { many, find, list, cancel } = dialect
 
@@ -133,6 +130,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       if (limit) control?.onRateLimit?.(limit)
       return readCreate(dialect, sent, input)
     },
+    reconnect: () => edge.reconnect(),
     handleOf: (taskId, request) =>
       dialect.handleOf?.(taskId, request) ?? (dialect.handle ? null : taskId),
     get: (account, taskId, control) =>

@@ -5,6 +5,7 @@
  */
 import type { Database } from './connect.ts'
 import type { Prisma } from './generated/client.ts'
+import type { EffectiveConfig } from './pending-video.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 
 export interface AiConfigInput {
@@ -101,4 +102,17 @@ export class AiConfigs {
 async function lockOwn(tx: Prisma.TransactionClient, userId: string, projectId: string | null) {
   await tx.$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`ai-config ${projectId ?? userId}`}, 0))::text`
   return tx.aiConfig.findFirst({ where: { userId, projectId }, select: { id: true, ...select } })
+}
+
+/** What is used for a project's videos, or the user's; null where it is the system's. */
+export async function readEffectiveConfig(
+  db: Database,
+  userId: string,
+  projectId: string | null,
+): Promise<EffectiveConfig | null> {
+  const rows = await db.aiConfig.findMany({
+    where: { userId, OR: [{ projectId: null }, ...(projectId ? [{ projectId }] : [])] },
+  })
+  const row = rows.find((r) => r.projectId !== null) ?? rows[0]
+  return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
 }

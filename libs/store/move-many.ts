@@ -20,6 +20,7 @@ import {
 } from './move-pending.ts'
 import type { Loaded } from './pending-video.ts'
 import { owedEvent, type Recorded } from './rows.ts'
+import { hasTask } from './sent-tasks.ts'
 
 interface IntentToWrite {
   id: string
@@ -64,7 +65,10 @@ async function writeIntents(db: Database, items: IntentToWrite[]): Promise<Map<s
   return new Map(rows.map((row) => [row.id, row.revision]))
 }
 
-/** The events of those that moved, by id. */
+/**
+ * The events of those that moved, by id. Left out is also what names a task that another video has.
+ * Index: by the task's hash.
+ */
 async function writeAcceptances(
   db: Database,
   items: AcceptanceToWrite[],
@@ -74,7 +78,10 @@ async function writeAcceptances(
       SELECT * FROM unnest(${items.map(({ id }) => id)}::uuid[], ${items.map(({ loaded }) => loaded.revision)}::text[], ${items.map(({ task }) => task.attempt)}::int[],
         ${items.map(({ task }) => task.send)}::int[], ${items.map(({ task }) => task.taskId)}::text[], ${items.map(({ task }) => task.how)}::text[])
         AS i(id, revision, attempt, send, "taskId", how)
-    ), locked AS (${locked}), moved AS (
+    ), locked AS (
+      ${locked}
+        AND NOT EXISTS (SELECT 1 FROM "Submission" o WHERE ${hasTask(Prisma.sql`i."taskId"`)} AND o."videoId" <> i.id)
+    ), moved AS (
       UPDATE "SceneVideo" v SET "taskId" = i."taskId", phase = 'submitted', version = v.version + 1, "submittedAt" = now(), "updatedAt" = now(),
         "dueAt" = ${dueAfterAcceptance}, "waitReason" = NULL, "waitUntil" = NULL
       FROM i JOIN locked USING (id) WHERE v.id = i.id RETURNING v.*

@@ -10,6 +10,7 @@ import { dueAfterAcceptance } from './due-videos.ts'
 import { Prisma } from './generated/client.ts'
 import type { Loaded } from './pending-video.ts'
 import { owedEvent, type Recorded } from './rows.ts'
+import { ofAnother } from './sent-tasks.ts'
 
 export interface Pins {
   provider: string
@@ -75,7 +76,10 @@ const recordTask = (
     FROM "Submission" s, moved WHERE ${own} RETURNING 1`
 }
 
-/** `changed` when the row has changed; else the event, where the video moves. */
+/**
+ * `changed` when the row has changed, or another video has that task; else the event, where the
+ * video moves.
+ */
 export async function writeAcceptance(
   db: Database,
   loaded: Loaded,
@@ -83,9 +87,13 @@ export async function writeAcceptance(
   { moves, record }: { moves: boolean; record: 'on_send' | 'beside' | 'known' },
 ): Promise<OwedEvent | null | 'changed'> {
   const sent = recordTask(loaded, task, record)
+  const wanted = { id: loaded.video.id, ...task }
+  // rule: a task of one video is not taken for another one’s
+  const isFree =
+    record === 'known' ? Prisma.empty : Prisma.sql`AND NOT EXISTS (${ofAnother(wanted)})`
   if (!moves) {
     const count = await db.$queryRaw<unknown[]>`
-      WITH moved AS (UPDATE "SceneVideo" v SET epoch = v.epoch WHERE ${unchanged(loaded)} RETURNING v.id), sent AS (${sent})
+      WITH moved AS (UPDATE "SceneVideo" v SET epoch = v.epoch WHERE ${unchanged(loaded)} ${isFree} RETURNING v.id), sent AS (${sent})
       SELECT 1 FROM moved, sent`
     return count.length ? null : 'changed'
   }
@@ -93,7 +101,7 @@ export async function writeAcceptance(
     WITH moved AS (
       UPDATE "SceneVideo" v SET "taskId" = ${task.taskId}, phase = 'submitted', version = v.version + 1, "submittedAt" = now(), "updatedAt" = now(),
         "dueAt" = ${dueAfterAcceptance}, "waitReason" = NULL, "waitUntil" = NULL
-      WHERE ${unchanged(loaded)} RETURNING v.*
+      WHERE ${unchanged(loaded)} ${isFree} RETURNING v.*
     ), sent AS (${sent})
     ${recorded('submitted', { how: task.how })}`
   return row ? owedEvent(row) : 'changed'

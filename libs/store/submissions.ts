@@ -13,6 +13,8 @@ import {
 } from '#libs/scene-video/decisions.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
 import type { Actor, Money, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import { OneByOne } from '#libs/runtime/one-by-one.ts'
+import { readEffectiveConfig } from './ai-configs.ts'
 import { acceptVideo, gatherInserts, type Accepted, type NewVideo } from './accept-video.ts'
 import { cancelVideo, retryVideo } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
@@ -44,6 +46,7 @@ import {
   writeLooked,
   type CalledTask,
 } from './sends.ts'
+import { isOfAnother, type SentTask } from './sent-tasks.ts'
 import type { VideoRecord } from './video-row.ts'
 
 export type {
@@ -60,16 +63,26 @@ export type {
 export type SubmissionRecord = Awaited<ReturnType<Database['submission']['findFirstOrThrow']>>
 
 export interface AcceptanceResult {
-  fate: 'taken' | 'late' | 'duplicate'
+  fate: 'taken' | 'late' | 'duplicate' | 'of_another'
   event: OwedEvent | null
 }
 
+type LateResult = [said: 'completed' | 'failed', detail: Record<string, string | null>]
+type AnsweredAs = [
+  id: string,
+  attempt: number,
+  send: number,
+  answer: NoTask,
+  detail: string,
+  isOpen?: boolean,
+]
 /** How often a row that keeps changing is read and decided again. */
 const mostTries = 20
 
 export class SubmissionWriter {
   readonly #db: Database
   readonly #time: PostgresTime
+  readonly #byTask = new OneByOne()
   readonly #intents: ReturnType<typeof gatherIntents>
   readonly #acceptances: ReturnType<typeof gatherAcceptances>
   readonly #inserts: ReturnType<typeof gatherInserts>
@@ -93,13 +106,8 @@ export class SubmissionWriter {
     return acceptVideo(this.#db, this.#time, this.#inserts, request)
   }
 
-  async effectiveConfig(userId: string, projectId: string | null): Promise<EffectiveConfig | null> {
-    const rows = await this.#db.aiConfig.findMany({
-      where: { userId, OR: [{ projectId: null }, ...(projectId ? [{ projectId }] : [])] },
-    })
-    const row = rows.find((r) => r.projectId !== null) ?? rows[0]
-    return row ? { ...row, source: row.projectId ? 'project' : 'user' } : null
-  }
+  effectiveConfig = (userId: string, projectId: string | null): Promise<EffectiveConfig | null> =>
+    readEffectiveConfig(this.#db, userId, projectId)
 
   load(id: string): Promise<Loaded | null> {
     return this.#loads.do({ id })
@@ -156,34 +164,34 @@ export class SubmissionWriter {
 
   /**
    * The task is recorded on its attempt whatever became of the video meanwhile; the video moves
-   * only if it still waits for it. See `decideAcceptance`.
+   * only if it still waits for it. See `decideAcceptance`. Nothing is written of a task that
+   * another video has.
    */
   async recordAcceptance(id: string, task: AcceptedTask, seen?: Loaded): Promise<AcceptanceResult> {
-    return this.#settled(id, seen, async (loaded) => {
+    const record = async (loaded: Loaded): Promise<AcceptanceResult | 'changed'> => {
       const decision = decideAcceptance(loaded.video, loaded.submissions, task)
       const isPlain = decision.moves && decision.record === 'on_send'
       const event = isPlain
         ? await this.#acceptances.do({ id, loaded, task })
         : await writeAcceptance(this.#db, loaded, task, decision)
-      return event === 'changed' ? event : { fate: decision.fate, event }
-    })
+      if (event !== 'changed') return { fate: decision.fate, event }
+      const isLost = decision.record !== 'known' && (await this.isOfAnother({ id, ...task }))
+      return isLost ? { fate: 'of_another', event: null } : event
+    }
+    return this.#byTask.run(task.taskId, () => this.#settled(id, seen, record))
   }
 
+  /** See sent-tasks.ts. */
+  isOfAnother = (task: SentTask): Promise<boolean> => isOfAnother(this.#db, task)
+
   /** `isOpen`: what became of it may still show, and is asked on. */
-  async answered(
-    id: string,
-    attempt: number,
-    send: number,
-    answer: NoTask,
-    detail: string,
-    isOpen = answer === 'unreadable',
-  ) {
-    await this.#answers.do({ id, attempt, send, answer, detail, isOpen })
+  async answered(...[id, attempt, send, answer, detail, isOpen]: AnsweredAs): Promise<void> {
+    const open = isOpen ?? answer === 'unreadable'
+    await this.#answers.do({ id, attempt, send, answer, detail, isOpen: open })
   }
 
   looked = (id: string, attempt: number, send: number): Promise<void> =>
     writeLooked(this.#db, { id, attempt, send })
-  /** See `keepCalledTask`. */
   keepCallback = (task: CalledTask) => keepCalledTask(this.#db, task)
 
   /** Why and for how long a pending video waits. */
@@ -232,16 +240,8 @@ export class SubmissionWriter {
     return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by, cost, beginBy })
   }
 
-  noteLate(
-    id: string,
-    attempt: number,
-    send: number,
-    said: 'completed' | 'failed',
-    detail: Record<string, string | null>,
-  ): Promise<boolean> {
-    return writeLateResult(this.#db, { id, attempt, send }, said, detail)
-  }
-
+  noteLate = (id: string, attempt: number, send: number, ...result: LateResult): Promise<boolean> =>
+    writeLateResult(this.#db, { id, attempt, send }, ...result)
   /** See `readSentBeside`. */
   sentBeside = (send: SendRecord, withinMs: number) => readSentBeside(this.#db, send, withinMs)
   /** See account-proofs.ts. */

@@ -39,6 +39,13 @@ export const isAbsent = (
   answer.kind === 'missing' &&
   absences.counts(nameOf(sent), clock.now(), config.LOOKUP_WINDOW_MS)
 
+const ofAnother = 'what was found is the task of another video'
+const isOfAnother = (
+  { store }: SubmitContext,
+  { videoId, attempt, send }: SendRecord,
+  taskId: string,
+) => store.isOfAnother({ id: videoId, attempt, send, taskId })
+
 /**
  * Asks; the task's id is the one said, or the one known. Counted, and logged when the words are
  * unknown to us.
@@ -70,5 +77,11 @@ export async function ask(context: SubmitContext, wanted: Wanted): Promise<Recov
     )
   if (answer.kind === 'none')
     log.warn({ video: submission.videoId, reason: answer.reason }, 'No usable answer to a look-up')
+  if (
+    submission.taskId === null &&
+    taskId !== null &&
+    (await isOfAnother(context, submission, taskId))
+  )
+    return { answer: { kind: 'none', reason: ofAnother }, taskId: null, doubt: ofAnother }
   return { answer, taskId: submission.taskId ?? taskId, ...(doubt ? { doubt } : {}) }
 }

@@ -12,7 +12,7 @@ import {
 } from '#libs/scene-video/decisions.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
-import type { Loaded, SendRecord } from '#libs/store/submissions.ts'
+import type { AcceptanceResult, Loaded, SendRecord } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { ask, isAbsent, isAskable, isCalled } from './ask-about.ts'
 import type { Recovered, Wanted } from './recover.ts'
@@ -217,18 +217,18 @@ const mayDeliver = (answer: TaskAnswer) => ['working', 'done', 'unknown'].includ
 
 /**
  * A task id once seen is recorded. A second task of one attempt was paid for twice: never by two
- * sends of ours, so somebody is told. `seen`: the video as it was just written, if known. Whether
- * the video has this task.
+ * sends of ours, so somebody is told. `seen`: the video as it was just written, if known.
  */
 export async function recordTask(
   { store, log, duplicates, publish }: SubmitContext,
   { id, ...task }: { id: string; attempt: number; send: number; taskId: string; how: AcceptedHow },
   seen?: Loaded,
-): Promise<boolean> {
+): Promise<AcceptanceResult['fate']> {
   const { fate, event } = await store.recordAcceptance(id, task, seen)
   if (event) publish(event)
-  if (fate !== 'duplicate') return fate === 'taken'
-  duplicates.inc()
-  log.error({ video: id, ...task }, 'The provider has a second task of one attempt')
-  return false
+  if (fate === 'duplicate') {
+    duplicates.inc()
+    log.error({ video: id, ...task }, 'The provider has a second task of one attempt')
+  }
+  return fate
 }

@@ -196,12 +196,7 @@ class Send implements PlannedSend {
         return this.#waiting(ms, answer.reason)
       }
       case 'unreadable':
-        await store.answered(id, attempt, send, 'unreadable', answer.reason)
-        log.error(
-          { video: id, attempt, reason: answer.reason },
-          'The provider accepted in words unknown to us',
-        )
-        return { type: 'IN_DOUBT', reason: lostAnswer, ms: lookUpAfterMs }
+        return this.#unreadable(answer.reason)
       // rule: a lost answer is not taken for a refusal
       case 'unknown':
         log.warn(
@@ -212,16 +207,29 @@ class Send implements PlannedSend {
     }
   }
 
+  async #unreadable(reason: string): Promise<VideoSignal> {
+    const { store, log } = this.#context
+    const { id, attempt } = this.#loaded.video
+    await store.answered(id, attempt, this.#plan.send, 'unreadable', reason)
+    log.error({ video: id, attempt, reason }, 'The provider accepted in words unknown to us')
+    return { type: 'IN_DOUBT', reason: lostAnswer, ms: lookUpAfterMs }
+  }
+
   async #accepted(taskId: string): Promise<VideoSignal | null> {
     const { log, accounts } = this.#context
     const { id, attempt } = this.#loaded.video
     const task = { id, attempt, send: this.#plan.send, taskId, how: 'answer' } as const
-    const isTaken = await recordTask(this.#context, task, this.#intended)
+    const fate = await recordTask(this.#context, task, this.#intended)
     crashPoint('acceptance-recorded')
+    if (fate === 'of_another') {
+      // an answer may have come twice: what follows it is of others, too
+      this.#plan.provider.reconnect()
+      return this.#unreadable(`the answer names the task of another video: ${taskId}`)
+    }
     log.debug({ video: id, taskId, attempt }, 'Submitted')
     if (!accounts.isKnownProven(this.account.id))
       void proveByLookUp(this.#context, this.account, this.#loaded.video, taskId)
-    return isTaken ? { type: 'ACCEPTED' } : null
+    return fate === 'taken' ? { type: 'ACCEPTED' } : null
   }
 
   /** Longer with its age, so that what waits for long is quiet, and never all at once. */

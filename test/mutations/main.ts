@@ -61,6 +61,7 @@ const finders: Record<Finder, string[]> = {
   'last published': vitest('libs/outbox/last-published.test.ts', ''),
   'rules by themselves': vitest('test/simulation/rules.test.ts', ''),
   'moves together': vitest('test/system/moves-together.test.ts', ''),
+  'task of one video': vitest('test/system/task-of-one-video.test.ts', ''),
   'small pools': vitest('test/system/small-pool.test.ts', ''),
   callbacks: vitest('test/system/callbacks.test.ts', ''),
   'late commands': vitest('test/system/late-command.test.ts', ''),

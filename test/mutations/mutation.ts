@@ -12,6 +12,7 @@ export type Finder =
   | 'outbox'
   | 'rules of the store'
   | 'moves together'
+  | 'task of one video'
   | 'small pools'
   | 'late commands'
   | 'callbacks'

@@ -4,7 +4,10 @@ import type { EffectiveConfig } from '#libs/store/submissions.ts'
 export class MemoryConfigs {
   readonly configs = new Map<string, EffectiveConfig>()
 
-  async effectiveConfig(_userId: string, projectId: string): Promise<EffectiveConfig | null> {
-    return this.configs.get(projectId) ?? null
+  async effectiveConfig(
+    _userId: string,
+    projectId: string | null,
+  ): Promise<EffectiveConfig | null> {
+    return this.configs.get(projectId ?? '') ?? null
   }
 }

@@ -17,6 +17,7 @@ import type {
   NewVideo,
   Pins,
   SubmissionRecord,
+  SubmissionWriter,
 } from '#libs/store/submissions.ts'
 import type { CalledTask } from '#libs/store/sends.ts'
 import { newVideo } from './rows.ts'
@@ -123,6 +124,8 @@ export class MemorySubmissions extends MemoryPending {
     const video = this.video(id)
     const sends = this.sends(id)
     const { fate, moves, record } = decideAcceptance(video, sends, task)
+    if (record !== 'known' && (await this.isOfAnother({ id, ...task })))
+      return { fate: 'of_another', event: null }
     const submission = this.submission(id, attempt, send)!
     const answered = { answer: 'accepted', taskId, detail: how, answeredAt: this.date() }
     if (record === 'on_send')
@@ -151,6 +154,19 @@ export class MemorySubmissions extends MemoryPending {
     })
     this.record(video, 'submitted')
     return { fate, event: this.newest() }
+  }
+
+  async isOfAnother({ id, attempt, send, taskId }: Parameters<SubmissionWriter['isOfAnother']>[0]) {
+    const sent = this.submission(id, attempt, send)!
+    const since = this.date().getTime() - 86_400_000
+    return this.submissions.some(
+      (one) =>
+        one.taskId === taskId &&
+        one.videoId !== id &&
+        one.provider === sent.provider &&
+        one.baseUrl === sent.baseUrl &&
+        one.intentAt.getTime() > since,
+    )
   }
 
   async answered(

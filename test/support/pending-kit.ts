@@ -70,10 +70,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
     ...video,
   }
   const context = {
-    config: {
-      SEND_WINDOW_MS: 1_000,
-      LOOKUP_WINDOW_MS: 6_000,
-    },
+    config: { SEND_WINDOW_MS: 1_000, LOOKUP_WINDOW_MS: 6_000 },
     callbacks: new Callbacks(undefined, key),
     log: createLogger('test', 'silent'),
     clock: { now, random: () => 0.5 },
@@ -109,6 +106,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
       }),
       intend: async () => ({ video: row }),
       recordAcceptance: async () => ({ fate: 'taken', event: null }),
+      isOfAnother: async () => false,
       sentBeside: async () => ({ known: [], hasRivals: false }),
       isProven: async () => true,
       prove: async () => {},

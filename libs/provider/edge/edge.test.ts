@@ -39,6 +39,27 @@ function certificate() {
   return { key: readFileSync(key), cert: readFileSync(ca), ca }
 }
 
+it('reads no answer that came late over a connection it has left', async () => {
+  let created = 0
+  const server = createServer((incoming, response) => {
+    incoming.resume().on('end', () => {
+      const body = `{"id":"t${++created}"}`
+      const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      // the first one twice: at once, and while the second one is under way
+      if (created === 1) {
+        response.socket!.on('error', () => {}).write(answer)
+        setTimeout(() => response.socket!.write(answer), 100)
+      } else setTimeout(() => response.socket!.write(answer), 500)
+    })
+  })
+  const account = { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
+  await using provider = createToapis({ ...options, maxConnections: 1 })
+  const told = [await provider.create(account, request)]
+  provider.reconnect()
+  told.push(await provider.create(account, request))
+  expect(told).toMatchObject([{ taskId: 't1' }, { taskId: 't2' }])
+})
+
 it('sends nothing where the certificate is not trusted, and says why; with its authority it sends', async () => {
   const { key, cert, ca } = certificate()
   let asked = 0

@@ -34,17 +34,25 @@ const isExcepted = (host: string, except: readonly string[]) =>
     return name === '*' || (name !== '' && (host === name || host.endsWith(`.${name}`)))
   })
 
+/** The ways to a place. */
+interface Ways {
+  open: Dispatcher
+  guarded: Dispatcher
+  proxied: Dispatcher | undefined
+}
 interface Place {
   origin: string
   path: string
-  dispatcher: Dispatcher
+  way: keyof Ways
 }
 const mostPlaces = 1_000
+const agentsOf = ({ open, guarded, proxied }: Ways): Dispatcher[] => [
+  ...new Set([open, guarded, ...(proxied ? [proxied] : [])]),
+]
 
 export class Edge implements AsyncDisposable {
-  readonly #open: Dispatcher
-  readonly #guarded: Dispatcher
-  readonly #proxied: Dispatcher | undefined
+  #ways: Ways
+  readonly #connect: () => Ways
   readonly #options: EdgeOptions
   readonly #largeTurns = new LargeTurns()
   readonly #trusted: ReadonlySet<string>
@@ -57,13 +65,26 @@ export class Edge implements AsyncDisposable {
     const ca = options.ca ? [...rootCertificates, readFileSync(options.ca, 'utf8')] : undefined
     const tls = { timeout: connectTimeoutMs, ...(ca ? { ca } : {}) }
     const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000 }
-    this.#open = new Agent({ ...pool, connect: tls })
-    this.#guarded = options.allowPrivate
-      ? this.#open
-      : new Agent({ ...pool, connect: guardedConnector(connectTimeoutMs, undefined, ca) })
-    this.#proxied = options.proxy
-      ? new ProxyAgent({ ...pool, uri: options.proxy.url, connect: tls, requestTls: tls })
-      : undefined
+    const { proxy } = options
+    this.#connect = () => {
+      const open = new Agent({ ...pool, connect: tls })
+      return {
+        open,
+        guarded: options.allowPrivate
+          ? open
+          : new Agent({ ...pool, connect: guardedConnector(connectTimeoutMs, undefined, ca) }),
+        proxied:
+          proxy && new ProxyAgent({ ...pool, uri: proxy.url, connect: tls, requestTls: tls }),
+      }
+    }
+    this.#ways = this.#connect()
+  }
+
+  /** What is sent from now on goes over connections of its own; what is under way ends on its. */
+  reconnect(): void {
+    const former = this.#ways
+    this.#ways = this.#connect()
+    for (const agent of agentsOf(former)) agent.close().catch(() => {})
   }
 
   /** A redirect, a refusal, a page of HTML: all are answers. */
@@ -74,7 +95,7 @@ export class Edge implements AsyncDisposable {
       const inTurn = (begin: (leave: Leave) => void) => this.#largeTurns.enter(place.origin, begin)
       const exchange = new Exchange(outgoing, resolve, inTurn)
       try {
-        place.dispatcher.dispatch(
+        this.#ways[place.way]!.dispatch(
           {
             origin: place.origin,
             path: place.path + outgoing.path,
@@ -110,20 +131,14 @@ export class Edge implements AsyncDisposable {
     const isProxied = proxy && !isExcepted(hostname, proxy.except)
     // the proxy resolves names: only addresses can be judged here
     const isBlocked = isProxied && !isOurs && isForbiddenHost(hostname)
-    const place = isBlocked
-      ? null
-      : {
-          origin,
-          path: pathname.replace(/\/+$/, ''),
-          dispatcher: isProxied ? this.#proxied! : isOurs ? this.#open : this.#guarded,
-        }
+    const way = isProxied ? 'proxied' : isOurs ? 'open' : 'guarded'
+    const place = isBlocked ? null : ({ origin, path: pathname.replace(/\/+$/, ''), way } as const)
     this.#places.set(baseUrl, place)
     return place
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#largeTurns.close()
-    const all = new Set([this.#open, this.#guarded, ...(this.#proxied ? [this.#proxied] : [])])
-    await Promise.all([...all].map((agent) => agent.destroy()))
+    await Promise.all(agentsOf(this.#ways).map((agent) => agent.destroy()))
   }
 }

@@ -38,4 +38,10 @@ export const callbacks: Mutation[] = [
     replace: 'told && provider === "" ? ',
     by: 'submit by itself',
   },
+  {
+    rule: 'a task of one video is not taken for another one’s',
+    find: "record === 'known' ? Prisma.empty",
+    replace: "record !== 'beside' ? Prisma.empty",
+    by: 'task of one video',
+  },
 ]
