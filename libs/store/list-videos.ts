@@ -116,8 +116,8 @@ async function scanned(
       SELECT s.id FROM scanned s, ends WHERE s.fits AND (ends.floor IS NULL OR ${isDesc ? Prisma.sql`s.id >= ends.floor::uuid` : Prisma.sql`s.id <= ends.floor::uuid`})
       ORDER BY s.id ${direction(options)} LIMIT ${options.limit + 1}::int
     )
-    SELECT jsonb_build_object('floor', (SELECT floor FROM ends), 'rows',
-      coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.id ${direction(options)}) FROM "SceneVideo" v WHERE v.id IN (SELECT id FROM page)), '[]')) AS found`
+    SELECT json_build_object('floor', (SELECT floor FROM ends), 'rows',
+      coalesce((SELECT json_agg(to_json(v) ORDER BY v.id ${direction(options)}) FROM "SceneVideo" v WHERE v.id IN (SELECT id FROM page)), '[]')) AS found`
   const { rows, floor } = found!.found
   if (rows.length > options.limit) {
     const page = rows.slice(0, options.limit)
@@ -146,7 +146,7 @@ async function byMetadata(
       SELECT v.id FROM "SceneVideo" v WHERE ${sql.base} AND ${inBranches} AND ${sql.fits} LIMIT ${asText(most + 1)}
     ), page AS (SELECT v.id FROM hits v WHERE ${beyond(options.after, options)} ORDER BY v.id ${direction(options)} LIMIT ${limit + 1}::int)
     SELECT (SELECT count(*)::int FROM hits) AS count,
-      coalesce((SELECT jsonb_agg(to_jsonb(v) ORDER BY v.id ${direction(options)}) FROM "SceneVideo" v WHERE v.id IN (SELECT id FROM page)), '[]') AS rows`
+      coalesce((SELECT json_agg(to_json(v) ORDER BY v.id ${direction(options)}) FROM "SceneVideo" v WHERE v.id IN (SELECT id FROM page)), '[]') AS rows`
   const { count, rows } = found!
   if (count > most) return null
   if (rows.length <= limit) return { rows, next: null }

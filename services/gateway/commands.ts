@@ -17,6 +17,7 @@ import type { Context } from './context.ts'
 import { actorOf, type Identity } from './identity.ts'
 import { sumOf } from './prices.ts'
 import { Problem, refusal } from './problem.ts'
+import { leaveTurn } from './turns.ts'
 
 /** How long the second request under a key waits for the first, and how often it looks. */
 const waitForKeyMs = 2_000
@@ -33,6 +34,7 @@ export async function waitingForKey<T>(act: () => Promise<T>): Promise<T> {
       return await act()
     } catch (err) {
       if (!isInUse(err) || bootMs() - began > waitForKeyMs - lookMs) throw err
+      leaveTurn()
       await sleep(lookMs)
     }
   }
@@ -99,6 +101,7 @@ export async function command(
     (verb === 'cancel' ? nothing : await admit(context, userId, one, body.idempotencyKey))
   return waitingForKey(async () => {
     const whole = { userId, by: actorOf(identity), ...body }
+    leaveTurn()
     const reply = commandReplySchema.parse(
       await context.bus.request(commandSubject[verb], whole, commandWaitMs),
     )
@@ -113,6 +116,7 @@ export async function command(
 
 /** Erases an ended video. @throws Problem when it has not ended, or is not this user's */
 export async function eraseVideo({ bus }: Context, userId: string, id: string): Promise<void> {
+  leaveTurn()
   const reply = eraseReplySchema.parse(
     await bus.request(commandSubject.erase, { userId, id }, commandWaitMs),
   )

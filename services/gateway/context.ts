@@ -33,6 +33,7 @@ import type { Hub } from './live/hub.ts'
 import type { OpenStreams } from './live/open-streams.ts'
 import type { Prices } from './prices.ts'
 import type { StreamTokens } from './stream-token.ts'
+import type { Turns } from './turns.ts'
 
 export type App = FastifyInstance<
   RawServerDefault,
@@ -74,6 +75,9 @@ export interface Context {
   prices: Prices
   streamTokens: StreamTokens
   open: OpenStreams
+  turns: Turns
+  /** Of pieces of uploads: a store of files that is slow holds up no other request. */
+  uploadTurns: Turns
   /** Users' provider keys are sealed to it; nothing here opens them. */
   sealingKey: Buffer
   checks: Checks

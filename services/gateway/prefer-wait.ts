@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isTerminal, type SceneVideo } from '#libs/scene-video/scene-video.ts'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Context } from './context.ts'
+import { leaveTurn } from './turns.ts'
 
 const mostSeconds = 60
 
@@ -44,6 +45,7 @@ export async function preferWait(
     try {
       // it may have ended before we listened
       const now = await reader.video(identity.userId, video.id)
+      leaveTurn()
       if (now && !isTerminal(now.status)) await sleep(seconds * 1_000, over.signal)
     } finally {
       unsubscribe()

@@ -11,6 +11,7 @@ import { parse as parseRange } from 'range-parser'
 import type { ByteRange, FileStore } from '#libs/files/file-store.ts'
 import type { VideoFile } from '#libs/scene-video/video-file.ts'
 import { notFound, Problem } from './problem.ts'
+import { leaveTurn } from './turns.ts'
 
 export interface Served {
   key: string
@@ -61,6 +62,7 @@ export async function serveFile(
   reply.header('content-length', range ? range.end - range.start + 1 : file.bytes)
   // without a stream the length would be told as 0
   if (request.method === 'HEAD') return reply.send(Readable.from([]))
+  leaveTurn()
   const body = await files.read(key, range ?? undefined)
   if (body === null) throw notFound('The file is not where it was kept; the operator can tell why.')
   reply.raw.setTimeout(fileStallMs)

@@ -54,6 +54,7 @@ import { registerRoutes } from './routes/index.ts'
 import { Prices, toMicros } from './prices.ts'
 import { createApp } from './server.ts'
 import { StreamTokens } from './stream-token.ts'
+import { Turns } from './turns.ts'
 
 export function startGateway(
   config: GatewayConfig,
@@ -135,6 +136,8 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     fileStallMs: config.FILE_READER_STALL_MS,
     bus,
     open,
+    turns: new Turns(systemClock),
+    uploadTurns: new Turns(systemClock),
     checks,
     apiKeys,
     bulkActions,

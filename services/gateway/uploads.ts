@@ -11,6 +11,7 @@ import { uploadKey } from '#libs/store/uploads.ts'
 import { v7 } from '#libs/runtime/uuid.ts'
 import type { Context } from './context.ts'
 import { Problem, unprocessable } from './problem.ts'
+import type { Leave } from './turns.ts'
 
 export const imageTypes = ['image/png', 'image/jpeg', 'image/webp'] as const
 /** What the type of a file is told by. */
@@ -27,11 +28,12 @@ export interface Uploaded {
  * @throws Problem 413, 415, 429
  */
 export async function keepUpload(
-  { uploads, files, uploadLimits }: Pick<Context, 'uploads' | 'files' | 'uploadLimits'>,
+  context: Pick<Context, 'uploads' | 'files' | 'uploadLimits' | 'uploadTurns'>,
   userId: string,
   body: Readable,
 ): Promise<Uploaded> {
-  const { most, mostBytes } = uploadLimits
+  const { uploads, files, uploadTurns } = context
+  const { most, mostBytes } = context.uploadLimits
   const id = v7()
   if (!(await uploads.begin(userId, { id, linkSecret: randomBytes(32), most })))
     throw new Problem(
@@ -40,6 +42,7 @@ export async function keepUpload(
       `This user has ${most} uploads, which is all it may have; those that nothing uses go after a day.`,
       { retryAfterSeconds: 3_600, limit: { name: 'uploads', limit: most, used: most } },
     )
+  let leave: Leave = () => {}
   try {
     const chunks = limited(body, mostBytes)
     const head = await headOf(chunks)
@@ -48,7 +51,17 @@ export async function keepUpload(
       yield head
       yield* chunks
     }
-    const bytes = await files.put(uploadKey(id), whole(), { type })
+    const inTurns = async function* () {
+      for await (const chunk of whole()) {
+        // rule: each piece of an upload waits for its user's turn
+        leave = await uploadTurns.next(userId)
+        yield chunk
+        leave()
+      }
+      // until the store has all of it for good
+      leave = await uploadTurns.next(userId)
+    }
+    const bytes = await files.put(uploadKey(id), inTurns(), { type })
     if (!(await uploads.stored(id, { type, bytes })))
       throw new Problem(503, 'not_ready', 'The upload took too long; send it again.')
     return { id, bytes, type }
@@ -59,6 +72,8 @@ export async function keepUpload(
       () => {},
     )
     throw err
+  } finally {
+    leave()
   }
 }
 

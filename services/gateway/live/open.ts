@@ -7,6 +7,7 @@ import type { Context } from '../context.ts'
 import { isWithin } from '../identity.ts'
 import { notFound, Problem } from '../problem.ts'
 import { id, tokenQuery } from '../schemas.ts'
+import { leaveTurn } from '../turns.ts'
 import type { Wanted } from './hub.ts'
 import type { Sink } from './outbound.ts'
 import { stream } from './stream.ts'
@@ -55,6 +56,7 @@ export async function wantedBy(context: Context, request: FastifyRequest): Promi
   if (projectId && !(await reader.ownsProject(userId, projectId)))
     throw notFound('There is no such project.')
   if (!bus.isConnected()) throw new BusUnavailable('NATS is not connected')
+  leaveTurn()
   return { userId, projectId, videoId }
 }
 

@@ -11,12 +11,12 @@ import rateLimit, {
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { systemClock } from '#libs/runtime/clock.ts'
-import { askingFor } from '#libs/store/shared-pool.ts'
 import type { App, Context } from '../context.ts'
 import type { GatewayConfig } from '../config.ts'
 import type { Limits } from '../limits.ts'
 import { Problem } from '../problem.ts'
 import { Pressure } from './pressure.ts'
+import { registerTurns } from './request-turns.ts'
 
 const tooMany = (ttlMs: number, limit: number) => {
   const retryAfterSeconds = Math.max(1, Math.ceil(ttlMs / 1000))
@@ -33,7 +33,7 @@ const tooMany = (ttlMs: number, limit: number) => {
 
 export async function registerProtection(
   app: App,
-  { auth, limits }: Pick<Context, 'auth' | 'limits'>,
+  { auth, limits, turns }: Pick<Context, 'auth' | 'limits' | 'turns'>,
   config: GatewayConfig,
 ): Promise<void> {
   const pressure = new Pressure(systemClock, config.MAX_EVENT_LOOP_DELAY_MS)
@@ -84,10 +84,7 @@ export async function registerProtection(
     await limits.refresh(request.identity.userId)
     await limit.call(app, request, reply)
   })
-  // of the connections to Postgres each user has a share
-  app.addHook('preValidation', (request, _reply, done) =>
-    request.routeOptions.config.access ? askingFor(request.identity.userId, done) : done(),
-  )
+  registerTurns(app, turns)
 }
 
 async function registerHeaders(app: App, origins: string[]): Promise<void> {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { z } from 'zod'
 import type { Route } from '../context.ts'
 import { Problem } from '../problem.ts'
+import { leaveTurn } from '../turns.ts'
 import { brokenOff, imageTypes, keepUpload } from '../uploads.ts'
 
 const uploadedSchema = z
@@ -54,6 +55,7 @@ export const createUpload: Route = (app, context) => {
       },
     },
     async (request, reply) => {
+      leaveTurn()
       const image = await imageOf(request, context.uploadLimits.mostBytes)
       const made = await keepUpload(context, request.identity.userId, image)
       return reply.code(201).send(made as never)

@@ -3,6 +3,7 @@ import { aiConfigTestSchema } from '#libs/scene-video/ai-config.ts'
 import { commandSubject } from '#libs/scene-video/messages.ts'
 import { projectOf, whose } from '../ai-configs.ts'
 import type { Route } from '../context.ts'
+import { leaveTurn } from '../turns.ts'
 
 export const testAiConfig: Route = (app, context) => {
   for (const { name, path, params, problems } of whose)
@@ -25,6 +26,7 @@ export const testAiConfig: Route = (app, context) => {
         const { userId } = request.identity
         const projectId = await projectOf(context, userId, request.params)
         const asked = { userId, projectId }
+        leaveTurn()
         return aiConfigTestSchema.parse(
           await context.bus.request(commandSubject.testConfig, asked, 15_000),
         )
