@@ -144,22 +144,33 @@ export class BulkActions {
     })
   }
 
+  /** Users who have an action that is running. */
+  async working(): Promise<string[]> {
+    const rows = await this.#db.bulkAction.findMany({
+      where: { status: 'running' },
+      distinct: ['userId'],
+      select: { userId: true },
+    })
+    return rows.map(({ userId }) => userId)
+  }
+
   /**
-   * The next items of every running action, the same number of each, so that none waits. Ends the
-   * actions that have nothing left to do.
+   * The next items of a user's running actions, the same number of each, so that none waits. Ends
+   * the actions that have nothing left to do.
    */
-  async take(perAction: number): Promise<BulkJob[]> {
+  async take(userId: string, most: number): Promise<BulkJob[]> {
     return this.#db.$queryRaw<BulkJob[]>`
-      WITH ended AS (
-        UPDATE "BulkAction" b SET status = 'done', "endedAt" = now() WHERE b.status = 'running'
+      WITH mine AS MATERIALIZED (SELECT id, "userId", action, by FROM "BulkAction" WHERE "userId" = ${userId}::uuid AND status = 'running'),
+      ended AS (
+        UPDATE "BulkAction" b SET status = 'done', "endedAt" = now() FROM mine WHERE b.id = mine.id AND b.status = 'running'
           AND NOT EXISTS (SELECT 1 FROM "BulkItem" i WHERE i."bulkId" = b.id AND i.state = 'todo')
       )
       UPDATE "BulkItem" i SET "takenAt" = now() FROM (
-        SELECT x."bulkId", x."videoId", b."userId", b.action, b.by FROM "BulkAction" b CROSS JOIN LATERAL (
+        SELECT x."bulkId", x."videoId", m."userId", m.action, m.by FROM mine m CROSS JOIN LATERAL (
           SELECT t."bulkId", t."videoId" FROM "BulkItem" t
-          WHERE t."bulkId" = b.id AND t.state = 'todo' AND (t."takenAt" IS NULL OR t."takenAt" < now() - ${takenMs}::int * interval '1 millisecond')
-          ORDER BY t."videoId" LIMIT ${perAction}::int FOR UPDATE SKIP LOCKED
-        ) x WHERE b.status = 'running'
+          WHERE t."bulkId" = m.id AND t.state = 'todo' AND (t."takenAt" IS NULL OR t."takenAt" < now() - ${takenMs}::int * interval '1 millisecond')
+          ORDER BY t."videoId" LIMIT greatest(1, ${most}::int / (SELECT count(*) FROM mine)) FOR UPDATE SKIP LOCKED
+        ) x ORDER BY m.id LIMIT ${most}::int
       ) n WHERE i."bulkId" = n."bulkId" AND i."videoId" = n."videoId"
       RETURNING i."bulkId", i."videoId", i.attempt, n."userId", n.action, n.by`
   }

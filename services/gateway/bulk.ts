@@ -1,11 +1,13 @@
 /**
- * Carries bulk actions on, whoever asked for them: every gateway takes the next items of each, so
- * none waits for another, and asks submit for one after another.
+ * Carries bulk actions on, whoever asked for them: every gateway takes the next items of each user,
+ * and asks submit for some of them at once. No user waits for another’s, and of one user no action
+ * for another.
  */
 import { z } from 'zod'
 import { BusUnavailable } from '#libs/bus/bus.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { Looks } from '#libs/runtime/every.ts'
+import { FairSlots } from '#libs/runtime/fair-slots.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.ts'
@@ -48,21 +50,33 @@ export const bulkActionSchema = z
 const lookMs = 2_000
 /** While there is none; who makes one wakes its own gateway. */
 const idleMs = 10_000
-const perAction = 40
+const perUser = 40
+/** Of one user; and of all, while none takes longer than a second. */
 const atOnce = 8
+const atOnceOfAll = 16
+
+type Actions = Pick<BulkActions, 'working' | 'take' | 'finish'>
 
 export class BulkRunner implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #running: Looks
-  readonly #actions: BulkActions
-  readonly #bus: Bus
+  readonly #actions: Actions
+  readonly #bus: Pick<Bus, 'request'>
+  readonly #onError: (err: unknown) => void
+  readonly #inHand = new Map<string, Promise<void>>()
+  readonly #slots = new FairSlots({
+    clock: systemClock,
+    total: atOnceOfAll,
+    share: atOnce,
+    patienceMs: 1_000,
+  })
 
-  constructor(actions: BulkActions, bus: Bus, log: Logger) {
+  constructor(actions: Actions, bus: Pick<Bus, 'request'>, log: Logger) {
     this.#actions = actions
     this.#bus = bus
-    const onError = (err: unknown) => log.warn({ err }, 'bulk actions not carried on')
-    const times = { clock: systemClock, everyMs: lookMs, idleMs }
-    this.#running = new Looks({ ...times, onError }, () => this.#run())
+    this.#onError = (err) => log.warn({ err }, 'bulk actions not carried on')
+    const times = { clock: systemClock, everyMs: lookMs, idleMs, onError: this.#onError }
+    this.#running = new Looks(times, () => this.#look())
   }
 
   /** One was made. */
@@ -70,13 +84,29 @@ export class BulkRunner implements AsyncDisposable {
     this.#running.wake()
   }
 
-  /** Whether there was anything to do. */
-  async #run(): Promise<boolean> {
-    for (let some = 0; ; some++) {
+  /** Whether there is anything to do. */
+  async #look(): Promise<boolean> {
+    const users = await this.#actions.working()
+    for (const userId of users) {
+      if (this.#inHand.has(userId) || this.#stop.signal.aborted) continue
+      // rule: no user waits for another one's bulk actions
+      const run = this.#run(userId)
+        .catch(this.#onError)
+        .finally(() => this.#inHand.delete(userId))
+      this.#inHand.set(userId, run)
+    }
+    return users.length > 0
+  }
+
+  /** Until there is nothing to take. */
+  async #run(userId: string): Promise<void> {
+    while (!this.#stop.signal.aborted) {
       // also ends the actions that have nothing left to do
-      const jobs = this.#stop.signal.aborted ? [] : await this.#actions.take(perAction)
-      if (jobs.length === 0) return some > 0
-      await eachLimited(inTurns(jobs), atOnce, (job) => this.#carryOut(job))
+      const jobs = await this.#actions.take(userId, perUser)
+      if (jobs.length === 0) return
+      await eachLimited(inTurns(jobs), atOnce, (job) =>
+        this.#slots.run(userId, () => this.#carryOut(job)),
+      )
     }
   }
 
@@ -96,6 +126,7 @@ export class BulkRunner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
     await this.#running[Symbol.asyncDispose]()
+    await Promise.all(this.#inHand.values())
   }
 }
 
