@@ -28,12 +28,13 @@ export class StreamTokens {
   }
 
   async issue(
-    { userId, keyId, until }: Identity,
+    { userId, keyId, until }: Pick<Identity, 'userId' | 'keyId' | 'until'>,
     seconds: number,
     { projectId: project, videoId: video }: NonNullable<Identity['only']> = {},
-  ): Promise<{ token: string; expiresAt: string }> {
+  ): Promise<{ token: string; expiresAt: string; expiresInSeconds: number }> {
     const issuedAt = Math.floor(unixMs() / 1000)
-    const expires = issuedAt + seconds
+    // rule: a token is worth no more than what it was made with
+    const expires = Math.min(issuedAt + seconds, until ?? Infinity)
     const token = await new SignJWT({ key: keyId, until, project, video })
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject(userId)
@@ -42,7 +43,8 @@ export class StreamTokens {
       .setIssuedAt(issuedAt)
       .setExpirationTime(expires)
       .sign(this.#keys[0]!)
-    return { token, expiresAt: new Date(expires * 1000).toISOString() }
+    const expiresAt = new Date(expires * 1000).toISOString()
+    return { token, expiresAt, expiresInSeconds: Math.max(0, Math.floor(expires - issuedAt)) }
   }
 
   async verify(token: string): Promise<Identity | null> {

@@ -53,10 +53,7 @@ export const createStreamToken: Route = (app, { reader, streamTokens }) => {
       if (videoId && !(await reader.video(userId, videoId)))
         throw notFound('There is no such video.')
       const token = await streamTokens.issue(identity, expiresInSeconds, { projectId, videoId })
-      return reply
-        .code(201)
-        .header('cache-control', 'no-store')
-        .send({ ...token, expiresInSeconds })
+      return reply.code(201).header('cache-control', 'no-store').send(token)
     },
   )
 }
