@@ -6,6 +6,9 @@ import { z } from 'zod'
 
 export const callbackSubject = 'video.command.callback'
 
+/** Of a task that is named. */
+export const longestCalledId = 1_000
+
 export const callbackSchema = z.object({
   provider: z.string().max(100),
   id: z.uuid(),
@@ -13,7 +16,7 @@ export const callbackSchema = z.object({
   /** What the path has to prove that it was told by us for this attempt. */
   secret: z.string().max(100),
   /** The task it names, if any. */
-  taskId: z.string().min(1).max(1000).nullable(),
+  taskId: z.string().min(1).max(longestCalledId).nullable(),
 })
 export type Callback = z.infer<typeof callbackSchema>
 

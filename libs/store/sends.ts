@@ -67,8 +67,8 @@ export interface CalledTask {
 
 /**
  * A callback names the task of this attempt: kept with the last send of which nobody knows the
- * task, the first one named. Where nobody would have asked about it any more, somebody does now.
- * The video's status where it was kept, else null.
+ * task, instead of one named before, which was not found to be it. Where nobody would have asked
+ * about it any more, somebody does now. The video's status where it was kept, else null.
  */
 export async function keepCalledTask(
   db: Database,
@@ -78,7 +78,7 @@ export async function keepCalledTask(
     UPDATE "Submission" s SET "calledTaskId" = ${taskId}, "lookedAt" = NULL, "settledAt" = CASE WHEN s.answer = 'lost' THEN NULL ELSE s."settledAt" END
     FROM "SceneVideo" v
     WHERE v.id = s."videoId" AND s."videoId" = ${id}::uuid AND s.attempt = ${attempt}::int AND s.provider = ${provider}
-      AND s."taskId" IS NULL AND s."calledTaskId" IS NULL AND (s.answer IS NULL OR s.answer IN ('unreadable', 'lost'))
+      AND s."taskId" IS NULL AND s."calledTaskId" IS DISTINCT FROM ${taskId} AND (s.answer IS NULL OR s.answer IN ('unreadable', 'lost'))
       AND s.send = (SELECT max(send) FROM "Submission" WHERE "videoId" = ${id}::uuid AND attempt = ${attempt}::int)
     RETURNING v.status`
   return row?.status ?? null

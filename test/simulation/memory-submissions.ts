@@ -190,7 +190,7 @@ export class MemorySubmissions extends MemoryPending {
   async keepCallback({ id, attempt, provider, taskId }: CalledTask) {
     const last = this.sends(id).findLast((one) => one.attempt === attempt)
     const isOpen = last?.answer === null || last?.answer === 'unreadable' || last?.answer === 'lost'
-    const isUnknown = last?.taskId === null && last.calledTaskId === null
+    const isUnknown = last?.taskId === null && last.calledTaskId !== taskId
     if (!last || !isOpen || !isUnknown || last.provider !== provider) return null
     const settledAt = last.answer === 'lost' ? null : last.settledAt
     Object.assign(last, { calledTaskId: taskId, settledAt, lookedAt: null })

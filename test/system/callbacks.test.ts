@@ -9,16 +9,18 @@ import { Callbacks } from '#libs/provider/callbacks.ts'
 import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 import { freePort } from '#services/dev/servers/ports.ts'
 import { Stack } from '../support/gateway-kit.ts'
+import { connectNats } from '../support/nats.ts'
 import { until, type LedgerRow } from '../support/system.ts'
 
 const port = await freePort()
 const stack: Stack = new Stack({
   PORT: String(port),
   PUBLIC_URL: `http://127.0.0.1:${port}`,
-  PROVIDERS: 'openrouter,minimax',
+  PROVIDERS: 'openrouter,minimax,kling',
   OPENROUTER_API_KEY: 'sk-or-0123456789',
   OPENROUTER_WEBHOOK_SECRET: 'whsec',
   MINIMAX_API_KEY: 'sk-mm-0123456789',
+  KLING_API_KEY: 'sk-kl-0123456789',
   // nobody would see an end by polling alone
   POLL_INTERVAL_MS: '120000',
   // of a create whose answer is lost: shorter than a video takes
@@ -27,6 +29,9 @@ const stack: Stack = new Stack({
   LOOKUP_WINDOW_MS: '2000',
   get OPENROUTER_BASE_URL() {
     return `${stack.simulatorUrl}/openrouter`
+  },
+  get KLING_BASE_URL() {
+    return `${stack.simulatorUrl}/kling`
   },
   get MINIMAX_BASE_URL() {
     return `${stack.simulatorUrl}/minimax`
@@ -127,6 +132,12 @@ it('notes what a callback tells after the video failed, and a retry takes that t
   expect(await tasksOf('late')).toHaveLength(1)
 }, 120_000)
 
+const pathOf = (provider: string, id: string) =>
+  new Callbacks(`http://127.0.0.1:${port}`, keyEncryptionKey.parse(stack.keyEncryptionKey)).urlOf(
+    provider,
+    `${id}-1`,
+  )!
+
 /** As OpenRouter would tell of this task there. */
 async function tell(path: string, taskId: string) {
   const body = JSON.stringify({ data: { id: taskId, status: 'completed' }, nonce: Math.random() })
@@ -142,12 +153,8 @@ it('lets nobody settle a lost create but who was told its path, and only by a ta
   const send = () => stack.db.submission.findFirst({ where: { videoId: id } })
   await until('its send', async () => (await send()) ?? undefined)
   const { taskId } = await stack.db.sceneVideo.findFirstOrThrow({ where: { status: 'completed' } })
-  const callbacks = new Callbacks(
-    `http://127.0.0.1:${port}`,
-    keyEncryptionKey.parse(stack.keyEncryptionKey),
-  )
-  const path = callbacks.urlOf('openrouter', `${id}-1`)!
-  const other = callbacks.urlOf('openrouter', `${stack.demo.sceneIds[0]!}-1`)!
+  const path = pathOf('openrouter', id)
+  const other = pathOf('openrouter', stack.demo.sceneIds[0]!)
   const forged = path.replace(/[^.]+$/, other.split('.').at(-1)!)
   for (const wrong of [path.replace(/\.[^.]+$/, ''), forged, other])
     expect(await tell(wrong, taskId!)).toBe(204)
@@ -160,7 +167,30 @@ it('lets nobody settle a lost create but who was told its path, and only by a ta
     return found.waitReason?.includes('looked up') ? found : undefined
   })
   expect(row).toMatchObject({ status: 'pending', taskId: null })
+  // it is told once more, and rightly
+  const [task] = await tasksOf('of somebody else')
+  expect(await tell(path, 'x\0y')).toBe(204)
+  expect(await tell(path, task!.task_id)).toBe(204)
+  await until('its task', async () => {
+    const found = await stack.db.sceneVideo.findUniqueOrThrow({ where: { id } })
+    return found.taskId === task!.task_id || undefined
+  })
   await stack.ask('POST', `/api/scene-videos/${id}/cancel`)
+}, 60_000)
+
+it('has no other video asked about than that of its path, whatever an unsigned body names', async () => {
+  await stack.simulate({ faults: { acceptThenReset: 0 } })
+  const [mine, other] = [await make('mine', 5, 'kling'), await make('another’s', 5, 'kling')]
+  const nats = await connectNats(stack.natsUrl)
+  const nudged: string[] = []
+  nats.subscribe('video.nudge.*', { callback: (_, { subject }) => nudged.push(subject) })
+  await nats.flush()
+  const body = JSON.stringify({ id: 'x', status: 'submitted', external_id: `${other}-1` })
+  const { status } = await fetch(pathOf('kling', mine), { method: 'POST', body })
+  expect(status).toBe(204)
+  await until('the hint', () => Promise.resolve(nudged.length > 0 || undefined))
+  await nats.close()
+  expect(nudged).not.toContain(`video.nudge.${other}`)
 }, 60_000)
 
 it('takes no callback that is not signed', async () => {

@@ -1,9 +1,9 @@
 /**
  * A provider's webhook: verified by its signature, or by the secret in the path of a callback that
  * we gave it; then a hint to poll now, never the truth. Which video it means is told by what is
- * signed; the path tells it only where the body has no id of ours. One that was caught and is sent
- * again says nothing. A callback is taken (204) only once submit has kept which task it names: else
- * 503, and its provider tells again. A challenge is answered with itself, whoever poses it.
+ * signed, or else by the path. One that was caught and is sent again says nothing. A callback is
+ * taken (204) only once submit has kept which task it names: else 503, and its provider tells
+ * again. A challenge is answered with itself, whoever poses it.
  */
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
@@ -11,9 +11,15 @@ import { z } from 'zod'
 import type { Bus } from '#libs/bus/bus.ts'
 import { readCallbackPath } from '#libs/provider/callbacks.ts'
 import type { Delivery, WebhookVerifier } from '#libs/provider/declaration.ts'
+import { isKeepable } from '#libs/provider/edge/fields.ts'
 import { webhookOf } from '#libs/provider/registry.ts'
 import { systemClock, unixMs } from '#libs/runtime/clock.ts'
-import { callbackReplySchema, callbackSubject, type Callback } from '#libs/scene-video/callback.ts'
+import {
+  callbackReplySchema,
+  callbackSubject,
+  longestCalledId,
+  type Callback,
+} from '#libs/scene-video/callback.ts'
 import { nudgeSubject } from '#libs/scene-video/messages.ts'
 import type { Route } from '../context.ts'
 import { notFound, Problem } from '../problem.ts'
@@ -59,15 +65,16 @@ export const receiveWebhook: Route = (app, { bus, webhookSecrets }) => {
       if (!isSigned && (at === null || hasToSign(webhook, webhookSecrets.get(provider))))
         throw new Problem(401, 'bad_signature', 'The signature is not valid.')
       const body = parse(delivery.body)
-      const video = z.uuid().safeParse((webhook.ownIdIn(body) ?? id).slice(0, 36))
+      // rule: what is not signed hints at the video of its path alone
+      const told = isSigned ? webhook.ownIdIn(body) : null
+      const video = z.uuid().safeParse((told ?? id).slice(0, 36))
       const key = `${provider}\n${isSigned ? '' : id}\n${delivery.body}`
       if (!video.success || !seen.isNew(key)) return reply.code(204).send(null)
       const hint = { id: video.data, reason: 'webhook' }
       if (isSigned) bus.publishCore(nudgeSubject(hint.id), hint)
       if (at) {
         const { videoId, attempt, secret } = at
-        const taskId = webhook.taskIdIn(body)
-        const callback = { provider, id: videoId, attempt, secret, taskId }
+        const callback = { provider, id: videoId, attempt, secret, taskId: taskIn(webhook, body) }
         if (!isSigned && unproven >= mostUnproven) throw notKept()
         unproven += isSigned ? 0 : 1
         const isOurs = await keep(bus, callback)
@@ -107,6 +114,12 @@ async function keep(bus: Bus, callback: Callback): Promise<boolean> {
   } catch {
     throw notKept()
   }
+}
+
+/** The task that it names; null where it names none that can be kept. */
+function taskIn(webhook: WebhookVerifier, body: unknown): string | null {
+  const taskId = webhook.taskIdIn(body)
+  return taskId !== null && taskId.length <= longestCalledId && isKeepable(taskId) ? taskId : null
 }
 
 const notKept = () => new Problem(503, 'not_ready', 'It cannot be kept just now; tell it again.')

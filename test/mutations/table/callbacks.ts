@@ -15,6 +15,12 @@ export const callbacks: Mutation[] = [
     by: 'callbacks',
   },
   {
+    rule: 'what is not signed hints at the video of its path alone',
+    find: 'isSigned ? webhook.ownIdIn(body) : null',
+    replace: 'webhook.ownIdIn(body)',
+    by: 'callbacks',
+  },
+  {
     rule: 'a task of another send is not taken for the one a callback named',
     find: 'known.includes(taskId)',
     replace: 'known.includes(request.ownId)',
