@@ -64,7 +64,7 @@ export async function* download(link: string, options: DownloadOptions): AsyncGe
     const answer = await open(
       link,
       options,
-      done > 0 ? { from: done, validator: validator! } : null,
+      done > 0 ? { from: done, validator: validator!, length } : null,
     )
     length ??= answer.length
     validator ??= answer.validator
@@ -93,7 +93,7 @@ export async function* download(link: string, options: DownloadOptions): AsyncGe
 async function open(
   link: string,
   options: DownloadOptions,
-  resume: { from: number; validator: string } | null,
+  resume: Resume | null,
 ): Promise<Answer> {
   const first = new URL(link)
   let url = first
@@ -126,7 +126,7 @@ async function ask(
   url: URL,
   isFirst: boolean,
   { dispatcherFor, headers, stallMs, signal }: DownloadOptions,
-  resume: { from: number; validator: string } | null,
+  resume: Resume | null,
 ): Promise<Got> {
   try {
     return await get(url, {
@@ -148,7 +148,24 @@ async function ask(
   }
 }
 
-function toAnswer(headers: Got['headers'], body: Body, resume: { from: number } | null): Answer {
+/** A part of what was to be resumed, and of which version that was. */
+interface Resume {
+  from: number
+  validator: string
+  length: number | null
+}
+
+/** Whether a part says that it is of another version: a server may not heed If-Range. */
+function isOther(headers: Got['headers'], { validator, length }: Resume): boolean {
+  const told = one(headers[validator.startsWith('"') ? 'etag' : 'last-modified'])
+  const [, whole] = /\/(\d+)$/.exec(one(headers['content-range']) ?? '') ?? []
+  if (whole !== undefined && length !== null && Number(whole) !== length) return true
+  return told !== undefined && told !== validator
+}
+
+const changed = () => new DownloadFailed('later', 'the file changed while it was fetched')
+
+function toAnswer(headers: Got['headers'], body: Body, resume: Resume | null): Answer {
   const encoding = one(headers['content-encoding'])
   if (encoding && encoding !== 'identity') {
     body.cancel()
@@ -160,6 +177,11 @@ function toAnswer(headers: Got['headers'], body: Body, resume: { from: number } 
   if (resume && !one(headers['content-range'])?.startsWith(`bytes ${resume.from}-`)) {
     body.cancel()
     throw new DownloadFailed('later', 'resumed at another place than asked for')
+  }
+  // rule: two versions of a file are not put together
+  if (resume && isOther(headers, resume)) {
+    body.cancel()
+    throw changed()
   }
   const said = resume ? Number.NaN : Number(one(headers['content-length']) ?? Number.NaN)
   const etag = one(headers['etag'])
@@ -175,7 +197,7 @@ function toAnswer(headers: Got['headers'], body: Body, resume: { from: number } 
 function refused(status: number, retryAfter: string | undefined): DownloadFailed {
   const seconds = Number(retryAfter)
   const waitMs = retryAfter && seconds >= 0 ? Math.min(seconds, 3_600) * 1_000 : null
-  if (status === 200) return new DownloadFailed('later', 'the file changed while it was fetched')
+  if (status === 200) return changed()
   return new DownloadFailed(gone.has(status) ? 'gone' : 'later', `answered ${status}`, waitMs)
 }
 

@@ -118,6 +118,12 @@ export const files: Mutation[] = [
     by: 'files',
   },
   {
+    rule: 'two versions of a file are not put together',
+    find: 'resume && isOther(headers, resume)',
+    replace: 'resume && isOther(headers, resume) && resume.from < 0',
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'a key is dropped on another host',
     find: 'url.origin === first.origin',
     replace: 'url.origin.length > 0',
