@@ -76,8 +76,8 @@ export interface Context {
   streamTokens: StreamTokens
   open: OpenStreams
   turns: Turns
-  /** Of pieces of uploads: a store of files that is slow holds up no other request. */
-  uploadTurns: Turns
+  /** Of pieces of files: a store that is slow holds up no other request. */
+  storeTurns: Turns
   /** Users' provider keys are sealed to it; nothing here opens them. */
   sealingKey: Buffer
   checks: Checks

@@ -10,8 +10,9 @@ import { Readable } from 'node:stream'
 import { parse as parseRange } from 'range-parser'
 import type { ByteRange, FileStore } from '#libs/files/file-store.ts'
 import type { VideoFile } from '#libs/scene-video/video-file.ts'
+import type { Context } from './context.ts'
 import { notFound, Problem } from './problem.ts'
-import { leaveTurn } from './turns.ts'
+import { inTurns } from './turns.ts'
 
 export interface Served {
   key: string
@@ -32,7 +33,7 @@ const extensions: Record<string, string> = { 'video/webm': 'webm', 'image/jpeg':
 const extensionOf = ({ type }: Served['file']): string => extensions[type ?? ''] ?? 'mp4'
 
 export async function serveFile(
-  { files, fileStallMs }: { files: FileStore; fileStallMs: number },
+  { files, fileStallMs, storeTurns }: Pick<Context, 'files' | 'fileStallMs' | 'storeTurns'>,
   served: Served,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -62,11 +63,10 @@ export async function serveFile(
   reply.header('content-length', range ? range.end - range.start + 1 : file.bytes)
   // without a stream the length would be told as 0
   if (request.method === 'HEAD') return reply.send(Readable.from([]))
-  leaveTurn()
   const body = await files.read(key, range ?? undefined)
   if (body === null) throw notFound('The file is not where it was kept; the operator can tell why.')
   reply.raw.setTimeout(fileStallMs)
-  return reply.send(body instanceof Readable ? body : Readable.from(body, { objectMode: false }))
+  return reply.send(inTurns(body, storeTurns, request.identity.userId))
 }
 
 interface Version {

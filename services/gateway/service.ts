@@ -137,7 +137,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     bus,
     open,
     turns: new Turns(systemClock),
-    uploadTurns: new Turns(systemClock),
+    storeTurns: new Turns(systemClock),
     checks,
     apiKeys,
     bulkActions,

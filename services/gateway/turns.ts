@@ -4,6 +4,7 @@
  * What waits for somebody else (a service, a reader, a body) gives its turn back before.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { Readable } from 'node:stream'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { FairSlots, type Slot } from '#libs/runtime/fair-slots.ts'
 
@@ -59,4 +60,28 @@ export class Turns {
     const cancel = this.#clock.after(bounds.patienceMs, leave)
     return leave
   }
+}
+
+/**
+ * A file, read piece by piece, each at its user’s turn; while its reader takes a piece it holds
+ * none. Ends the reading when it is left, whether or not it had begun.
+ */
+export function inTurns(file: AsyncIterable<Uint8Array>, turns: Turns, userId: string): Readable {
+  const pieces = async function* () {
+    const source = file[Symbol.asyncIterator]()
+    for (;;) {
+      // rule: each piece of a file waits for its user's turn
+      const leave = await turns.next(userId)
+      const piece = await source.next().finally(leave)
+      if (piece.done) return
+      yield piece.value
+    }
+  }
+  // no more of it in memory than what is being written
+  const read = Readable.from(pieces(), { objectMode: false, highWaterMark: 1 })
+  if (file instanceof Readable) {
+    file.on('error', () => {}) // told where it is read
+    read.once('close', () => file.destroy())
+  }
+  return read
 }

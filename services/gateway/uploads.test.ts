@@ -28,7 +28,7 @@ function keeping(kept: () => Promise<unknown>) {
     } as unknown as Uploads,
     files: { put, remove: async () => {} } as unknown as FileStore,
     uploadLimits: { most: 1_000, mostBytes: 1_000_000 },
-    uploadTurns: new Turns(systemClock),
+    storeTurns: new Turns(systemClock),
   }
   const keep = (userId: string, body = Readable.from([png])) => keepUpload(context, userId, body)
   return { keep, inWork: () => inWork }

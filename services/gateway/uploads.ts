@@ -28,11 +28,11 @@ export interface Uploaded {
  * @throws Problem 413, 415, 429
  */
 export async function keepUpload(
-  context: Pick<Context, 'uploads' | 'files' | 'uploadLimits' | 'uploadTurns'>,
+  context: Pick<Context, 'uploads' | 'files' | 'uploadLimits' | 'storeTurns'>,
   userId: string,
   body: Readable,
 ): Promise<Uploaded> {
-  const { uploads, files, uploadTurns } = context
+  const { uploads, files, storeTurns } = context
   const { most, mostBytes } = context.uploadLimits
   const id = v7()
   if (!(await uploads.begin(userId, { id, linkSecret: randomBytes(32), most })))
@@ -54,12 +54,12 @@ export async function keepUpload(
     const inTurns = async function* () {
       for await (const chunk of whole()) {
         // rule: each piece of an upload waits for its user's turn
-        leave = await uploadTurns.next(userId)
+        leave = await storeTurns.next(userId)
         yield chunk
         leave()
       }
       // until the store has all of it for good
-      leave = await uploadTurns.next(userId)
+      leave = await storeTurns.next(userId)
     }
     const bytes = await files.put(uploadKey(id), inTurns(), { type })
     if (!(await uploads.stored(id, { type, bytes })))

@@ -13,7 +13,8 @@ export function safeLink(link: string): string | null {
   return url && /^https?:$/.test(url.protocol) && url.hostname !== '' ? url.href : null
 }
 
-export const getFile: Route = (app, { fileReader, files, fileStallMs, presignsFiles }) => {
+export const getFile: Route = (app, context) => {
+  const { fileReader, files, presignsFiles } = context
   app.get(
     '/api/scene-videos/:id/file',
     {
@@ -44,7 +45,7 @@ export const getFile: Route = (app, { fileReader, files, fileStallMs, presignsFi
         const served = { key, file: video.file, name: sceneTitle ?? video.id }
         const into = presignsFiles ? await presigned(files, served) : null
         return into === null
-          ? serveFile({ files, fileStallMs }, served, request, reply)
+          ? serveFile(context, served, request, reply)
           : reply.header('referrer-policy', 'no-referrer').redirect(into, 302)
       }
       if (video.fileLoss)

@@ -13,7 +13,8 @@ const summaries = {
   strip: 'Small frames in one picture, evenly over its duration',
 }
 
-export const getPreview: Route = (app, { fileReader, files, fileStallMs, presignsFiles }) => {
+export const getPreview: Route = (app, context) => {
+  const { fileReader, files, presignsFiles } = context
   for (const kind of previewKinds)
     app.get(
       `/api/scene-videos/:id/${kind}`,
@@ -47,7 +48,7 @@ export const getPreview: Route = (app, { fileReader, files, fileStallMs, presign
         const served = { key: previewKey(key, kind), file, name }
         const into = presignsFiles ? await presigned(files, served) : null
         return into === null
-          ? serveFile({ files, fileStallMs }, served, request, reply)
+          ? serveFile(context, served, request, reply)
           : reply.header('referrer-policy', 'no-referrer').redirect(into, 302)
       },
     )
