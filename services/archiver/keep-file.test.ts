@@ -43,6 +43,32 @@ it('is called off also while the store does not answer what it keeps', async () 
   expect(removed).toEqual(['v-1-1'])
 })
 
+it('leaves nothing where the store has kept it after it was called off', async () => {
+  const stop = new AbortController()
+  const inStore = new Set<string>()
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const files = {
+    put: async (key: string) => {
+      const bytes = await promise
+      inStore.add(key)
+      return bytes
+    },
+    remove: async (key: string) => void inStore.delete(key),
+  }
+  const keeping = keepFile(file, {
+    files: files as never,
+    fetch: async function* () {},
+    previews: async () => noPreviews,
+    random: () => 0.5,
+    signal: stop.signal,
+  })
+  stop.abort(new Error('the claim is lost'))
+  await expect(keeping).rejects.toThrow('the claim is lost')
+  resolve(1_000)
+  await new Promise((settled) => setImmediate(settled))
+  expect([...inStore]).toEqual([])
+})
+
 it(
   'is called off also while the store does not answer what it is given',
   { timeout: 20_000 },

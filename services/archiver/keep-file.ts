@@ -60,16 +60,18 @@ export async function keepFile(file: ClaimedFile, parts: Parts): Promise<Kept> {
 async function keep(file: ClaimedFile, parts: Parts, body: AsyncIterable<Uint8Array>) {
   const { files, signal } = parts
   const key = keyOf(file)
+  const putting = putHashed(files, key, body, signal)
   try {
     // rule: a store that hangs holds no file for good
-    const { bytes, sha256 } = await orCalledOff(signal, putHashed(files, key, body, signal))
+    const { bytes, sha256 } = await orCalledOff(signal, putting)
     const media = await orCalledOff(signal, readMediaFacts(files, key))
     const previews = await parts.previews(file, key, media, signal)
     crashPoint('file-stored')
     return { kind: 'kept' as const, key, facts: { bytes, sha256, ...media, ...previews } }
   } catch (err) {
-    // a leftover is found by `files verify`
-    await orCalledOff(signal, files.remove(key)).catch(() => {})
+    // a put that was called off may still end; a leftover is found by `files verify`
+    const removing = putting.catch(() => {}).then(() => files.remove(key))
+    await orCalledOff(signal, removing).catch(() => {})
     throw err
   }
 }
