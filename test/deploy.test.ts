@@ -4,6 +4,7 @@ import { parse } from 'yaml'
 import { natsUsers } from '#libs/bus/permissions.ts'
 import { grants, roles } from '#libs/store/roles.ts'
 import { archiverSettings } from '#services/archiver/config.ts'
+import { fileSettings } from '#libs/files/settings.ts'
 import { providerNames, settingPrefix } from '#libs/provider/registry.ts'
 import { gatewaySettings } from '#services/gateway/config.ts'
 import { pollerSettings } from '#services/poller/config.ts'
@@ -37,6 +38,7 @@ describe('Compose', () => {
         command?: string[]
         environment?: Record<string, string>
         env_file?: string[]
+        volumes?: string[]
         depends_on?: Record<string, { condition: string }>
         healthcheck?: object
         deploy?: { replicas: number }
@@ -82,6 +84,15 @@ describe('Compose', () => {
       Object.keys(compose.services).filter((one) => compose.services[one]!.environment?.[name])
     expect(holders('KEY_ENCRYPTION_KEY')).toEqual(['operator', 'submit', 'archiver', 'poller'])
     expect(holders('TOAPIS_API_KEY')).toEqual(['submit'])
+  })
+
+  it('shows the operator’s commands the store of files that the services use', () => {
+    const { environment, volumes } = compose.services['operator']!
+    const { environment: archiver, volumes: itsVolumes } = compose.services['archiver']!
+    for (const name of Object.keys(fileSettings))
+      expect(environment![name], name).toBe(archiver![name])
+    expect(environment!['FILE_DAYS']).toBe(compose.services['reconciler']!.environment!['FILE_DAYS'])
+    expect(volumes).toEqual(itsVolumes)
   })
 
   it('migrates before the services and runs two pollers', () => {

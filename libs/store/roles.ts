@@ -140,9 +140,24 @@ BEGIN
   LOOP EXECUTE format('ALTER TYPE public.%I OWNER TO ${owner}', item.typname); END LOOP;
 END $$`
 
+/**
+ * Tables and views, or sequences, that whoever connects owns: an operator's own beside them are no
+ * business of ours.
+ */
+async function ownRelations(client: pg.Client, kinds: string[]): Promise<string> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT relname AS name FROM pg_class
+     WHERE relnamespace = 'public'::regnamespace AND relkind = ANY($1) AND pg_has_role(relowner, 'USAGE')`,
+    [kinds],
+  )
+  return rows.map(({ name }) => `public.${client.escapeIdentifier(name)}`).join(', ')
+}
+
 /** Gives the roles that exist what the table says, and nothing else. As the owner. */
 export async function grantRoles(url: string): Promise<void> {
   await withClient(url, async (client) => {
+    const tables = await ownRelations(client, ['r', 'p', 'v', 'm', 'f'])
+    const sequences = await ownRelations(client, ['S'])
     const { rows } = await client.query<{ rolname: string }>(
       'SELECT rolname FROM pg_roles WHERE rolname = ANY($1)',
       [roles],
@@ -150,9 +165,9 @@ export async function grantRoles(url: string): Promise<void> {
     const existing = new Set(rows.map((row) => row.rolname))
     for (const role of [...Object.values(serviceRoles), operatorRole]) {
       if (!existing.has(role)) continue
-      await client.query(`REVOKE ALL ON ALL TABLES IN SCHEMA public FROM ${role}`)
+      await client.query(`REVOKE ALL ON ${tables} FROM ${role}`)
       await client.query(`GRANT USAGE ON SCHEMA public TO ${role}`)
-      await client.query(`GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${role}`)
+      if (sequences) await client.query(`GRANT USAGE ON SEQUENCE ${sequences} TO ${role}`)
     }
     const grant = async (privileges: string[], table: string, role: string) => {
       if (existing.has(role))

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { migrate, schemaDiff } from '#libs/store/migrate.ts'
+import { createRoles, owner, serviceRoles } from '#libs/store/roles.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-migrate-'))
 chmodSync(dir, 0o755)
@@ -66,4 +67,26 @@ it('every table survives a crash of Postgres', async () => {
   )
   await client.end()
   expect(rows).toEqual([])
+})
+
+it('the owner migrates beside tables, views and sequences that are somebody else’s', async () => {
+  await migrate(server.url)
+  await createRoles(server.url, () => 'secret')
+  const client = new pg.Client(server.url)
+  await client.connect()
+  try {
+    await client.query('CREATE TABLE copied AS SELECT * FROM "SceneVideo"')
+    await client.query('CREATE TABLE counted (no bigserial)')
+    await client.query('CREATE VIEW looked AS SELECT 1 AS one')
+    await client.query(`GRANT DELETE ON "SceneVideo" TO ${serviceRoles.status}`)
+    const url = new URL(server.url)
+    Object.assign(url, { username: owner, password: 'secret' })
+    expect(await migrate(url.href)).toEqual([])
+    const may = `SELECT has_table_privilege('${serviceRoles.status}', '"SceneVideo"', 'DELETE') AS delete,
+      has_table_privilege('${serviceRoles.status}', '"SceneVideo"', 'UPDATE') AS update,
+      has_table_privilege('${serviceRoles.status}', 'copied', 'SELECT') AS others`
+    expect((await client.query(may)).rows).toEqual([{ delete: false, update: true, others: false }])
+  } finally {
+    await client.end()
+  }
 })
