@@ -91,7 +91,9 @@ describe('Compose', () => {
     const { environment: archiver, volumes: itsVolumes } = compose.services['archiver']!
     for (const name of Object.keys(fileSettings))
       expect(environment![name], name).toBe(archiver![name])
-    expect(environment!['FILE_DAYS']).toBe(compose.services['reconciler']!.environment!['FILE_DAYS'])
+    expect(environment!['FILE_DAYS']).toBe(
+      compose.services['reconciler']!.environment!['FILE_DAYS'],
+    )
     expect(volumes).toEqual(itsVolumes)
   })
 

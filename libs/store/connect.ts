@@ -4,6 +4,7 @@ import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import { isOutage } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
+import { waitForMigrations } from './migrated.ts'
 import { SharedPool } from './shared-pool.ts'
 
 export type Database = PrismaClient
@@ -121,8 +122,8 @@ export async function requirePostgresVersion(database: Database): Promise<void> 
 const tryAgainMs = 500
 
 /**
- * Waits for Postgres however long it takes, and says so every few seconds. Throws when it is too
- * old, and when the signal aborts.
+ * Waits for Postgres and its migrations however long it takes, and says so every few seconds.
+ * Throws when it is too old, and when the signal aborts.
  */
 export async function waitForDatabase(
   database: Database,
@@ -132,7 +133,8 @@ export async function waitForDatabase(
   for (let tries = 1; ; tries++) {
     signal?.throwIfAborted()
     try {
-      return await requirePostgresVersion(database)
+      await requirePostgresVersion(database)
+      return await waitForMigrations(database, log, signal)
     } catch (err) {
       if (!isOutage(err)) throw err
       if (tries % 20 === 2) log.warn({ err }, 'waiting for Postgres')

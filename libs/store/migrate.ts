@@ -3,12 +3,13 @@
  * downloaded). Writes the same `_prisma_migrations` rows as `prisma migrate deploy`; either may be
  * used. Safe to run again and by several at once.
  */
-import { readFile, readdir } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils'
 import { SchemaEngine } from '@prisma/schema-engine-wasm'
 import pg from 'pg'
+import { migrationNames } from './migrated.ts'
 import { grantRoles } from './roles.ts'
 
 const prismaDir = new URL('../../prisma/', import.meta.url)
@@ -37,11 +38,8 @@ async function withEngine<T>(
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
   const baseDir = fileURLToPath(new URL('migrations', prismaDir))
-  const names = (await readdir(baseDir, { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
   const migrationDirectories = await Promise.all(
-    names.toSorted().map(async (path) => ({
+    (await migrationNames()).map(async (path) => ({
       path,
       migrationFile: {
         path: 'migration.sql',

@@ -178,6 +178,9 @@ export async function grantRoles(url: string): Promise<void> {
         await grant(privileges, table, serviceRoles[service as keyof typeof serviceRoles])
       await grant(all, table, operatorRole)
     }
+    // each service looks whether the tables are those it knows
+    for (const role of Object.values(serviceRoles))
+      await grant(['SELECT'], '_prisma_migrations', role)
     for (const { role, table, except } of columns) {
       if (!existing.has(role)) continue
       const found = await client.query<{ name: string }>(

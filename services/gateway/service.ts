@@ -25,6 +25,7 @@ import {
 } from '#libs/store/connect.ts'
 import { Eraser } from '#libs/store/erase.ts'
 import { isOutage } from '#libs/store/errors.ts'
+import { waitForMigrations } from '#libs/store/migrated.ts'
 import { FileRemoval } from '#libs/store/file-removal.ts'
 import { FileReader } from '#libs/store/file-reader.ts'
 import { Library } from '#libs/store/library.ts'
@@ -107,9 +108,12 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   )
   checks['postgres'] = () => isReachable(db)
   // without Postgres it answers 503 and waits for it
-  await requirePostgresVersion(db).catch((err: unknown) => {
+  try {
+    await requirePostgresVersion(db)
+    await waitForMigrations(db, log, signal)
+  } catch (err) {
     if (!isOutage(err)) throw err
-  })
+  }
   await waitForTopology(bus, log, signal)
   const feed = stack.use(await openEventFeed(bus, log, history))
   checks['feed'] = () => feed.isHealthy()

@@ -6,7 +6,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startPostgres } from '#services/dev/servers/postgres.ts'
 import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { migrate, schemaDiff } from '#libs/store/migrate.ts'
+import { openDatabase } from '#libs/store/connect.ts'
+import { migrationNames, missingMigrations, waitForMigrations } from '#libs/store/migrated.ts'
 import { createRoles, owner, serviceRoles } from '#libs/store/roles.ts'
+import { createLogger } from '#libs/runtime/logger.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-migrate-'))
 chmodSync(dir, 0o755)
@@ -88,5 +91,39 @@ it('the owner migrates beside tables, views and sequences that are somebody else
     expect((await client.query(may)).rows).toEqual([{ delete: false, update: true, others: false }])
   } finally {
     await client.end()
+  }
+})
+
+it('a service waits until all migrations that it knows are applied, with its own role', async () => {
+  await createRoles(server.url, () => 'secret')
+  const client = new pg.Client(server.url)
+  await client.connect()
+  await client.query('CREATE DATABASE late')
+  await client.end()
+  const url = new URL(server.url.replace(/\/\w+$/, '/late'))
+  const as = (username: string) =>
+    Object.assign(new URL(url), { username, password: 'secret' }).href
+  const db = openDatabase(as(serviceRoles.status), 1)
+  try {
+    expect(await missingMigrations(db)).toEqual(await migrationNames())
+    let waits = true
+    const waiting = waitForMigrations(db, createLogger('test', 'silent')).then(
+      () => (waits = false),
+    )
+    await migrate(server.url.replace(/\/\w+$/, '/late'))
+    await waiting
+    expect(waits).toBe(false)
+    const late = new pg.Client(url.href)
+    await late.connect()
+    const newest = (await migrationNames()).at(-1)!
+    await late.query(
+      `UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name = '${newest}'`,
+    )
+    expect(await missingMigrations(db)).toEqual([newest])
+    await late.query(`REVOKE ALL ON _prisma_migrations FROM ${serviceRoles.status}`)
+    expect(await missingMigrations(db)).toEqual([])
+    await late.end()
+  } finally {
+    await db.$disconnect()
   }
 })
