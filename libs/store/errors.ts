@@ -35,11 +35,12 @@ export const isLockFault = (err: unknown): boolean =>
 
 /**
  * A database that cannot be reached, has no room, or ended the session: codes of Prisma and of
- * sockets, kinds of Prisma's driver adapter, SQLSTATE classes 08, 40, 53, 57 (connection, rolled
- * back, resources, intervention), 25P02, 25P03 and 25P04 (time-outs of a transaction) and 55P03.
+ * sockets (also where this process has no file or address left for one), kinds of Prisma's driver
+ * adapter, SQLSTATE classes 08, 40, 53, 57, 58 (connection, rolled back, resources, intervention,
+ * the system beneath), 25P02, 25P03 and 25P04 (time-outs of a transaction) and 55P03.
  */
 const awayCodes =
-  /^(P1000|P1001|P1002|P1008|P1017|P2024|P2028|P2034|P2037|E(CONN\w+|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH)|08\w{3}|40\w{3}|53\w{3}|57\w{3}|25P0[234]|55P03|ConnectionClosed|DatabaseNotReachable|SocketTimeout|TlsConnectionError|TooManyConnections|TransactionAlreadyClosed|TransactionWriteConflict)$/
+  /^(P1000|P1001|P1002|P1008|P1017|P2024|P2028|P2034|P2037|E(CONN\w+|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH|HOSTDOWN|NETDOWN|[MN]FILE|NOBUFS|ADDRNOTAVAIL)|08\w{3}|40\w{3}|53\w{3}|57\w{3}|58\w{3}|25P0[234]|55P03|ConnectionClosed|DatabaseNotReachable|SocketTimeout|TlsConnectionError|TooManyConnections|TransactionAlreadyClosed|TransactionWriteConflict)$/
 /** node-postgres gives these no code: brianc/node-postgres, pg-pool/index.js, pg/lib/client.js. */
 const awayWords = new Set([
   'Connection terminated',
