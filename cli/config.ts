@@ -26,6 +26,10 @@ export const natsConfig = (): NatsSettings | null => {
   return NATS_URL ? { NATS_URL } : null
 }
 
+/** Without what opens it. */
+export const addressOf = ({ NATS_URL }: NatsSettings): string =>
+  NATS_URL.replaceAll(/\/\/[^@/]*@/g, '//')
+
 /** Opens the database for the time of `work`. @throws ConfigError */
 export async function withDatabase<T>(work: (db: Database) => Promise<T>): Promise<T> {
   const { DATABASE_URL } = readConfig(z.object({ DATABASE_URL: z.string() }), environment())

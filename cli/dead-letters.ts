@@ -12,7 +12,7 @@ import {
 } from '#libs/bus/dead-letters.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { printable } from './command.ts'
-import { natsConfig } from './config.ts'
+import { addressOf, natsConfig } from './config.ts'
 
 export const usage = `dead-letters list                   every message nobody could handle, oldest first
 dead-letters show <seq>             one of them, with its body
@@ -25,7 +25,7 @@ const say = (line: string) => void process.stdout.write(`${line}\n`)
 const complain = (line: string) => void process.stderr.write(`${line}\n`)
 
 export async function run([verb = '', ...args]: string[]): Promise<number> {
-  const act = verbs[verb]
+  const act = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
   if (
     !act ||
     (verb === 'list' ? args.length > 0 : args.length === 0) ||
@@ -53,7 +53,7 @@ export async function run([verb = '', ...args]: string[]): Promise<number> {
       all ? (await deadLetters(bus)).map((letter) => letter.sequence) : args.map(Number),
     )
   } catch (err) {
-    const where = config.NATS_URL.replaceAll(/\/\/[^@/]*@/g, '//')
+    const where = addressOf(config)
     complain(
       bus
         ? `NATS at ${where} did not answer: ${(err as Error).message}`

@@ -1,4 +1,5 @@
 /** Whether the store has what rows promise, what is there that no row names, and what was lost. */
+import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
@@ -38,6 +39,9 @@ export async function run([verb, ...args]: string[]): Promise<number> {
   if (verb === 'retry') return retryLost(positionals, values.all)
   if (verb !== 'verify' || positionals.length) throw new UsageError('Which files?')
   const config = readConfig(z.object(fileSettings), environment())
+  // opening it would make it
+  if (config.FILES_STORE === 'directory' && !existsSync(config.FILES_DIR))
+    throw new Error(`There is no directory ${config.FILES_DIR}: set FILES_DIR or FILES_STORE.`)
   await using files = await openFileStore(config)
   return withDatabase(async (db) => {
     const rows = new FileRemoval(db)

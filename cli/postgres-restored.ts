@@ -6,9 +6,9 @@ import { connectBus } from '#libs/bus/connect.ts'
 import { newestPublished } from '#libs/outbox/outbox.ts'
 import { streams } from '#libs/bus/streams.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
-import { afterRestore } from '#libs/store/restored.ts'
+import { afterRestore, connectedServices } from '#libs/store/restored.ts'
 import { UsageError } from './command.ts'
-import { natsConfig, withDatabase } from './config.ts'
+import { addressOf, natsConfig, withDatabase } from './config.ts'
 
 export const usage = `postgres-restored                   after Postgres was restored from an older copy, while the services are stopped: what it
                                     has forgotten is not paid for again, no version and no epoch is used twice`
@@ -20,12 +20,17 @@ export async function run(args: string[]): Promise<void> {
   const config = natsConfig()
   if (!config)
     throw new Error('Which NATS? Set NATS_URL, or run this where `npm start` is running.')
+  const running = await withDatabase(connectedServices)
+  if (running.length)
+    throw new Error(`${running.join(', ')} use this database: stop the services first.`)
   const bus = await connectBus({
     config,
     user: 'operator',
     name: 'cli',
     log: createLogger('cli', 'silent'),
     patient: false,
+  }).catch((err: Error) => {
+    throw new Error(`NATS is not reachable at ${addressOf(config)}: ${err.message}`, { cause: err })
   })
   try {
     say('reading what was published …')

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Database } from './connect.ts'
+import type { PrismaClient } from './generated/client.ts'
 
 const directory = fileURLToPath(new URL('../../prisma/migrations', import.meta.url))
 const table = '_prisma_migrations'
@@ -22,7 +22,7 @@ export async function migrationNames(): Promise<string[]> {
  * Names of those that are not applied. None where that cannot be told: earlier versions let
  * services read nothing of it.
  */
-export async function missingMigrations(db: Database): Promise<string[]> {
+export async function missingMigrations(db: PrismaClient): Promise<string[]> {
   const names = await migrationNames()
   const [seen] = await db.$queryRaw<{ readable: boolean | null }[]>`
     SELECT has_table_privilege(to_regclass(${`public.${table}`}), 'SELECT') AS readable`
@@ -36,7 +36,7 @@ export async function missingMigrations(db: Database): Promise<string[]> {
 
 /** Waits for them however long it takes, and says so every few seconds. @throws when Postgres does */
 export async function waitForMigrations(
-  db: Database,
+  db: PrismaClient,
   log: Logger,
   signal?: AbortSignal,
 ): Promise<void> {

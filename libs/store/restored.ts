@@ -6,6 +6,7 @@
  * in this attempt and in later ones; no version and no epoch is used a second time.
  */
 import type { Database } from './connect.ts'
+import { serviceRoles } from './roles.ts'
 
 export interface Published {
   videoId: string
@@ -45,6 +46,13 @@ export async function afterRestore(
     forgotten.push(...(await unknownOf(db, some)))
   }
   return { guarded, advanced, forgotten }
+}
+
+/** Roles of services that are connected: what they do meanwhile, nothing guards. */
+export async function connectedServices(db: Database): Promise<string[]> {
+  const rows = await db.$queryRaw<{ role: string }[]>`
+    SELECT DISTINCT usename::text AS role FROM pg_stat_activity WHERE datname = current_database() AND usename = ANY(${Object.values(serviceRoles)}::text[]) ORDER BY 1`
+  return rows.map(({ role }) => role)
 }
 
 /** Index: the primary key, in windows of ids. */

@@ -1,7 +1,7 @@
 /** The operator's command, as a process of its own, on a real Postgres. */
 import { spawnSync } from 'node:child_process'
 import { createCipheriv, randomBytes } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,6 +10,7 @@ import { decrypt, encrypt, isCurrent, keyId, keySealingKey, seal } from '#libs/r
 import { parseApiKey } from '#libs/store/api-key.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
 import { openDatabase, type Database } from '#libs/store/connect.ts'
+import { createRoles } from '#libs/store/roles.ts'
 import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { startDatabase } from '../support/postgres.ts'
@@ -127,6 +128,41 @@ it('takes an account whose id begins with a dash for an account', async () => {
   expect(reelkeeper(['circuits', 'reset', '--', 'kling', '-of-its-own']).status).toBe(0)
   expect(reelkeeper(['circuits', 'reset', 'kling']).status).toBe(2)
   expect(reelkeeper(['circuits', 'open', 'kling', '-of-its-own', '--reason']).status).toBe(2)
+})
+
+it('takes a running system for none that was restored, and says which server is away', async () => {
+  const nowhere = { NATS_URL: 'nats://operator:secret@127.0.0.1:9' }
+  await createRoles(server.url, () => 'secret')
+  const url = Object.assign(new URL(server.url), {
+    username: 'reelkeeper_submit',
+    password: 'secret',
+  })
+  const submit = openDatabase(url.href, 1)
+  await submit.$queryRaw`SELECT 1`
+  const refused = reelkeeper(['postgres-restored'], nowhere)
+  await submit.$disconnect()
+  expect(refused).toMatchObject({ status: 1, stdout: '' })
+  expect(refused.stderr).toMatch(/reelkeeper_submit.*[Ss]top/)
+  const { stderr, status } = reelkeeper(['postgres-restored'], nowhere)
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/NATS.*nats:\/\/127\.0\.0\.1:9/)])
+})
+
+it('compares nothing with a directory that is not there, and makes none', () => {
+  const FILES_DIR = join(dir, 'nowhere')
+  const { status, stdout, stderr } = reelkeeper(['files', 'verify'], { FILES_DIR })
+  expect([status, stdout, existsSync(FILES_DIR)]).toEqual([1, '', false])
+  expect(stderr).toContain(FILES_DIR)
+})
+
+it.each([
+  ['dead-letters', 'toString', '1'],
+  ['circuits', 'constructor'],
+  ['users', 'toString'],
+])('knows no verb that every object has: %s %s', (...args) => {
+  expect(reelkeeper(args, { NATS_URL: 'nats://127.0.0.1:9' })).toMatchObject({
+    status: 2,
+    stdout: '',
+  })
 })
 
 it('prints the public half of the first key', () => {
