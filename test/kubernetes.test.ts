@@ -149,7 +149,7 @@ describe('The services there', () => {
       // a service stops within 20 s
       expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(25)
       expect(containerOf(service)).toMatchObject({
-        livenessProbe: {},
+        livenessProbe: { timeoutSeconds: 5 },
         readinessProbe: {},
         startupProbe: {},
         resources: { limits: {} },

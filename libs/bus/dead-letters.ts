@@ -3,7 +3,7 @@
  * days, the newest ten of each subject. Putting one back stores it anew and only then removes it
  * here, so a crash in between puts it back twice, which every consumer bears.
  */
-import type { StoredMsg } from 'nats'
+import type { MsgRequest, StoredMsg } from 'nats'
 import { AlreadyQueued } from './bus.ts'
 import type { NatsBus } from './connect.ts'
 import { streams } from './streams.ts'
@@ -36,31 +36,32 @@ const toLetter = (message: StoredMsg): DeadLetter => ({
   truncatedFrom: Number(message.header.get(deadHeaders.truncated)) || null,
 })
 
-/** Null when there is none under that number. */
-export async function deadLetter(bus: NatsBus, sequence: number): Promise<DeadLetter | null> {
+/** Null when the stream has no such message. */
+async function ask(bus: NatsBus, query: MsgRequest): Promise<DeadLetter | null> {
   const manager = await bus.manager()
   try {
-    return toLetter(await manager.streams.getMessage(streams.dead, { seq: sequence }))
+    return toLetter(await manager.streams.getMessage(streams.dead, query))
   } catch (err) {
     if (noMessage.test((err as Error).message)) return null
     throw err
   }
 }
 
-/** All of them, oldest first. */
+/** Null when there is none under that number. */
+export const deadLetter = (bus: NatsBus, sequence: number): Promise<DeadLetter | null> =>
+  ask(bus, { seq: sequence })
+
+/** All of them, oldest first; of what there is no more between them, nothing is asked. */
 export async function deadLetters(bus: NatsBus): Promise<DeadLetter[]> {
-  const manager = await bus.manager()
-  const { state } = await manager.streams.info(streams.dead)
   const letters: DeadLetter[] = []
-  for (
-    let sequence = state.first_seq;
-    state.messages > 0 && sequence <= state.last_seq;
-    sequence++
-  ) {
-    const letter = await deadLetter(bus, sequence)
-    if (letter) letters.push(letter)
+  for (let next = 1; ;) {
+    // the first one from there on: the server knows it, the client's type does not
+    const query = { seq: next, next_by_subj: '>' }
+    const letter = await ask(bus, query)
+    if (!letter) return letters
+    letters.push(letter)
+    next = letter.sequence + 1
   }
-  return letters
 }
 
 /**
