@@ -5,9 +5,14 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { z } from 'zod'
 import { streams } from '#libs/bus/streams.ts'
 import { consumers } from '#libs/bus/stream-configs.ts'
-import { roles } from '#libs/store/roles.ts'
+import { natsUsers } from '#libs/bus/permissions.ts'
+import { fileSettings } from '#libs/files/settings.ts'
+import { natsSettings } from '#libs/runtime/config.ts'
+import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
+import { operatorRole, roles } from '#libs/store/roles.ts'
 import { archiverSettings } from '#services/archiver/config.ts'
 import { gatewaySettings } from '#services/gateway/config.ts'
 import { pollerSettings } from '#services/poller/config.ts'
@@ -73,7 +78,7 @@ function withKeda(): Manifest[] {
 }
 const all =
   render('deploy/kubernetes') ??
-  ['namespace', 'supporting', 'deployments', 'autoscaling'].flatMap(read)
+  ['namespace', 'supporting', 'deployments', 'autoscaling', 'operator'].flatMap(read)
 const secrets = read('secret.sample')
 const named = (kind: string, name: string) =>
   all.find((one) => one.kind === kind && one.metadata.name === name)
@@ -192,6 +197,26 @@ describe('The services there', () => {
       const url = own['DATABASE_URL']
       if (url) expect(roles, service).toContain(new URL(url).username)
     }
+  })
+})
+
+it('The operator’s commands find there what they need, when their pod is wanted', () => {
+  expect(named('Deployment', 'operator')!.spec).toMatchObject({ replicas: 0 })
+  const environment = environmentOf('operator')
+  expect(new URL(environment['DATABASE_URL']!).username).toBe(operatorRole)
+  expect(natsUsers).toContain(environment['NATS_USER'])
+  const key = Buffer.alloc(32).toString('base64')
+  const commands = z.object({
+    ...natsSettings,
+    ...fileSettings,
+    KEY_ENCRYPTION_KEY: keyEncryptionKey,
+  })
+  expect(commands.parse({ ...environment, KEY_ENCRYPTION_KEY: key })).toMatchObject({
+    NATS_USER: 'operator',
+    NATS_PASSWORD: expect.any(String),
+    FILES_STORE: 's3',
+    S3_BUCKET: expect.any(String),
+    S3_SECRET_ACCESS_KEY: expect.any(String),
   })
 })
 
