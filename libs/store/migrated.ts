@@ -34,7 +34,7 @@ export async function missingMigrations(db: PrismaClient): Promise<string[]> {
   return names.filter((name) => !applied.has(name))
 }
 
-/** Waits for them however long it takes, and says so every few seconds. @throws when Postgres does */
+/** Waits for them however long it takes, and says so every few seconds. @throws as Postgres does */
 export async function waitForMigrations(
   db: PrismaClient,
   log: Logger,
