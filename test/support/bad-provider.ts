@@ -11,13 +11,24 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 
 /**
  * `slow` answers after 5 s, `dripping` a byte a second, `silent` never; `busy` says 429 to
  * everything, `refusing` 403 to every query, `cut` ends the connection after the request was
- * carried out; `broken` (none of those that are tried by all) answers every create 500.
+ * carried out; `enormous` adds 6 MiB to every answer, packed; `twice` says everything a second time
+ * a moment later, on the same connection; `broken` (none of those that are tried by all) answers every create 500.
  */
-export const badWays = ['slow', 'dripping', 'silent', 'busy', 'refusing', 'cut'] as const
+export const badWays = [
+  'slow',
+  'dripping',
+  'silent',
+  'busy',
+  'refusing',
+  'cut',
+  'enormous',
+  'twice',
+] as const
 export type BadWay = (typeof badWays)[number]
 
 interface Heard {
@@ -61,6 +72,8 @@ export class BadProvider implements AsyncDisposable {
     const { status, type, body } = await this.#pass(request)
     if (way === 'silent') return // until the asker hangs up
     if (way === 'cut') return void response.destroy()
+    if (way === 'enormous') return answerEnormously(response, status, body)
+    if (way === 'twice') repeat(response, { status, type, body })
     if (way === 'slow') await sleep(5_000)
     response.writeHead(status, { 'content-type': type, 'content-length': body.length })
     if (way === 'dripping')
@@ -108,4 +121,22 @@ function refuse(response: ServerResponse, status: number, code: string): void {
   response
     .writeHead(status, { 'content-type': 'application/json', 'retry-after': '2' })
     .end(JSON.stringify({ error: { code, message: 'Not now.' } }))
+}
+
+const enormous = '\\'.repeat(3 * 2 ** 20)
+/** The text is 6 MiB of JSON, as each backslash is two there. */
+function answerEnormously(response: ServerResponse, status: number, body: Buffer): void {
+  const answer = { ...(JSON.parse(body.toString()) as object), note: enormous }
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
+    .end(gzipSync(JSON.stringify(answer), { level: 1 }))
+}
+
+/** Once it has been said. */
+function repeat(response: ServerResponse, { status, type, body }: Heard): void {
+  const { socket } = response
+  const head = `HTTP/1.1 ${status} x\r\ncontent-type: ${type}\r\ncontent-length: ${body.length}\r\n\r\n`
+  response.once('finish', () =>
+    setTimeout(() => socket?.writable && socket.write(head + body.toString()), 20),
+  )
 }
