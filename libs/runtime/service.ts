@@ -1,5 +1,5 @@
 /**
- * The life of a process: one service, started by a function, stopped by SIGTERM or SIGINT.
+ * The life of a process: one service, started by a function, stopped by SIGTERM, SIGINT or SIGHUP.
  *
  * `runService` is the only owner of signals and exit codes. Exit 0 after a clean stop, also while
  * it still waits for what it needs, 1 when the service failed or would not stop in time, 2 when its
@@ -147,8 +147,7 @@ export async function runService(
 /** A signal, or the death of the parent that holds our IPC channel (`npm start`). */
 function stopRequested(): Promise<string> {
   return new Promise((resolve) => {
-    process.on('SIGTERM', () => resolve('SIGTERM'))
-    process.on('SIGINT', () => resolve('SIGINT'))
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => resolve(signal))
     if (process.channel) process.on('disconnect', () => resolve('parent gone'))
   })
 }

@@ -171,8 +171,8 @@ Submit a video, watch all of them live, read them:
 let isStopping = false
 
 /**
- * Ctrl-C or SIGTERM, or nobody there who reads us or started us: services first, then the
- * simulator, NATS and Postgres. A second signal hurries.
+ * Ctrl-C, SIGTERM, a closed terminal, or nobody there who reads us or started us: services first,
+ * then the simulator, NATS and Postgres. A second signal hurries.
  */
 function stopWhenAsked(supervisor: Supervisor, state: DevState): void {
   const stop = async () => {
@@ -191,7 +191,7 @@ function stopWhenAsked(supervisor: Supervisor, state: DevState): void {
     state.unlock()
     process.exit(130)
   }
-  for (const signal of ['SIGINT', 'SIGTERM'])
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => (isStopping ? hurry() : void stop()))
   for (const output of [process.stdout, process.stderr]) output.on('error', () => void stop())
   if (process.channel) process.on('disconnect', () => void stop())

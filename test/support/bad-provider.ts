@@ -17,7 +17,8 @@ import { gzipSync } from 'node:zlib'
  * `slow` answers after 5 s, `dripping` a byte a second, `silent` never; `busy` says 429 to
  * everything, `refusing` 403 to every query, `cut` ends the connection after the request was
  * carried out; `enormous` adds 6 MiB to every answer, packed; `twice` says everything a second time
- * a moment later, on the same connection; `broken` (none of those that are tried by all) answers every create 500.
+ * a moment later, on the same connection; `broken` (none of those that are tried by all) answers
+ * every create 500.
  */
 export const badWays = [
   'slow',

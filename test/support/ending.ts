@@ -1,9 +1,9 @@
 /**
- * What must be ended however a bench or a drill ends: also after Ctrl-C or SIGTERM no server,
- * process or directory of its stays. A second signal hurries.
+ * What must be ended however a bench or a drill ends: also after Ctrl-C, SIGTERM or SIGHUP no
+ * server, process or directory of its stays. A second signal hurries.
  */
 const open: Promise<AsyncDisposable>[] = []
-const codes = { SIGINT: 130, SIGTERM: 143 } as const
+const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 let listening = false
 let leaving = false
 export const isLeaving = (): boolean => leaving

@@ -62,14 +62,17 @@ it.each([
   await gone(servers)
 })
 
-it('leaves no server when nobody reads it any more', async () => {
+it.each([
+  ['nobody reads it any more', (child) => child.stdout!.destroy()],
+  ['its terminal is closed', (child) => child.kill('SIGHUP')],
+] as [string, (child: ChildProcess) => void][])('leaves no server when %s', async (_, end) => {
   const child = run('services/dev/start.ts')
   const exited = exitOf(child)
   child.stdout!.resume()
   await appeared('postmaster.pid', 'ready')
   const servers = pids()
   expect(servers.length).toBeGreaterThan(0)
-  child.stdout!.destroy()
+  end(child)
   expect(await exited).toBe(0)
   await gone(servers)
 })
