@@ -6,6 +6,7 @@
  */
 import { BlockList, connect, isIP, type LookupFunction, type Socket } from 'node:net'
 import { buildConnector } from 'undici'
+import { lookupByDns } from './names.ts'
 
 const forbidden = new BlockList()
 const ipv4 =
@@ -37,7 +38,7 @@ export function isForbiddenHost(hostname: string): boolean {
 /** Connects to public addresses only. */
 export function guardedConnector(
   timeoutMs: number,
-  lookup?: LookupFunction,
+  lookup: LookupFunction = lookupByDns(),
   ca?: string[],
 ): buildConnector.connector {
   const secure = buildConnector({ timeout: timeoutMs, allowH2: false, ...(ca ? { ca } : {}) })
@@ -51,7 +52,7 @@ export function guardedConnector(
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 60_000,
-      ...(lookup ? { lookup } : {}),
+      lookup,
     })
     const timer = setTimeout(
       () =>

@@ -1,0 +1,52 @@
+/** Names of hosts, some of whose servers are silent. */
+import { createSocket } from 'node:dgram'
+import { lookup as byThread } from 'node:dns/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { lookupByDns } from './names.ts'
+
+/** Knows the address of `known.test`, no other, and says nothing of what is called silent. */
+const server = createSocket('udp4')
+server.on('message', (query, { port, address }) => {
+  const end = query.indexOf(0, 12) + 5
+  const question = query.subarray(12, end)
+  if (question.includes('silent')) return
+  const isKnown = question.includes('known') && query.readUInt16BE(end - 4) === 1
+  const head = Buffer.from(query.subarray(0, 12))
+  head.writeUInt16BE(question.includes('known') ? 0x8180 : 0x8183, 2)
+  head.writeUInt16BE(isKnown ? 1 : 0, 6)
+  head.writeUInt16BE(0, 10)
+  const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 192, 0, 2, 7])
+  server.send(Buffer.concat([head, question, ...(isKnown ? [record] : [])]), port, address)
+})
+let lookup: (name: string, options: object) => Promise<unknown>
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve))
+  const dns = lookupByDns({ timeout: 3_000, tries: 1 }, [`127.0.0.1:${server.address().port}`])
+  lookup = promisify(dns) as typeof lookup
+})
+afterAll(() => server.close())
+
+it('resolves a name while many others stay silent', async () => {
+  const settled: string[] = []
+  const silent = Array.from({ length: 40 }, (_, i) =>
+    lookup(`silent-${i}.test`, { all: true }).catch((err: NodeJS.ErrnoException) => {
+      settled.push(err.code!)
+    }),
+  )
+  expect(await lookup('known.test', { all: true })).toEqual([{ address: '192.0.2.7', family: 4 }])
+  expect(settled).toEqual([])
+  await Promise.all(silent)
+  expect(new Set(settled)).toEqual(new Set(['ETIMEOUT']))
+})
+
+it('says of a name that there is none', async () => {
+  await expect(lookup('nobody.test', { all: true })).rejects.toMatchObject({ code: 'ENOTFOUND' })
+  await expect(lookup('known.test', { family: 6 })).rejects.toMatchObject({ code: 'ENOTFOUND' })
+})
+
+it('leaves this machine’s own name to it', async () => {
+  expect(await lookup('localhost', { all: true })).toEqual(
+    await byThread('localhost', { all: true }),
+  )
+})
