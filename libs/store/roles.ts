@@ -93,6 +93,8 @@ async function withClient(url: string, work: (client: pg.Client) => Promise<void
   await client.connect()
   try {
     await client.query('BEGIN')
+    // of two that change one table's rights at once Postgres refuses one
+    await client.query('SELECT pg_advisory_xact_lock(7_214_001)')
     await work(client)
     await client.query('COMMIT')
   } finally {
@@ -109,7 +111,6 @@ export async function createRoles(
   password: (role: string) => string,
 ): Promise<void> {
   await withClient(superuserUrl, async (client) => {
-    await client.query('SELECT pg_advisory_xact_lock(7_214_001)')
     const { rows } = await client.query<{ name: string }>('SELECT current_database() AS name')
     const database = client.escapeIdentifier(rows[0]!.name)
     for (const role of roles) {

@@ -8,7 +8,7 @@ import type { LocalServer } from '#services/dev/servers/server-process.ts'
 import { migrate, schemaDiff } from '#libs/store/migrate.ts'
 import { openDatabase } from '#libs/store/connect.ts'
 import { migrationNames, missingMigrations, waitForMigrations } from '#libs/store/migrated.ts'
-import { createRoles, owner, serviceRoles } from '#libs/store/roles.ts'
+import { createRoles, grantRoles, owner, serviceRoles } from '#libs/store/roles.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-migrate-'))
@@ -85,6 +85,8 @@ it('the owner migrates beside tables, views and sequences that are somebody else
     const url = new URL(server.url)
     Object.assign(url, { username: owner, password: 'secret' })
     expect(await migrate(url.href)).toEqual([])
+    // by several at once
+    await Promise.all(Array.from({ length: 6 }, () => grantRoles(url.href)))
     const may = `SELECT has_table_privilege('${serviceRoles.status}', '"SceneVideo"', 'DELETE') AS delete,
       has_table_privilege('${serviceRoles.status}', '"SceneVideo"', 'UPDATE') AS update,
       has_table_privilege('${serviceRoles.status}', 'copied', 'SELECT') AS others`
