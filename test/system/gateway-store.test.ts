@@ -83,7 +83,8 @@ async function readers(id: string, url = stack.gatewayUrl) {
 }
 
 it('loses its store: every stream stays open, begins with a snapshot again, and tells every end', async () => {
-  await stack.simulate({ minSeconds: 4, maxSeconds: 5 })
+  // long enough to be seen at work on a busy machine
+  await stack.simulate({ minSeconds: 15, maxSeconds: 16 })
   const id = await submit()
   const all = await readers(id)
   const ids = new Set(all.flatMap((reader) => reader.messages.map((one) => one.id.split('-')[0])))
