@@ -13,6 +13,7 @@ import {
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { VideoSignal } from '#libs/scene-video/signals.ts'
 import type { AcceptanceResult, Loaded, SendRecord } from '#libs/store/submissions.ts'
+import { proofOf } from './proofs.ts'
 import type { SubmitContext } from './context.ts'
 import { ask, isAbsent, isAskable, isCalled } from './ask-about.ts'
 import type { Recovered, Wanted } from './recover.ts'
@@ -62,13 +63,13 @@ async function lookUpSend(
   if (taskId !== null && !isEarlier) {
     await recordTask(context, { id, attempt, send, taskId, how: 'lookup' })
     log.info({ video: id, taskId }, 'Lost answer found at the provider')
-    await proveAccount(context, submission)
+    await proveAccount(context, wanted)
     return accepted
   }
   const fate = await fateOfEarlier(context, submission, { answer, taskId, requestedMs })
   if (fate !== undefined) return fate
   // rule: the look-up window is the looking process’s own
-  if (isAbsent(context, submission, answer)) return onAbsent(context, submission, isEarlier)
+  if (isAbsent(context, submission, answer)) return onAbsent(context, wanted, isEarlier)
   const provider = providers.of(submission.provider)
   const patienceMs = Math.max(context.config.LOOKUP_WINDOW_MS, provider?.expectedMs ?? 0)
   // rule: a task that may be somebody else’s is not taken
@@ -165,11 +166,11 @@ const cannotBeAsked = 'The provider may or may not have accepted it, and cannot 
  */
 async function onAbsent(
   context: SubmitContext,
-  submission: SendRecord,
+  { submission, video }: Wanted,
   isEarlier: boolean,
 ): Promise<VideoSignal | null> {
-  const { store, accounts } = context
-  const { videoId, attempt, send, answer, provider } = submission
+  const { store } = context
+  const { videoId, attempt, send, answer } = submission
   if (answer === 'unreadable')
     return giveUp(
       context,
@@ -177,14 +178,13 @@ async function onAbsent(
       isEarlier,
       'The provider’s answer to its create could not be read, and no task of it is found.',
     )
-  const account = accounts.open(submission)
   // rule: absence counts only where recovery was seen to work
-  if (!isEarlier && !(account && (await accounts.isProven(store, account.id, provider))))
+  if (!isEarlier && !(await isProven(context, submission, video.model)))
     return giveUp(
       context,
       submission,
       isEarlier,
-      'No task of it is found, and none ever was at this account: it may have been accepted.',
+      'No task of it is found, and none of its kind ever was at this account: it may have been accepted.',
     )
   await store.answered(videoId, attempt, send, 'absent', 'not found for the whole window')
   return null
@@ -206,9 +206,20 @@ async function giveUp(
   return isEarlier ? null : { type: 'LOST', reason }
 }
 
-async function proveAccount({ accounts, store }: SubmitContext, send: SendRecord): Promise<void> {
+function proofOfSend({ accounts, providers }: SubmitContext, send: SendRecord, model: string) {
   const account = accounts.open(send)
-  if (account) await accounts.prove(store, account.id, send.provider)
+  const provider = providers.of(send.provider)
+  return account && provider && proofOf(provider, account, model)
+}
+
+async function isProven(context: SubmitContext, send: SendRecord, model: string) {
+  const proof = proofOfSend(context, send, model)
+  return Boolean(proof && (await context.accounts.isProven(context.store, proof, send.provider)))
+}
+
+async function proveAccount(context: SubmitContext, { submission, video }: Wanted): Promise<void> {
+  const proof = proofOfSend(context, submission, video.model)
+  if (proof) await context.accounts.prove(context.store, proof, submission.provider)
 }
 
 const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)

@@ -1,4 +1,7 @@
-/** Whether recovery works at an account: seen once, after a create whose answer did come. */
+/**
+ * Whether recovery works at an account: seen once, after a create whose answer did come. In a list,
+ * once for each model: tasks of one that goes by another name there would be found by nobody.
+ */
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import { canAt } from '#libs/provider/recovery.ts'
 import type { Provider } from '#libs/provider/provider.ts'
@@ -8,9 +11,18 @@ import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
 import { requestOf } from './requests.ts'
 
+/** What is proven, as noted: the account, and, where it is found in a list, the model. */
+export const proofOf = (
+  provider: Pick<Provider, 'can' | 'recoveryHosts'>,
+  { id, baseUrl }: Pick<OpenedAccount, 'id' | 'baseUrl'>,
+  model: string,
+): string =>
+  // rule: absence of a model counts only where a task of that model was found
+  canAt(provider, { baseUrl }).findByOwnId ? id : `${id}/${model}`
+
 /**
  * After an accepted create: whether its task would be found, noted with the account. Not tried
- * while another one tries the same account.
+ * while another one tries the same.
  */
 export async function proveByLookUp(
   context: SubmitContext,
@@ -22,15 +34,16 @@ export async function proveByLookUp(
   const provider = providers.of(video.provider)
   // an absence would count for nothing
   if (!provider || canAt(provider, account).listMayLack) return
-  if (!accounts.beginProof(account.id)) return
+  const proof = proofOf(provider, account, video.model)
+  if (accounts.isKnownProven(proof) || !accounts.beginProof(proof)) return
   try {
-    if (await accounts.isProven(store, account.id, provider.name)) return
+    if (await accounts.isProven(store, proof, provider.name)) return
     if ((await findAgain(context, provider, account, video)) === taskId)
-      await accounts.prove(store, account.id, provider.name)
+      await accounts.prove(store, proof, provider.name)
   } catch (err) {
     log.warn({ err }, 'finding a task again was not tried to its end')
   } finally {
-    accounts.endProof(account.id)
+    accounts.endProof(proof)
   }
 }
 

@@ -90,6 +90,15 @@ it('sends again what is absent from a list in which a task was ever found, and o
   expect(never.failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
 })
 
+it('takes no absence of a model for one where only tasks of another model were found', async () => {
+  const absent = byList(async () => ({ kind: 'absent' }))
+  const isProven = async (proof: string) => proof.endsWith('/another model')
+  const { context, create, failPending } = lost(2 * minute, absent, { isProven })
+  await submitVideo(context, { id: 'v' })
+  expect(create).not.toHaveBeenCalled()
+  expect(failPending.mock.calls[0]![2]).toMatchObject({ code: 'submission_unknown' })
+})
+
 it('asks on while more than one task may be it, and then gives up', async () => {
   const doubtful = byList(async () => ({ kind: 'doubtful', reason: '2 tasks may be it' }))
   const early = lost(minute, doubtful)

@@ -216,7 +216,7 @@ class Send implements PlannedSend {
   }
 
   async #accepted(taskId: string): Promise<VideoSignal | null> {
-    const { log, accounts } = this.#context
+    const { log } = this.#context
     const { id, attempt } = this.#loaded.video
     const task = { id, attempt, send: this.#plan.send, taskId, how: 'answer' } as const
     const fate = await recordTask(this.#context, task, this.#intended)
@@ -227,8 +227,7 @@ class Send implements PlannedSend {
       return this.#unreadable(`the answer names the task of another video: ${taskId}`)
     }
     log.debug({ video: id, taskId, attempt }, 'Submitted')
-    if (!accounts.isKnownProven(this.account.id))
-      void proveByLookUp(this.#context, this.account, this.#loaded.video, taskId)
+    void proveByLookUp(this.#context, this.account, this.#loaded.video, taskId)
     return fate === 'taken' ? { type: 'ACCEPTED' } : null
   }
 

@@ -50,4 +50,10 @@ export const callbacks: Mutation[] = [
     replace: "record !== 'beside' ? Prisma.empty",
     by: 'task of one video',
   },
+  {
+    rule: 'absence of a model counts only where a task of that model was found',
+    find: 'findByOwnId ? id : `${id}/${model}`',
+    replace: 'findByOwnId ? id : id',
+    by: 'submit by itself',
+  },
 ]

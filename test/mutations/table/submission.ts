@@ -205,8 +205,8 @@ export const submission: Mutation[] = [
   },
   {
     rule: 'absence counts only where recovery was seen to work',
-    find: 'if (!isEarlier && !(account && (await accounts.isProven(store, account.id, provider)))) return',
-    replace: 'if (!isEarlier && !account) return',
+    find: 'if (!isEarlier && !(await isProven(context, submission, video.model))) return',
+    replace: 'if (!isEarlier && !video) return',
     by: 'submit by itself',
   },
   {
