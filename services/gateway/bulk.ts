@@ -89,7 +89,7 @@ export class BulkRunner implements AsyncDisposable {
     const users = await this.#actions.working()
     for (const userId of users) {
       if (this.#inHand.has(userId) || this.#stop.signal.aborted) continue
-      // rule: no user waits for another one's bulk actions
+      // not awaited: no user waits for another one's actions
       const run = this.#run(userId)
         .catch(this.#onError)
         .finally(() => this.#inHand.delete(userId))

@@ -36,7 +36,7 @@ export class Turns {
       const leave = this.#leaving(slot)
       const begin = () =>
         current.run(leave, () => act(leave, isAtOnce ? 0 : this.#clock.now() - since))
-      // rule: whoever asks for something else is answered between two turns
+      // whoever asks for something else is answered between two turns
       if (isAtOnce) begin()
       else setImmediate(begin)
     })

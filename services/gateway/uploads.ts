@@ -53,12 +53,12 @@ export async function keepUpload(
     }
     const inTurns = async function* () {
       for await (const chunk of whole()) {
-        // rule: each piece of an upload waits for its user's turn
+        // each piece waits for its user's turn
         leave = await storeTurns.next(userId)
         yield chunk
         leave()
       }
-      // until the store has all of it for good
+      // rule: an upload keeps a turn of its user until the store has all of it
       leave = await storeTurns.next(userId)
     }
     const bytes = await files.put(uploadKey(id), inTurns(), { type })

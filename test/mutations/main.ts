@@ -69,6 +69,7 @@ const finders: Record<Finder, string[]> = {
     ...vitest('test/system/reports.test.ts', ''),
     'test/system/commit-claims.test.ts',
   ],
+  'the gateway by itself': vitest('services/gateway', ''),
   'the archiver by itself': vitest('services/archiver', ''),
   'simulation of files': [
     '--disable-warning=ExperimentalWarning',

@@ -12,6 +12,7 @@ export type Finder =
   | 'outbox'
   | 'rules of the store'
   | 'moves together'
+  | 'the gateway by itself'
   | 'task of one video'
   | 'small pools'
   | 'late commands'

@@ -3,6 +3,7 @@ import type { Mutation } from './mutation.ts'
 import { callbacks } from './table/callbacks.ts'
 import { events } from './table/events.ts'
 import { files } from './table/files.ts'
+import { gateway } from './table/gateway.ts'
 import { ownership } from './table/ownership.ts'
 import { polling } from './table/polling.ts'
 import { providers } from './table/providers.ts'
@@ -20,4 +21,5 @@ export const mutations: Mutation[] = [
   ...callbacks,
   ...recovery,
   ...files,
+  ...gateway,
 ]

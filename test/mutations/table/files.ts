@@ -40,8 +40,8 @@ export const files: Mutation[] = [
   },
   {
     rule: 'a store that hangs holds no file for good',
-    find: 'await orCalledOff(signal, putHashed(files, key, body, signal))',
-    replace: 'await putHashed(files, key, body, signal)',
+    find: 'await orCalledOff(signal, putting)',
+    replace: 'await putting',
     by: 'the archiver by itself',
   },
   {
