@@ -4,6 +4,7 @@ import { simulatedSecretKey } from '#services/provider-simulator/dialects/kling-
 import { conformance } from '../../../test/conformance/provider.ts'
 import { subjectOf } from '../../../test/conformance/provider-bench.ts'
 import { againstTheSimulator } from '../../../test/conformance/provider-live.ts'
+import { talkTo } from '../../../test/support/adapter-talk.ts'
 import { createRestProvider } from '../rest.ts'
 import { klingV1 } from './kling-v1.ts'
 
@@ -65,6 +66,16 @@ it('sends texts and images by the path of their kind, each in its words', () => 
     body: expect.objectContaining({ image: 'AAAA', image_tail: undefined }) as object,
   })
   expect(create({ imageUrls: image.imageUrls })).not.toHaveProperty('body.aspect_ratio')
+})
+
+it.each([
+  [1100, 'bad_key'],
+  [1101, 'insufficient_balance'],
+  [1304, 'bad_key'],
+])('takes 429 with %i for a refusal, not for a limit', async (code, ours) => {
+  const talk = await talkTo(klingV1)
+  const said = { status: 429, body: { code, message: 'no' } }
+  expect(await talk.create({}, said)).toMatchObject({ kind: 'refused', error: { code: ours } })
 })
 
 it('asks for a task by its kind, also by own id, and not where the kind is not known', () => {

@@ -91,7 +91,10 @@ export const kling: Declaration = {
       ...Object.fromEntries(
         ['1000', '1001', '1002', '1003', '1004', '1103'].map((code) => [code, 'bad_key' as const]),
       ),
-      // answered with HTTP 429, and no rate limit
+      // these are answered with HTTP 429, and are no rate limit: the account's state, its money, its
+      // pack, an address that it does not allow
+      '1100': 'bad_key',
+      '1304': 'bad_key',
       '1101': 'insufficient_balance',
       '1102': 'insufficient_balance',
       '1301': 'content_policy',

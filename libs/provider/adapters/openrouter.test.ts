@@ -57,6 +57,16 @@ it.each([
   const talk = await talkTo(openrouter)
   const said = { status, body: { error: { code: status, message } } }
   expect(await talk.create({}, said)).toMatchObject({ kind: 'refused', error: { code, message } })
+  // whatever the status is
+  expect(await talk.create({}, { ...said, status: 200 })).toMatchObject({ kind: 'refused' })
+})
+
+it.each([
+  [402, { kind: 'refused', error: { code: 'insufficient_balance' } }],
+  [429, { kind: 'later' }],
+])('reads %i that is said under 200', async (code, meant) => {
+  const talk = await talkTo(openrouter)
+  expect(await talk.create({}, { error: { code, message: 'no' } })).toMatchObject(meant)
 })
 
 it('does not take 404 for absence but in its own words', async () => {

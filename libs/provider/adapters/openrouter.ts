@@ -70,7 +70,8 @@ export const openrouter: Declaration = {
       expired: 'expired',
     },
     error: { code: ['error.code'], message: ['error.message'] },
-    codes: {},
+    // HTTP's own numbers, also under 200
+    codes: { '400': 'invalid_request', '401': 'bad_key', '402': 'insufficient_balance' },
     // 403 is moderation, or the limit of the key
     codeOf: (code, text) =>
       code === '403' && /key limit/i.test(text) ? 'insufficient_balance' : undefined,
@@ -81,7 +82,7 @@ export const openrouter: Declaration = {
       403: 'content_policy',
       413: 'invalid_request',
     },
-    laterCodes: [],
+    laterCodes: ['429'],
     missingCodes: ['404'],
   },
 }
