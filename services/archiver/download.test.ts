@@ -1,6 +1,7 @@
 /** A file that is fetched in parts, from servers that tell the truth about them, or do not. */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { Agent } from 'undici'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { download, DownloadFailed } from './download.ts'
@@ -22,7 +23,7 @@ const server = createServer((request, response) => {
     'content-length': part.length,
     ...headers,
   })
-  if (asked.length > 1) return response.end(part)
+  if (asked.length > 1 || headers['content-encoding']) return response.end(part)
   // the first one breaks off
   response.write(part.subarray(0, size / 2), () => setImmediate(() => response.destroy()))
 })
@@ -73,4 +74,27 @@ it.each([
   await expect(fetched(by)).rejects.toThrow(
     new DownloadFailed('later', 'the file changed while it was fetched'),
   )
+})
+
+it.each([
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+  ['br', brotliCompressSync],
+  ['zstd', zstdCompressSync],
+  ['aws-chunked', (file: Buffer) => file],
+] as [string, (file: Buffer) => Buffer][])(
+  'unpacks what comes as %s, though nobody asked for that',
+  async (encoding, pack) => {
+    const packed = { file: pack(version(1)), headers: { 'content-encoding': encoding } }
+    expect(await fetched(() => packed)).toEqual(version(1))
+  },
+)
+
+it('takes no packed file that is cut, is not what it says, or is larger than the limit', async () => {
+  const packed = (file: Buffer) => () => ({ file, headers: { 'content-encoding': 'gzip' } })
+  const whole = gzipSync(version(1))
+  await expect(fetched(packed(whole.subarray(0, -20)))).rejects.toMatchObject({ kind: 'later' })
+  await expect(fetched(packed(version(1)))).rejects.toMatchObject({ kind: 'later' })
+  const large = gzipSync(Buffer.alloc(size * 20))
+  await expect(fetched(packed(large))).rejects.toMatchObject({ kind: 'never' })
 })

@@ -8,6 +8,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { get, type Body, type Got } from './get.ts'
+import { isPacked, unpacked } from './unpacked.ts'
 
 /** Why a file could not be fetched, and what that says of the next try. */
 export class DownloadFailed extends Error {
@@ -167,12 +168,12 @@ const changed = () => new DownloadFailed('later', 'the file changed while it was
 
 function toAnswer(headers: Got['headers'], body: Body, resume: Resume | null): Answer {
   const encoding = one(headers['content-encoding'])
-  if (encoding && encoding !== 'identity') {
+  // it is not resumed, and its length is that of the packing
+  if (!resume && isPacked(encoding))
+    return { body: unpacked(body, encoding), length: null, validator: null }
+  if (resume && isPacked(encoding)) {
     body.cancel()
-    throw new DownloadFailed(
-      'later',
-      `sent in the encoding ${encoding.slice(0, 20)}, which was not asked for`,
-    )
+    throw new DownloadFailed('later', 'a part of it was sent packed')
   }
   if (resume && !one(headers['content-range'])?.startsWith(`bytes ${resume.from}-`)) {
     body.cancel()
