@@ -5,6 +5,7 @@
 import { redact } from '#libs/net/redact.ts'
 import { blockedCode } from '#libs/net/guard.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
+import { AnsweredTasks } from './edge/answered-tasks.ts'
 import { readCancel } from './edge/cancel.ts'
 import type { Dialect, OpenAccount, Request, Unaskable } from './edge/dialect.ts'
 import { dateOf, rateLimitOf } from './edge/headers.ts'
@@ -106,6 +107,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
   const send = sender(dialect, edge, accounts, nowSeconds)
   const withoutMany = new Set<string>()
+  const answered = new AnsweredTasks(() => edge.reconnect())
   const query = (account: Account, request: RequestOf, control?: Control) =>
     send(account, request, options.getTimeoutMs, control)
   const ask = async (account: Account, request: RequestOf, asked: Asked, control?: Control) => {
@@ -128,7 +130,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       if (sent.kind !== 'answered') return createWithoutAnswer(sent)
       const limit = rateLimitOf(sent.headers, dialect.limitPerMs)
       if (limit) control?.onRateLimit?.(limit)
-      return readCreate(dialect, sent, input)
+      return answered.own(account, input, readCreate(dialect, sent, input))
     },
     reconnect: () => edge.reconnect(),
     handleOf: (taskId, request) =>

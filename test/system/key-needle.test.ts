@@ -21,7 +21,7 @@ const privateKey = generateKeyPairSync('rsa', {
 /** None of them looks like a key. */
 const keys = {
   system: 'needle/7f3a+9c51e8==',
-  own: 'the users needle/4b1d+02',
+  own: 'needle/of-a-user:4b1d+02',
   kling: 'needle-of-kling.55c1',
   tencent: 'needle/of~tencent+a1',
 }
@@ -153,7 +153,9 @@ it('tells nobody a secret of any account, though its provider repeats it everywh
   for (const format of parrotFormats.filter((one) => one !== 'own')) await make(format)
   const config = `/api/projects/${dev.projectId}/ai-config`
   const own = { provider: 'toapis', apiKey: keys.own, baseUrl: `${parrot.url}/own` }
-  told += await ask(config, own, 'PUT')
+  const made = await ask(config, own, 'PUT')
+  expect(made).toContain('"source":"project"')
+  told += made
   told += (await ask(config)) + (await ask(`${config}/test`, {}))
   await make('own')
   for (const [name, id] of ids)

@@ -91,8 +91,8 @@ export const kling: Declaration = {
       ...Object.fromEntries(
         ['1000', '1001', '1002', '1003', '1004', '1103'].map((code) => [code, 'bad_key' as const]),
       ),
-      // these are answered with HTTP 429, and are no rate limit: the account's state, its money, its
-      // pack, an address that it does not allow
+      // answered with HTTP 429, and no rate limit: the account's state, an address that it does not
+      // allow, no money, no pack
       '1100': 'bad_key',
       '1304': 'bad_key',
       '1101': 'insufficient_balance',

@@ -129,4 +129,10 @@ export const providers: Mutation[] = [
     replace: 'withoutMany.has(account.baseUrl)',
     by: 'providers',
   },
+  {
+    rule: 'an answer that was given twice is not taken for the next create’s',
+    find: 'this.#isOf(ownId, `${baseUrl}\\n${answer.taskId}`)',
+    replace: 'this.#isOf(ownId, ownId)',
+    by: 'providers',
+  },
 ]
