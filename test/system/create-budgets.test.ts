@@ -21,14 +21,19 @@ const charged = async (stack: Stack) => {
 }
 const createdAt = (row: Charged) => Date.parse(row.created_at)
 
-async function make(stack: Stack, count: number, key: string): Promise<string[]> {
-  const answers = await Promise.all(
+/** Asked again where the gateway has no room. */
+const make = (stack: Stack, count: number, key: string): Promise<string[]> =>
+  Promise.all(
     Array.from({ length: count }, () =>
-      stack.ask('POST', '/api/videos', { key, body: { prompt: 'x' } }),
+      until('a video to be accepted', async () => {
+        const { status, body } = await stack.ask('POST', '/api/videos', {
+          key,
+          body: { prompt: 'x' },
+        })
+        return status === 202 ? String(body['id']) : undefined
+      }),
     ),
   )
-  return answers.map(({ body }) => String(body['id']))
-}
 
 it.concurrent(
   'makes as many a minute as the account may, and no user waits for another',

@@ -89,14 +89,14 @@ it('gives a turn back where the request fails', async () => {
   for (let i = 0; i < 10; i++) expect((await ask('a')).statusCode).toBe(500)
 })
 
-it('refuses what has waited for 10 s', async () => {
+it('refuses what has waited for 30 s', async () => {
   const { promise, resolve } = gate()
   const ask = serving(() => promise)
   const held = [ask('a'), ask('a')]
   await settled()
   const late = ask('a')
   await settled()
-  now = 10_001
+  now = 30_001
   resolve({})
   const { statusCode, headers } = await late
   expect([statusCode, headers['retry-after']]).toEqual([503, '2'])

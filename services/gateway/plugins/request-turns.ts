@@ -6,7 +6,7 @@ import { Problem } from '../problem.ts'
 import type { Leave, Turns } from '../turns.ts'
 
 /** Whoever waited so long behind requests of its own user is refused: they are too many. */
-const mostWaitMs = 10_000
+const mostWaitMs = 30_000
 
 const overloaded = () =>
   new Problem(
