@@ -107,7 +107,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
   const send = sender(dialect, edge, accounts, nowSeconds)
   const withoutMany = new Set<string>()
-  const answered = new AnsweredTasks(() => edge.reconnect())
+  const answered = new AnsweredTasks((baseUrl) => edge.reconnect(baseUrl))
   const query = (account: Account, request: RequestOf, control?: Control) =>
     send(account, request, options.getTimeoutMs, control)
   const ask = async (account: Account, request: RequestOf, asked: Asked, control?: Control) => {
@@ -132,7 +132,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       if (limit) control?.onRateLimit?.(limit)
       return answered.own(account, input, readCreate(dialect, sent, input))
     },
-    reconnect: () => edge.reconnect(),
+    reconnect: ({ baseUrl }) => edge.reconnect(baseUrl),
     handleOf: (taskId, request) =>
       dialect.handleOf?.(taskId, request) ?? (dialect.handle ? null : taskId),
     get: (account, taskId, control) =>

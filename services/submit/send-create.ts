@@ -223,7 +223,7 @@ class Send implements PlannedSend {
     crashPoint('acceptance-recorded')
     if (fate === 'of_another') {
       // an answer may have come twice: what follows it is of others, too
-      this.#plan.provider.reconnect()
+      this.#plan.provider.reconnect(this.account)
       return this.#unreadable(`the answer names the task of another video: ${taskId}`)
     }
     log.debug({ video: id, taskId, attempt }, 'Submitted')

@@ -10,10 +10,10 @@ const mostKept = 1_000
 export class AnsweredTasks {
   /** By place and task: the own id of its create. */
   readonly #tasks = new Map<string, string>()
-  readonly #reconnect: () => void
+  readonly #reconnect: (baseUrl: string) => void
 
-  /** `reconnect`: what is sent from then on goes over other connections. */
-  constructor(reconnect: () => void) {
+  /** `reconnect`: what is sent there from then on goes over other connections. */
+  constructor(reconnect: (baseUrl: string) => void) {
     this.#reconnect = reconnect
   }
 
@@ -22,7 +22,7 @@ export class AnsweredTasks {
     // rule: an answer that was given twice is not taken for the next create’s
     if (answer.kind !== 'accepted' || this.#isOf(ownId, `${baseUrl}\n${answer.taskId}`))
       return answer
-    this.#reconnect()
+    this.#reconnect(baseUrl)
     return { kind: 'unreadable', reason: `it names the task of another create: ${answer.taskId}` }
   }
 

@@ -61,6 +61,27 @@ it('takes no answer that is given twice for the next create’s, nor the one beh
   expect(told).toMatchObject([{ taskId: 't1' }, { kind: 'unreadable' }, { taskId: 't3' }])
 })
 
+it('leaves the connections of other hosts alone where one’s answers come twice', async () => {
+  let connections = 0
+  const says = async (id: () => string) => {
+    const server = createServer((incoming, response) => {
+      incoming.resume().on('end', () => response.end(JSON.stringify({ id: id() })))
+    }).on('connection', () => connections++)
+    return { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
+  }
+  const [bad, good] = [await says(() => 'one'), await says(() => crypto.randomUUID())]
+  await using provider = createToapis(options)
+  await provider.create(good, request)
+  const kinds = []
+  for (let i = 1; i <= 3; i++) {
+    kinds.push((await provider.create(bad, { ...request, ownId: `own-${i}` })).kind)
+    expect((await provider.create(good, { ...request, ownId: `good-${i}` })).kind).toBe('accepted')
+  }
+  expect(kinds).toEqual(['accepted', 'unreadable', 'unreadable'])
+  // one of the good, and two of the bad: the first is left after its second answer
+  expect(connections).toBe(3)
+})
+
 it('sends nothing where the certificate is not trusted, and says why; with its authority it sends', async () => {
   const { key, cert, ca } = certificate()
   let asked = 0

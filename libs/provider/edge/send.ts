@@ -46,12 +46,16 @@ interface Place {
   way: keyof Ways
 }
 const mostPlaces = 1_000
+/** Hosts with connections of their own. */
+const mostApart = 100
 const agentsOf = ({ open, guarded, proxied }: Ways): Dispatcher[] => [
   ...new Set([open, guarded, ...(proxied ? [proxied] : [])]),
 ]
 
 export class Edge implements AsyncDisposable {
-  #ways: Ways
+  readonly #ways: Ways
+  /** By origin, once something came over its connections that was not meant for its request. */
+  readonly #apart = new Map<string, Ways>()
   readonly #connect: () => Ways
   readonly #options: EdgeOptions
   readonly #largeTurns = new LargeTurns()
@@ -80,11 +84,21 @@ export class Edge implements AsyncDisposable {
     this.#ways = this.#connect()
   }
 
-  /** What is sent from now on goes over connections of its own; what is under way ends on its. */
-  reconnect(): void {
-    const former = this.#ways
-    this.#ways = this.#connect()
-    for (const agent of agentsOf(former)) agent.close().catch(() => {})
+  /**
+   * What is sent to this host from now on goes over new connections; what is under way ends on its.
+   * Nobody else's are touched.
+   */
+  reconnect(baseUrl: string): void {
+    const { origin } = new URL(baseUrl)
+    this.#leave(origin)
+    if (this.#apart.size >= mostApart) this.#leave(this.#apart.keys().next().value!)
+    this.#apart.set(origin, this.#connect())
+  }
+
+  #leave(origin: string): void {
+    const ways = this.#apart.get(origin)
+    this.#apart.delete(origin)
+    for (const agent of ways ? agentsOf(ways) : []) agent.close().catch(() => {})
   }
 
   /** A redirect, a refusal, a page of HTML: all are answers. */
@@ -95,7 +109,8 @@ export class Edge implements AsyncDisposable {
       const inTurn = (begin: (leave: Leave) => void) => this.#largeTurns.enter(place.origin, begin)
       const exchange = new Exchange(outgoing, resolve, inTurn)
       try {
-        this.#ways[place.way]!.dispatch(
+        const ways = this.#apart.get(place.origin) ?? this.#ways
+        ways[place.way]!.dispatch(
           {
             origin: place.origin,
             path: place.path + outgoing.path,
@@ -139,6 +154,7 @@ export class Edge implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#largeTurns.close()
-    await Promise.all(agentsOf(this.#ways).map((agent) => agent.destroy()))
+    const all = [this.#ways, ...this.#apart.values()].flatMap(agentsOf)
+    await Promise.all(all.map((agent) => agent.destroy()))
   }
 }
