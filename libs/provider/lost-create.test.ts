@@ -59,6 +59,14 @@ describe('a lost create in a list', () => {
     expect((await search()).kind).toBe('doubtful')
   })
 
+  it('is what has its very prompt, beside those that only begin like it', async () => {
+    const longer = { prompt: 'a lighthouse, at night' }
+    pages([item('a', longer), item('b', ours), item('c', { prompt: 'a light' })])
+    expect(await search({}, { task })).toEqual({ kind: 'found', taskId: 'b' })
+    pages([item('a', longer)])
+    expect((await search({}, { task })).kind).toBe('doubtful')
+  })
+
   it('is found by its mark alone, within a longer text and never within a longer id', async () => {
     const hook = (own: string) => ({ hook: `https://r.example.com/webhooks/p/${own}/tag?a=b` })
     pages([item('a', hook('own-11')), item('b', hook('own-1'))], [])

@@ -85,10 +85,10 @@ async function choose(
   if (left.length === 0 && dialect.list?.provesAbsence === false)
     return { kind: 'doubtful', reason: 'it is not in its list, which may leave out a task' }
   if (left.length === 0) return { kind: 'absent' }
-  const [only] = left
+  // what has the very prompt is not doubted for others that only begin like it
+  const same = left.filter(({ isSamePrompt }) => isSamePrompt === true)
   // rule: a task is taken from a list only when it alone fits
-  if (left.length === 1 && only!.isSamePrompt === true && !lost.hasRivals)
-    return { kind: 'found', taskId: only!.taskId }
+  if (same.length === 1 && !lost.hasRivals) return { kind: 'found', taskId: same[0]!.taskId }
   return {
     kind: 'doubtful',
     reason:

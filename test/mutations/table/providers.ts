@@ -107,8 +107,8 @@ export const providers: Mutation[] = [
   },
   {
     rule: 'a task is taken from a list only when it alone fits',
-    find: 'left.length === 1 && only',
-    replace: 'only',
+    find: 'same.length === 1 && ',
+    replace: 'same.length > 0 && ',
     by: 'providers',
   },
   {
