@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram'
 import { lookup as byThread } from 'node:dns/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { lookupByDns } from './names.ts'
+import { lookupAsMachine, lookupByDns } from './names.ts'
 
 /** Knows the address of `known.test`, no other, and says nothing of what is called silent. */
 const server = createSocket('udp4')
@@ -19,22 +19,26 @@ server.on('message', (query, { port, address }) => {
   const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 192, 0, 2, 7])
   server.send(Buffer.concat([head, question, ...(isKnown ? [record] : [])]), port, address)
 })
-let lookup: (name: string, options: object) => Promise<unknown>
+type Lookup = (name: string, options: object) => Promise<unknown>
+let lookup: Lookup
+let asMachine: Lookup
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve))
-  const dns = lookupByDns({ timeout: 3_000, tries: 1 }, [`127.0.0.1:${server.address().port}`])
-  lookup = promisify(dns) as typeof lookup
+  const at = [{ timeout: 3_000, tries: 1 }, [`127.0.0.1:${server.address().port}`]] as const
+  lookup = promisify(lookupByDns(at[0], [...at[1]])) as Lookup
+  asMachine = promisify(lookupAsMachine(at[0], [...at[1]])) as Lookup
 })
 afterAll(() => server.close())
 
-it('resolves a name while many others stay silent', async () => {
+it.each(['users', 'the operator'])('resolves a name of %s while others are silent', async (of) => {
+  const find = of === 'users' ? lookup : asMachine
   const settled: string[] = []
   const silent = Array.from({ length: 40 }, (_, i) =>
-    lookup(`silent-${i}.test`, { all: true }).catch((err: NodeJS.ErrnoException) => {
+    find(`silent-${i}.test`, { all: true }).catch((err: NodeJS.ErrnoException) => {
       settled.push(err.code!)
     }),
   )
-  expect(await lookup('known.test', { all: true })).toEqual([{ address: '192.0.2.7', family: 4 }])
+  expect(await find('known.test', { all: true })).toEqual([{ address: '192.0.2.7', family: 4 }])
   expect(settled).toEqual([])
   await Promise.all(silent)
   expect(new Set(settled)).toEqual(new Set(['ETIMEOUT']))
@@ -49,4 +53,10 @@ it('leaves this machine’s own name to it', async () => {
   expect(await lookup('localhost', { all: true })).toEqual(
     await byThread('localhost', { all: true }),
   )
+})
+
+it('finds the operator’s hosts where the machine finds them', async () => {
+  const options = { all: true }
+  expect(await asMachine('localhost', options)).toEqual(await byThread('localhost', options))
+  await expect(asMachine('nobody.test', options)).rejects.toMatchObject({ syscall: 'getaddrinfo' })
 })

@@ -1,12 +1,17 @@
 /**
- * Names of hosts that users give, resolved by DNS alone and without a thread. `getaddrinfo` holds
- * one of the process's few threads for as long as a name's servers are silent, and all other names
- * wait behind it. Names of the machine and of search domains are no users' business.
+ * Names of hosts, resolved without a thread. `getaddrinfo` holds one of the process's few threads
+ * for as long as a name's servers are silent, and all other names wait behind it.
  */
 import { lookup as byThread, Resolver, type LookupAddress, type ResolverOptions } from 'node:dns'
+import { readFileSync } from 'node:fs'
 import type { LookupFunction } from 'node:net'
 
-/** @param servers those of the machine where none are given */
+/**
+ * Hosts that users give, by DNS alone: names of the machine and of search domains are not their
+ * business.
+ *
+ * @param servers those of the machine where none are given
+ */
 export function lookupByDns(options: ResolverOptions = {}, servers?: string[]): LookupFunction {
   const resolver = new Resolver({ timeout: 1_500, tries: 2, ...options })
   if (servers) resolver.setServers(servers)
@@ -37,3 +42,33 @@ const asNotFound = (err: NodeJS.ErrnoException | null, hostname: string): NodeJS
   err === null || err.code === 'ENODATA'
     ? Object.assign(new Error(`getaddrinfo ENOTFOUND ${hostname}`), { code: 'ENOTFOUND', hostname })
     : err
+
+const hostsFile = '/etc/hosts'
+
+/**
+ * Hosts that the operator gives, found wherever the machine finds names. A thread is asked only for
+ * what the machine itself knows, and for what DNS has answered that there is no such name: that may
+ * be of a search domain.
+ */
+export function lookupAsMachine(options: ResolverOptions = {}, servers?: string[]): LookupFunction {
+  const byDns = lookupByDns(options, servers)
+  return (hostname, asked, callback) => {
+    if (!hostname.includes('.') || isInHosts(hostname)) return byThread(hostname, asked, callback)
+    // rule: a silent name holds up no other provider’s
+    byDns(hostname, asked, (err, ...found) =>
+      err?.code === 'ENOTFOUND' ? byThread(hostname, asked, callback) : callback(err, ...found),
+    )
+  }
+}
+
+function isInHosts(hostname: string): boolean {
+  const name = hostname.toLowerCase()
+  try {
+    return readFileSync(hostsFile, 'utf8')
+      .toLowerCase()
+      .split('\n')
+      .some((line) => line.replace(/#.*/, '').split(/\s+/).slice(1).includes(name))
+  } catch {
+    return false
+  }
+}

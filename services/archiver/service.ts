@@ -10,6 +10,7 @@ import { Agent } from 'undici'
 import { connectBus } from '#libs/bus/connect.ts'
 import { openFileStore } from '#libs/files/settings.ts'
 import { guardedConnector } from '#libs/net/guard.ts'
+import { lookupAsMachine } from '#libs/net/names.ts'
 import { Accounts } from '#libs/provider/accounts.ts'
 import { Providers } from '#libs/provider/providers.ts'
 import { configuredProviders, edgeOptions } from '#libs/provider/settings.ts'
@@ -107,7 +108,9 @@ function counters(metrics: Metrics): Pick<ArchiverParts, 'count' | 'gauge'> {
  * trusts, and from a provider at an address the operator trusts to that provider's own host.
  */
 function routesOf(config: ArchiverConfig) {
-  const open = new Agent({ connect: { timeout: connectTimeoutMs } })
+  const open = new Agent({
+    connect: { timeout: connectTimeoutMs, lookup: lookupAsMachine() },
+  })
   const guarded = new Agent({ connect: guardedConnector(connectTimeoutMs) })
   const trusted = new Set(edgeOptions(config).trustedBaseUrls)
   const isOwn = (url: URL, { account }: ClaimedFile) =>

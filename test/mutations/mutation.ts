@@ -5,6 +5,7 @@
  */
 export type Finder =
   | 'providers'
+  | 'names by themselves'
   | 'the host by itself'
   | 'simulation'
   | 'store against Postgres'

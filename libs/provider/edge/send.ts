@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
 import { Agent, ProxyAgent, type Dispatcher } from 'undici'
 import { blockedCode, guardedConnector, isForbiddenHost } from '#libs/net/guard.ts'
+import { lookupAsMachine } from '#libs/net/names.ts'
 import { Exchange, type Outgoing, type Sent } from './exchange.ts'
 import { LargeTurns, type Leave } from './large-turns.ts'
 
@@ -67,7 +68,8 @@ export class Edge implements AsyncDisposable {
     this.#options = options
     this.#trusted = new Set(options.trustedBaseUrls)
     const ca = options.ca ? [...rootCertificates, readFileSync(options.ca, 'utf8')] : undefined
-    const tls = { timeout: connectTimeoutMs, ...(ca ? { ca } : {}) }
+    const lookup = lookupAsMachine()
+    const tls = { timeout: connectTimeoutMs, lookup, ...(ca ? { ca } : {}) }
     const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000 }
     const { proxy } = options
     this.#connect = () => {

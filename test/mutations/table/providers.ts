@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const providers: Mutation[] = [
   {
+    rule: 'a silent name holds up no other provider’s',
+    find: 'byDns(hostname, asked, (err',
+    replace: 'byThread(hostname, asked, (err',
+    by: 'names by themselves',
+  },
+  {
     rule: 'a large answer waits for its turn',
     find: 'if (!this.#leave) controller.pause()',
     replace: 'if (!this.#leave) void controller',
