@@ -19,6 +19,7 @@ interface Heard {
   path: string
   headers: IncomingHttpHeaders
   body: unknown
+  text: string
 }
 
 /** JSON, or a form as it is. */
@@ -39,7 +40,7 @@ export async function talkTo({ dialect, credentials }: Declaration) {
     incoming.on('data', (chunk: Buffer) => (text += chunk.toString()))
     incoming.on('end', () => {
       const { method = '', url: path = '', headers } = incoming
-      heard.push({ method, path, headers, body: bodyOf(text) })
+      heard.push({ method, path, headers, body: bodyOf(text), text })
       const answer = answers.length > 1 ? answers.shift() : answers[0]
       const {
         status,

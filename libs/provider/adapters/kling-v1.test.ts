@@ -80,7 +80,7 @@ it.each([
 
 it('asks for a task by its kind, also by own id, and not where the kind is not known', () => {
   const answer = { code: 0, data: { task_id: '8936' } }
-  expect(dialect.handle!(answer, image)).toBe('image2video/8936')
+  expect(dialect.handle!(answer, image, JSON.stringify(answer))).toBe('image2video/8936')
   expect(dialect.get('image2video/8936', account({}))).toEqual({
     path: '/v1/videos/image2video/8936',
   })

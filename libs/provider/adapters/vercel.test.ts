@@ -45,6 +45,15 @@ it('asks with the whole operation and with the model, which the answer does not 
   expect(talk.heard()[0]!.body).toEqual({ operation })
 })
 
+it('asks with every number of the operation as it was written', async () => {
+  const written = '{"job":12345678901234567890,"at":1.0,"of":1e3,"part":0.30000000000000001}'
+  const talk = await talkTo(vercel)
+  const answer = await talk.create({}, `{"operation":${written}}`)
+  if (answer.kind !== 'accepted') throw new Error(answer.kind)
+  await talk.get(answer.taskId, { status: 'pending' })
+  expect(talk.heard()[0]!.text).toBe(`{"operation":${written}}`)
+})
+
 it.each([
   ['text for an operation', 'job_1', 'accepted'],
   ['no operation', undefined, 'unreadable'],

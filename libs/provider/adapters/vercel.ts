@@ -6,7 +6,7 @@
  */
 import type { Declaration } from '../declaration.ts'
 import { keyAs } from '../edge/dialect.ts'
-import { at } from '../edge/fields.ts'
+import { at, parseAsWritten } from '../edge/fields.ts'
 import { inline } from './inline.ts'
 import { namesPolicy } from './policy.ts'
 
@@ -14,7 +14,8 @@ interface Handle {
   model: string
   operation: unknown
 }
-const read = (handle: string) => JSON.parse(handle) as Handle
+// rule: an operation is asked for with every digit it came with
+const read = (handle: string) => parseAsWritten(handle) as Handle
 
 const of = (model: string) => ({
   'ai-gateway-protocol-version': '0.0.1',
@@ -56,8 +57,8 @@ export const vercel: Declaration = {
       }
     },
     createdId: [],
-    handle: (answer, { model }) => {
-      const [operation] = at(answer, 'operation')
+    handle: (_answer, { model }, text) => {
+      const [operation] = at(parseAsWritten(text), 'operation')
       return operation === undefined ? null : JSON.stringify({ model, operation })
     },
     // how long a key is kept is not published: it is repeated soon, or not at all

@@ -119,9 +119,10 @@ export interface Dialect {
   createdId: Paths
   /**
    * Where a task is asked for by more than its id: the one text (≤ 4 KiB) that `get`, `cancel` and
-   * `result` are given, from the answer to its create. Null: it cannot be read.
+   * `result` are given, from the answer to its create, read and as its text. Null: it cannot be
+   * read.
    */
-  handle?: (answer: unknown, request: CreateRequest) => string | null
+  handle?: (answer: unknown, request: CreateRequest, text: string) => string | null
   /** The same, from a task's id alone; absent: it cannot be told so. */
   handleOf?: (taskId: string, request: CreateRequest) => string
   /** The id that answers name, of such a text. */

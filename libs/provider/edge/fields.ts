@@ -24,6 +24,23 @@ export function parseJson(text: string): unknown {
   }
 }
 
+// the types of TypeScript do not know it yet
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
+const asWritten: Reviver = (_key, value, context) =>
+  typeof value === 'number' ? rawJSON(context!.source!) : value
+
+/**
+ * JSON whose numbers `JSON.stringify` tells again as they were written. Undefined where it is not
+ * JSON.
+ */
+export function parseAsWritten(text: string): unknown {
+  try {
+    return JSON.parse(text, asWritten)
+  } catch {
+    return undefined
+  }
+}
+
 /** A step of a path: a field; of a list its elements, all or those whose `key` is `wanted`. */
 interface Step {
   name: string

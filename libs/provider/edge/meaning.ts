@@ -36,10 +36,13 @@ import {
 const longestWord = 80
 
 /** The task's handle in an answer to a create. */
-function handleOf(dialect: Dialect, json: unknown, request: CreateRequest): string | undefined {
-  const ids = idsOf(json, dialect.createdId)
-  if (!dialect.handle) return ids[0]
-  const handle = dialect.handle(json, request) ?? ''
+function handleOf(
+  dialect: Dialect,
+  { json, text }: { json: unknown; text: string },
+  request: CreateRequest,
+): string | undefined {
+  if (!dialect.handle) return idsOf(json, dialect.createdId)[0]
+  const handle = dialect.handle(json, request, text) ?? ''
   return isKeepable(handle) ? handle : undefined
 }
 
@@ -49,7 +52,7 @@ export function readCreate(dialect: Dialect, answer: Answer, request: CreateRequ
   const json = parseJson(text)
   const said = saidBy(dialect, json)
   if (status >= 200 && status < 300) {
-    const taskId = handleOf(dialect, json, request)
+    const taskId = handleOf(dialect, { json, text }, request)
     if (taskId !== undefined) return { kind: 'accepted', taskId }
     if (said.code === '' && at(json, 'error').length === 0)
       return { kind: 'unreadable', reason: redact(`HTTP ${status}: ${plain(text)}`, [], 300) }

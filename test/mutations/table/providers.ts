@@ -9,6 +9,12 @@ export const providers: Mutation[] = [
     by: 'names by themselves',
   },
   {
+    rule: 'an operation is asked for with every digit it came with',
+    find: 'parseAsWritten(handle)',
+    replace: 'JSON.parse(handle)',
+    by: 'providers',
+  },
+  {
     rule: 'a large answer waits for its turn',
     find: 'if (!this.#leave) controller.pause()',
     replace: 'if (!this.#leave) void controller',
