@@ -113,7 +113,7 @@ class Trouble {
   }
 
   get leftMs(): number {
-    return this.#endAt - performance.now()
+    return Math.max(0, this.#endAt - performance.now())
   }
 
   get count(): number {
