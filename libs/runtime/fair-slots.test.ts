@@ -67,6 +67,16 @@ it('gives the users of one key turns, whatever one of them has waiting there', a
   expect(begun.slice(0, 5)).toEqual(['many', 'many', 'few', 'many', 'few'])
 })
 
+it('gives users turns, whatever number of keys one of them has', async () => {
+  const world = new World(1)
+  const slots = slotsIn(world, 4, 2)
+  for (let key = 0; key < 500; key++) slots.enter(`silent-${key}`, () => {}, 'many')
+  let ranAt = Infinity
+  slots.enter('other', () => (ranAt = world.now), 'few')
+  await run(world, 5_000)
+  expect(ranAt).toBeLessThanOrEqual(2_000)
+})
+
 it('refuses who still waits when it is closed', async () => {
   const slots = slotsIn(new World(1), 1, 1)
   void slots.run('a', () => new Promise(() => {}))

@@ -1,11 +1,10 @@
 /**
  * Slots for what may run at once, shared by key. No key has more than its share, and keys that wait
- * take turns; so do the users of one key, where they are told. A run that takes longer than
- * `patienceMs` still counts against its key, but no longer against the total: however many keys
- * have runs that do not end, the others wait for no longer than that.
+ * take turns; where users are told they do, whatever number of keys is theirs. A run that takes
+ * longer than `patienceMs` still counts against its key, but no longer against the total: however
+ * many keys have runs that do not end, the others wait for no longer than that.
  */
 import type { Clock } from './clock.ts'
-import { UserTurns } from './user-turns.ts'
 
 export interface FairSlotsOptions {
   clock: Clock
@@ -24,7 +23,6 @@ export interface Slot {
 }
 
 interface Waiting {
-  userId: string
   begin(slot: Slot): void
   refuse(err: Error): void
 }
@@ -36,8 +34,8 @@ export class FairSlots {
   /** Those that count, the oldest first. */
   readonly #counting = new Set<Slot>()
   readonly #running = new Map<string, number>()
-  /** Keys in the order of their turns. */
-  readonly #waiting = new Map<string, UserTurns<Waiting>>()
+  /** By user, else by key, in the order of their turns; there by key. */
+  readonly #waiting = new Map<string, Map<string, Waiting[]>>()
   #isHandingOut = false
   #cancelLook: (() => void) | undefined
 
@@ -48,7 +46,7 @@ export class FairSlots {
   /** Waits for its turn, however long, and runs. Rejects when the slots are closed before that. */
   async run<T>(key: string, act: () => Promise<T>, userId = ''): Promise<T> {
     const slot = await new Promise<Slot>((begin, refuse) =>
-      this.#enter(key, { userId, begin, refuse }),
+      this.#enter(key, userId, { begin, refuse }),
     )
     try {
       return await act()
@@ -58,8 +56,8 @@ export class FairSlots {
   }
 
   /** Calls `begin` now or at its turn; whoever began gives the slot back by `leave`, once. */
-  enter(key: string, begin: (slot: Slot) => void): void {
-    this.#enter(key, { userId: '', begin, refuse: ignore })
+  enter(key: string, begin: (slot: Slot) => void, userId = ''): void {
+    this.#enter(key, userId, { begin, refuse: ignore })
   }
 
   leave(slot: Slot): void {
@@ -73,20 +71,20 @@ export class FairSlots {
   /** Whoever still waits for a turn is refused. */
   close(): void {
     this.#cancelLook?.()
-    const queues = [...this.#waiting.values()]
+    const queues = [...this.#waiting.values()].flatMap((keys) => [...keys.values()])
     this.#waiting.clear()
-    for (const queue of queues)
-      for (let one = queue.first(); one; one = queue.first()) {
-        queue.drop(one)
-        one.refuse(new Error('stopping'))
-      }
+    for (const one of queues.flat()) one.refuse(new Error('stopping'))
   }
 
-  #enter(key: string, waiting: Waiting): void {
+  #enter(key: string, userId: string, waiting: Waiting): void {
     if (this.#hasTotal() && this.#hasShare(key)) return waiting.begin(this.#take(key))
-    const queue = this.#waiting.get(key) ?? new UserTurns<Waiting>()
-    queue.add(waiting)
-    this.#waiting.set(key, queue)
+    // rule: users take turns, however many accounts are theirs
+    const turn = userId || key
+    const keys = this.#waiting.get(turn) ?? new Map<string, Waiting[]>()
+    this.#waiting.set(turn, keys)
+    const queue = keys.get(key)
+    if (queue) queue.push(waiting)
+    else keys.set(key, [waiting])
     this.#lookAgain()
   }
 
@@ -117,17 +115,19 @@ export class FairSlots {
     this.#lookAgain()
   }
 
-  /** To the first key in turn that may run, which then goes to the end. */
+  /** To the first in turn that may run, which then goes to the end, as its key does. */
   #handOutOne(): boolean {
-    for (const [key, queue] of this.#waiting) {
-      if (!this.#hasShare(key)) continue
-      const first = queue.first()!
-      queue.take(first)
-      this.#waiting.delete(key)
-      if (queue.size > 0) this.#waiting.set(key, queue)
-      first.begin(this.#take(key))
-      return true
-    }
+    for (const [turn, keys] of this.#waiting)
+      for (const [key, queue] of keys) {
+        if (!this.#hasShare(key)) continue
+        const first = queue.shift()!
+        keys.delete(key)
+        if (queue.length > 0) keys.set(key, queue)
+        this.#waiting.delete(turn)
+        if (keys.size > 0) this.#waiting.set(turn, keys)
+        first.begin(this.#take(key))
+        return true
+      }
     return false
   }
 

@@ -25,6 +25,12 @@ export class UserTurns<T extends { readonly userId: string }> {
     return first.done ? undefined : first.value[0]
   }
 
+  /** The first in turn who is none of those. */
+  userBeside(users: ReadonlySet<string>): string | undefined {
+    for (const userId of this.#users.keys()) if (!users.has(userId)) return userId
+    return undefined
+  }
+
   /** How many of those that wait go before it. */
   ahead(one: T): number {
     const own = this.#users.get(one.userId)!.indexOf(one)

@@ -19,6 +19,11 @@ export class DueTurns<T extends Due> {
     this.#turns.add(video)
   }
 
+  /** A user who waits, and is none of those. */
+  userBeside(users: ReadonlySet<string>): string | undefined {
+    return this.hasNext() ? this.#turns.userBeside(users) : undefined
+  }
+
   hasNext(): boolean {
     return this.#peek() !== undefined
   }

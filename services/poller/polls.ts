@@ -1,6 +1,6 @@
 /**
- * When videos are asked for: each at its time, at its account's turn, within its account's budget,
- * of which each user has a share. No account holds up another one: each has a share of the queries
+ * When videos are asked for: each at its time, at its user's turn, within its account's budget, of
+ * which each user has a share. No account holds up another one: each has a share of the queries
  * that may be open at once, and every query has one bound, whatever drips. Videos of one account
  * that are due together are one query, where the provider can be asked so. Nothing is sent unless
  * the session is trusted at that moment.
@@ -44,10 +44,7 @@ export interface PollsHost {
   answered(video: Hosted, answer: TaskAnswer | null): void | Promise<void>
 }
 
-/**
- * For each query that may be open, so many polls may wait until their reports are stored: bounded
- * memory.
- */
+/** For each query that may be open, so many polls may wait for their reports to be stored. */
 const unstoredPerQuery = 25
 /** While the session is not trusted, or too much is not stored, it looks again so soon. */
 export const lookAgainMs = 250
@@ -60,8 +57,8 @@ interface Line {
   readonly turns: DueTurns<Hosted>
   /** Reserved of its budget: those of one tick, so that one waking serves them all. */
   slots: Slot[]
-  /** It has asked for a slot of the queries that may be open at once. */
-  isEntering: boolean
+  /** Those for whom a slot of the queries that may be open at once is asked for. */
+  readonly entering: Set<string>
   /** It goes on then; null: it waits for no instant. */
   wakeAt: number | null
   /** Until when the budget had it wait: no poll was late before. */
@@ -137,7 +134,7 @@ export class Polls {
   #lineOf(account: PolledAccount): Line {
     const known = this.#lines.get(account)
     if (known) return known
-    const waits = { isEntering: false, wakeAt: null, allowedAt: -Infinity }
+    const waits = { entering: new Set<string>(), wakeAt: null, allowedAt: -Infinity }
     const line: Line = { account, most: 1, turns: new DueTurns<Hosted>(), slots: [], ...waits }
     this.#lines.set(account, line)
     return line
@@ -145,14 +142,17 @@ export class Polls {
 
   /** As many queries as may be open, and as its budget allows now. */
   #goOn(line: Line): void {
-    while (!line.isEntering && line.wakeAt === null && line.turns.hasNext()) {
+    while (line.wakeAt === null) {
+      const userId = line.turns.userBeside(line.entering)
+      if (userId === undefined) break
+      line.entering.add(userId)
       let isNow = true
-      line.isEntering = true
-      this.#slots.enter(line.account.id, (slot) => {
-        line.isEntering = false
+      const begin = (slot: QuerySlot) => {
+        line.entering.delete(userId)
         this.#begin(line, slot)
         if (!isNow) this.#goOn(line)
-      })
+      }
+      this.#slots.enter(line.account.id, begin, userId)
       isNow = false
     }
     if (line.slots.length > 0 && !line.turns.hasNext()) line.slots = []
@@ -161,7 +161,7 @@ export class Polls {
   /** One query, for those whose turn it is; or none yet. */
   #begin(line: Line, querySlot: QuerySlot): void {
     const { clock, lateness, isLeaseValid } = this.#options
-    if (!line.turns.hasNext()) return this.#slots.leave(querySlot)
+    if (line.wakeAt !== null || !line.turns.hasNext()) return this.#slots.leave(querySlot)
     const mayAsk = isLeaseValid() && this.#hasRoom()
     const slot = mayAsk ? this.#reserve(line) : null
     if (!slot?.used) {

@@ -18,6 +18,7 @@ const keyCipher = encrypt('sk-x', key)
 const grantOf = (id: string) =>
   ({
     id,
+    userId: 'u',
     taskId: id,
     epoch: '7',
     attempt: 1,

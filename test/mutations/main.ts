@@ -47,6 +47,7 @@ const finders: Record<Finder, string[]> = {
   'store against Postgres': vitest('test/simulation/store-conformance.test.ts', ''),
   'broker against nats-server': vitest('test/simulation/broker-conformance.test.ts', ''),
   providers: vitest('libs/provider', ''),
+  'turns by themselves': vitest('libs/runtime/fair-slots.test.ts', ''),
   'names by themselves': vitest('libs/net/names.test.ts', ''),
   'the host by itself': vitest('services/poller', ''),
   outbox: vitest('test/system/outbox.test.ts', ''),

@@ -6,6 +6,7 @@
 export type Finder =
   | 'providers'
   | 'names by themselves'
+  | 'turns by themselves'
   | 'the host by itself'
   | 'simulation'
   | 'store against Postgres'

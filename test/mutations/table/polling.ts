@@ -3,6 +3,12 @@ import type { Mutation } from '../mutation.ts'
 
 export const polling: Mutation[] = [
   {
+    rule: 'users take turns, however many accounts are theirs',
+    find: 'userId || key',
+    replace: 'key',
+    by: 'turns by themselves',
+  },
+  {
     rule: 'polls keep half of the queries beside look-ups',
     find: 'Math.min(askedMs, ',
     replace: 'Math.max(askedMs, ',
