@@ -16,7 +16,7 @@ import { watchDelay } from './delay.ts'
 import { openLink, requireVersion, watchLink, type ConnectOptions, type Link } from './link.ts'
 import { newestOfEach } from './newest-of-each.ts'
 import { inboxPrefix } from './permissions.ts'
-import { isNoMessage, translated } from './refusals.ts'
+import { isNoMessage, notStored, translated } from './refusals.ts'
 import { Replies } from './replies.ts'
 import { versioned } from './version.ts'
 
@@ -120,7 +120,7 @@ function storedMessages(
           timeoutMs,
         )
       } catch (err) {
-        throw translated(err, subject)
+        throw notStored(err, subject)
       }
     },
     async newest(stream, subject) {

@@ -32,5 +32,13 @@ export function translated(err: unknown, what: string): unknown {
   return err
 }
 
+/** The same of what was to be stored. A stream that could not be written is not written again. */
+export const notStored = (err: unknown, what: string): unknown =>
+  err instanceof NatsError && err.code === (ErrorCode.Timeout as string)
+    ? new BusUnavailable(
+        `NATS stores nothing on ${what}: where its disk was full, it has to be restarted`,
+      )
+    : translated(err, what)
+
 /** Whether it says that a stream holds nothing there. */
 export const isNoMessage = (err: unknown): boolean => apiCode(err) === noMessageCode
