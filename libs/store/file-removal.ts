@@ -84,13 +84,16 @@ export class FileRemoval {
   }
 
   /**
-   * Of these keys, those that no row names and no fetch under way writes. By primary keys, which
-   * are read out of the keys.
+   * Of these keys, those that no row names, and that nobody will look for: a video whose file is
+   * neither kept nor lost may yet need what an earlier claim left. By primary keys, which are read
+   * out of the keys.
    */
   async strays(keys: string[]): Promise<string[]> {
+    // rule: what a file may yet be kept from is no stray
     const rows = await this.#db.$queryRaw<{ key: string }[]>`
       SELECT k.key FROM unnest(${keys}::text[], ${keys.map(withoutPreview)}::text[], ${keys.map(videoIn)}::uuid[], ${keys.map(uploadIn)}::uuid[]) AS k(key, file, "videoId", "uploadId")
-      WHERE NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = k."videoId" AND (f.key = k.file OR (f.state = 'waiting' AND f."claimedUntil" > now())))
+      WHERE NOT EXISTS (SELECT 1 FROM "File" f WHERE f."videoId" = k."videoId" AND (f.key = k.file OR f.state = 'waiting'))
+        AND NOT EXISTS (SELECT 1 FROM "SceneVideo" v WHERE v.id = k."videoId" AND v.file IS NULL AND v."erasedAt" IS NULL)
         AND NOT EXISTS (SELECT 1 FROM "Upload" u WHERE u.id = k."uploadId")`
     return rows.map(({ key }) => key)
   }

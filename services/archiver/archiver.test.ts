@@ -74,7 +74,10 @@ it('fetches a file within a minute, though hosts of other users drip in all slot
       waiting: async () => ({ waiting: waiting.length, expiringSoon: 0 }),
     },
     removal: { removing: async () => [], removed: async () => {} },
-    files: { put: async (_: string, body: AsyncIterable<unknown>) => Array.fromAsync(body) },
+    files: {
+      size: async () => null,
+      put: async (_: string, body: AsyncIterable<unknown>) => Array.fromAsync(body),
+    },
     // eslint-disable-next-line require-yield
     async *fetch({ userId }: { userId: string }, signal: AbortSignal) {
       begun.set(userId, world.now)

@@ -1,10 +1,15 @@
-import { expect, it } from 'vitest'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { openDirectoryStore } from '#libs/files/directory-store.ts'
 import { StoreFull } from '#libs/files/file-store.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { NotAVideo } from '#libs/files/media.ts'
 import { DownloadFailed } from './download.ts'
-import { afterFailure, keepFile } from './keep-file.ts'
+import { afterFailure, keepFile, keyOf } from './keep-file.ts'
 import { noPreviews } from './previews.ts'
 import { recordStored } from './record-stored.ts'
 
@@ -22,12 +27,19 @@ const file = {
   account: null,
 }
 
+/** There once it was put. */
+function onceThere() {
+  let bytes: number | null = null
+  return { put: async () => (bytes = 1_000_000), size: async () => bytes }
+}
+
 it('is called off also while the store does not answer what it keeps', async () => {
   const stop = new AbortController()
   const removed: string[] = []
+  const { put, size } = onceThere()
   const files = {
-    put: async () => 1_000_000,
-    size: async () => 1_000_000,
+    put,
+    size,
     read: () => new Promise<never>(() => {}),
     remove: async (key: string) => void removed.push(key),
   }
@@ -53,6 +65,7 @@ it('leaves nothing where the store has kept it after it was called off', async (
       inStore.add(key)
       return bytes
     },
+    size: async () => null,
     remove: async (key: string) => void inStore.delete(key),
   }
   const keeping = keepFile(file, {
@@ -89,9 +102,10 @@ it(
 )
 
 it('takes a store that fails while a file is looked at for no file that is not a video', async () => {
+  const { put, size } = onceThere()
   const files = {
-    put: async () => 1_000_000,
-    size: async () => 1_000_000,
+    put,
+    size,
     read: () => Promise.reject(new Error('the store is away')),
     remove: async () => {},
   }
@@ -155,4 +169,43 @@ it('records a stored file as often as it takes', async () => {
   // its first try may have been carried out
   expect(await recordStored(parts, file, kept, signal)).toBe('unsure')
   expect(await recordStored(parts, file, kept, signal)).toBe('late')
+})
+
+describe('claims that Postgres gives out a second time', () => {
+  const clip = readFileSync(new URL('../../services/provider-simulator/clip.mp4', import.meta.url))
+  const key = keyOf(file)
+
+  /** A store that has a file of a claim, and what becomes of the video, whose link is dead. */
+  async function keepBeside(claim: number) {
+    await using disposal = new AsyncDisposableStack()
+    const dir = mkdtempSync(join(tmpdir(), 'reelkeeper-keep-'))
+    disposal.defer(() => rm(dir, { recursive: true }))
+    const files = disposal.use(await openDirectoryStore(dir))
+    const there = keyOf({ ...file, claim })
+    await files.put(there, [clip] as never, { type: 'video/mp4' })
+    const kept = await keepFile(
+      { ...file, untilExpiryMs: -1 },
+      {
+        files,
+        // oxlint-disable-next-line require-yield
+        fetch: async function* () {
+          throw refused
+        },
+        previews: async () => noPreviews,
+        random: () => 0.5,
+        signal: new AbortController().signal,
+      },
+    )
+    return { kept, bytes: await files.size(there) }
+  }
+
+  it('does not touch what is in the store under its own', async () => {
+    const { kept, bytes } = await keepBeside(file.claim)
+    expect([kept.kind, bytes]).toEqual(['again', clip.length])
+  })
+
+  it('takes what a later one left', async () => {
+    const { kept } = await keepBeside(file.claim + 40)
+    expect(kept).toMatchObject({ kind: 'kept', key, facts: { bytes: clip.length } })
+  })
 })

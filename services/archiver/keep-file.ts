@@ -2,6 +2,9 @@
  * One file, from its provider into the store, and what that says of the next try. Repeating it is
  * safe at any point: a file is put under a key of its own for each claim, and recorded only under
  * the newest claim; whoever comes too late removes what he put.
+ *
+ * A Postgres that was restored from an older copy gives claims out a second time, and the store
+ * still has what was put under them.
  */
 import { createHash } from 'node:crypto'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
@@ -19,6 +22,8 @@ export type Kept =
 
 /** Past its expiry a link that gives no answer at all is tried for so long. */
 const triedAfterExpiryMs = 24 * 3_600_000
+/** So many claims a restored Postgres may have forgotten: half a day of tries. */
+const forgottenClaims = 64
 /** What is no video past its link's expiry may be half of one: it is fetched again at first. */
 const leastTries = 4
 
@@ -39,8 +44,10 @@ interface Parts {
 
 /** @throws the signal's reason when it is called off */
 export async function keepFile(file: ClaimedFile, parts: Parts): Promise<Kept> {
-  const { fetch, signal, random } = parts
+  const { files, fetch, signal, random } = parts
   try {
+    // rule: a key is written once
+    if ((await orCalledOff(signal, files.size(keyOf(file)))) !== null) throw new KeyTaken()
     return await keep(file, parts, fetch(file, signal))
   } catch (err) {
     signal.throwIfAborted()
@@ -54,6 +61,11 @@ export async function keepFile(file: ClaimedFile, parts: Parts): Promise<Kept> {
       return afterFailure(file, storeErr, random())
     }
   }
+}
+
+/** The next claim has a key of its own. */
+class KeyTaken extends Error {
+  override message = 'the store has a file under this claim: Postgres was restored'
 }
 
 /** Puts and looks at it. @throws whatever that failed at; then nothing is under its key */
@@ -77,12 +89,14 @@ async function keep(file: ClaimedFile, parts: Parts, body: AsyncIterable<Uint8Ar
 }
 
 /**
- * Of an archiver that died after it had stored the file and before it said so. Null when there is
- * none. @throws what the store failed at
+ * Of an archiver that died after it had stored the file and before it said so, or whose record
+ * Postgres has forgotten. Null when there is none. @throws what the store failed at
  */
 async function keepLeftover(file: ClaimedFile, parts: Parts): Promise<Kept | null> {
   const { files, signal } = parts
-  for (let claim = file.claim - 1; claim > 0; claim--) {
+  // rule: what a forgotten claim stored is found
+  for (let claim = file.claim + forgottenClaims; claim > 0; claim--) {
+    if (claim === file.claim) continue
     const body = await orCalledOff(signal, files.read(keyOf({ ...file, claim })))
     if (body === null) continue
     try {

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { FileRecords } from '#libs/store/file-records.ts'
 import {
   archiver,
+  clip,
   completed,
   db,
   env,
@@ -182,4 +183,23 @@ it('leaves what it had in hand to the next one when it is stopped, and knows wha
   expect(await claimIt()).toMatchObject([{ id, wasAbandoned: false }])
   expect(await claimIt()).toMatchObject([{ id, wasAbandoned: true }])
   await db.file.update({ where: { videoId: id }, data: { state: 'deleted' } })
+})
+
+it('keeps what a restored Postgres has forgotten, though its link is dead', async () => {
+  const path = `/ok/${crypto.randomUUID()}`
+  const id = await completed(path, { expiresInMs: 3_600_000 })
+  await archiver()
+  expect((await untilStored(id)).kept).toMatchObject({ key: `${id}-1-1` })
+  await stopArchivers()
+  provider.dead.add(path)
+  await db.$executeRaw`DELETE FROM "File" WHERE "videoId" = ${id}::uuid`
+  await db.$executeRaw`
+    UPDATE "SceneVideo" SET phase = 'done', file = NULL, "videoUrlExpiresAt" = now() - interval '1 second' WHERE id = ${id}::uuid`
+  expect(files('verify', '--remove-strays').stdout).not.toContain(id)
+  await archiver()
+  const { kept } = await until('it is decided', async () => {
+    const found = await video(id)
+    return found.file !== null && found
+  })
+  expect(kept).toMatchObject({ state: 'stored', key: `${id}-1-2`, bytes: BigInt(clip.length) })
 })
