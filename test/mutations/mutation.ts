@@ -31,7 +31,6 @@ export type Finder =
   | 'schedules'
   | 'the clock by itself'
   | 'files'
-  | 'simulation of files'
   | 'files of two users'
   | 'the archiver by itself'
   | 'uploads'

@@ -3,7 +3,6 @@ import { streams } from '#libs/bus/streams.ts'
 import { LastPublishedCache } from '#libs/outbox/last-published.ts'
 import { publishEvents, publishOwed } from '#libs/outbox/outbox.ts'
 import { Callbacks } from '#libs/provider/callbacks.ts'
-import type { Provider } from '#libs/provider/provider.ts'
 import { createLogger, type Logger } from '#libs/runtime/logger.ts'
 import type { Keyring } from '#libs/runtime/secrets.ts'
 import { runPoller, type Poller } from '#services/poller/poller.ts'
@@ -20,6 +19,7 @@ import { LookUpTurns } from '#services/submit/look-up-turns.ts'
 import { runSubmit } from '#services/submit/submit.ts'
 import type { Broker } from './memory-broker.ts'
 import type { MemoryBus } from './memory-bus.ts'
+import { fileProviders } from './memory-file-host.ts'
 import { reconcilerSettings, type MemoryStore } from './memory-store.ts'
 import { call, type Process, type Weather } from './world.ts'
 
@@ -34,6 +34,7 @@ export const kinds = [
   'status-2',
   'reconciler',
 ] as const
+export const archivers = ['archiver-1', 'archiver-2'] as const
 
 const silent = createLogger('simulation', 'silent')
 const counter = { inc: () => {} }
@@ -45,7 +46,7 @@ export interface Parts {
   bus: MemoryBus
   /** Each method is a call over the network. */
   store: MemoryStore
-  provider: Provider
+  providers: ProviderSource
   /** An account's queries a second. */
   queriesPerSecond: number
   /** Of the world itself, for what an administrator does. */
@@ -67,7 +68,7 @@ export const composePoller = ({
   process,
   log,
   bus,
-  provider,
+  providers,
   queriesPerSecond,
 }: Parts): Promise<Poller> =>
   runPoller({
@@ -83,20 +84,18 @@ export const composePoller = ({
     queryBudget: { perSecond: queriesPerSecond, burst: Math.ceil(queriesPerSecond) },
     keyEncryptionKey: key,
     polls: counter,
-    providers: only(provider),
+    providers,
   })
 
-/** The only provider there is, and an account at it. */
-const only = (provider: Provider): ProviderSource => ({
-  of: (name) => (name === provider.name ? provider : null),
-})
-const system = {
-  PROVIDERS: ['toapis'],
-  TOAPIS_BASE_URL: 'https://example.com',
-  TOAPIS_API_KEY: key[0].toString('base64'),
-}
+/** An account at each provider. */
+const system = Object.fromEntries(
+  fileProviders.flatMap((name) => [
+    [`${name.toUpperCase()}_BASE_URL`, 'https://example.com'],
+    [`${name.toUpperCase()}_API_KEY`, key[0].toString('base64')],
+  ]),
+)
 
-export function composeSubmit({ process, log, bus, store, provider }: Parts) {
+export function composeSubmit({ process, log, bus, store, providers }: Parts) {
   const newest = new LastPublishedCache(bus)
   return runSubmit(
     {
@@ -123,8 +122,11 @@ export function composeSubmit({ process, log, bus, store, provider }: Parts) {
       late: counter,
       duplicates: counter,
       dead: counter,
-      providers: only(provider),
-      systemAccounts: new SystemAccounts(configuredProviders(system), key),
+      providers,
+      systemAccounts: new SystemAccounts(
+        configuredProviders({ ...system, PROVIDERS: fileProviders }),
+        key,
+      ),
       publish: (event) => void publishEvents(bus, store, [event], newest).catch(() => {}),
       publishOwed: (id) => publishOwed(bus, store, [id]).catch(() => {}),
     },

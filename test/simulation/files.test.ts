@@ -1,54 +1,56 @@
 /**
- * What was paid for is kept, in some worlds of finished videos. A failure names the seed; `npm run
- * simulate -- --files --seed S --trace` shows that run.
+ * What was paid for is kept: the store of files in memory, and schedules that once broke that law.
  */
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { describesFileStore } from '../conformance/file-store.ts'
-import { FileSimulation } from './file-simulation.ts'
-import { badHosts } from './memory-file-host.ts'
+import { Kit } from './kit.ts'
+import { badHosts } from './memory-file-answers.ts'
 import { MemoryFileStore } from './memory-file-store.ts'
-import { simulateFiles, type FileOutcome } from './simulate-files.ts'
-import { badUserId, userIds } from './tenants.ts'
+import { restoreFrom } from './trouble.ts'
 
 describesFileStore(() => new MemoryFileStore())
 
-it('keeps every file that can be had, in 12 worlds', async () => {
-  const outcomes: FileOutcome[] = []
-  for (let seed = 1; seed <= 12; seed++) outcomes.push(await simulateFiles({ seed }))
-  expect(
-    outcomes.filter((one) => one.broken).map((one) => `seed ${one.seed}: law ${one.broken}`),
-  ).toEqual([])
-  const sum = (of: (one: FileOutcome) => number) => outcomes.reduce((all, one) => all + of(one), 0)
-  expect(sum((one) => one.stored)).toBeGreaterThan(100)
-  expect(sum((one) => one.lost)).toBeGreaterThan(10)
-  for (const kind of ['kill', 'pause', 'strike', 'isolate', 'stop', 'brokerDown', 'storeDown'])
-    expect(sum((one) => one.faults[kind] ?? 0)).toBeGreaterThan(0)
-  for (const kind of ['filesAway', 'filesFull'])
-    expect(sum((one) => one.faults[kind] ?? 0)).toBeGreaterThan(0)
-}, 300_000)
+it.each(badHosts)(
+  'keeps nobody’s file waiting for a user whose host is bad: %s',
+  async (bad) => {
+    const kit = new Kit({ keepsFiles: true })
+    kit.provider.lastsMs = 1_000
+    await kit.pass(10_000)
+    kit.provider.host.bad = bad
+    for (let i = 0; i < 100; i++) await kit.submit({}, 1)
+    await kit.pass(20_000)
+    const others: string[] = []
+    for (let i = 0; i < 10; i++) others.push(await kit.submit())
+    await kit.until('completed', () => others.every((id) => kit.video(id).status === 'completed'))
+    await kit.pass(15_000)
+    expect(others.filter((id) => kit.video(id).phase !== 'stored')).toEqual([])
+  },
+  60_000,
+)
 
-it.each([104, 178])('removes no file that was recorded after all, in world %i', async (seed) => {
-  expect((await simulateFiles({ seed })).broken).toBeUndefined()
-})
-
-it('gives the same trace for the same seed', async () => {
-  expect((await simulateFiles({ seed: 3 })).hash).toBe((await simulateFiles({ seed: 3 })).hash)
-})
-
-it.each(badHosts)('keeps nobody’s file waiting for a user whose host is bad: %s', async (bad) => {
-  const simulation = new FileSimulation(1, false)
-  simulation.beFair(bad)
-  const { world, store, host, laws } = simulation
-  for (let i = 0; i < 100; i++) simulation.complete(badUserId)
-  const pass = async (ms: number) => {
-    for (const until = world.now + ms; world.now < until;) await world.step()
+describe('a Postgres that was restored', () => {
+  /** A file that was kept by its `claim`th claim, and then forgotten, while its link died. */
+  async function forgotten(claim: number) {
+    const kit = new Kit({ keepsFiles: true })
+    kit.provider.lastsMs = 5_000
+    await kit.pass(10_000)
+    const id = await kit.submit()
+    await kit.until('generating', () => kit.video(id).status === 'generating')
+    const copy = kit.store.copy()
+    await kit.until('queued', () => kit.store.files.rows.has(id))
+    kit.store.files.rows.get(id)!.claim = claim - 1
+    await kit.until('stored', () => kit.video(id).phase === 'stored')
+    const { now, hosted } = kit.provider.host
+    for (const one of hosted.values()) one.diesAt = [now()]
+    restoreFrom(kit, copy)
+    await kit.until('restored', () => kit.video(id).status === 'generating')
+    return { kit, id }
   }
-  await pass(20_000)
-  const others = Array.from({ length: 10 }, () => simulation.complete(userIds[0]))
-  await pass(15_000)
-  const waiting = others.filter((id) => {
-    return host.hosted.get(id)!.kind === 'video' && store.videos.get(id)!.phase !== 'stored'
+
+  it.each([1, 7])('keeps the file it has forgotten: claim %i', async (claim) => {
+    const { kit, id } = await forgotten(claim)
+    await kit.until('completed again', () => kit.video(id).status === 'completed')
+    await kit.until('decided', () => kit.video(id).file !== null, 600_000)
+    expect(kit.video(id)).toMatchObject({ phase: 'stored', file: { state: 'stored' } })
   })
-  expect(waiting).toEqual([])
-  expect(laws.broken).toBeUndefined()
 })

@@ -16,6 +16,7 @@ interface Watched {
   readonly broker: { isUp: boolean }
   readonly storeUp: boolean
   readonly laws: { breach(law: string): void }
+  readonly files: { are: string; laws: { look(ms: number, isClear: boolean): void } } | null
   readonly running: Map<string, { process: Process; part?: AsyncDisposable }>
 }
 
@@ -68,8 +69,10 @@ export class Lateness {
   watch(simulation: Watched): void {
     const ms = 500
     simulation.world.schedule(ms, null, () => {
-      const late = this.look(ms, isClear(simulation))
+      const isFree = isClear(simulation)
+      const late = this.look(ms, isFree)
       if (late) simulation.laws.breach(`4: ${late}`)
+      simulation.files?.laws.look(ms, isFree && simulation.files.are === 'up')
       this.watch(simulation)
     })
   }

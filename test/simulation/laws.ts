@@ -83,7 +83,7 @@ export class Laws {
     if (kind === 'claimed') return
     if (kind === 'completed') {
       const task = this.#provider.tasks.find(
-        ({ taskId }) => video.videoUrl === `https://example.com/${taskId}.mp4`,
+        ({ taskId }) => taskId === this.#provider.host.under(video.videoUrl!).taskId,
       )
       if (task?.ownId.slice(0, 36) !== id) this.breach(`7: ${id} has the result of ${task?.ownId}`)
     }
@@ -95,7 +95,9 @@ export class Laws {
       attempt === before.attempt &&
       !isTerminal(before.status) &&
       order[status] >= order[before.status]
-    if (!isRetry && !isForward) this.breach(`3: ${id} goes from ${before.status} to ${status}`)
+    const isKept = kind === 'stored' && before.status === 'completed' && status === 'completed'
+    if (!isRetry && !isForward && !isKept)
+      this.breach(`3: ${id} goes from ${before.status} to ${status}`)
   }
 
   #onEvent(message: Message): void {

@@ -1,15 +1,12 @@
 /**
- * `npm run simulate -- --seeds N --steps N --seed S [--files] [--trace] [--stop]`: many runs.
+ * `npm run simulate -- --seeds N --steps N --seed S [--trace] [--stop]`: many runs.
  *
  * They are spread over the cores; the first broken law ends a run, and with `--stop` all of them.
- * With `--files` they are of finished videos and of what keeps their files, on one core, and count
- * no steps.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { asked, numberOf } from '../../cli/command.ts'
-import { manyFiles } from './simulate-files.ts'
 import { simulate, type Outcome } from './simulate.ts'
 
 interface Share {
@@ -43,8 +40,7 @@ export async function simulateAll(
   )
 }
 
-const usage =
-  'npm run simulate -- [--seeds 100] [--steps 10000] [--seed 1] [--files] [--trace] [--stop]'
+const usage = 'npm run simulate -- [--seeds 100] [--steps 10000] [--seed 1] [--trace] [--stop]'
 
 function options() {
   const { values } = parseArgs({
@@ -53,7 +49,6 @@ function options() {
       steps: { type: 'string', default: '10000' },
       seed: { type: 'string', default: '1' },
       trace: { type: 'boolean' },
-      files: { type: 'boolean' },
       stop: { type: 'boolean' },
     },
   })
@@ -64,7 +59,6 @@ function options() {
 
 async function main(): Promise<void> {
   const { count, steps, first, values } = asked(usage, options)
-  if (values.files) process.exit((await manyFiles({ first, count, ...values })) ? 0 : 1)
   if (values.trace) {
     const { log, ...outcome } = await simulate({ seed: first, steps, keepLog: true })
     process.stdout.write(`${log.join('\n')}\n${JSON.stringify(outcome)}\n`)
@@ -94,7 +88,7 @@ async function main(): Promise<void> {
     [
       `${count} seeds from ${first}, ${sum((one) => one.steps)} steps in ${((performance.now() - begun) / 1000).toFixed(1)} s, ${sum((one) => one.virtualSeconds)} simulated seconds`,
       `all ended at most ${Math.max(...outcomes.map((one) => one.restSeconds))} simulated seconds after the last fault`,
-      `${sum((one) => one.videos)} videos, ${sum((one) => one.ended)} ended; faults: ${Object.entries(
+      `${sum((one) => one.videos)} videos, ${sum((one) => one.ended)} ended; ${sum((one) => one.stored)} files stored, ${sum((one) => one.lost)} lost; faults: ${Object.entries(
         faults,
       )
         .map(([kind, all]) => `${kind} ${all!.reduce((total, [, n]) => total + n, 0)}`)

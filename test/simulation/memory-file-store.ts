@@ -5,8 +5,9 @@ import { call, type Process, type Weather } from './world.ts'
 export class MemoryFileStore implements FileStore {
   readonly place = 'memory'
   readonly objects = new Map<string, Buffer>()
-  /** Told of each file that is there now. */
+  /** Told of each file before it is there, and before it is removed. */
   onPut: (key: string) => void = () => {}
+  onRemove: (key: string) => void = () => {}
 
   readonly put: FileStore['put'] = async (key, body, { signal }) => {
     requireFileKey(key)
@@ -17,8 +18,8 @@ export class MemoryFileStore implements FileStore {
     }
     signal?.throwIfAborted()
     const whole = Buffer.concat(chunks)
-    this.objects.set(key, whole)
     this.onPut(key)
+    this.objects.set(key, whole)
     return whole.length
   }
 
@@ -32,7 +33,10 @@ export class MemoryFileStore implements FileStore {
   }
 
   readonly size = async (key: string) => this.objects.get(requireFileKey(key))?.length ?? null
-  readonly remove = async (key: string) => void this.objects.delete(requireFileKey(key))
+  readonly remove = async (key: string) => {
+    if (this.objects.has(requireFileKey(key))) this.onRemove(key)
+    this.objects.delete(key)
+  }
 
   async *list() {
     for (const [key, { length: bytes }] of this.objects) yield { key, bytes }

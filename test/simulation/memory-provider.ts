@@ -9,11 +9,10 @@ import type {
   Provider,
   TaskAnswer,
 } from '#libs/provider/provider.ts'
+import { MemoryFileHost, type Made } from './memory-file-host.ts'
 import { call, type Process, type Weather, type World } from './world.ts'
 
-interface Task {
-  taskId: string
-  ownId: string
+interface Task extends Made {
   startsAt: number
   endsAt: number
   fails: boolean
@@ -30,6 +29,13 @@ export interface ProviderFaults {
   fail: number
 }
 
+interface Caller {
+  process: Process
+  weather: Weather
+  onPoll: (taskId: string) => void
+}
+
+const unknown = (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })
 const otherName = ({ taskId }: Task) => `other-${taskId}`
 const createTimeoutMs = 2_000
 const getTimeoutMs = 10_000
@@ -45,6 +51,8 @@ export type BadWay = (typeof badWays)[number]
 
 export class MemoryProvider {
   readonly tasks: Task[] = []
+  /** Where the results of its tasks are. */
+  readonly host: MemoryFileHost
   readonly #world: World
   faults: ProviderFaults
   readonly findsByOwnId: boolean
@@ -67,6 +75,7 @@ export class MemoryProvider {
 
   constructor(world: World, faults: ProviderFaults, findsByOwnId: boolean) {
     this.#world = world
+    this.host = new MemoryFileHost(world)
     this.faults = faults
     this.findsByOwnId = findsByOwnId
   }
@@ -76,7 +85,7 @@ export class MemoryProvider {
   }
 
   /** The port as one process has it. `onPoll` is told when a request leaves the process. */
-  port(process: Process, weather: Weather, onPoll: (taskId: string) => void): Provider {
+  port(name: string, { process, weather, onPoll }: Caller): Provider {
     const reach = <T>(timeoutMs: number, answer: () => T, isSlow = false) =>
       call(
         process,
@@ -104,7 +113,7 @@ export class MemoryProvider {
         .catch(none)
     }
     return {
-      name: 'toapis',
+      name,
       can: { findByOwnId: this.findsByOwnId, cancel: false },
       budgets: this.#budgets,
       expectedMs: 10 * 60_000,
@@ -113,9 +122,9 @@ export class MemoryProvider {
         this.asked++
         if (account.baseUrl === badBaseUrl && this.bad === 'refusing')
           return { kind: 'later', retryAfterMs: 5_000, reason: '503' }
-        const unknown = (err: Error): CreateAnswer => ({ kind: 'unknown', reason: err.message })
         const isSlow = this.isSlowNow()
-        const answer = reach(createTimeoutMs, () => this.#create(request), isSlow).catch(unknown)
+        const create = () => this.#create(name, account, request)
+        const answer = reach(createTimeoutMs, create, isSlow).catch(unknown)
         return behave(account, createTimeoutMs).then(() => answer, unknown)
       },
       get,
@@ -160,7 +169,7 @@ export class MemoryProvider {
     if (this.bad === 'dripping') throw new Error('no end of the answer in time')
   }
 
-  #create({ ownId }: CreateRequest): CreateAnswer {
+  #create(provider: string, { baseUrl }: Account, { ownId }: CreateRequest): CreateAnswer {
     const world = this.#world
     if (world.chance(this.faults.error)) return { kind: 'unknown', reason: '500' }
     if (world.chance(this.faults.later))
@@ -180,6 +189,8 @@ export class MemoryProvider {
     this.tasks.push({
       taskId: `task-${this.tasks.length + 1}`,
       ownId,
+      provider,
+      isBad: baseUrl === badBaseUrl,
       startsAt: world.now + 500,
       endsAt,
       fails: world.chance(this.faults.fail),
@@ -217,10 +228,6 @@ export class MemoryProvider {
         taskId,
         rateLimit: null,
       }
-    return {
-      answer: { kind: 'done', videoUrl: `https://example.com/${taskId}.mp4`, expiresAt: null },
-      taskId,
-      rateLimit: null,
-    }
+    return { answer: this.host.done(task), taskId, rateLimit: null }
   }
 }

@@ -42,18 +42,6 @@ export class MemoryRows extends MemoryOutbox {
     note: (video, kind) => this.note(video, kind),
   })
 
-  /** A video is there that was completed by one send. */
-  completed(
-    video: VideoRecord,
-    made: Pick<SubmissionRecord, 'provider' | 'baseUrl' | 'keyCipher'>,
-  ): void {
-    this.videos.set(video.id, video)
-    const { id, taskId, attempt } = video
-    const send = { videoId: id, attempt, send: 1, taskId, ...made, settledAt: this.date() }
-    this.submissions.push(send as SubmissionRecord)
-    this.record(video, 'completed')
-  }
-
   protected video(id: string): VideoRecord {
     const video = this.videos.get(id)
     if (!video) throw new Error(`no video ${id}`)

@@ -10,7 +10,7 @@ import type { Fate, Outcome } from '#libs/store/reports.ts'
 import type { SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 import { MemoryProviderAccounts } from './memory-provider-accounts.ts'
 import { MemorySubmissions } from './memory-submissions.ts'
-import { toOwed, type StoreCopy } from './rows.ts'
+import { refill, toOwed, type StoreCopy } from './rows.ts'
 
 /** As shipped. */
 export const reconcilerSettings = {
@@ -210,18 +210,19 @@ export class MemoryStore extends MemorySubmissions {
       videos: this.videos,
       submissions: this.submissions,
       timeline: this.timeline,
+      files: this.files.rows,
       generation: this.generation,
     })
   }
 
   /** Restored from a copy, and then what afterRestore does. */
   restore(
-    { videos, submissions, timeline, generation }: StoreCopy,
+    { videos, submissions, timeline, files, generation }: StoreCopy,
     published: Map<string, number>,
     natsGeneration: number,
   ): void {
-    this.videos.clear()
-    for (const [id, video] of videos) this.videos.set(id, video)
+    refill(this.videos, videos)
+    refill(this.files.rows, files)
     this.submissions.splice(0, Infinity, ...submissions)
     this.timeline.splice(0, Infinity, ...timeline)
     this.generation = Math.max(generation, natsGeneration) + 1

@@ -1,4 +1,5 @@
 /** The rows of the store in memory. */
+import type { FileRow } from './memory-files.ts'
 import type { OwedEvent, VideoEvent } from '#libs/scene-video/messages.ts'
 import type { NewVideo, SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 
@@ -28,7 +29,13 @@ export interface StoreCopy {
   videos: Map<string, VideoRecord>
   submissions: SubmissionRecord[]
   timeline: TimelineRow[]
+  files: Map<string, FileRow>
   generation: number
+}
+
+export function refill<T>(rows: Map<string, T>, from: Map<string, T>): void {
+  rows.clear()
+  for (const [id, row] of from) rows.set(id, row)
 }
 
 const after = (at: Date, seconds: number) => new Date(at.getTime() + seconds * 1_000)

@@ -15,6 +15,9 @@ export interface Outcome {
   hash: number
   videos: number
   ended: number
+  /** Files. */
+  stored: number
+  lost: number
   faults: Record<string, number>
   virtualSeconds: number
   /** Simulated seconds from the last fault to the end of the last video. */
@@ -30,6 +33,8 @@ export interface Outcome {
  * in 25 million steps was 164 s.
  */
 const restMs = 240_000
+/** A link without a date is believed dead late, and the last wait is ten minutes. */
+const fileRestMs = 2 * 3_600_000
 /** What was lost by a rewind is looked for again this long after it. */
 const markTimeoutMs = 30_000
 
@@ -40,21 +45,27 @@ export async function simulate(options: {
 }): Promise<Outcome> {
   // in a third of the worlds
   const limits = options.seed % 3 === 1 ? { parallelTasks: 4 } : {}
-  const simulation = new Simulation(options.seed, options.keepLog ?? false, limits)
+  const simulation = new Simulation(options.seed, options.keepLog ?? false, {
+    ...limits,
+    // in half of them
+    keepsFiles: (options.seed + 1) % 4 < 2,
+  })
   const { world, laws } = simulation
   demand(simulation, simulation.userBus)
   new Trouble(simulation).begin()
   while (world.steps < options.steps && !laws.broken) await world.step()
   simulation.heal()
   const healedAt = world.now
-  const restBy = healedAt + restMs
-  while (
-    !laws.broken &&
-    world.now < restBy &&
-    (world.now < healedAt + markTimeoutMs || !simulation.allEnded())
-  )
-    await world.step()
+  const rest = async (ms: number, isOver: () => boolean) => {
+    while (!laws.broken && world.now < healedAt + ms && !isOver()) await world.step()
+  }
+  await rest(restMs, () => world.now > healedAt + markTimeoutMs && simulation.allEnded())
+  const restedAt = world.now
+  simulation.leaveToArchivers()
+  await rest(fileRestMs, () => simulation.allKept() && simulation.allEnded())
   if (!laws.broken) laws.atRest(simulation.accepted, simulation.broker.contentOf(streams.outbox))
+  if (!laws.broken) simulation.files?.laws.atRest()
+  const states = Object.groupBy(simulation.store.files.rows.values(), ({ state }) => state)
   return {
     seed: options.seed,
     steps: world.steps,
@@ -62,7 +73,9 @@ export async function simulate(options: {
     videos: simulation.accepted.length,
     faults: simulation.faults,
     virtualSeconds: Math.round(world.now / 1000),
-    restSeconds: Math.round((world.now - healedAt) / 1000),
+    restSeconds: Math.round((restedAt - healedAt) / 1000),
+    stored: states.stored?.length ?? 0,
+    lost: states.lost?.length ?? 0,
     ended: simulation.accepted.filter((id) => isTerminal(simulation.store.videos.get(id)!.status))
       .length,
     late: simulation.lateness.most,

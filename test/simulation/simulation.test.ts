@@ -27,7 +27,10 @@ it('breaks no law in 100 worlds', async () => {
     outcomes.filter((one) => one.broken).map((one) => `seed ${one.seed}: law ${one.broken}`),
   ).toEqual([])
   expect(outcomes).toHaveLength(100)
-  expect(outcomes.reduce((sum, one) => sum + one.videos, 0)).toBeGreaterThan(500)
+  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((all, one) => all + of(one), 0)
+  expect(sum((one) => one.videos)).toBeGreaterThan(500)
+  expect(sum((one) => one.stored)).toBeGreaterThan(200)
+  expect(sum((one) => one.lost)).toBeGreaterThan(20)
   for (const kind of [
     'kill',
     'pause',
@@ -39,6 +42,8 @@ it('breaks no law in 100 worlds', async () => {
     'rewind',
     'restore',
     'wipe',
+    'filesAway',
+    'filesFull',
   ])
     expect(outcomes.some((one) => one.faults[kind])).toBe(true)
 }, 900_000)

@@ -1,28 +1,21 @@
 /**
- * One run of the whole system in a world of its own: the real lease, poller, submit, status and
- * reconciler over memory, faults by chance.
+ * One run of the whole system in a world of its own: the real lease, poller, submit, status,
+ * reconciler and archivers over memory, faults by chance.
  */
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Poller } from '#services/poller/poller.ts'
-import {
-  composePoller,
-  composeReconciler,
-  composeStatus,
-  composeSubmit,
-  key,
-  kinds,
-  logOf,
-  type Parts,
-} from './compose.ts'
+import { badProvider, badWeather } from './chances.ts'
+import { archivers, key, kinds } from './compose.ts'
 import { Lateness } from './lateness.ts'
 import { Laws } from './laws.ts'
 import { Broker } from './memory-broker.ts'
 import { memoryBus, type MemoryBus } from './memory-bus.ts'
-import { badWays, MemoryProvider } from './memory-provider.ts'
+import type { MemoryProvider } from './memory-provider.ts'
 import { MemoryStore } from './memory-store.ts'
-import { remote } from './remote.ts'
+import { compose, partsOf } from './parts.ts'
 import { badConfig, badUserId } from './tenants.ts'
 import type { Statement } from './statements.ts'
+import { WorldFiles } from './world-files.ts'
 import { Process, World, type Weather } from './world.ts'
 
 interface Running {
@@ -39,6 +32,8 @@ export interface SimulationOptions {
   queriesPerSecond?: number
   /** How many tasks of one account may be at work. */
   parallelTasks?: number
+  /** With archivers. */
+  keepsFiles?: boolean
 }
 
 export class Simulation {
@@ -47,6 +42,9 @@ export class Simulation {
   readonly store: MemoryStore
   readonly provider: MemoryProvider
   readonly laws: Laws
+  /** Null where nobody keeps any. */
+  readonly files: WorldFiles | null
+  readonly names: readonly string[]
   readonly lateness: Lateness
   readonly weather: Weather
   readonly running = new Map<string, Running>()
@@ -61,7 +59,7 @@ export class Simulation {
   /** By how much the clock of Postgres has run ahead; it leaps while a create is on its way. */
   #leaptMs = 0
   #leapsAtCreate = false
-  readonly #queriesPerSecond: number
+  readonly queriesPerSecond: number
   storeDown = false
   /** Everything is stopped while the store goes back to a copy. */
   isRestoring = false
@@ -70,57 +68,37 @@ export class Simulation {
   constructor(seed: number, keepLog: boolean, options: SimulationOptions = {}) {
     this.world = new World(seed, keepLog)
     const { world } = this
-    this.weather = {
-      loss: world.between(0, 0.03),
-      slow: world.between(0, 0.05),
-      longest: world.between(50, 4_000),
-      nudgesLost: world.between(0, 0.5),
-    }
-    this.#queriesPerSecond = options.queriesPerSecond ?? 1_000
+    this.weather = badWeather(world)
+    this.queriesPerSecond = options.queriesPerSecond ?? 1_000
     this.broker = new Broker(world)
     this.store = new MemoryStore(() => world.now + this.#leaptMs)
-    this.provider = new MemoryProvider(
-      world,
-      {
-        error: world.between(0, 0.2),
-        later: world.between(0, 0.2),
-        refuse: 0.05,
-        miss: world.between(0, 0.2),
-        fail: 0.2,
-      },
-      seed % 8 !== 0,
-    )
+    this.provider = badProvider(world, seed)
+    this.provider.host.now = () => world.now + this.#leaptMs
     this.provider.isSlowNow = () => {
       if (!this.#leapsAtCreate) return false
       this.#leapsAtCreate = false
       world.schedule(1_000, null, () => (this.#leaptMs += world.between(1_000, 120_000)))
       return true
     }
-    this.provider.bad = badWays[seed % badWays.length]!
     this.store.configs.set(badUserId, badConfig(key))
     this.provider.parallelTasks = options.parallelTasks
-    this.provider.atOnce = seed % 2 === 0 ? 10 : 1
     this.laws = new Laws(world, this)
+    this.files = options.keepsFiles ? new WorldFiles(seed, this) : null
+    this.names = options.keepsFiles ? [...kinds, ...archivers] : kinds
     this.lateness = new Lateness(this, badUserId)
     if (options.fair) this.#beFair()
     this.lateness.watch(this)
     this.#user = new Process(world, 'user')
     this.userBus = memoryBus(this.#user, this.broker, { loss: 0, slow: 0, longest: 0 })
-    for (const name of kinds) this.start(name)
+    for (const name of this.names) this.start(name)
   }
 
-  #remote<T extends object>(process: Process, target: T): T {
-    return remote(process, target, {
-      weather: this.weather,
-      isUp: () => this.storeUp,
-      onDone: (method) => {
-        this.statements++
-        if (this.strikeAt === method) this.#strike(process)
-      },
-    })
+  /** A statement has been carried out, or a file put; its caller has not heard of it yet. */
+  onDone(method: Statement, process: Process): void {
+    if (method !== 'put') this.statements++
+    if (this.strikeAt === method) this.#strike(process)
   }
 
-  /** Just after a statement has been carried out, before its caller hears of it. */
   #strike(process: Process): void {
     this.strikeAt = undefined
     this.world.note(`struck ${process.name}`)
@@ -148,29 +126,8 @@ export class Simulation {
     const bus = memoryBus(process, this.broker, this.weather)
     const running: Running = { process, bus }
     this.running.set(name, running)
-    const begin = async () => {
-      const parts = this.#parts(process, bus)
-      if (name.startsWith('poller')) running.part = running.poller = await composePoller(parts)
-      else if (name.startsWith('submit')) running.part = await composeSubmit(parts)
-      else if (name.startsWith('status')) running.part = await composeStatus(parts)
-      else running.part = composeReconciler(parts)
-    }
+    const begin = async () => void Object.assign(running, await compose(partsOf(this, running)))
     begin().catch(() => process.alive && this.kill(name, 1_000))
-  }
-
-  #parts(process: Process, bus: MemoryBus): Parts {
-    const onPoll = (taskId: string) => {
-      if (process.name.startsWith('poller')) this.#onPoll(taskId)
-    }
-    return {
-      process,
-      bus,
-      log: logOf(process),
-      store: this.#remote(process, this.store),
-      provider: this.provider.port(process, this.weather, onPoll),
-      queriesPerSecond: this.#queriesPerSecond,
-      world: this,
-    }
   }
 
   kill(name: string, restartMs: number): void {
@@ -181,7 +138,8 @@ export class Simulation {
     this.world.schedule(restartMs, null, () => this.start(name))
   }
 
-  #onPoll(taskId: string): void {
+  onPoll({ name }: Process, taskId: string): void {
+    if (!name.startsWith('poller')) return
     const ownId = this.provider.tasks.find((task) => task.taskId === taskId)?.ownId
     if (!ownId) return
     const id = ownId.slice(0, 36)
@@ -214,6 +172,7 @@ export class Simulation {
     Object.assign(this.weather, { loss: 0, slow: 0, nudgesLost: 0 })
     this.provider.faults = { error: 0, later: 0, refuse: 0, miss: 0, fail: 0 }
     this.provider.bad = 'none'
+    this.files?.beFair()
   }
 
   /** Nothing goes wrong from now on. */
@@ -222,10 +181,22 @@ export class Simulation {
     this.#beFair()
     this.storeDown = false
     this.brokerBack()
+    if (this.files?.heal()) for (const name of archivers) this.kill(name, 1_000)
     for (const { process } of this.running.values()) {
       process.isolated = false
       if (process.paused) process.resume()
     }
+  }
+
+  /** Videos have ended: nobody else is needed any more. */
+  leaveToArchivers(): void {
+    for (const name of kinds) if (!/status|reconciler/.test(name)) this.kill(name, Infinity)
+  }
+
+  /** Every file is kept or lost. */
+  allKept(): boolean {
+    const { files, store } = this
+    return !files || ![...store.videos.values()].some((video) => files.laws.isOpen(video))
   }
 
   allEnded(): boolean {

@@ -1,11 +1,12 @@
+import type { MemoryFiles } from './memory-files.ts'
 import type { MemoryStore } from './memory-store.ts'
 
-/** A statement of the store. */
-export type Statement = {
-  [Name in keyof MemoryStore]: MemoryStore[Name] extends (...args: never[]) => Promise<unknown>
-    ? Name
-    : never
-}[keyof MemoryStore]
+type StatementOf<Store> = {
+  [Name in keyof Store]: Store[Name] extends (...args: never[]) => Promise<unknown> ? Name : never
+}[keyof Store]
+
+/** A statement of the store, or a file that was put. */
+export type Statement = StatementOf<MemoryStore> | StatementOf<MemoryFiles> | 'put'
 
 /** Statements after which a process is struck down or frozen. */
 export const strikePoints: Statement[] = [
@@ -23,5 +24,19 @@ export const strikePoints: Statement[] = [
   'commitClaims',
   'apply',
   'owed',
+  'markPublished',
+]
+
+/** The same of archivers. */
+export const fileStrikePoints: Statement[] = [
+  'claim',
+  'put',
+  'put',
+  'stored',
+  'stored',
+  'failed',
+  'lost',
+  'renewed',
+  'adopt',
   'markPublished',
 ]

@@ -4,6 +4,7 @@ import { commandReplySchema, commandSubject } from '#libs/scene-video/messages.t
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { EffectiveConfig } from '#libs/store/submissions.ts'
 import type { MemoryBus } from './memory-bus.ts'
+import { fileProviders } from './memory-file-host.ts'
 import { badBaseUrl } from './memory-provider.ts'
 import type { MemoryStore } from './memory-store.ts'
 import type { World } from './world.ts'
@@ -43,8 +44,11 @@ export function demand(simulation: Asked, bus: MemoryBus): void {
   const act = async () => {
     const ended = accepted.filter((id) => isTerminal(store.videos.get(id)!.status))
     if (accepted.length < 5 || world.chance(0.7)) {
-      const body = world.chance(0.1) ? { deadlineSeconds: Math.ceil(world.between(1, 30)) } : {}
       const userId = world.pick(userIds)
+      const body = {
+        ...(world.chance(0.1) ? { deadlineSeconds: Math.ceil(world.between(1, 30)) } : {}),
+        ...(world.chance(0.4) ? { provider: world.pick(fileProviders) } : {}),
+      }
       const reply = await ask(commandSubject.generate, {
         userId,
         projectId: userId,

@@ -1,10 +1,9 @@
 /** What goes wrong in a world, by chance: at most one thing every half second. */
 import { streams } from '#libs/bus/streams.ts'
 import type { VideoEvent } from '#libs/scene-video/messages.ts'
-import { kinds } from './compose.ts'
 import type { StoreCopy } from './rows.ts'
 import type { Simulation } from './simulation.ts'
-import { strikePoints } from './statements.ts'
+import { fileStrikePoints, strikePoints } from './statements.ts'
 
 /** As runService has it. */
 const stopWithinMs = 20_000
@@ -38,12 +37,14 @@ export class Trouble {
 
   #faults(): Record<string, () => void> {
     const simulation = this.#of
-    const { world, broker } = simulation
-    const one = () => simulation.running.get(world.pick(kinds))!
+    const { world, broker, names, files } = simulation
+    const one = () => simulation.running.get(world.pick(names))!
+    const points = files ? [...strikePoints, ...fileStrikePoints] : strikePoints
     return {
-      kill: () => simulation.kill(world.pick(kinds), world.between(100, 15_000)),
+      ...this.#faultsOfFiles(),
+      kill: () => simulation.kill(world.pick(names), world.between(100, 15_000)),
       pause: () => simulation.pause(one().process),
-      strike: () => (simulation.strikeAt = world.pick(strikePoints)),
+      strike: () => (simulation.strikeAt = world.pick(points)),
       isolate: () => {
         const { process } = one()
         process.isolated = true
@@ -79,31 +80,21 @@ export class Trouble {
     }
   }
 
-  /**
-   * Everything is stopped, Postgres goes back to the copy, the operator's command is run,
-   * everything is started.
-   */
+  #faultsOfFiles(): Record<string, () => void> {
+    const { world, files } = this.#of
+    if (!files) return {}
+    const are = (state: 'away' | 'full', longestMs: number) => {
+      files.are = state
+      const ms = world.between(100, world.chance(0.2) ? 10 * longestMs : longestMs)
+      world.schedule(ms, null, () => (files.are = 'up'))
+    }
+    return { filesAway: () => are('away', 30_000), filesFull: () => are('full', 60_000) }
+  }
+
   #restore(): void {
-    const simulation = this.#of
-    const { world, store, broker, laws, accepted } = simulation
-    const copy = this.#copy
-    if (!copy || simulation.isRestoring) return
-    simulation.isRestoring = true
-    for (const name of kinds) simulation.kill(name, world.between(6_000, 10_000))
-    world.schedule(5_000, null, () => {
-      const published = new Map<string, number>()
-      const content = broker.contentOf(streams.outbox)
-      for (const message of content) {
-        const { id, version } = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
-        published.set(id, Math.max(published.get(id) ?? 0, version))
-      }
-      const generation = content.length ? broker.stream(streams.ownership).generation : 0
-      store.restore(copy, published, generation)
-      laws.restored()
-      accepted.splice(0, Infinity, ...accepted.filter((id) => store.videos.has(id)))
-      simulation.isRestoring = false
-      this.#copy = undefined
-    })
+    if (!this.#copy || this.#of.isRestoring) return
+    restoreFrom(this.#of, this.#copy)
+    this.#copy = undefined
   }
 
   #takeCopies(): void {
@@ -113,4 +104,28 @@ export class Trouble {
       if (!this.#of.calm) this.#takeCopies()
     })
   }
+}
+
+/**
+ * Everything is stopped, Postgres goes back to the copy, the operator's command is run, everything
+ * is started.
+ */
+export function restoreFrom(simulation: Simulation, copy: StoreCopy): void {
+  const { world, store, broker, laws, accepted, names } = simulation
+  simulation.isRestoring = true
+  for (const name of names) simulation.kill(name, world.between(6_000, 10_000))
+  world.schedule(5_000, null, () => {
+    const published = new Map<string, number>()
+    const content = broker.contentOf(streams.outbox)
+    for (const message of content) {
+      const { id, version } = JSON.parse(new TextDecoder().decode(message.data)) as VideoEvent
+      published.set(id, Math.max(published.get(id) ?? 0, version))
+    }
+    const generation = content.length ? broker.stream(streams.ownership).generation : 0
+    store.restore(copy, published, generation)
+    laws.restored()
+    simulation.files?.laws.restored()
+    accepted.splice(0, Infinity, ...accepted.filter((id) => store.videos.has(id)))
+    simulation.isRestoring = false
+  })
 }
