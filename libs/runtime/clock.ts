@@ -89,7 +89,7 @@ export const unixMs = (): number => Date.now()
 export const systemClock: Clock = {
   now: bootMs,
   after(ms, act) {
-    const timer = setTimeout(act, ms)
+    const timer = setTimeout(act, Math.max(0, ms))
     return () => clearTimeout(timer)
   },
   random: Math.random,
