@@ -8,10 +8,10 @@ export class ConfigError extends Error {
   override name = 'ConfigError'
 }
 
-/** Reads and validates settings from environment variables. Empty strings count as absent. */
+/** Reads and validates settings from environment variables. Blank ones count as absent. */
 export function readConfig<T extends z.ZodType>(schema: T, env: NodeJS.ProcessEnv): z.output<T> {
   const present = Object.fromEntries(
-    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+    Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   )
   const parsed = schema.safeParse(present)
   if (parsed.success) return parsed.data

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Money } from '#libs/scene-video/scene-video.ts'
-import type { ProviderDescription } from '#libs/provider/registry.ts'
+import { providerNames, type ProviderDescription } from '#libs/provider/registry.ts'
 
 export interface Price {
   micros: number
@@ -32,6 +32,9 @@ export const priceListSetting = z
         context.addIssue(
           `"${one}" is no price: write <provider>/<model>=<amount>/second or …/video`,
         )
+      else if (!providerNames.includes(model.split('/')[0]!))
+        context.addIssue(`"${one}" is of no provider there is; use: ${providerNames.join(', ')}`)
+      else if (prices.has(model)) context.addIssue(`"${model}" has two prices`)
       else prices.set(model, { micros: toMicros(Number(amount)), per: per as Price['per'] })
     }
     return prices

@@ -85,6 +85,16 @@ export const invalid = (pointer: string, detail: string) =>
     errors: [{ pointer, detail }],
   })
 
+const headOfContent = [
+  'location',
+  'content-length',
+  'content-encoding',
+  'content-disposition',
+  'etag',
+  'last-modified',
+  'cache-control',
+]
+
 /** Fastify's error handler. */
 export function sendProblem(
   err: unknown,
@@ -99,8 +109,7 @@ export function sendProblem(
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
   if (problem.allow) void reply.header('allow', problem.allow.join(', '))
   // the head of some answer that could not be sent must not describe this one
-  for (const name of ['location', 'content-length', 'content-encoding', 'etag'])
-    reply.removeHeader(name)
+  for (const name of headOfContent) reply.removeHeader(name)
   return reply
     .code(problem.status)
     .type('application/problem+json')

@@ -71,13 +71,25 @@ export const repeated = <T extends z.ZodType>(one: T) =>
     z.array(one).min(1).max(20).optional(),
   )
 
+/** As digits; JavaScript takes more for a number, such as `1e1` and blanks. */
+const wholeNumber = ({ least, most, usual }: Record<'least' | 'most' | 'usual', number>) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
+    z
+      .number({ error: 'must be a whole number, written in digits' })
+      .int()
+      .min(least)
+      .max(most)
+      .default(usual),
+  )
+
 export const pageQuery = {
-  limit: z.coerce.number().int().min(1).max(100).default(20).describe('Most entries of a page'),
+  limit: wholeNumber({ least: 1, most: 100, usual: 20 }).describe('Most entries of a page'),
   after: z.string().max(200).optional().describe('`next` of the page before'),
 }
 /** Of what one video may have thousands of; all of it where it has no more than is usual. */
 export const longPageQuery = {
-  limit: z.coerce.number().int().min(1).max(500).default(500).describe('Most entries of a page'),
+  limit: wholeNumber({ least: 1, most: 500, usual: 500 }).describe('Most entries of a page'),
   after: pageQuery.after,
 }
 export const archivedQuery = {

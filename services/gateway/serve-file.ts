@@ -25,9 +25,23 @@ const linkSeconds = 300
 /** A bit of what `range-parser` says of a header: to be ignored. */
 const malformed = 1
 
+/** File systems take 255 bytes, proxies a few KiB of headers, where each of these is three. */
+const mostNameBytes = 200
+/** What is not seen: control characters, and what turns the text after it around. */
+const unseen = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu
+
 /** `inline`, under the name that a browser saves it as. */
 export const dispositionOf = ({ name, file }: Served): string =>
-  contentDisposition(`${name}.${extensionOf(file)}`, { type: 'inline' })
+  contentDisposition(`${shortened(name.replace(unseen, ' '))}.${extensionOf(file)}`, {
+    type: 'inline',
+  })
+
+/** In whole characters. */
+function shortened(name: string): string {
+  let bytes = 0
+  const kept = [...name].filter((one) => (bytes += Buffer.byteLength(one)) <= mostNameBytes)
+  return kept.join('').trim() || 'video'
+}
 
 const extensions: Record<string, string> = { 'video/webm': 'webm', 'image/jpeg': 'jpg' }
 const extensionOf = ({ type }: Served['file']): string => extensions[type ?? ''] ?? 'mp4'
@@ -50,7 +64,8 @@ export async function serveFile(
     'last-modified': modified,
   })
   // `no-cache` is for caches on the way: what a reader has is still compared
-  const { 'cache-control': _, ...asked } = request.headers
+  const { 'cache-control': _, 'if-modified-since': since, ...asked } = request.headers
+  if (isDate(since)) asked['if-modified-since'] = since
   if (fresh(asked, { etag, 'last-modified': modified })) return reply.code(304).send()
   const range = rangeOf(request, file.bytes, version)
   if (range === 'unsatisfiable') {
@@ -74,9 +89,13 @@ interface Version {
   modified: string
 }
 
+/** What else JavaScript reads as a date is to be ignored (RFC 9110, 13.1.3). */
+const isDate = (text: string | undefined): text is string => text?.endsWith(' GMT') ?? false
+
 /** @throws Problem 412 where only another version is wanted (RFC 9110, 13.2.2) */
 function requireVersion({ headers }: FastifyRequest, { etag, modified }: Version): void {
-  const since = Date.parse(headers['if-unmodified-since'] ?? '')
+  const asked = headers['if-unmodified-since']
+  const since = isDate(asked) ? Date.parse(asked) : NaN
   const wanted = headers['if-match']?.split(',').map((one) => one.trim())
   const isWanted = wanted
     ? wanted.includes('*') || wanted.includes(etag)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { actorSchema, statuses } from '#libs/scene-video/scene-video.ts'
 import type { Route } from '../context.ts'
 import { operatorAccess } from '../operator-schemas.ts'
-import { pageOf } from '../schemas.ts'
+import { pageOf, pageQuery } from '../schemas.ts'
 
 const actSchema = z
   .object({
@@ -28,7 +28,7 @@ export const operatorActivity: Route = (app, { operator }) => {
         tags: ['operator'],
         summary: 'What keys asked for, newest first',
         querystring: z.strictObject({
-          limit: z.coerce.number().int().min(1).max(100).default(20),
+          limit: pageQuery.limit,
           after: z
             .string()
             .regex(/^\d{1,18}$/)
