@@ -66,7 +66,9 @@ async function tellRetention(): Promise<number> {
       say(`${files} files, ${bytes} bytes: kept for more than ${days} days`)
     }
     for (const { projectId, title, files, bytes } of await new FileRetention(db).excess())
-      say(`${files} files, ${bytes} bytes: beyond the limits of project ${projectId}, ${title}`)
+      say(
+        `${files} files, ${bytes} bytes: beyond the limits of project ${projectId}, ${printable(title)}`,
+      )
     return 0
   })
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { scopes } from '#libs/store/api-key.ts'
 import { sealingKeyOf } from '#libs/runtime/secrets.ts'
 import { ApiKeys } from '#libs/store/api-keys.ts'
-import { UsageError, type Command } from './command.ts'
+import { printable, UsageError, type Command } from './command.ts'
 import { keyring, withDatabase } from './config.ts'
 import { reEncryptAll } from './keys-re-encrypt.ts'
 
@@ -60,7 +60,7 @@ export const keys: Command = {
       } else if (verb === 'list') {
         for (const key of await store.list(await requireUser(store, user)))
           process.stdout.write(
-            `${key.id}\t${key.scopes.join(',')}\t${key.createdAt}\t${key.revokedAt ? `revoked ${key.revokedAt}` : 'valid'}\t${key.name ?? ''}\n`,
+            `${key.id}\t${key.scopes.join(',')}\t${key.createdAt}\t${key.revokedAt ? `revoked ${key.revokedAt}` : 'valid'}\t${printable(key.name ?? '')}\n`,
           )
       } else if (verb === 'revoke' && id) {
         if (!(await store.revoke(id))) throw new Error(`There is no key ${id}.`)

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { ApiKeys } from '#libs/store/api-keys.ts'
-import { UsageError, type Command } from './command.ts'
+import { printable, UsageError, type Command } from './command.ts'
 import { withDatabase } from './config.ts'
 
 const limitNames = [
@@ -56,7 +56,11 @@ const acts: Record<string, Act> = {
     run: async (store) =>
       (await store.users())
         .map(({ id, name, disabledAt }) =>
-          [id, name, ...(disabledAt ? [`disabled ${disabledAt.toISOString()}`] : [])].join('\t'),
+          [
+            id,
+            printable(name),
+            ...(disabledAt ? [`disabled ${disabledAt.toISOString()}`] : []),
+          ].join('\t'),
         )
         .join('\n'),
   },

@@ -51,14 +51,14 @@ describe('keys', () => {
       '--scopes',
       'read,admin',
       '--name',
-      'ci',
+      'c\u001b[2J\ni', // by a user, for an operator's terminal
     ])
     const { id, secretHash } = parseApiKey(made.stdout)!
     const found = await new ApiKeys(db).find(id)
     expect(found).toMatchObject({ userId: user, scopes: ['read', 'admin'] })
     expect(Buffer.from(found!.secretHash)).toEqual(secretHash)
     expect(reelkeeper(['keys', 'list', '--user', user]).stdout).toMatch(
-      new RegExp(`^${id}\tread,admin\t.*\tvalid\tci$`),
+      new RegExp(`^${id}\tread,admin\t.*\tvalid\tc·\\[2J·i$`),
     )
     expect(reelkeeper(['keys', 'revoke', id]).status).toBe(0)
     expect(await new ApiKeys(db).find(id)).toBeNull()
