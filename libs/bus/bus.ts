@@ -14,6 +14,9 @@ export class BusUnavailable extends Error {
   override name = 'BusUnavailable'
 }
 
+/** The request reached nobody: it was certainly not carried out. */
+export class NotDelivered extends BusUnavailable {}
+
 /** The subject's newest message is not the expected one: nothing was stored. */
 export class Conflict extends Error {
   override name = 'Conflict'

@@ -10,7 +10,7 @@ import {
   type NatsConnection,
 } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
-import { BusUnavailable, type Bus } from './bus.ts'
+import { NotDelivered, type Bus } from './bus.ts'
 import { consumeLoop } from './consume.ts'
 import { watchDelay } from './delay.ts'
 import { openLink, requireVersion, watchLink, type ConnectOptions, type Link } from './link.ts'
@@ -65,7 +65,7 @@ export async function connectBus(options: ConnectOptions): Promise<NatsBus> {
 }
 
 function requireLink(link: Link): void {
-  if (!link.isConnected()) throw new BusUnavailable('NATS is not connected')
+  if (!link.isConnected()) throw new NotDelivered('NATS is not connected')
 }
 
 /** What reaches who listens now. */

@@ -6,7 +6,7 @@
  */
 import { createInbox, type Msg, type MsgHdrs, type NatsConnection } from 'nats'
 import { bootMs } from '#libs/runtime/clock.ts'
-import { BusUnavailable, type Stored } from './bus.ts'
+import { BusUnavailable, NotDelivered, type Stored } from './bus.ts'
 
 /** The server's refusal, by JetStream's number for it. */
 export class StoreRefused extends Error {
@@ -36,6 +36,13 @@ interface Got {
   error?: PubAck['error']
 }
 
+/** The server's own answer is empty. */
+const noResponders = 503
+const unanswered = (subject: string, code: number | undefined): BusUnavailable =>
+  code === noResponders
+    ? new NotDelivered(`nobody listens on ${subject}`)
+    : new BusUnavailable(`no answer on ${subject}: ${code ?? 'empty'}`)
+
 /** How late a time-out may be found. */
 const sweepMs = 200
 
@@ -59,11 +66,7 @@ export class Replies {
         this.#pending.delete(token)
         if (this.#pending.size === 0) this.#rest()
         if (message.data.length === 0)
-          return pending.reject(
-            new BusUnavailable(
-              `no answer on ${pending.subject}: ${message.headers?.code ?? 'empty'}`,
-            ),
-          )
+          return pending.reject(unanswered(pending.subject, message.headers?.code))
         pending.resolve(message)
       },
     })

@@ -65,7 +65,7 @@ export function isToLookUp({ attempt, requestedAt }: VideoFacts, send: SendFacts
 }
 
 /** @throws Refused when a command means another attempt than the current one */
-export function requireAttempt(video: VideoFacts, attempt: number | null): void {
+export function requireAttempt(video: Pick<VideoFacts, 'attempt'>, attempt: number | null): void {
   // rule: a retry serialises on its attempt
   if (attempt !== null && attempt !== video.attempt)
     throw new Refused('not_current_attempt', `The current attempt is ${video.attempt}.`)
@@ -94,7 +94,10 @@ export const cancelledBeforeSubmission: VideoError = {
 }
 
 /** @throws Refused unless the video may have a further attempt */
-export function requireRetry(video: VideoFacts, attempt: number | null): void {
+export function requireRetry(
+  video: Pick<VideoFacts, 'status' | 'attempt'>,
+  attempt: number | null,
+): void {
   requireAttempt(video, attempt)
   if (video.status !== 'failed')
     throw new Refused(

@@ -76,14 +76,15 @@ async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
   await recordCancelling(tx, id, by)
 }
 
-/** Opens the next attempt of a failed video. @throws Refused */
+/** Opens the next attempt of a failed video, unless that was done under the key. @throws Refused */
 export function retryVideo(
   db: Database,
   { userId, id, attempt, idempotencyKey, by, cost = null, beginBy }: VideoOrder,
-): Promise<SceneVideo> {
+): Promise<{ video: SceneVideo; repeated: boolean }> {
   return db.$transaction(async (tx) => {
     const video = await lockOwn(tx, userId, id)
-    if (await claimIdempotencyKey(tx, userId, idempotencyKey, id)) return toSceneVideo(video)
+    if (await claimIdempotencyKey(tx, userId, idempotencyKey, id))
+      return { video: toSceneVideo(video), repeated: true }
     requireRetry(video, attempt)
     await tx.$executeRaw`
       UPDATE "SceneVideo" SET status = 'pending', phase = 'queued', progress = NULL, "taskId" = NULL, "videoUrl" = NULL, "videoUrlExpiresAt" = NULL,
@@ -94,6 +95,6 @@ export function retryVideo(
     await record(tx, id, 'requested', null, by)
     const opened = await tx.sceneVideo.findUniqueOrThrow({ where: { id } })
     requireAwaited(beginBy)
-    return toSceneVideo(opened)
+    return { video: toSceneVideo(opened), repeated: false }
   })
 }

@@ -34,13 +34,14 @@ export async function claimIdempotencyKey(
 
 /** What an earlier request under this key made or changed; null without one. @throws Refused */
 export async function earlierUse(
-  tx: Pick<Prisma.TransactionClient, 'idempotencyKey'>,
+  tx: Pick<Prisma.TransactionClient, '$queryRaw'>,
   userId: string,
   { key, route, bodyHash }: IdempotencyKey,
 ): Promise<string | null> {
-  const first = await tx.idempotencyKey.findUnique({
-    where: { userId_route_key: { userId, route, key } },
-  })
+  // an older one holds nothing any more, though its row may be there still
+  const [first] = await tx.$queryRaw<{ bodyHash: string; resultId: string }[]>`
+    SELECT "bodyHash", "resultId" FROM "IdempotencyKey"
+    WHERE "userId" = ${userId}::uuid AND route = ${route} AND key = ${key} AND "createdAt" >= now() - interval '24 hours'`
   if (first && first.bodyHash !== bodyHash)
     throw new Refused(
       'idempotency_key_reused',

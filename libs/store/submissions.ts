@@ -236,7 +236,7 @@ export class SubmissionWriter {
     by: Actor | null = null,
     cost: Money | null = null,
     beginBy = Infinity,
-  ): Promise<SceneVideo> {
+  ): Promise<{ video: SceneVideo; repeated: boolean }> {
     return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by, cost, beginBy })
   }
 

@@ -26,13 +26,26 @@ export class Budget {
     if (micros === 0) return nothing
     const booking = await this.#store.charge(userId, micros, this.#usual)
     if (booking) return (back) => this.#store.takeBack(userId, back, booking)
+    throw await this.#exceeded(userId, micros)
+  }
+
+  /** Charges nothing: what is asked for is charged one by one. @throws Problem 402 as `charge` */
+  async require(userId: string, micros: number): Promise<void> {
+    if (micros === 0) return
+    const { dayMicros, monthMicros, budgets } = await this.#store.spentBy(userId, this.#usual)
+    const fits = (used: number, most: number | null) => most === null || used + micros <= most
+    if (fits(dayMicros, budgets.dayMicros) && fits(monthMicros, budgets.monthMicros)) return
+    throw await this.#exceeded(userId, micros)
+  }
+
+  async #exceeded(userId: string, micros: number): Promise<Problem> {
     const { dayMicros, monthMicros, budgets } = await this.#store.spentBy(userId, this.#usual)
     const isMonth = budgets.monthMicros !== null && monthMicros + micros > budgets.monthMicros
     const [name, most, used, words] = isMonth
       ? (['spendPerMonth', budgets.monthMicros, monthMicros, 'this month'] as const)
       : (['spendPerDay', budgets.dayMicros, dayMicros, 'today'] as const)
     const [limit, spent, more] = [most ?? 0, used, micros].map((one) => this.#prices.money(one))
-    throw new Problem(
+    return new Problem(
       402,
       'budget_exceeded',
       `This would cost ${more!.amount} ${more!.currency}; ${words} (UTC) this user has spent ${spent!.amount} of ${limit!.amount}.`,

@@ -21,6 +21,7 @@ it('carries on one user’s bulk actions while submit is silent about another on
     take: async (userId, most) => todo.get(userId)!.splice(0, most),
     finish: async ({ videoId }) => void finished.push(videoId),
   }
+  const pay = async () => ({ cost: null, settle: async () => {} })
   const { promise, resolve } = Promise.withResolvers<unknown>()
   let asked = 0
   const refused = { ok: false, code: 'already_ended', detail: 'It has ended.' }
@@ -29,7 +30,7 @@ it('carries on one user’s bulk actions while submit is silent about another on
     asked++
     return promise
   }
-  await using runner = new BulkRunner(actions, { request }, createLogger('gateway', 'silent'))
+  await using runner = new BulkRunner(actions, { request }, pay, createLogger('gateway', 'silent'))
   runner.wake()
   await expect.poll(() => asked, { timeout: 5_000 }).toBe(8)
   const of = Array.from({ length: 20 }, (_, i) => job('b', i))

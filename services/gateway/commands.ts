@@ -3,6 +3,8 @@
  * that got no answer may have been carried out; sent again under its key, it is carried out once.
  */
 import { bootMs, sleep } from '#libs/runtime/clock.ts'
+import { NotDelivered } from '#libs/bus/bus.ts'
+import { v7 } from '#libs/runtime/uuid.ts'
 import {
   commandReplySchema,
   commandSubject,
@@ -10,6 +12,7 @@ import {
   eraseReplySchema,
   type IdempotencyKey,
 } from '#libs/scene-video/messages.ts'
+import { requireRetry } from '#libs/scene-video/decisions.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import type { Candidate } from '#libs/store/retry-candidates.ts'
@@ -41,7 +44,7 @@ export async function waitingForKey<T>(act: () => Promise<T>): Promise<T> {
 }
 
 /** Takes back so much of what was counted and charged. */
-type TakeBack = (one: Admission) => Promise<void>
+export type TakeBack = (one: Admission) => Promise<void>
 /** So many creates, and what they cost together as far as is known. */
 interface Admission {
   n: number
@@ -60,6 +63,8 @@ export async function admit(
   { n, micros }: Admission,
   key?: IdempotencyKey | null,
 ): Promise<TakeBack> {
+  // a repeat that gets no answer either must not be taken for what was made
+  if (key && micros > 0 && (await context.reader.madeUnder(userId, key))) return nothing
   try {
     return await admitted(context, userId, { n, micros })
   } catch (err) {
@@ -82,6 +87,25 @@ async function admitted({ limits, budget }: Context, userId: string, { n, micros
   }
 }
 
+/** So that it can be told later what became of a command that was charged and got no answer. */
+const keyOfCharge = (micros: number): IdempotencyKey | null =>
+  micros > 0 ? { key: v7(), route: 'charged', bodyHash: '' } : null
+
+/**
+ * Of a command without an answer. Submit commits nothing after its time: once that is over, it is
+ * seen what was made.
+ */
+export async function wasNotMade(
+  { reader }: Pick<Context, 'reader'>,
+  userId: string,
+  key: IdempotencyKey | null,
+  askedAt: number,
+): Promise<boolean> {
+  if (!key) return false
+  await sleep(Math.max(0, askedAt + commandWaitMs - bootMs()))
+  return (await reader.madeUnder(userId, key)) === null
+}
+
 /**
  * Sends a command of this user; what it may create is counted and charged, unless that was done
  * before (`admitted`). @throws Problem when it is refused, BusUnavailable when submit
@@ -99,9 +123,12 @@ export async function command(
   const takeBack =
     paid.admitted ??
     (verb === 'cancel' ? nothing : await admit(context, userId, one, body.idempotencyKey))
+  const key = body.idempotencyKey ?? keyOfCharge(one.micros)
+  let askedAt = bootMs()
   return waitingForKey(async () => {
-    const whole = { userId, by: actorOf(identity), ...body }
+    const whole = { userId, by: actorOf(identity), ...body, idempotencyKey: key }
     leaveTurn()
+    askedAt = bootMs()
     const reply = commandReplySchema.parse(
       await context.bus.request(commandSubject[verb], whole, commandWaitMs),
     )
@@ -109,7 +136,10 @@ export async function command(
     if (reply.repeated) await takeBack(one)
     return reply.video
   }).catch(async (err: unknown) => {
-    if (err instanceof Problem) await takeBack(one)
+    const isLeft = err instanceof Problem || err instanceof NotDelivered
+    const isUndecided = !isLeft && one.micros > 0
+    if (isLeft || (isUndecided && (await wasNotMade(context, userId, key, askedAt))))
+      await takeBack(one)
     throw err
   })
 }
@@ -124,8 +154,10 @@ export async function eraseVideo({ bus }: Context, userId: string, id: string): 
 }
 
 /** What a retry costs: nothing where a result is taken or a running task adopted. */
-const retryMicros = ({ prices }: Context, { cost, ...made }: Candidate): number | null =>
-  cost === 'late' || cost === 'adopted' ? 0 : prices.ofCreate(made)
+export const retryMicros = (
+  { prices }: Pick<Context, 'prices'>,
+  { cost, ...made }: Candidate,
+): number | null => (cost === 'late' || cost === 'adopted' ? 0 : prices.ofCreate(made))
 
 export const priceOfRetries = (context: Context, some: readonly Candidate[]) =>
   sumOf(
@@ -135,17 +167,31 @@ export const priceOfRetries = (context: Context, some: readonly Candidate[]) =>
       .map((one) => retryMicros(context, one)),
   )
 
-/** Retries a video whose price is known from how it is `found`; admitted before, or now. */
-export function retryAsPriced(
+/**
+ * Retries a video whose price is known from how it is `found`, at the attempt it was found at;
+ * admitted before, or now. One that was not found, since it has not failed yet, is priced as anew.
+ */
+export async function retryAsPriced(
   context: Context,
   identity: Identity,
   body: { id: string; attempt: number | null; idempotencyKey: IdempotencyKey | null },
   found: Candidate | undefined,
   admitted?: TakeBack,
 ): Promise<SceneVideo> {
-  const create = found && context.prices.ofCreate(found)
-  const cost = create == null ? null : context.prices.money(create)
-  const micros = found ? retryMicros(context, found) : null
+  const { prices, reader } = context
+  const video = found || !prices.areKnown ? null : await reader.video(identity.userId, body.id)
+  const create = found
+    ? prices.ofCreate(found)
+    : video && prices.ofCreate({ ...video, seconds: video.params.durationSeconds })
+  const cost = create === null ? null : prices.money(create)
+  const micros = found ? retryMicros(context, found) : create
+  const attempt = body.attempt ?? found?.attempt ?? null
   const paid = { micros, ...(admitted ? { admitted } : {}) }
-  return command(context, identity, 'retry', { ...body, cost }, paid)
+  return command(context, identity, 'retry', { ...body, attempt, cost }, paid).catch(
+    (err: unknown) => {
+      // it costs nothing to be told that it cannot be retried
+      if (video && err instanceof Problem && err.status === 402) requireRetry(video, body.attempt)
+      throw err
+    },
+  )
 }

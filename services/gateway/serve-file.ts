@@ -39,8 +39,9 @@ export const dispositionOf = ({ name, file }: Served): string =>
 /** In whole characters. */
 function shortened(name: string): string {
   let bytes = 0
-  const kept = [...name].filter((one) => (bytes += Buffer.byteLength(one)) <= mostNameBytes)
-  return kept.join('').trim() || 'video'
+  const fits = (part: string) => (bytes += Buffer.byteLength(part)) <= mostNameBytes
+  const parts = Array.from(new Intl.Segmenter().segment(name), ({ segment }) => segment)
+  return parts.filter(fits).join('').trim() || 'video'
 }
 
 const extensions: Record<string, string> = { 'video/webm': 'webm', 'image/jpeg': 'jpg' }

@@ -44,6 +44,7 @@ import { Budget } from './budget.ts'
 import type { GatewayConfig } from './config.ts'
 import { createJwtVerifier } from './jwt.ts'
 import { BulkRunner } from './bulk.ts'
+import { bulkCharges } from './bulk-charges.ts'
 import type { LimitValues } from './limit-values.ts'
 import { Limits } from './limits.ts'
 import { history, Hub } from './live/hub.ts'
@@ -119,7 +120,6 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   checks['feed'] = () => feed.isHealthy()
   const apiKeys = new ApiKeys(db)
   const bulkActions = new BulkActions(db)
-  const bulkRunner = stack.use(new BulkRunner(bulkActions, bus, log))
   const streamTokens = new StreamTokens(streamTokenKeysOf(config))
   const open = new OpenStreams({
     keys: apiKeys,
@@ -131,8 +131,11 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   })
   const providers = providersOf(config)
   const prices = new Prices(config.PRICES, config.PRICE_CURRENCY, providers.providers)
+  const stores = storesOf(db)
+  const budget = new Budget(new SpendStore(db), prices, budgetsOf(config))
+  const pay = bulkCharges({ ...stores, budget, prices })
   return {
-    ...storesOf(db),
+    ...stores,
     files: stack.use(await openFileStore(config)),
     publicUrl: config.PUBLIC_URL ?? null,
     uploadLimits: { most: config.MAX_UPLOADS, mostBytes: config.MAX_UPLOAD_BYTES },
@@ -145,10 +148,10 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     checks,
     apiKeys,
     bulkActions,
-    bulkRunner,
+    bulkRunner: stack.use(new BulkRunner(bulkActions, bus, pay, log)),
     streamTokens,
     hub: new Hub(feed),
-    budget: new Budget(new SpendStore(db), prices, budgetsOf(config)),
+    budget,
     limits: stack.use(
       new Limits(limitsOf(config), new UsageStore(db), { clock: systemClock, log }),
     ),

@@ -139,10 +139,11 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
     }),
     answer(commandSubject.retry, videoCommandSchema, async (command, beginBy) => {
       const { userId, id, attempt, idempotencyKey, by, cost } = command
-      const video = await store.retry(userId, id, attempt, idempotencyKey, by, cost, beginBy)
-      void publishOwed(video.id)
+      const done = await store.retry(userId, id, attempt, idempotencyKey, by, cost, beginBy)
+      if (done.repeated) return done
+      void publishOwed(id)
       pending.take({ id, userId })
-      return { video }
+      return done
     }),
     serveCallbacks(context, pending),
     serve(

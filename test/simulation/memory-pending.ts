@@ -102,7 +102,7 @@ export class MemoryPending extends MemoryRows {
     return { video: toSceneVideo(video), ownerActs: !atOnce }
   }
 
-  async retry(userId: string, id: string, attempt: number | null): Promise<SceneVideo> {
+  async retry(userId: string, id: string, attempt: number | null) {
     const video = this.own(userId, id)
     requireRetry(video, attempt)
     const at = this.date()
@@ -126,6 +126,6 @@ export class MemoryPending extends MemoryRows {
       ...dueAfter(video.deadlineSeconds, at),
     })
     this.record(video, 'requested')
-    return toSceneVideo(video)
+    return { video: toSceneVideo(video), repeated: false }
   }
 }

@@ -129,8 +129,8 @@ export class Operations {
         return [video.status, video.version, ownerActs]
       },
       async (store) => {
-        const { version, attempt: now } = await store.retry(userId, id, attempt)
-        return [version, now]
+        const { video } = await store.retry(userId, id, attempt)
+        return [video.version, video.attempt]
       },
     ]
   }

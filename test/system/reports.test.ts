@@ -147,7 +147,7 @@ it('cancels at once before an intent, by flag after it; retries only what failed
     error: { code: 'cancelled' },
   })
   expect(await submissions.intend(early, 1, 1, pins)).toBeNull()
-  expect(await submissions.retry(demo.userId, early, 1)).toMatchObject({
+  expect((await submissions.retry(demo.userId, early, 1)).video).toMatchObject({
     status: 'pending',
     attempt: 2,
   })

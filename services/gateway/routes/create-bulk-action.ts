@@ -3,7 +3,7 @@ import { storable } from '#libs/scene-video/scene-video.ts'
 import { costsOf, leftOut, mostAtOnce } from '#libs/store/retry-candidates.ts'
 import { bulkActionSchema } from '../bulk.ts'
 import type { Route } from '../context.ts'
-import { admit, priceOfRetries, waitingForKey } from '../commands.ts'
+import { priceOfRetries, waitingForKey } from '../commands.ts'
 import { idempotencyKeyOf } from '../idempotency.ts'
 import { actorOf } from '../identity.ts'
 import { unprocessable } from '../problem.ts'
@@ -74,8 +74,10 @@ export const createBulkAction: Route = (app, context) => {
       }
       const key = idempotencyKeyOf(request, 'bulk-actions')
       const earlier = key && (await context.reader.madeUnder(userId, key))
-      if (action === 'retry' && todo > 0 && !earlier)
-        await admit(context, userId, { n: todo, micros })
+      if (action === 'retry' && todo > 0 && !earlier) {
+        await context.budget.require(userId, micros)
+        await context.limits.admitCreates(userId, todo)
+      }
       const made = await waitingForKey(() =>
         bulkActions.create(
           { userId, action, by: actorOf(request.identity), videos, left, cost },

@@ -106,12 +106,20 @@ export const generateScriptVideos: Route = (app, context) => {
         prepare,
       )
       if (!admitted) return reply.code(200).send({ data: [], sceneIds, cost, dryRun })
-      const data = await eachInOrder(sceneIds, (sceneId) => {
-        const idempotencyKey = key && { ...key, key: `${prefix} ${sceneId}` }
-        const one = { ...params, ...order, sceneId, idempotencyKey }
-        const paid = before.has(sceneId) ? { admitted: async () => {} } : { micros, admitted }
-        return command(context, identity, 'generate', one, paid)
-      })
+      const leave = async (rest: string[]) => {
+        const n = rest.filter((sceneId) => !before.has(sceneId)).length
+        await admitted({ n, micros: n * (micros ?? 0) })
+      }
+      const data = await eachInOrder(
+        sceneIds,
+        (sceneId) => {
+          const idempotencyKey = key && { ...key, key: `${prefix} ${sceneId}` }
+          const one = { ...params, ...order, sceneId, idempotencyKey }
+          const paid = before.has(sceneId) ? { admitted: async () => {} } : { micros, admitted }
+          return command(context, identity, 'generate', one, paid)
+        },
+        leave,
+      )
       return reply.code(202).send({ data, sceneIds, cost, dryRun })
     },
   )

@@ -6,7 +6,13 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { sceneVideoSchema, storable } from '#libs/scene-video/scene-video.ts'
-import { costsOf, leftOut, mostAtOnce, type LeftOut } from '#libs/store/retry-candidates.ts'
+import {
+  costsOf,
+  leftOut,
+  mostAtOnce,
+  type Candidate,
+  type LeftOut,
+} from '#libs/store/retry-candidates.ts'
 import type { VideoFilter } from '#libs/store/video-filter.ts'
 import { costSchema } from '../bulk.ts'
 import { admit, priceOfRetries, retryAsPriced } from '../commands.ts'
@@ -91,7 +97,7 @@ export const retryFailed: Route = (app, context) => {
         const todo = candidates.filter((one) => !done.has(one.id))
         const price = priceOfRetries(context, todo)
         // all of them or none
-        const admitted = await admit(context, userId, { n: todo.length, ...price })
+        const admitted = await admit(context, userId, { n: todo.length, micros: price.micros })
         return { todo, before, cost, admitted }
       }
       const { todo, before, cost, admitted } = await claimed(
@@ -101,17 +107,23 @@ export const retryFailed: Route = (app, context) => {
         projectId,
         prepare,
       )
-      const retried = await eachInOrder(todo, (one) => {
-        const idempotencyKey = key && { ...key, key: `${prefix}${one.id}` }
-        const retry = { id: one.id, attempt: one.attempt, idempotencyKey }
-        return retryAsPriced(context, request.identity, retry, one, admitted).catch(
-          (err: unknown) => {
-            // somebody else was quicker
-            if (err instanceof Problem && err.status === 409) return null
-            throw err
-          },
-        )
-      })
+      const leave = (rest: Candidate[]) =>
+        admitted({ n: rest.length, micros: priceOfRetries(context, rest).micros })
+      const retried = await eachInOrder(
+        todo,
+        (one) => {
+          const idempotencyKey = key && { ...key, key: `${prefix}${one.id}` }
+          const retry = { id: one.id, attempt: one.attempt, idempotencyKey }
+          return retryAsPriced(context, request.identity, retry, one, admitted).catch(
+            (err: unknown) => {
+              // somebody else was quicker
+              if (err instanceof Problem && err.status === 409) return null
+              throw err
+            },
+          )
+        },
+        leave,
+      )
       const data = [...before, ...retried.filter((video) => video !== null)]
       return reply.code(202).send({ data, ids: data.map((one) => one.id), cost, dryRun })
     },
