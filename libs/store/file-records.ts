@@ -50,6 +50,9 @@ interface Preview {
   height: number
 }
 
+/** As `url` names it; Postgres finds the same. */
+export const hostOfLink = (url: string): string => /:\/\/([^/?#]*)/.exec(url)?.[1] ?? ''
+
 /** As many of the queue as are held against each other for fairness between users. */
 const candidates = 500
 
@@ -86,9 +89,11 @@ export class FileRecords {
     perUser: number
     /** Files in work, by user. */
     running: ReadonlyMap<string, number>
+    /** None whose link leads there. */
+    silentHosts?: readonly string[]
     leaseMs: number
   }): Promise<ClaimedFile[]> {
-    const { most, perUser, running, leaseMs } = options
+    const { most, perUser, running, silentHosts = [], leaseMs } = options
     const users = [...running.keys()]
     const full = users.filter((userId) => running.get(userId)! >= perUser)
     // rule: those whose links die soonest first
@@ -98,7 +103,7 @@ export class FileRecords {
       WITH due AS (
         SELECT "videoId", "userId", "expiresAt" FROM "File"
         WHERE state = 'waiting' AND "nextTryAt" <= now() AND coalesce("claimedUntil", '-infinity') < now()
-          AND "userId" <> ALL(${full}::uuid[])
+          AND "userId" <> ALL(${full}::uuid[]) AND coalesce(substring(url from '://([^/?#]*)'), '') <> ALL(${silentHosts}::text[])
         ORDER BY "expiresAt", "videoId" LIMIT ${candidates}::int
       ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY "userId" ORDER BY "expiresAt", "videoId") AS nth FROM due

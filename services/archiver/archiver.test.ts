@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { sleep } from '#libs/runtime/clock.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import { Process, World } from '../../test/simulation/world.ts'
 import type { ClaimedFile } from '#libs/store/file-records.ts'
@@ -58,7 +59,10 @@ it('looks often for a file that waits for its next try at an archiver that died'
   await archiver[Symbol.asyncDispose]()
 })
 
-it('fetches a file within a minute, though hosts of other users drip in all slots', async () => {
+it.each([
+  ['drip', 29_000, 35_000],
+  ['are silent', 0, 2_500],
+])('fetches a file soon, though hosts of other users %s in all slots', async (how, least, most) => {
   const world = new World(1)
   const { clock } = new Process(world, 'archiver')
   const begun = new Map<string, number>()
@@ -78,9 +82,13 @@ it('fetches a file within a minute, though hosts of other users drip in all slot
       size: async () => null,
       put: async (_: string, body: AsyncIterable<unknown>) => Array.fromAsync(body),
     },
-    // eslint-disable-next-line require-yield
     async *fetch({ userId }: { userId: string }, signal: AbortSignal) {
       begun.set(userId, world.now)
+      while (how === 'drip') {
+        await sleep(500, signal, clock)
+        signal.throwIfAborted()
+        yield Buffer.of(1)
+      }
       await new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
     },
     log: createLogger('test', 'silent'),
@@ -91,8 +99,8 @@ it('fetches a file within a minute, though hosts of other users drip in all slot
   } as unknown as ArchiverParts)
   clock.after(60_000, () => {})
   while (world.now < 60_000 && (await world.step()));
-  expect(begun.get('good')).toBeLessThan(35_000)
-  expect(begun.get('good')).toBeGreaterThan(29_000)
+  expect(begun.get('good')).toBeLessThan(most)
+  expect(begun.get('good')).toBeGreaterThan(least)
   await archiver[Symbol.asyncDispose]()
 })
 
@@ -111,4 +119,23 @@ it('calls off a fetch whose file it claims anew', async () => {
   expect([first.stop.signal.aborted, second.stop.signal.aborted]).toEqual([true, false])
   slots.free(file)
   expect(slots.all().map((one) => one.file)).toEqual([newer])
+})
+
+it('names a host of which half of all may be silent, and not while bytes come', async () => {
+  const world = new World(1)
+  const { clock } = new Process(world, 'archiver')
+  const slots = new Slots(clock, 8)
+  const fileOf = (n: number) =>
+    ({ id: `f${n}`, userId: `u${n}`, url: `https://cdn.test/${n}` }) as ClaimedFile
+  for (let n = 0; n < 4; n++)
+    slots.add({ file: fileOf(n), stop: new AbortController(), done: Promise.resolve() })
+  expect([slots.silentHosts(), slots.left()]).toEqual([[], 4])
+  clock.after(1_500, () => {})
+  while (await world.step());
+  expect([slots.silentHosts(), slots.left()]).toEqual([['cdn.test'], 8])
+  async function* body() {
+    yield Buffer.of(1)
+  }
+  await Array.fromAsync(slots.watched(fileOf(0), body()))
+  expect([slots.silentHosts(), slots.left()]).toEqual([[], 7])
 })

@@ -112,6 +112,7 @@ export class Archiver implements AsyncDisposable {
         most: Math.min(left, perUser),
         perUser,
         running: this.#slots.byUser(),
+        silentHosts: this.#slots.silentHosts(),
         leaseMs,
       })
       for (const file of claimed) this.#begin(file)
@@ -139,7 +140,9 @@ export class Archiver implements AsyncDisposable {
   }
 
   async #keep(file: ClaimedFile, called: AbortSignal): Promise<void> {
-    const { files, fetch, previews, records, clock, timeoutMs, count } = this.#parts
+    const { files, previews, records, clock, timeoutMs, count } = this.#parts
+    const fetch: ArchiverParts['fetch'] = (...asked) =>
+      this.#slots.watched(file, this.#parts.fetch(...asked))
     const { random } = clock
     const timeout = new AbortController()
     const cancel = clock.after(timeoutMs, () =>

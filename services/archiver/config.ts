@@ -13,8 +13,8 @@ export const archiverSettings = z.object({
   DATABASE_URL: z.string(),
   ...natsSettings,
   /**
-   * Files fetched at once by one archiver, without those that take longer than 30 s: of these three
-   * times as many run beside, at most. One user has a quarter of this number, whatever it takes.
+   * Files fetched at once by one archiver, without those that take longer than 30 s or are silent:
+   * of these three times as many run beside, at most. One user has a quarter of this number.
    */
   ARCHIVE_CONCURRENCY: z.coerce.number().int().min(4).max(1_000).default(24),
   /** The largest file that is kept, in bytes. */

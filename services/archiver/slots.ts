@@ -1,10 +1,11 @@
 /**
  * The files that an archiver has in work, and how many more it may take. No user has more than a
- * quarter of the slots. A file that takes long still counts against its user, but no longer against
- * all: however many users' hosts are slow, others wait for no longer than that.
+ * quarter of the slots. A file that takes long, or of which nothing comes, still counts against its
+ * user, but no longer against all: however many users' hosts are slow, others wait for no longer
+ * than that. A host of which many files are silent gets no more of them.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
-import type { ClaimedFile } from '#libs/store/file-records.ts'
+import { hostOfLink, type ClaimedFile } from '#libs/store/file-records.ts'
 
 export interface Running {
   file: ClaimedFile
@@ -13,6 +14,7 @@ export interface Running {
 }
 
 const patienceMs = 30_000
+const silentMs = 1_000
 /** So many times the slots may run in all. */
 const mostPatience = 4
 
@@ -21,7 +23,7 @@ export class Slots {
   readonly perUser: number
   readonly #clock: Clock
   readonly #concurrency: number
-  readonly #running = new Map<string, Running & { since: number }>()
+  readonly #running = new Map<string, Running & { since: number; movedAt: number }>()
   #fullUsers = new Set<string>()
 
   constructor(clock: Clock, concurrency: number) {
@@ -35,7 +37,7 @@ export class Slots {
     return this.#running.size
   }
 
-  all(): Running[] {
+  all(): (Running & { movedAt: number })[] {
     return [...this.#running.values()]
   }
 
@@ -46,7 +48,17 @@ export class Slots {
   /** Who is claimed anew while it is in work here had lost its claim. */
   add(running: Running): void {
     this.#running.get(running.file.id)?.stop.abort(new Error('the claim is lost'))
-    this.#running.set(running.file.id, { ...running, since: this.#clock.now() })
+    const now = this.#clock.now()
+    this.#running.set(running.file.id, { ...running, since: now, movedAt: now })
+  }
+
+  /** The same bytes; that they come is noted. */
+  async *watched({ id }: ClaimedFile, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      const running = this.#running.get(id)
+      if (running) running.movedAt = this.#clock.now()
+      yield chunk
+    }
   }
 
   /** Whether its user had all that one may have when that was looked at last. */
@@ -58,9 +70,12 @@ export class Slots {
   /** How many more may begin. */
   left(): number {
     const slowSince = this.#clock.now() - patienceMs
+    const silentSince = this.#clock.now() - silentMs
     const running = [...this.#running.values()]
     // rule: files that take long leave the slots to others
-    const counting = running.filter(({ since }) => since > slowSince).length
+    const counting = running.filter(
+      ({ since, movedAt }) => since > slowSince && movedAt > silentSince,
+    ).length
     return Math.min(this.#concurrency - counting, this.#concurrency * mostPatience - running.length)
   }
 
@@ -70,5 +85,16 @@ export class Slots {
     const full = [...counts].filter(([, n]) => n >= this.perUser)
     this.#fullUsers = new Set(full.map(([userId]) => userId))
     return counts
+  }
+
+  /** Those of which half as many files are silent as may be in work. */
+  silentHosts(): string[] {
+    const silentSince = this.#clock.now() - silentMs
+    const silent = this.all().filter(({ movedAt }) => movedAt <= silentSince)
+    const hosts = Map.groupBy(silent, ({ file }) => hostOfLink(file.url))
+    // rule: a host whose files are silent leaves the slots to others
+    return [...hosts].flatMap(([host, { length }]) =>
+      length >= this.#concurrency / 2 ? [host] : [],
+    )
   }
 }

@@ -9,6 +9,7 @@ import {
   type ClaimedFile,
   type FileFacts,
   type FileRecords,
+  hostOfLink,
 } from '#libs/store/file-records.ts'
 import type { SubmissionRecord, VideoRecord } from '#libs/store/submissions.ts'
 
@@ -101,9 +102,16 @@ export class MemoryFiles implements InterfaceOf<FileRecords> {
     return state === 'waiting' && nextTryAt <= now && (claimedUntil ?? -Infinity) < now
   }
 
-  async claim({ most, perUser, running, leaseMs }: ClaimOptions): Promise<ClaimedFile[]> {
+  async claim({
+    most,
+    perUser,
+    running,
+    silentHosts = [],
+    leaseMs,
+  }: ClaimOptions): Promise<ClaimedFile[]> {
     const due = [...this.rows.values()]
       .filter((row) => this.#isClaimable(row) && (running.get(row.userId) ?? 0) < perUser)
+      .filter((row) => !silentHosts.includes(hostOfLink(row.url)))
       .toSorted(bySoonest)
       .slice(0, candidates)
     const ranks = new Map<string, number>()

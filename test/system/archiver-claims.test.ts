@@ -1,7 +1,7 @@
 /** Whose file comes first, and who may say what became of it. */
 import { spawnSync } from 'node:child_process'
 import { expect, it } from 'vitest'
-import { FileRecords } from '#libs/store/file-records.ts'
+import { FileRecords, hostOfLink } from '#libs/store/file-records.ts'
 import {
   archiver,
   clip,
@@ -124,6 +124,10 @@ it('claims no more of one user than make his share with what runs', async () => 
   expect([(await claim(2)).length, (await claim(1)).length, (await claim(0)).length]).toEqual([
     0, 1, 2,
   ])
+  const claimBeside = (silentHosts: string[]) =>
+    records.claim({ most: 1, perUser: 2, running: new Map(), silentHosts, leaseMs: 0 })
+  expect(await claimBeside([hostOfLink(provider.url)])).toEqual([])
+  expect(await claimBeside(['elsewhere.test'])).toHaveLength(1)
   await db.file.updateMany({ where: { videoId: { in: ids } }, data: { state: 'deleted' } })
 })
 

@@ -15,6 +15,12 @@ export const files: Mutation[] = [
     by: 'files of two users',
   },
   {
+    rule: 'a host whose files are silent leaves the slots to others',
+    find: 'length >= this.#concurrency / 2',
+    replace: 'length < 0',
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'files that take long leave the slots to others',
     find: 'since > slowSince',
     replace: 'since >= 0',
