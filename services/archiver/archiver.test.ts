@@ -138,4 +138,9 @@ it('names a host of which half of all may be silent, and not while bytes come', 
   }
   await Array.fromAsync(slots.watched(fileOf(0), body()))
   expect([slots.silentHosts(), slots.left()]).toEqual([[], 7])
+  const slowStore = slots.watched(fileOf(1), body())
+  await slowStore.next()
+  clock.after(1_500, () => {})
+  while (await world.step());
+  expect(slots.left()).toBe(6)
 })

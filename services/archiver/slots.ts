@@ -13,6 +13,12 @@ export interface Running {
   done: Promise<void>
 }
 
+interface InWork extends Running {
+  since: number
+  /** The next bytes of its link are waited for since then; infinite: they are not. */
+  waitsSince: number
+}
+
 const patienceMs = 30_000
 const silentMs = 1_000
 /** So many times the slots may run in all. */
@@ -23,7 +29,7 @@ export class Slots {
   readonly perUser: number
   readonly #clock: Clock
   readonly #concurrency: number
-  readonly #running = new Map<string, Running & { since: number; movedAt: number }>()
+  readonly #running = new Map<string, InWork>()
   #fullUsers = new Set<string>()
 
   constructor(clock: Clock, concurrency: number) {
@@ -37,7 +43,7 @@ export class Slots {
     return this.#running.size
   }
 
-  all(): (Running & { movedAt: number })[] {
+  all(): InWork[] {
     return [...this.#running.values()]
   }
 
@@ -49,16 +55,22 @@ export class Slots {
   add(running: Running): void {
     this.#running.get(running.file.id)?.stop.abort(new Error('the claim is lost'))
     const now = this.#clock.now()
-    this.#running.set(running.file.id, { ...running, since: now, movedAt: now })
+    this.#running.set(running.file.id, { ...running, since: now, waitsSince: now })
   }
 
-  /** The same bytes; that they come is noted. */
+  /** The same bytes; since when more are waited for is noted, not how long the store takes. */
   async *watched({ id }: ClaimedFile, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of body) {
+    const waitsSince = (at: number) => {
       const running = this.#running.get(id)
-      if (running) running.movedAt = this.#clock.now()
-      yield chunk
+      if (running) running.waitsSince = at
     }
+    for await (const chunk of body) {
+      // rule: a slow store makes no host silent
+      waitsSince(Infinity)
+      yield chunk
+      waitsSince(this.#clock.now())
+    }
+    waitsSince(Infinity)
   }
 
   /** Whether its user had all that one may have when that was looked at last. */
@@ -74,7 +86,7 @@ export class Slots {
     const running = [...this.#running.values()]
     // rule: files that take long leave the slots to others
     const counting = running.filter(
-      ({ since, movedAt }) => since > slowSince && movedAt > silentSince,
+      ({ since, waitsSince }) => since > slowSince && waitsSince > silentSince,
     ).length
     return Math.min(this.#concurrency - counting, this.#concurrency * mostPatience - running.length)
   }
@@ -90,7 +102,7 @@ export class Slots {
   /** Those of which half as many files are silent as may be in work. */
   silentHosts(): string[] {
     const silentSince = this.#clock.now() - silentMs
-    const silent = this.all().filter(({ movedAt }) => movedAt <= silentSince)
+    const silent = this.all().filter(({ waitsSince }) => waitsSince <= silentSince)
     const hosts = Map.groupBy(silent, ({ file }) => hostOfLink(file.url))
     // rule: a host whose files are silent leaves the slots to others
     return [...hosts].flatMap(([host, { length }]) =>

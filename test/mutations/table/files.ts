@@ -21,6 +21,12 @@ export const files: Mutation[] = [
     by: 'the archiver by itself',
   },
   {
+    rule: 'a slow store makes no host silent',
+    find: 'waitsSince(Infinity)',
+    replace: 'waitsSince(this.#clock.now())',
+    by: 'the archiver by itself',
+  },
+  {
     rule: 'files that take long leave the slots to others',
     find: 'since > slowSince',
     replace: 'since >= 0',
