@@ -5,19 +5,26 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { lookupAsMachine, lookupByDns } from './names.ts'
 
-/** Knows the address of `known.test`, no other, and says nothing of what is called silent. */
+/**
+ * Knows the address of `known.test` and `slow-known.test`, no other, and says nothing of what is
+ * called silent. The other kind of address of what is called slow is told two seconds later.
+ */
 const server = createSocket('udp4')
 server.on('message', (query, { port, address }) => {
   const end = query.indexOf(0, 12) + 5
   const question = query.subarray(12, end)
   if (question.includes('silent')) return
-  const isKnown = question.includes('known') && query.readUInt16BE(end - 4) === 1
+  const isSlow = question.includes('slow') && query.readUInt16BE(end - 4) !== 1
+  const isKnown = question.includes('known') && (isSlow || query.readUInt16BE(end - 4) === 1)
   const head = Buffer.from(query.subarray(0, 12))
   head.writeUInt16BE(question.includes('known') ? 0x8180 : 0x8183, 2)
   head.writeUInt16BE(isKnown ? 1 : 0, 6)
   head.writeUInt16BE(0, 10)
-  const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 192, 0, 2, 7])
-  server.send(Buffer.concat([head, question, ...(isKnown ? [record] : [])]), port, address)
+  const bytes = isSlow ? [0x20, 1, 0xd, 0xb8, ...Array<number>(11).fill(0), 7] : [192, 0, 2, 7]
+  const type = isSlow ? 28 : 1
+  const record = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 1, 0, bytes.length, ...bytes])
+  const answer = Buffer.concat([head, question, ...(isKnown ? [record] : [])])
+  setTimeout(() => server.send(answer, port, address), isSlow ? 2_000 : 0)
 })
 type Lookup = (name: string, options: object) => Promise<unknown>
 let lookup: Lookup
@@ -28,7 +35,11 @@ beforeAll(async () => {
   lookup = promisify(lookupByDns(at[0], [...at[1]])) as Lookup
   asMachine = promisify(lookupAsMachine(at[0], [...at[1]])) as Lookup
 })
-afterAll(() => server.close())
+afterAll(async () => {
+  // what is told late is sent by then
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  server.close()
+})
 
 it.each(['users', 'the operator'])('resolves a name of %s while others are silent', async (of) => {
   const find = of === 'users' ? lookup : asMachine
@@ -42,6 +53,12 @@ it.each(['users', 'the operator'])('resolves a name of %s while others are silen
   expect(settled).toEqual([])
   await Promise.all(silent)
   expect(new Set(settled)).toEqual(new Set(['ETIMEOUT']))
+})
+
+it('waits for no kind of address that is told late, or never', async () => {
+  expect(await lookup('slow-known.test', { all: true })).toEqual([
+    { address: '192.0.2.7', family: 4 },
+  ])
 })
 
 it('says of a name that there is none', async () => {

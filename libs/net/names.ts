@@ -6,6 +6,9 @@ import { lookup as byThread, Resolver, type LookupAddress, type ResolverOptions 
 import { readFileSync } from 'node:fs'
 import type { LookupFunction } from 'node:net'
 
+/** Where one kind of address is known, the other is waited for so long. */
+const otherKindMs = 300
+
 /**
  * Hosts that users give, by DNS alone: names of the machine and of search domains are not their
  * business.
@@ -21,9 +24,19 @@ export function lookupByDns(options: ResolverOptions = {}, servers?: string[]): 
     const found: LookupAddress[] = []
     const families = asked.family === 4 || asked.family === 6 ? [asked.family] : [4, 6]
     let open = families.length
+    let waiting: NodeJS.Timeout | undefined
+    let isTold = false
     const told = (family: number) => (err: NodeJS.ErrnoException | null, addresses: string[]) => {
+      if (isTold) return
       if (!err) found.push(...addresses.map((address) => ({ address, family })))
-      if (--open > 0) return
+      open--
+      // the other kind may never be answered
+      if (open > 0 && found.length > 0) waiting = setTimeout(tell, otherKindMs, null)
+      else if (open === 0) tell(err)
+    }
+    const tell = (err: NodeJS.ErrnoException | null) => {
+      isTold = true
+      clearTimeout(waiting)
       const [first] = found.toSorted((one, other) => one.family - other.family)
       if (first && asked.all) callback(null, found)
       else if (first) callback(null, first.address, first.family)
