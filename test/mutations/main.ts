@@ -3,7 +3,7 @@
  * of the sources, and shows that a law is then found broken. Exits non-zero when a rule can be
  * removed and nothing notices.
  */
-import { spawnSync } from 'node:child_process'
+import { execFile, type ChildProcess } from 'node:child_process'
 import {
   cpSync,
   globSync,
@@ -14,11 +14,13 @@ import {
   writeFileSync,
   chmodSync,
 } from 'node:fs'
+import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { asked, UsageError } from '../../cli/command.ts'
+import { endsWithUs, isLeaving, runToEnd } from '../support/ending.ts'
 import { isMarked, mutate } from './mutate.ts'
 import type { Finder, Mutation } from './mutation.ts'
 import { mutations } from './table.ts'
@@ -97,8 +99,49 @@ function copySources(): string {
   return dir
 }
 
+interface Run {
+  status: number | string | null
+  said: { stdout: string; stderr: string }
+}
+
+/** `dir` is gone, and nothing of ours runs in it, however we end. */
+class Finding implements AsyncDisposable {
+  readonly #dir: string
+  #child: ChildProcess | undefined
+
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  /** A status of null: it had to be ended. */
+  run(args: string[]): Promise<Run> {
+    const path = `${dirname(resolve(node))}:${process.env['PATH']}`
+    const env = { ...process.env, PATH: path, SEED: '1' }
+    const options = { cwd: this.#dir, env, timeout: 300_000, maxBuffer: Infinity }
+    return new Promise((tell) => {
+      this.#child = execFile(node, args, options, (err, stdout, stderr) =>
+        tell({ status: err ? (err.code ?? null) : 0, said: { stdout, stderr } }),
+      )
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const child = this.#child
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+    }
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}
+
 /** The finder's word on a mutant; null when it noticed nothing. */
-function find(dir: string, { rule, by, also, ...edit }: Mutation): string | null {
+async function find(
+  finding: Finding,
+  dir: string,
+  { rule, by, also, ...edit }: Mutation,
+): Promise<string | null> {
   const edits = [{ rule, ...edit }, ...(also ? [{ rule: `${rule}, second`, ...also }] : [])].map(
     (one) => ({ ...one, file: fileOf(dir, one.rule) }),
   )
@@ -106,18 +149,14 @@ function find(dir: string, { rule, by, also, ...edit }: Mutation): string | null
   try {
     for (const { file, ...one } of edits)
       writeFileSync(file, mutate(readFileSync(file, 'utf8'), one))
-    const run = spawnSync(node, finders[by], {
-      cwd: dir,
-      encoding: 'utf8',
-      timeout: 300_000,
-      env: { ...process.env, PATH: `${dirname(resolve(node))}:${process.env['PATH']}`, SEED: '1' },
-    })
+    const { status, said } = await finding.run(finders[by])
     // a run that had to be ended has found nothing
-    if (run.status === 0 || run.signal !== null) return null
+    if (status === 0 || status === null) return null
+    const all = `${said.stdout}${said.stderr}`
     const words =
-      /law (.*)/.exec(run.stdout)?.[1] ??
-      /AssertionError.*?: (.*)/.exec(run.stdout + run.stderr)?.[1] ??
-      `${run.stdout}${run.stderr}`.trim().split('\n').at(-1) ??
+      /law (.*)/.exec(said.stdout)?.[1] ??
+      /AssertionError.*?: (.*)/.exec(all)?.[1] ??
+      all.trim().split('\n').at(-1) ??
       ''
     return words.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '…').slice(0, 100)
   } finally {
@@ -148,20 +187,23 @@ const chosen = asked('npm run mutations -- [--only text of a rule] [--shard 1/3]
   if (!named.length) throw new UsageError(`--only "${values.only}" is in the text of no rule`)
   return named.filter((_, i) => i % shards! === shard! - 1)
 })
-const dir = copySources()
-let unnoticed = 0
-try {
+
+async function main(): Promise<number> {
+  const dir = copySources()
+  await using finding = await endsWithUs(async () => new Finding(dir))
+  let unnoticed = 0
   for (const [i, mutation] of chosen.entries()) {
-    const found = find(dir, mutation)
+    const found = await find(finding, dir, mutation)
+    if (isLeaving()) return 1
     if (found === null) unnoticed++
     process.stdout.write(
       `${i + 1}/${chosen.length} ${found === null ? 'NOT NOTICED' : 'found'}: ${mutation.rule} (${mutation.by})${found === null ? '' : `: ${found}`}\n`,
     )
   }
-} finally {
-  rmSync(dir, { recursive: true, force: true })
+  process.stdout.write(
+    `${chosen.length - unnoticed} rules removed and found broken, ${unnoticed} not noticed\n`,
+  )
+  return unnoticed ? 1 : 0
 }
-process.stdout.write(
-  `${chosen.length - unnoticed} rules removed and found broken, ${unnoticed} not noticed\n`,
-)
-process.exit(unnoticed ? 1 : 0)
+
+await runToEnd(main)
