@@ -145,11 +145,6 @@ export interface OwnTask {
 /** Spends money. */
 export interface Submitter {
   create(account: Account, request: CreateRequest, control?: Control): Promise<CreateAnswer>
-  /**
-   * After an answer that was not meant for its request: what is sent there from then on goes over
-   * new connections.
-   */
-  reconnect(account: Account): void
 }
 
 /** Asks, and may ask again. */

@@ -11,7 +11,7 @@ import type { Dialect, OpenAccount, Request, Unaskable } from './edge/dialect.ts
 import { dateOf, rateLimitOf } from './edge/headers.ts'
 import { at, idsOf, parseJson } from './edge/fields.ts'
 import { readCreate, readResult, readTask, readTaskBody, type Asked } from './edge/meaning.ts'
-import type { Sent } from './edge/exchange.ts'
+import type { Outgoing, Sent } from './edge/exchange.ts'
 import { OpenAccounts } from './edge/open-accounts.ts'
 import type { Answer } from './edge/refusal.ts'
 import { searchList } from './edge/search.ts'
@@ -46,7 +46,7 @@ type Send = (
   account: Account,
   request: RequestOf,
   timeoutMs: number,
-  control?: Control,
+  control?: Control & Pick<Outgoing, 'namesTask'>,
 ) => Promise<Sent>
 
 function sender(
@@ -107,11 +107,12 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const accounts = new OpenAccounts(dialect, credentials, edge, nowSeconds)
   const send = sender(dialect, edge, accounts, nowSeconds)
   const withoutMany = new Set<string>()
-  const answered = new AnsweredTasks((baseUrl) => edge.reconnect(baseUrl))
-  const query = (account: Account, request: RequestOf, control?: Control) =>
+  const answered = new AnsweredTasks()
+  const query = (account: Account, request: RequestOf, control?: Parameters<Send>[3]) =>
     send(account, request, options.getTimeoutMs, control)
   const ask = async (account: Account, request: RequestOf, asked: Asked, control?: Control) => {
-    const sent = await query(account, request, control)
+    const namesTask = 'taskId' in asked && dialect.task.id.length > 0
+    const sent = await query(account, request, { ...control, namesTask })
     const found = foundIn(dialect, sent, asked, account.baseUrl)
     const isLinkless = found.answer.kind === 'unusable' && sent.kind === 'answered'
     const result = isLinkless && dialect.result?.ask(parseJson(sent.text), found.taskId ?? '')
@@ -132,7 +133,6 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
       if (limit) control?.onRateLimit?.(limit)
       return answered.own(account, input, readCreate(dialect, sent, input))
     },
-    reconnect: ({ baseUrl }) => edge.reconnect(baseUrl),
     handleOf: (taskId, request) =>
       dialect.handleOf?.(taskId, request) ?? (dialect.handle ? null : taskId),
     get: (account, taskId, control) =>
@@ -157,7 +157,7 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
     async getMany(account, taskIds, control) {
       if (!many || withoutMany.has(account.baseUrl))
         return { answers: taskIds.map(() => null), rateLimit: null }
-      const sent = await query(account, () => many.ask(taskIds), control)
+      const sent = await query(account, () => many.ask(taskIds), { ...control, namesTask: true })
       if (sent.kind !== 'answered')
         return { answers: taskIds.map(() => withoutAnswer(sent)), rateLimit: null }
       const answers = readMany(dialect, sent, taskIds, account.baseUrl)

@@ -221,11 +221,8 @@ class Send implements PlannedSend {
     const task = { id, attempt, send: this.#plan.send, taskId, how: 'answer' } as const
     const fate = await recordTask(this.#context, task, this.#intended)
     crashPoint('acceptance-recorded')
-    if (fate === 'of_another') {
-      // an answer may have come twice: what follows it is of others, too
-      this.#plan.provider.reconnect(this.account)
+    if (fate === 'of_another')
       return this.#unreadable(`the answer names the task of another video: ${taskId}`)
-    }
     log.debug({ video: id, taskId, attempt }, 'Submitted')
     void proveByLookUp(this.#context, this.account, this.#loaded.video, taskId)
     return fate === 'taken' ? { type: 'ACCEPTED' } : null

@@ -129,7 +129,6 @@ export class MemoryProvider {
       },
       get,
       handleOf: (taskId) => taskId,
-      reconnect: () => {},
       find: (account, { ownId }) => get(account, ownId),
       mostAtOnce: () => this.atOnce,
       getMany: async (account: Account, ids: string[]) => {

@@ -1,7 +1,6 @@
 /**
- * The tasks that the last creates were answered with. One that comes again for another create is an
- * answer that was given twice, or meant for somebody else: seen here at once, before anything else
- * is sent over its connection.
+ * The tasks that the last creates were answered with. One that comes again for another create is
+ * meant for somebody else: seen here at once, however close together both come.
  */
 import type { Account, CreateAnswer, CreateRequest } from '../provider.ts'
 
@@ -10,19 +9,12 @@ const mostKept = 1_000
 export class AnsweredTasks {
   /** By place and task: the own id of its create. */
   readonly #tasks = new Map<string, string>()
-  readonly #reconnect: (baseUrl: string) => void
-
-  /** `reconnect`: what is sent there from then on goes over other connections. */
-  constructor(reconnect: (baseUrl: string) => void) {
-    this.#reconnect = reconnect
-  }
 
   /** The answer, where it is this create's own; else it cannot be read. */
   own({ baseUrl }: Account, { ownId }: CreateRequest, answer: CreateAnswer): CreateAnswer {
-    // rule: an answer that was given twice is not taken for the next create’s
+    // rule: the task of another create is not taken
     if (answer.kind !== 'accepted' || this.#isOf(ownId, `${baseUrl}\n${answer.taskId}`))
       return answer
-    this.#reconnect(baseUrl)
     return { kind: 'unreadable', reason: `it names the task of another create: ${answer.taskId}` }
   }
 

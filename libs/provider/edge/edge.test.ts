@@ -39,47 +39,62 @@ function certificate() {
   return { key: readFileSync(key), cert: readFileSync(ca), ca }
 }
 
-it('takes no answer that is given twice for the next create’s, nor the one behind it', async () => {
-  let created = 0
+it('takes no answer that is given twice for the next one’s, nor the one behind it', async () => {
+  const tasks: string[] = []
   const server = createServer((incoming) => {
     const { socket } = incoming.on('error', () => {})
     incoming.resume().on('end', () => {
-      const body = `{"id":"t${++created}"}`
+      // a look-up tells of the first task, a create makes one
+      if (incoming.method === 'POST') tasks.push(`t${tasks.length + 1}`)
+      const id = incoming.method === 'POST' ? tasks.at(-1) : tasks[0]
+      const body = JSON.stringify({ id, status: 'queued' })
       const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-      // the first one twice: at once, and while the second one is under way
-      if (created === 1) {
-        socket.write(answer)
-        setTimeout(() => socket.writable && socket.write(answer), 100)
-      } else setTimeout(() => socket.writable && socket.write(answer), 300)
+      const say = () => socket.writable && socket.write(answer)
+      // what is made takes longer than what is told a second time
+      for (const ms of incoming.method === 'POST' ? [100, 120] : [0, 20]) setTimeout(say, ms)
     })
   })
   const account = { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
-  await using provider = createToapis({ ...options, maxConnections: 1 })
+  // each looks for what another one made, or for nothing yet
+  await using one = createToapis({ ...options, maxConnections: 1 })
+  await using other = createToapis({ ...options, maxConnections: 1 })
+  const create = (n: number) => other.create(account, { ...request, ownId: `own-${n}` })
+  expect(await one.create(account, { ...request, ownId: 'own-1' })).toMatchObject({ taskId: 't1' })
   const told = []
-  for (let i = 1; i <= 3; i++)
-    told.push(await provider.create(account, { ...request, ownId: `own-${i}` }))
-  expect(told).toMatchObject([{ taskId: 't1' }, { kind: 'unreadable' }, { taskId: 't3' }])
+  for (let n = 2; n <= 4; n++) {
+    const [, made] = await Promise.all([
+      other.find(account, { ownId: 'own-1', request: null }),
+      create(n),
+    ])
+    told.push(made)
+  }
+  expect(told).toMatchObject([{ taskId: 't2' }, { taskId: 't3' }, { taskId: 't4' }])
 })
 
-it('leaves the connections of other hosts alone where one’s answers come twice', async () => {
-  let connections = 0
-  const says = async (id: () => string) => {
-    const server = createServer((incoming, response) => {
-      incoming.resume().on('end', () => response.end(JSON.stringify({ id: id() })))
-    }).on('connection', () => connections++)
-    return { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
-  }
-  const [bad, good] = [await says(() => 'one'), await says(() => crypto.randomUUID())]
+it('takes the id of another create for none of its own', async () => {
+  const server = createServer((incoming, response) => {
+    incoming.resume().on('end', () => response.end('{"id":"one"}'))
+  })
+  const account = { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
   await using provider = createToapis(options)
-  await provider.create(good, request)
   const kinds = []
-  for (let i = 1; i <= 3; i++) {
-    kinds.push((await provider.create(bad, { ...request, ownId: `own-${i}` })).kind)
-    expect((await provider.create(good, { ...request, ownId: `good-${i}` })).kind).toBe('accepted')
-  }
+  for (let n = 1; n <= 3; n++)
+    kinds.push((await provider.create(account, { ...request, ownId: `own-${n}` })).kind)
   expect(kinds).toEqual(['accepted', 'unreadable', 'unreadable'])
-  // one of the good, and two of the bad: the first is left after its second answer
-  expect(connections).toBe(3)
+})
+
+it('keeps a connection for what is asked by its task’s id alone', async () => {
+  let connections = 0
+  const server = createServer((incoming, response) => {
+    const id = incoming.url!.split('/').at(-1)
+    incoming.resume().on('end', () => response.end(JSON.stringify({ id, status: 'queued' })))
+  }).on('connection', () => connections++)
+  const account = { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
+  await using provider = createToapis({ ...options, maxConnections: 1 })
+  for (let n = 1; n <= 3; n++) await provider.get(account, `t${n}`)
+  expect(connections).toBe(1)
+  for (let n = 1; n <= 3; n++) await provider.create(account, { ...request, ownId: `own-${n}` })
+  expect(connections).toBe(4)
 })
 
 it('sends nothing where the certificate is not trusted, and says why; with its authority it sends', async () => {

@@ -21,6 +21,8 @@ export interface Outgoing {
   body: string | null
   /** From the moment it is asked for to the last byte of the answer. */
   timeoutMs: number
+  /** Its answer names the task that was asked for, and is held to that. */
+  namesTask?: boolean | undefined
   /** Blanked in the answer's text and in reasons. */
   secrets: readonly string[]
   signal?: AbortSignalLike | undefined

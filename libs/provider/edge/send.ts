@@ -2,6 +2,9 @@
  * Every request to a provider leaves here. One bound covers the whole request, however slowly its
  * answer drips; a redirect is an answer and never followed; what became of a request is told apart:
  * answered, not sent (not one byte was handed to the socket), or lost. Never throws.
+ *
+ * A connection is kept only for what is asked by a task's id and answered with it: on a kept one a
+ * copy of an earlier answer may come.
  */
 import { readFileSync } from 'node:fs'
 import { rootCertificates } from 'node:tls'
@@ -47,17 +50,14 @@ interface Place {
   way: keyof Ways
 }
 const mostPlaces = 1_000
-/** Hosts with connections of their own. */
-const mostApart = 100
 const agentsOf = ({ open, guarded, proxied }: Ways): Dispatcher[] => [
   ...new Set([open, guarded, ...(proxied ? [proxied] : [])]),
 ]
 
 export class Edge implements AsyncDisposable {
-  readonly #ways: Ways
-  /** By origin, once something came over its connections that was not meant for its request. */
-  readonly #apart = new Map<string, Ways>()
-  readonly #connect: () => Ways
+  /** Whose connections are kept for the next request, and whose are used once. */
+  readonly #kept: Ways
+  readonly #once: Ways
   readonly #options: EdgeOptions
   readonly #largeTurns = new LargeTurns()
   readonly #trusted: ReadonlySet<string>
@@ -72,7 +72,7 @@ export class Edge implements AsyncDisposable {
     const tls = { timeout: connectTimeoutMs, lookup, ...(ca ? { ca } : {}) }
     const pool = { connections: options.maxConnections ?? 128, keepAliveTimeout: 30_000 }
     const { proxy } = options
-    this.#connect = () => {
+    const connect = (): Ways => {
       const open = new Agent({ ...pool, connect: tls })
       return {
         open,
@@ -83,24 +83,8 @@ export class Edge implements AsyncDisposable {
           proxy && new ProxyAgent({ ...pool, uri: proxy.url, connect: tls, requestTls: tls }),
       }
     }
-    this.#ways = this.#connect()
-  }
-
-  /**
-   * What is sent to this host from now on goes over new connections; what is under way ends on its.
-   * Nobody else's are touched.
-   */
-  reconnect(baseUrl: string): void {
-    const { origin } = new URL(baseUrl)
-    this.#leave(origin)
-    if (this.#apart.size >= mostApart) this.#leave(this.#apart.keys().next().value!)
-    this.#apart.set(origin, this.#connect())
-  }
-
-  #leave(origin: string): void {
-    const ways = this.#apart.get(origin)
-    this.#apart.delete(origin)
-    for (const agent of ways ? agentsOf(ways) : []) agent.close().catch(() => {})
+    this.#kept = connect()
+    this.#once = connect()
   }
 
   /** A redirect, a refusal, a page of HTML: all are answers. */
@@ -111,7 +95,7 @@ export class Edge implements AsyncDisposable {
       const inTurn = (begin: (leave: Leave) => void) => this.#largeTurns.enter(place.origin, begin)
       const exchange = new Exchange(outgoing, resolve, inTurn)
       try {
-        const ways = this.#apart.get(place.origin) ?? this.#ways
+        const ways = outgoing.namesTask ? this.#kept : this.#once
         ways[place.way]!.dispatch(
           {
             origin: place.origin,
@@ -125,6 +109,8 @@ export class Edge implements AsyncDisposable {
               ...(outgoing.body === null ? {} : { 'content-type': 'application/json' }),
               ...outgoing.headers,
             },
+            // rule: an answer that does not name its task comes over a connection of its own
+            reset: !outgoing.namesTask,
             // the exchange has its own
             headersTimeout: 0,
             bodyTimeout: 0,
@@ -156,7 +142,7 @@ export class Edge implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#largeTurns.close()
-    const all = [this.#ways, ...this.#apart.values()].flatMap(agentsOf)
+    const all = [this.#kept, this.#once].flatMap(agentsOf)
     await Promise.all(all.map((agent) => agent.destroy()))
   }
 }

@@ -142,7 +142,13 @@ export const providers: Mutation[] = [
     by: 'providers',
   },
   {
-    rule: 'an answer that was given twice is not taken for the next create’s',
+    rule: 'an answer that does not name its task comes over a connection of its own',
+    find: '!outgoing.namesTask',
+    replace: 'outgoing.headers === undefined',
+    by: 'providers',
+  },
+  {
+    rule: 'the task of another create is not taken',
     find: 'this.#isOf(ownId, `${baseUrl}\\n${answer.taskId}`)',
     replace: 'this.#isOf(ownId, ownId)',
     by: 'providers',
