@@ -2,29 +2,25 @@
  * A provider from its dialect: one request in JSON for a create, one for a query, each with a
  * time-out of its own; a create is one request, whatever becomes of it.
  */
-import { redact } from '#libs/net/redact.ts'
-import { blockedCode } from '#libs/net/guard.ts'
 import { oneKey, type CredentialPart } from './credentials.ts'
 import { AnsweredTasks } from './edge/answered-tasks.ts'
+import {
+  createWithoutAnswer,
+  foundIn,
+  isNamelessEnd,
+  readMany,
+  withoutAnswer,
+} from './edge/answers.ts'
 import { readCancel } from './edge/cancel.ts'
 import type { Dialect, OpenAccount, Request, Unaskable } from './edge/dialect.ts'
-import { dateOf, rateLimitOf } from './edge/headers.ts'
-import { at, idsOf, parseJson } from './edge/fields.ts'
-import { readCreate, readResult, readTask, readTaskBody, type Asked } from './edge/meaning.ts'
 import type { Outgoing, Sent } from './edge/exchange.ts'
+import { parseJson } from './edge/fields.ts'
+import { rateLimitOf } from './edge/headers.ts'
+import { readCreate, readResult, type Asked } from './edge/meaning.ts'
 import { OpenAccounts } from './edge/open-accounts.ts'
-import type { Answer } from './edge/refusal.ts'
 import { searchList } from './edge/search.ts'
 import { Edge, type EdgeOptions } from './edge/send.ts'
-import type {
-  Account,
-  Control,
-  CreateAnswer,
-  Declared,
-  Found,
-  Provider,
-  TaskAnswer,
-} from './provider.ts'
+import type { Account, Control, Declared, Found, Provider } from './provider.ts'
 
 export interface RestOptions extends EdgeOptions, Pick<Declared, 'budgets' | 'recoveryHosts'> {
   /** Of a whole request, in milliseconds. */
@@ -101,6 +97,34 @@ const declaredOf = (dialect: Dialect, { budgets, recoveryHosts }: RestOptions): 
   recoveryHosts,
 })
 
+type Query = (account: Account, request: RequestOf, control?: Parameters<Send>[3]) => Promise<Sent>
+
+/** Asks for one task, and for its result where that is a query of its own. */
+function asker(dialect: Dialect, query: Query) {
+  return async (
+    account: Account,
+    request: RequestOf,
+    asked: Asked,
+    control?: Control,
+  ): Promise<Found> => {
+    const namesTask = 'taskId' in asked && dialect.task.id.length > 0
+    const foundBy = (one: Sent) => foundIn(dialect, one, asked, account.baseUrl)
+    let sent = await query(account, request, { ...control, namesTask })
+    let found = foundBy(sent)
+    // rule: an end that names no task is asked for again, over a connection of its own
+    if (namesTask && isNamelessEnd(dialect, sent, found)) {
+      sent = await query(account, request, control)
+      found = foundBy(sent)
+    }
+    if (found.answer.kind !== 'unusable' || sent.kind !== 'answered') return found
+    const result = dialect.result?.ask(parseJson(sent.text), found.taskId ?? '')
+    if (!result) return found
+    const second = await query(account, () => result, control)
+    if (second.kind !== 'answered') return { ...found, answer: withoutAnswer(second) }
+    return { ...found, answer: readResult(dialect, second, account.baseUrl) }
+  }
+}
+
 export function createRestProvider(dialect: Dialect, options: RestOptions): Provider {
   const edge = new Edge(options)
   const { nowSeconds = () => 0, credentials = oneKey } = options
@@ -108,19 +132,9 @@ export function createRestProvider(dialect: Dialect, options: RestOptions): Prov
   const send = sender(dialect, edge, accounts, nowSeconds)
   const withoutMany = new Set<string>()
   const answered = new AnsweredTasks()
-  const query = (account: Account, request: RequestOf, control?: Parameters<Send>[3]) =>
+  const query: Query = (account, request, control) =>
     send(account, request, options.getTimeoutMs, control)
-  const ask = async (account: Account, request: RequestOf, asked: Asked, control?: Control) => {
-    const namesTask = 'taskId' in asked && dialect.task.id.length > 0
-    const sent = await query(account, request, { ...control, namesTask })
-    const found = foundIn(dialect, sent, asked, account.baseUrl)
-    const isLinkless = found.answer.kind === 'unusable' && sent.kind === 'answered'
-    const result = isLinkless && dialect.result?.ask(parseJson(sent.text), found.taskId ?? '')
-    if (!result) return found
-    const second = await query(account, () => result, control)
-    if (second.kind !== 'answered') return { ...found, answer: withoutAnswer(second) }
-    return { ...found, answer: readResult(dialect, second, account.baseUrl) }
-  }
+  const ask = asker(dialect, query)
   const { many, find, list, cancel } = dialect
 
   return {
@@ -186,65 +200,4 @@ async function linkHeaders(
   if ('failed' in opened) return null
   const asked = { method: 'GET', baseUrl: origin, path: pathname + search, body: null }
   return dialect.authenticate(opened.account, { ...asked, nowSeconds: nowSeconds() }).headers
-}
-
-function foundIn(dialect: Dialect, sent: Sent, asked: Asked, baseUrl: string): Found {
-  if (sent.kind !== 'answered')
-    return { answer: withoutAnswer(sent), taskId: null, rateLimit: null }
-  const rateLimit = rateLimitOf(sent.headers, dialect.limitPerMs)
-  return { ...readTask(dialect, sent, asked, baseUrl), rateLimit }
-}
-
-/** By task id; null for what is left out. One refusal is the answer for all. */
-function readMany(
-  dialect: Dialect,
-  sent: Answer,
-  taskIds: string[],
-  baseUrl: string,
-): (TaskAnswer | null)[] {
-  const { status } = sent
-  const json = parseJson(sent.text)
-  const tasks = status >= 200 && status < 300 ? at(json, dialect.many!.tasks) : []
-  if (tasks.length === 0 && (status === 401 || status === 429 || status >= 500)) {
-    const { answer } = readTask(dialect, sent, { taskId: '' }, baseUrl)
-    return taskIds.map(() => answer)
-  }
-  const date = dateOf(sent.headers)
-  const byId = new Map<string, TaskAnswer>()
-  for (const task of tasks) {
-    const textOf = () => JSON.stringify(task)
-    for (const taskId of idsOf(task, dialect.task.id)) {
-      const about = { textOf, asked: { taskId }, baseUrl, status, date }
-      const { answer } = readTaskBody(dialect, task, about)
-      // a list may tell words without links
-      if (answer.kind !== 'unusable') byId.set(taskId, answer)
-    }
-  }
-  return taskIds.map((id) => byId.get(dialect.idOf?.(id) ?? id) ?? null)
-}
-
-type NoAnswer = Exclude<Sent, { kind: 'answered' }>
-
-function withoutAnswer(sent: NoAnswer): TaskAnswer {
-  if (sent.kind !== 'unreadable') return { kind: 'none', reason: sent.reason }
-  return {
-    kind: 'unusable',
-    error: { code: 'no_result', message: `The provider was asked, and ${sent.reason}.` },
-    body: sent.reason,
-  }
-}
-
-function createWithoutAnswer(sent: NoAnswer): CreateAnswer {
-  if (sent.kind === 'lost') return { kind: 'unknown', reason: sent.reason }
-  if (sent.kind === 'unreadable')
-    return sent.status >= 200 && sent.status < 300
-      ? { kind: 'unreadable', reason: sent.reason }
-      : { kind: 'unknown', reason: `${sent.status}: ${sent.reason}` }
-  // rule: what was not written was not accepted
-  if (!sent.isFinal) return { kind: 'later', retryAfterMs: null, reason: sent.reason }
-  const message =
-    sent.reason === blockedCode
-      ? 'The base URL leads into a private network; give a public one.'
-      : `Nothing was sent to the provider: ${sent.reason}.`
-  return { kind: 'refused', error: { code: 'invalid_request', message: redact(message) } }
 }

@@ -97,6 +97,29 @@ it('keeps a connection for what is asked by its task’s id alone', async () => 
   expect(connections).toBe(4)
 })
 
+it('takes no end that names no task and is given twice for the next one’s', async () => {
+  const server = createServer((incoming) => {
+    const { socket } = incoming.on('error', () => {})
+    const id = incoming.url!.split('/').at(-1)
+    const failed = { status: 'failed', error: { message: 'no reason' } }
+    const body = JSON.stringify(id === 'failed' ? failed : { id, status: 'queued' })
+    const answer = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    const say = () => socket.writable && socket.write(answer)
+    incoming.resume().on('end', () => {
+      // what works on is told later than the end is told again
+      if (id === 'failed') for (const ms of [0, 20]) setTimeout(say, ms)
+      else setTimeout(say, 100)
+    })
+  })
+  const account = { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
+  await using provider = createToapis({ ...options, maxConnections: 1 })
+  const [ended, working] = await Promise.all(
+    ['failed', 'working'].map((id) => provider.get(account, id)),
+  )
+  expect(ended).toMatchObject({ answer: { kind: 'failed' } })
+  expect(working).toMatchObject({ answer: { kind: 'working' } })
+})
+
 it('sends nothing where the certificate is not trusted, and says why; with its authority it sends', async () => {
   const { key, cert, ca } = certificate()
   let asked = 0

@@ -148,6 +148,12 @@ export const providers: Mutation[] = [
     by: 'providers',
   },
   {
+    rule: 'an end that names no task is asked for again, over a connection of its own',
+    find: 'namesTask && isNamelessEnd',
+    replace: '!namesTask && isNamelessEnd',
+    by: 'providers',
+  },
+  {
     rule: 'the task of another create is not taken',
     find: 'this.#isOf(ownId, `${baseUrl}\\n${answer.taskId}`)',
     replace: 'this.#isOf(ownId, ownId)',
