@@ -104,8 +104,17 @@ export interface Budget {
 export type CreateAnswer =
   | { kind: 'accepted'; taskId: string }
   | { kind: 'refused'; error: VideoError }
-  /** Not accepted, but may be later. `isOverLimit`: this account asked for too much. */
-  | { kind: 'later'; retryAfterMs: number | null; reason: string; isOverLimit?: true }
+  /**
+   * Not accepted, but may be later. `isOverLimit`: this account asked for too much. `isLate`: its
+   * time to be sent had passed, which says nothing of the provider.
+   */
+  | {
+      kind: 'later'
+      retryAfterMs: number | null
+      reason: string
+      isOverLimit?: true
+      isLate?: true
+    }
   /** A 2xx that cannot be read: probably accepted, so never sent again. */
   | { kind: 'unreadable'; reason: string }
   /** It may or may not have been accepted. */

@@ -40,7 +40,7 @@ export interface CreateRate {
   burst: number
 }
 
-/** Milliseconds that a circuit stays open at first; twice that each further time in a row. */
+/** Milliseconds that a circuit stays open at first; twice as long after each try that may cost. */
 export const firstOpenMs = 10_000
 export const longestOpenMs = 60_000
 /** Whoever tries an open circuit has it to himself for so long. */
@@ -72,12 +72,19 @@ export class ProviderAccounts {
       FROM "ProviderAccount" WHERE "isOpen" OR held IS NOT NULL`
   }
 
-  /** Its circuit opens; longer, where a create was tried in vain. Nothing where it is held. */
-  async open({ accountId, provider }: AccountKey, reason: string, wasTried: boolean) {
+  /** Its circuit opens. Nothing where it is open, or held. */
+  async open({ accountId, provider }: AccountKey, reason: string): Promise<void> {
     await this.#db.$executeRaw`
-      UPDATE "ProviderAccount" SET "isOpen" = true, reason = ${reason}, openings = openings + 1, "openedAt" = CASE WHEN "isOpen" THEN "openedAt" ELSE now() END,
-        "nextTryAt" = now() + least(${longestOpenMs}::float8, ${firstOpenMs}::float8 * 2 ^ least(openings, 10)) * interval '1 millisecond'
-      WHERE "accountId" = ${accountId} AND provider = ${provider} AND held IS NULL AND "isOpen" = ${wasTried}::boolean`
+      UPDATE "ProviderAccount" SET "isOpen" = true, reason = ${reason}, openings = 1, "openedAt" = now(), "nextTryAt" = now() + ${firstOpenMs}::int * interval '1 millisecond'
+      WHERE "accountId" = ${accountId} AND provider = ${provider} AND held IS NULL AND NOT "isOpen"`
+  }
+
+  /** A create was tried in vain: `further` 1 doubles its time. Nothing where it is held. */
+  async openAgain({ accountId, provider }: AccountKey, reason: string, further: 0 | 1) {
+    await this.#db.$executeRaw`
+      UPDATE "ProviderAccount" SET reason = ${reason}, openings = openings + ${further}::int,
+        "nextTryAt" = now() + least(${longestOpenMs}::float8, ${firstOpenMs}::float8 * 2 ^ greatest(0, least(openings + ${further}::int - 1, 10))) * interval '1 millisecond'
+      WHERE "accountId" = ${accountId} AND provider = ${provider} AND held IS NULL AND "isOpen"`
   }
 
   /** A create that was tried went well. */

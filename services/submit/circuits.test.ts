@@ -11,6 +11,8 @@ import { Gate } from './gate.ts'
 const log = createLogger('test', 'silent')
 const accepted: CreateAnswer = { kind: 'accepted', taskId: 't' }
 const failed: CreateAnswer = { kind: 'unknown', reason: '500' }
+const refused: CreateAnswer = { kind: 'later', retryAfterMs: null, reason: 'ECONNREFUSED' }
+const late: CreateAnswer = { ...refused, reason: 'too late', isLate: true }
 const account = {
   account: { id: 'a', baseUrl: 'https://example.com/v1' },
   provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
@@ -77,4 +79,34 @@ it('has one of all submits try, and forgets everywhere what was before it went w
   await tell(failed, 2)
   await pass(2_000)
   for (const { kind } of await passages(gates)) expect(kind).toBe('free')
+})
+
+it('tries soon again what was surely not accepted, and seldom what may be paid for', async () => {
+  const { gates, tell, pass } = worldOf(1)
+  const [gate] = gates
+  await tell(failed, 8)
+  const waits = []
+  for (const answer of [refused, refused, refused, failed, failed, refused]) {
+    await pass(60_000)
+    expect(await gate!.pass(account, waiting)).toEqual({ kind: 'try' })
+    await gate!.answered(account, answer, { video: 'w', wasTried: true })
+    await pass(1_500)
+    waits.push(await gate!.pass(account, waiting))
+  }
+  const seconds = waits.map((wait) => (wait.kind === 'wait' ? Math.ceil(wait.ms / 1_000) : 0))
+  expect(seconds).toEqual([8, 8, 8, 18, 38, 38])
+})
+
+it('takes nothing that was sent too late by us for a failure of the account', async () => {
+  const { gates, tell, pass } = worldOf(1)
+  const [gate] = gates
+  await tell(late, 20)
+  expect(await gate!.pass(account, waiting)).toEqual({ kind: 'free' })
+  await tell(failed, 8)
+  await pass(11_000)
+  expect(await gate!.pass(account, waiting)).toEqual({ kind: 'try' })
+  await gate!.answered(account, late, { video: 'w', wasTried: true })
+  await pass(1_500)
+  // nothing was tried
+  expect(await gate!.pass(account, waiting)).toEqual({ kind: 'try' })
 })

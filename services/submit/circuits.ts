@@ -49,13 +49,22 @@ interface Known extends CircuitState {
   readAt: number
 }
 
+/** What became of a create. */
+interface Told {
+  video: string
+  failure: string | null
+  /** It failed, and may have been paid for all the same. */
+  mayBeAccepted: boolean
+  wasTried: boolean
+}
+
 export interface CircuitsOptions {
   clock: Clock
   log: Logger
   bus: Pick<Bus, 'publishCore' | 'subscribe'>
   store: Pick<
     InterfaceOf<ProviderAccounts>,
-    'circuits' | 'open' | 'close' | 'takeTry' | 'giveTryBack'
+    'circuits' | 'open' | 'openAgain' | 'close' | 'takeTry' | 'giveTryBack'
   >
 }
 
@@ -150,13 +159,14 @@ export class Circuits implements Disposable {
   /** What became of a create. */
   async tell(
     account: AccountKey,
-    { video, failure, wasTried }: { video: string; failure: string | null; wasTried: boolean },
+    { video, failure, mayBeAccepted, wasTried }: Told,
   ): Promise<void> {
     const { store, log } = this.#options
     const key = keyOf(account)
     if (wasTried) {
       this.#outcomes.delete(key)
-      if (failure !== null) return store.open(account, failure, true)
+      // rule: what was surely not accepted is tried again as soon as the last time
+      if (failure !== null) return store.openAgain(account, failure, mayBeAccepted ? 1 : 0)
       await store.close(account)
       this.#states.delete(key)
       return log.info({ account: account.accountId, provider: account.provider }, 'circuit closed')
@@ -182,7 +192,7 @@ export class Circuits implements Disposable {
     const opened = { isOpen: true, held: null, reason, untilTryMs: firstOpenMs }
     this.#states.set(key, { ...account, ...opened, readAt: clock.now() })
     log.error({ account: account.accountId, provider: account.provider, reason }, 'circuit opened')
-    await store.open(account, reason, false)
+    await store.open(account, reason)
   }
 
   /** The one create that was to be tried was not sent. */

@@ -20,7 +20,7 @@ it('knows at once of a circuit that was opened while it sent nothing', async () 
   clock.after(95_000, () => {})
   await new Promise((done) => setImmediate(done)) // what was begun has set its timers
   while (world.now < 95_000 && (await world.step()));
-  await store.open({ accountId: 'a', provider: 'toapis' }, 'it fails elsewhere', false)
+  await store.open({ accountId: 'a', provider: 'toapis' }, 'it fails elsewhere')
   const video = { id: 'v', userId: 'u', attempt: 1 }
   expect(await gate.pass(at, video)).toMatchObject({ kind: 'wait', reason: /circuit open/ })
   await gate[Symbol.asyncDispose]()

@@ -167,10 +167,14 @@ export class Gate implements AsyncDisposable {
       this.#refused(known, at)
       await known.queue.refused(answer.retryAfterMs ?? readEveryMs)
     }
+    // rule: what was sent too late by us says nothing of the account
+    if (answer.kind === 'later' && answer.isLate)
+      return wasTried ? this.#circuits.notTried(known.key) : undefined
     // rule: a refusal is no failure of the account
     const isFailure = answer.kind === 'unknown' || (answer.kind === 'later' && !isOverLimit)
     const failure = isFailure ? answer.reason : null
-    await this.#circuits.tell(known.key, { video, failure, wasTried })
+    const mayBeAccepted = answer.kind === 'unknown'
+    await this.#circuits.tell(known.key, { video, failure, mayBeAccepted, wasTried })
   }
 
   /** A create that its circuit let through, to be tried, was not sent. */

@@ -21,6 +21,8 @@ const longestWaitMs = 60_000
 export const leastWaitMs = 50
 /** Its images are tried again after this. */
 const storeAwayMs = 5_000
+/** Nothing of an account is sent, whose provider says "too much" and not until when. */
+const overLimitMs = 1_000
 /** After a lost answer the provider is asked what became of the send. */
 const lookUpAfterMs = 500
 
@@ -192,7 +194,9 @@ class Send implements PlannedSend {
       case 'later': {
         await store.answered(id, attempt, send, 'later', answer.reason)
         const ms = answer.retryAfterMs ?? Math.min(30_000, 500 * 2 ** Math.min(send, 7))
-        accounts.throttle(this.account.id, clock.now() + ms)
+        // rule: how often one video was sent delays no other of its account
+        const ofAllMs = answer.retryAfterMs ?? (answer.isOverLimit ? overLimitMs : 0)
+        accounts.throttle(this.account.id, clock.now() + ofAllMs)
         return this.#waiting(ms, answer.reason)
       }
       case 'unreadable':

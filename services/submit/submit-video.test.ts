@@ -48,6 +48,19 @@ it('sends nothing when somebody else won the intent', async () => {
   expect(create).not.toHaveBeenCalled()
 })
 
+it('has no other video of an account wait for how often one was sent', async () => {
+  const later = { kind: 'later', retryAfterMs: null, reason: 'ECONNREFUSED' } as const
+  const { context } = pendingKit({
+    submissions: [1, 2, 3, 4, 5, 6].map((send) => sendOf({ send, answer: 'later' })),
+    provider: { create: async () => later },
+  })
+  expect(await submitVideo(context, { id: 'v' })).toBeGreaterThan(20_000)
+  const other = pendingKit()
+  Object.assign(other.context, { accounts: context.accounts })
+  await submitVideo(other.context, { id: 'w' })
+  expect(other.create).toHaveBeenCalledOnce()
+})
+
 /** A second send after one that was absent for the whole window. */
 function afterAnAbsence(answer: string | null, isProven: boolean) {
   const kit = pendingKit({

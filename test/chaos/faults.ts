@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { crashPoints } from '#libs/runtime/crash-point.ts'
 import { pause, until } from '../support/system.ts'
 import type { Cluster } from './cluster.ts'
+import { pollsSeen } from './polling.ts'
 import { send } from './processes.ts'
 import type { Proxy, Server } from './proxy.ts'
 
@@ -130,7 +131,10 @@ export const processFaults: Record<string, Fault> = {
   'freeze short': (cluster, dice) => freeze(cluster, some(cluster, dice), dice.between(500, 5_000)),
   'freeze past the lease': (cluster, dice) =>
     freeze(cluster, some(cluster, dice, 'poller', 'status', 'submit'), dice.between(7_000, 15_000)),
-  'kill -9 the provider': (cluster) => kill(cluster, 'simulator'),
+  'kill -9 the provider': async (cluster) => {
+    await kill(cluster, 'simulator')
+    await until('the provider to answer', () => pollsSeen(cluster).catch(() => undefined), 60_000)
+  },
   'freeze the provider': (cluster, dice) => freeze(cluster, 'simulator', dice.between(500, 4_000)),
   'half-open connection': (cluster, dice) => {
     const name = some(cluster, dice)

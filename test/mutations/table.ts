@@ -1,5 +1,6 @@
 /** Every rule that keeps a law, by area. */
 import type { Mutation } from './mutation.ts'
+import { accounts } from './table/accounts.ts'
 import { callbacks } from './table/callbacks.ts'
 import { events } from './table/events.ts'
 import { files } from './table/files.ts'
@@ -18,6 +19,7 @@ export const mutations: Mutation[] = [
   ...events,
   ...ownership,
   ...submission,
+  ...accounts,
   ...callbacks,
   ...recovery,
   ...files,

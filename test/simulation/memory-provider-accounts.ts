@@ -38,11 +38,19 @@ export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts
       .filter((row) => row.isOpen)
       .map((row) => ({ ...row, held: null, untilTryMs: row.nextTryAt - this.#now() }))
 
-  readonly open = async (key: AccountKey, reason: string, wasTried: boolean): Promise<void> => {
+  readonly open = async (key: AccountKey, reason: string): Promise<void> => {
     const row = this.#row(key)
-    if (row.isOpen !== wasTried) return
-    row.nextTryAt = this.#now() + Math.min(longestOpenMs, firstOpenMs * 2 ** row.openings)
-    Object.assign(row, { isOpen: true, reason, openings: row.openings + 1 })
+    if (row.isOpen) return
+    const nextTryAt = this.#now() + firstOpenMs
+    Object.assign(row, { isOpen: true, reason, openings: 1, nextTryAt })
+  }
+
+  readonly openAgain = async (key: AccountKey, reason: string, further: 0 | 1) => {
+    const row = this.#row(key)
+    if (!row.isOpen) return
+    const openings = row.openings + further
+    const ms = Math.min(longestOpenMs, firstOpenMs * 2 ** Math.max(0, openings - 1))
+    Object.assign(row, { reason, openings, nextTryAt: this.#now() + ms })
   }
 
   readonly close = async (key: AccountKey): Promise<void> => {

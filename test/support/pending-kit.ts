@@ -112,6 +112,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
       prove: async () => {},
       answered,
       looked: async () => {},
+      recordWait: async () => null,
       failPending,
       ...store,
     },

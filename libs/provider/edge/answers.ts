@@ -72,7 +72,10 @@ export function createWithoutAnswer(sent: NoAnswer): CreateAnswer {
       ? { kind: 'unreadable', reason: sent.reason }
       : { kind: 'unknown', reason: `${sent.status}: ${sent.reason}` }
   // rule: what was not written was not accepted
-  if (!sent.isFinal) return { kind: 'later', retryAfterMs: null, reason: sent.reason }
+  if (!sent.isFinal) {
+    const { reason, isLate } = sent
+    return { kind: 'later', retryAfterMs: null, reason, ...(isLate ? { isLate } : {}) }
+  }
   const message =
     sent.reason === blockedCode
       ? 'The base URL leads into a private network; give a public one.'

@@ -32,8 +32,11 @@ export interface Outgoing {
 
 export type Sent =
   | { kind: 'answered'; status: number; headers: Headers; text: string }
-  /** `isFinal`: sending it again cannot help (TLS, an address that may not be reached). */
-  | { kind: 'not_sent'; reason: string; isFinal: boolean }
+  /**
+   * `isFinal`: sending it again cannot help (TLS, an address that may not be reached). `isLate`:
+   * `mayWrite` said no.
+   */
+  | { kind: 'not_sent'; reason: string; isFinal: boolean; isLate?: true }
   | { kind: 'lost'; reason: string }
   /** Answered, by more than the bound or in an encoding we do not have. */
   | { kind: 'unreadable'; status: number; reason: string }
@@ -79,7 +82,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isSettled) return controller.abort(new Error('given up before it was sent'))
     // rule: the last check is at the socket
     if (this.#outgoing.mayWrite?.() === false) {
-      this.#settle({ kind: 'not_sent', reason: 'its time to be sent has passed', isFinal: false })
+      const reason = 'its time to be sent has passed'
+      this.#settle({ kind: 'not_sent', reason, isFinal: false, isLate: true })
       return controller.abort(new Error('not sent'))
     }
     this.#isWritten = true

@@ -83,8 +83,8 @@ export const providers: Mutation[] = [
   },
   {
     rule: 'what was not written was not accepted',
-    find: "{ kind: 'later', retryAfterMs: null, reason: sent.reason }",
-    replace: "{ kind: 'unknown', reason: sent.reason }",
+    find: "kind: 'later', retryAfterMs: null, reason",
+    replace: "kind: 'unknown', reason",
     by: 'providers',
   },
   {

@@ -51,42 +51,6 @@ export const submission: Mutation[] = [
     by: 'the host by itself',
   },
   {
-    rule: 'an open circuit sends nothing but one create that is tried',
-    find: 'if (!state?.isOpen) return free',
-    replace: 'return free',
-    by: 'submit by itself',
-  },
-  {
-    rule: 'a video that fails for itself opens no circuit',
-    find: '&& video !== outcome.video',
-    replace: '',
-    by: 'submit by itself',
-  },
-  {
-    rule: 'a refusal is no failure of the account',
-    find: 'isFailure ? answer.reason : null',
-    replace: "isFailure || answer.kind === 'refused' ? 'refused' : null",
-    by: 'submit by itself',
-  },
-  {
-    rule: 'refusals that come together slow an account down once',
-    find: 'now - this.#last.at < togetherMs',
-    replace: 'now < this.#last.at',
-    by: 'submit by itself',
-  },
-  {
-    rule: 'users take turns at the limits of an account',
-    find: 'if (places.size > 0) this.#users.set(place.userId, places)',
-    replace: 'if (places.size > 0) this.#users = new Map([[place.userId, places], ...this.#users])',
-    by: 'submit by itself',
-  },
-  {
-    rule: 'who holds a place among the tasks at work goes, whoever came before',
-    find: 'if (holders.has(place.id)) {',
-    replace: 'if (holders.has(place.id) && holders.size === 0) {',
-    by: 'submit by itself',
-  },
-  {
     rule: 'a run that takes long counts against its own key only',
     find: 'this.#counting.delete(slot)',
     replace: '',
