@@ -3,13 +3,13 @@
  * (`video.<event>`); all internal traffic has three or more, so `video.*` shows events and nothing
  * else.
  */
+import { pricedFields } from './charge.ts'
 import { word } from './words.ts'
 import { z } from 'zod'
 import {
   actorSchema,
   errorCodes,
   generateVideoSchema,
-  moneySchema,
   phases,
   sceneVideoSchema,
   statuses,
@@ -53,7 +53,7 @@ export const generateCommandSchema = z.object({
   sceneId: z.uuid(),
   idempotencyKey: idempotencyKeySchema.nullable(),
   body: generateVideoSchema,
-  cost: moneySchema.nullable().default(null),
+  ...pricedFields,
   by: actorSchema.nullable().default(null),
 })
 export type GenerateCommand = z.infer<typeof generateCommandSchema>
@@ -64,8 +64,8 @@ export const videoCommandSchema = z.object({
   id: videoId,
   attempt: int4.min(1).nullable(),
   idempotencyKey: idempotencyKeySchema.nullable().default(null),
-  /** Of a retry: what a create of it costs now. */
-  cost: moneySchema.nullable().default(null),
+  /** Of a retry. */
+  ...pricedFields,
   by: actorSchema.nullable().default(null),
 })
 export type VideoCommand = z.infer<typeof videoCommandSchema>

@@ -15,6 +15,7 @@ export const refusalCodes = [
   'not_archived',
   'archived',
   'not_awaited',
+  'budget_exceeded',
 ] as const
 export type RefusalCode = (typeof refusalCodes)[number]
 

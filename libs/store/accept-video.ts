@@ -13,7 +13,9 @@ import type {
   Money,
   SceneVideo,
 } from '#libs/scene-video/scene-video.ts'
+import type { Charge } from '#libs/scene-video/charge.ts'
 import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
+import { requireAwaited } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
 import { heldSeconds } from './due-videos.ts'
 import { isLockFault } from './errors.ts'
@@ -23,6 +25,8 @@ import { earlierUse, keyInUse } from './idempotency.ts'
 import { loadedOf, type Found, type Loaded } from './pending-video.ts'
 import type { PostgresTime } from './postgres-time.ts'
 import { owedEvent, toSceneVideo, type Recorded } from './rows.ts'
+import { chargeUser } from './spend.ts'
+import type { Tx } from './video-row.ts'
 
 interface SystemProvider {
   model: string
@@ -47,6 +51,8 @@ export interface NewVideo {
   }
   /** What a create of it costs, where that is known. */
   cost?: Money | null
+  /** Where it is charged. */
+  charge?: Charge | null
   /** Who asks: onto the timeline. */
   by?: Actor | null
   /** Boot time; nothing is made after it. */
@@ -76,7 +82,9 @@ export async function acceptVideo(
   request: NewVideo,
 ): Promise<Accepted> {
   const until = request.beginBy === undefined ? null : await time.at(request.beginBy)
-  const made = await inserts.do({ ...request, until }).catch((err: unknown) => {
+  const timed = { ...request, until }
+  const making = request.charge ? insertCharged(db, time, timed, request.charge) : inserts.do(timed)
+  const made = await making.catch((err: unknown) => {
     throw request.idempotencyKey && isLockFault(err) ? keyInUse() : err
   })
   if (made) {
@@ -101,6 +109,16 @@ export const gatherInserts = (db: Database, time: PostgresTime): Gather<Timed, I
     (requests) => insertVideos(db, time, requests),
     async (request) => (await insertVideos(db, time, [request])).get(request.id) ?? null,
   )
+
+/** Alone, since only its own charge may undo it. @throws Refused */
+const insertCharged = (db: Database, time: PostgresTime, request: Timed, charge: Charge) =>
+  db.$transaction(async (tx) => {
+    const made = (await insertVideos(tx, time, [request])).get(request.id)
+    if (!made) return null
+    await chargeUser(tx, request.userId, charge)
+    requireAwaited(request.beginBy)
+    return made
+  })
 
 /** What is new, as columns of text; Postgres knows their types. */
 const columns = (requests: Timed[]) => {
@@ -133,7 +151,7 @@ const guaranteed = Prisma.sql`CASE
 
 /** What was made, by id. Keys are claimed in order: no two statements wait for each other. */
 async function insertVideos(
-  db: Database,
+  db: Pick<Tx, '$queryRaw'>,
   time: PostgresTime,
   requests: Timed[],
 ): Promise<Map<string, Inserted>> {

@@ -9,6 +9,7 @@ import {
   requireRetry,
 } from '#libs/scene-video/decisions.ts'
 import { notAwaited } from '#libs/scene-video/refusals.ts'
+import type { Charge } from '#libs/scene-video/charge.ts'
 import type { IdempotencyKey } from '#libs/scene-video/messages.ts'
 import {
   isTerminal,
@@ -20,6 +21,7 @@ import type { Database } from './connect.ts'
 import { heldSeconds } from './due-videos.ts'
 import { claimIdempotencyKey } from './idempotency.ts'
 import { toSceneVideo } from './rows.ts'
+import { chargeUser } from './spend.ts'
 import { failRow, jsonOf, lockOwn, record, recordCancelling, type Tx } from './video-row.ts'
 
 export interface VideoOrder {
@@ -27,24 +29,26 @@ export interface VideoOrder {
   id: string
   /** Null means the current one. */
   attempt: number | null
-  idempotencyKey: IdempotencyKey | null
-  by: Actor | null
+  idempotencyKey?: IdempotencyKey | null
+  by?: Actor | null
   /** Of a retry: what a create of it costs now. */
   cost?: Money | null
+  /** Of a retry that pays anew. */
+  charge?: Charge | null
   /** Boot time; nothing is committed after it. */
-  beginBy: number
+  beginBy?: number
 }
 
 /** Postgres may have stood still between two statements. @throws Refused */
 // rule: no transaction of a command is committed too late
-const requireAwaited = (beginBy: number) => {
+export const requireAwaited = (beginBy = Infinity): void => {
   if (bootMs() > beginBy) throw notAwaited()
 }
 
 /** True when the owner has to act on it; false when it is done already. @throws Refused */
 export function cancelVideo(
   db: Database,
-  { userId, id, attempt, idempotencyKey, by, beginBy }: VideoOrder,
+  { userId, id, attempt, idempotencyKey, by = null, beginBy }: VideoOrder,
 ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
   return db.$transaction(async (tx) => {
     const video = await lockOwn(tx, userId, id)
@@ -79,7 +83,7 @@ async function flag(tx: Tx, id: string, by: Actor | null): Promise<void> {
 /** Opens the next attempt of a failed video, unless that was done under the key. @throws Refused */
 export function retryVideo(
   db: Database,
-  { userId, id, attempt, idempotencyKey, by, cost = null, beginBy }: VideoOrder,
+  { userId, id, attempt, idempotencyKey, by = null, cost = null, charge, beginBy }: VideoOrder,
 ): Promise<{ video: SceneVideo; repeated: boolean }> {
   return db.$transaction(async (tx) => {
     const video = await lockOwn(tx, userId, id)
@@ -94,6 +98,7 @@ export function retryVideo(
       WHERE id = ${id}::uuid`
     await record(tx, id, 'requested', null, by)
     const opened = await tx.sceneVideo.findUniqueOrThrow({ where: { id } })
+    if (charge) await chargeUser(tx, userId, charge)
     requireAwaited(beginBy)
     return { video: toSceneVideo(opened), repeated: false }
   })

@@ -28,7 +28,7 @@ type Grants = Record<string, Partial<Record<keyof typeof serviceRoles, string[]>
 
 /** By table. A role that is not named has no access; the operator may change every row. */
 export const grants: Grants = {
-  User: { gateway: ['SELECT', 'INSERT'] },
+  User: { gateway: ['SELECT', 'INSERT'], submit: read },
   ApiKey: { gateway: change },
   Project: { gateway: all, submit: read, reconciler: read },
   Script: { gateway: all, submit: read },
@@ -76,7 +76,8 @@ export const grants: Grants = {
   BulkAction: { gateway: change },
   BulkItem: { gateway: change },
   UserUsage: { gateway: all },
-  UserSpend: { gateway: change },
+  // gateways of earlier versions charge by themselves
+  UserSpend: { gateway: change, submit: change },
   IdempotencyKey: { gateway: all, submit: all, reconciler: ['SELECT', 'DELETE'] },
   System: { status: change },
 }

@@ -1,25 +1,51 @@
 /**
  * What each user has spent in this month and on this day (UTC), in millionths of the currency. It
- * is one row a user and month, so a budget holds exactly, over all gateways: whoever would exceed
+ * is one row a user and month, so a budget holds exactly, over all processes: whoever would exceed
  * it changes nothing.
  */
+import type { Charge } from '#libs/scene-video/charge.ts'
+import { notAwaited, Refused } from '#libs/scene-video/refusals.ts'
 import type { Database } from './connect.ts'
+import { isLockFault } from './errors.ts'
+import type { Tx } from './video-row.ts'
 
 /** Null: without bound. An operator's exception for the user goes before what is given here. */
-export interface Budgets {
-  dayMicros: number | null
-  monthMicros: number | null
-}
+export type Budgets = Omit<Charge, 'micros'>
 export interface Spent {
   dayMicros: number
   monthMicros: number
   /** As they apply to this user. */
   budgets: Budgets
 }
-/** Where a charge was booked, to take it back there. */
-export interface Booking {
-  day: string
-  month: string
+
+/** Somebody holds the row of this user's: it may be asked again. */
+const inTheWay = (err: unknown): never => {
+  throw isLockFault(err) ? notAwaited() : err
+}
+
+/**
+ * In the transaction that makes what is charged, as its last statement: until that ends, whatever
+ * else is charged to this user waits. @throws Refused
+ */
+export async function chargeUser(tx: Tx, userId: string, charge: Charge): Promise<void> {
+  const { micros, dayMicros, monthMicros } = charge
+  const charged = await tx.$executeRaw`
+      WITH today AS (
+        SELECT (now() AT TIME ZONE 'UTC')::date AS day, date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month,
+          coalesce((u.limits->>'spendPerDay')::numeric * 1000000, ${dayMicros}::numeric, 'Infinity') AS "mostDay",
+          coalesce((u.limits->>'spendPerMonth')::numeric * 1000000, ${monthMicros}::numeric, 'Infinity') AS "mostMonth"
+        FROM "User" u WHERE u.id = ${userId}::uuid
+      )
+      INSERT INTO "UserSpend" AS s ("userId", month, "monthMicros", day, "dayMicros")
+      SELECT ${userId}::uuid, month, ${micros}::bigint, day, ${micros}::bigint FROM today WHERE ${micros}::bigint <= "mostDay" AND ${micros}::bigint <= "mostMonth"
+      ON CONFLICT ("userId", month) DO UPDATE SET "monthMicros" = s."monthMicros" + excluded."monthMicros",
+        "dayMicros" = excluded."dayMicros" + CASE WHEN s.day >= excluded.day THEN s."dayMicros" ELSE 0 END, day = greatest(s.day, excluded.day)
+      WHERE s."monthMicros" + excluded."monthMicros" <= (SELECT "mostMonth" FROM today)
+        AND excluded."dayMicros" + CASE WHEN s.day >= excluded.day THEN s."dayMicros" ELSE 0 END <= (SELECT "mostDay" FROM today)`.catch(
+    inTheWay,
+  )
+  // rule: what would exceed a budget is not made
+  if (charged === 0) throw new Refused('budget_exceeded', 'A budget of the user is used up.')
 }
 
 const numberOrNull = (value: unknown) => (value === null ? null : Number(value))
@@ -28,32 +54,6 @@ export class SpendStore {
   readonly #db: Database
   constructor(db: Database) {
     this.#db = db
-  }
-
-  /** Null where it would exceed a budget. */
-  async charge(userId: string, micros: number, budgets: Budgets): Promise<Booking | null> {
-    const [booked] = await this.#db.$queryRaw<Booking[]>`
-      WITH today AS (
-        SELECT (now() AT TIME ZONE 'UTC')::date AS day, date_trunc('month', now() AT TIME ZONE 'UTC')::date AS month,
-          coalesce((u.limits->>'spendPerDay')::numeric * 1000000, ${budgets.dayMicros}::numeric, 'Infinity') AS "mostDay",
-          coalesce((u.limits->>'spendPerMonth')::numeric * 1000000, ${budgets.monthMicros}::numeric, 'Infinity') AS "mostMonth"
-        FROM "User" u WHERE u.id = ${userId}::uuid
-      )
-      INSERT INTO "UserSpend" AS s ("userId", month, "monthMicros", day, "dayMicros")
-      SELECT ${userId}::uuid, month, ${micros}::bigint, day, ${micros}::bigint FROM today WHERE ${micros}::bigint <= "mostDay" AND ${micros}::bigint <= "mostMonth"
-      ON CONFLICT ("userId", month) DO UPDATE SET "monthMicros" = s."monthMicros" + excluded."monthMicros",
-        "dayMicros" = excluded."dayMicros" + CASE WHEN s.day >= excluded.day THEN s."dayMicros" ELSE 0 END, day = greatest(s.day, excluded.day)
-      WHERE s."monthMicros" + excluded."monthMicros" <= (SELECT "mostMonth" FROM today)
-        AND excluded."dayMicros" + CASE WHEN s.day >= excluded.day THEN s."dayMicros" ELSE 0 END <= (SELECT "mostDay" FROM today)
-      RETURNING day::text, month::text`
-    return booked ?? null
-  }
-
-  async takeBack(userId: string, micros: number, { day, month }: Booking): Promise<void> {
-    await this.#db.$executeRaw`
-      UPDATE "UserSpend" SET "monthMicros" = greatest(0, "monthMicros" - ${micros}::bigint),
-        "dayMicros" = CASE WHEN day = ${day}::date THEN greatest(0, "dayMicros" - ${micros}::bigint) ELSE "dayMicros" END
-      WHERE "userId" = ${userId}::uuid AND month = ${month}::date`
   }
 
   async spentBy(userId: string, budgets: Budgets): Promise<Spent> {

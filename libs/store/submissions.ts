@@ -11,12 +11,12 @@ import {
   isWaitingAt,
   type NoTask,
 } from '#libs/scene-video/decisions.ts'
-import type { IdempotencyKey, OwedEvent } from '#libs/scene-video/messages.ts'
-import type { Actor, Money, SceneVideo, VideoError } from '#libs/scene-video/scene-video.ts'
+import type { OwedEvent } from '#libs/scene-video/messages.ts'
+import type { VideoError } from '#libs/scene-video/scene-video.ts'
 import { OneByOne } from '#libs/runtime/one-by-one.ts'
 import { readEffectiveConfig } from './ai-configs.ts'
 import { acceptVideo, gatherInserts, type Accepted, type NewVideo } from './accept-video.ts'
-import { cancelVideo, retryVideo } from './cancel-retry.ts'
+import { cancelVideo, retryVideo, type VideoOrder } from './cancel-retry.ts'
 import type { Database } from './connect.ts'
 import { readProof, writeProof } from './account-proofs.ts'
 import { handBackVideos, keepVideos, takeDueVideos, type DueVideo } from './due-videos.ts'
@@ -57,6 +57,7 @@ export type {
   NewVideo,
   Pins,
   SendRecord,
+  VideoOrder,
   VideoRecord,
   Wait,
 }
@@ -217,28 +218,8 @@ export class SubmissionWriter {
   handBack = (): Promise<number> => handBackVideos(this.#db)
 
   /** See cancel-retry.ts. */
-  cancel(
-    userId: string,
-    id: string,
-    attempt: number | null,
-    idempotencyKey: IdempotencyKey | null = null,
-    by: Actor | null = null,
-    beginBy = Infinity,
-  ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
-    return cancelVideo(this.#db, { userId, id, attempt, idempotencyKey, by, beginBy })
-  }
-
-  retry(
-    userId: string,
-    id: string,
-    attempt: number | null,
-    idempotencyKey: IdempotencyKey | null = null,
-    by: Actor | null = null,
-    cost: Money | null = null,
-    beginBy = Infinity,
-  ): Promise<{ video: SceneVideo; repeated: boolean }> {
-    return retryVideo(this.#db, { userId, id, attempt, idempotencyKey, by, cost, beginBy })
-  }
+  cancel = (order: VideoOrder) => cancelVideo(this.#db, order)
+  retry = (order: VideoOrder) => retryVideo(this.#db, order)
 
   noteLate = (id: string, attempt: number, send: number, ...result: LateResult): Promise<boolean> =>
     writeLateResult(this.#db, { id, attempt, send }, ...result)

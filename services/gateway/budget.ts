@@ -1,14 +1,11 @@
 /**
- * A budget of money per user, a day and a month, for creates whose price is known. What is asked
- * for counts, retries among them; what is refused before anything was sent is taken back.
+ * A budget of money per user, a day and a month, for creates whose price is known. Submit charges
+ * each where it makes it; here it is told what, looked up before, and said why it was refused.
  */
+import type { Charge } from '#libs/scene-video/charge.ts'
 import type { Budgets, SpendStore } from '#libs/store/spend.ts'
 import { Problem } from './problem.ts'
 import type { Prices } from './prices.ts'
-
-const nothing = async (): Promise<void> => {}
-/** Takes so many micros back. */
-export type Refund = (micros: number) => Promise<void>
 
 export class Budget {
   readonly #store: SpendStore
@@ -21,24 +18,22 @@ export class Budget {
     this.#usual = usual
   }
 
-  /** @throws Problem 402 that names what would be exceeded */
-  async charge(userId: string, micros: number): Promise<Refund> {
-    if (micros === 0) return nothing
-    const booking = await this.#store.charge(userId, micros, this.#usual)
-    if (booking) return (back) => this.#store.takeBack(userId, back, booking)
-    throw await this.#exceeded(userId, micros)
+  /** Null where nothing is to be paid, or no price is known. */
+  chargeOf(micros: number | null | undefined): Charge | null {
+    return micros ? { micros, ...this.#usual } : null
   }
 
-  /** Charges nothing: what is asked for is charged one by one. @throws Problem 402 as `charge` */
+  /** Charges nothing, and so promises nothing. @throws Problem 402 as `exceeded` */
   async require(userId: string, micros: number): Promise<void> {
     if (micros === 0) return
     const { dayMicros, monthMicros, budgets } = await this.#store.spentBy(userId, this.#usual)
     const fits = (used: number, most: number | null) => most === null || used + micros <= most
     if (fits(dayMicros, budgets.dayMicros) && fits(monthMicros, budgets.monthMicros)) return
-    throw await this.#exceeded(userId, micros)
+    throw await this.exceeded(userId, micros)
   }
 
-  async #exceeded(userId: string, micros: number): Promise<Problem> {
+  /** Problem 402 that names what would be exceeded. */
+  async exceeded(userId: string, micros: number): Promise<Problem> {
     const { dayMicros, monthMicros, budgets } = await this.#store.spentBy(userId, this.#usual)
     const isMonth = budgets.monthMicros !== null && monthMicros + micros > budgets.monthMicros
     const [name, most, used, words] = isMonth

@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest'
-import type { Bus } from '#libs/bus/bus.ts'
 import { createLogger } from '#libs/runtime/logger.ts'
 import type { BulkActions, BulkJob } from '#libs/store/bulk-actions.ts'
-import { BulkRunner } from './bulk.ts'
+import { BulkRunner, type CarryOut } from './bulk.ts'
 
 const job = (userId: string, i: number): BulkJob => ({
   bulkId: `bulk of ${userId}`,
@@ -21,16 +20,15 @@ it('carries on one user’s bulk actions while submit is silent about another on
     take: async (userId, most) => todo.get(userId)!.splice(0, most),
     finish: async ({ videoId }) => void finished.push(videoId),
   }
-  const pay = async () => ({ cost: null, settle: async () => {} })
-  const { promise, resolve } = Promise.withResolvers<unknown>()
+  const refused = { code: 'already_ended', detail: 'It has ended.' }
+  const { promise, resolve } = Promise.withResolvers<typeof refused>()
   let asked = 0
-  const refused = { ok: false, code: 'already_ended', detail: 'It has ended.' }
-  const request: Bus['request'] = async (_subject, body) => {
-    if ((body as BulkJob).userId !== 'a') return refused
+  const carryOut: CarryOut = async ({ userId }) => {
+    if (userId !== 'a') return refused
     asked++
     return promise
   }
-  await using runner = new BulkRunner(actions, { request }, pay, createLogger('gateway', 'silent'))
+  await using runner = new BulkRunner(actions, carryOut, createLogger('gateway', 'silent'))
   runner.wake()
   await expect.poll(() => asked, { timeout: 5_000 }).toBe(8)
   const of = Array.from({ length: 20 }, (_, i) => job('b', i))

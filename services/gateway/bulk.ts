@@ -4,22 +4,12 @@
  * for another.
  */
 import { z } from 'zod'
-import { BusUnavailable, NotDelivered } from '#libs/bus/bus.ts'
 import { systemClock } from '#libs/runtime/clock.ts'
 import { Looks } from '#libs/runtime/every.ts'
 import { FairSlots } from '#libs/runtime/fair-slots.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import {
-  commandReplySchema,
-  commandSubject,
-  commandWaitMs,
-  type CommandReply,
-  type IdempotencyKey,
-} from '#libs/scene-video/messages.ts'
-import { isForNow } from '#libs/scene-video/refusals.ts'
-import { moneySchema, type Money } from '#libs/scene-video/scene-video.ts'
-import type { Bus } from '#libs/bus/bus.ts'
+import { moneySchema } from '#libs/scene-video/scene-video.ts'
 import type { BulkActions, BulkJob } from '#libs/store/bulk-actions.ts'
 
 const count = z.number().int().min(0)
@@ -61,16 +51,9 @@ const perUser = 40
 const atOnce = 8
 const atOnceOfAll = 16
 
-export interface Paid {
-  cost: Money | null
-  /** Null: nobody was asked; undefined: there was no answer. */
-  settle(reply: CommandReply | null | undefined): Promise<void>
-}
-/** Before a retry is asked for; or why it is not. */
-export type Pay = (
-  job: BulkJob,
-  key: IdempotencyKey,
-) => Promise<Paid | { code: string; detail: string }>
+/** Null: done; undefined: what became of it is not known, or it may be done later. */
+type Fate = { code: string; detail: string } | null | undefined
+export type CarryOut = (job: BulkJob) => Promise<Fate>
 
 type Actions = Pick<BulkActions, 'working' | 'take' | 'finish'>
 
@@ -78,8 +61,7 @@ export class BulkRunner implements AsyncDisposable {
   readonly #stop = new AbortController()
   readonly #running: Looks
   readonly #actions: Actions
-  readonly #bus: Pick<Bus, 'request'>
-  readonly #pay: Pay
+  readonly #act: CarryOut
   readonly #onError: (err: unknown) => void
   readonly #inHand = new Map<string, Promise<void>>()
   readonly #slots = new FairSlots({
@@ -89,10 +71,9 @@ export class BulkRunner implements AsyncDisposable {
     patienceMs: 1_000,
   })
 
-  constructor(actions: Actions, bus: Pick<Bus, 'request'>, pay: Pay, log: Logger) {
+  constructor(actions: Actions, act: CarryOut, log: Logger) {
     this.#actions = actions
-    this.#bus = bus
-    this.#pay = pay
+    this.#act = act
     this.#onError = (err) => log.warn({ err }, 'bulk actions not carried on')
     const times = { clock: systemClock, everyMs: lookMs, idleMs, onError: this.#onError }
     this.#running = new Looks(times, () => this.#look())
@@ -131,21 +112,8 @@ export class BulkRunner implements AsyncDisposable {
 
   /** What gets no answer, or comes too late, is taken again, and means the same attempt. */
   async #carryOut(job: BulkJob): Promise<void> {
-    const { action, userId, videoId, attempt, bulkId, by } = job
-    const key = { key: `bulk ${bulkId} ${videoId}`, route: 'bulk', bodyHash: '' }
-    const paid = await this.#pay(job, key)
-    if ('code' in paid) return this.#actions.finish(job, paid)
-    const { cost, settle } = paid
-    const body = { userId, by, id: videoId, attempt, cost, idempotencyKey: key }
-    const answer = await this.#bus
-      .request(commandSubject[action], body, commandWaitMs)
-      .catch(noAnswer)
-    if (answer === null || answer === undefined) return settle(answer)
-    const reply = commandReplySchema.parse(answer)
-    await settle(reply)
-    // sent again it may be carried out
-    if (!reply.ok && isForNow(reply.code)) return
-    await this.#actions.finish(job, reply.ok ? null : reply)
+    const fate = await this.#act(job)
+    if (fate !== undefined) await this.#actions.finish(job, fate)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -153,12 +121,6 @@ export class BulkRunner implements AsyncDisposable {
     await this.#running[Symbol.asyncDispose]()
     await Promise.all(this.#inHand.values())
   }
-}
-
-/** Null where it was certainly not carried out. */
-function noAnswer(err: unknown): null | undefined {
-  if (err instanceof NotDelivered) return null
-  if (!(err instanceof BusUnavailable)) throw err
 }
 
 /** One of each action after another. */

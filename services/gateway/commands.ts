@@ -4,7 +4,6 @@
  */
 import { bootMs, sleep } from '#libs/runtime/clock.ts'
 import { NotDelivered } from '#libs/bus/bus.ts'
-import { v7 } from '#libs/runtime/uuid.ts'
 import {
   commandReplySchema,
   commandSubject,
@@ -12,7 +11,6 @@ import {
   eraseReplySchema,
   type IdempotencyKey,
 } from '#libs/scene-video/messages.ts'
-import { requireRetry } from '#libs/scene-video/decisions.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
 import type { Candidate } from '#libs/store/retry-candidates.ts'
@@ -43,105 +41,83 @@ export async function waitingForKey<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Takes back so much of what was counted and charged. */
-export type TakeBack = (one: Admission) => Promise<void>
-/** So many creates, and what they cost together as far as is known. */
-interface Admission {
-  n: number
-  micros: number
-}
-const nothing: TakeBack = async () => {}
+/** Takes back so much of what was counted. */
+export type Uncount = (n: number) => void
+export const nothingCounted: Uncount = () => {}
 
 /**
- * Counts what may be paid for against the user's limits, and charges its budget. What an earlier
- * request under the same key made is made already: it is answered however full the limits are.
- * @throws Problem 429 or 402
+ * Counts what may be paid for against the user's limits, and looks whether its budget has room.
+ * What an earlier request under the same key made is made already: it is answered however full
+ * they are. @throws Problem 429 or 402
  */
 export async function admit(
-  context: Context,
+  { limits, budget, reader }: Context,
   userId: string,
-  { n, micros }: Admission,
+  { n = 1, micros = 0 }: { n?: number; micros?: number | null },
   key?: IdempotencyKey | null,
-): Promise<TakeBack> {
-  // a repeat that gets no answer either must not be taken for what was made
-  if (key && micros > 0 && (await context.reader.madeUnder(userId, key))) return nothing
+): Promise<Uncount> {
+  let uncount = nothingCounted
   try {
-    return await admitted(context, userId, { n, micros })
-  } catch (err) {
-    if (!key || !(await context.reader.madeUnder(userId, key))) throw err
-    return nothing
-  }
-}
-
-async function admitted({ limits, budget }: Context, userId: string, { n, micros }: Admission) {
-  const uncount = await limits.admitCreates(userId, n)
-  try {
-    const refund = await budget.charge(userId, micros)
-    return async (back: Admission) => {
-      uncount(back.n)
-      if (back.micros > 0) await refund(back.micros)
-    }
+    uncount = await limits.admitCreates(userId, n)
+    await budget.require(userId, micros ?? 0)
+    return uncount
   } catch (err) {
     uncount(n)
-    throw err
+    if (!key || !(await reader.madeUnder(userId, key))) throw err
+    return nothingCounted
   }
 }
 
-/** So that it can be told later what became of a command that was charged and got no answer. */
-const keyOfCharge = (micros: number): IdempotencyKey | null =>
-  micros > 0 ? { key: v7(), route: 'charged', bodyHash: '' } : null
+type Body = { idempotencyKey?: IdempotencyKey | null; micros?: number | null } & Record<
+  string,
+  unknown
+>
 
 /**
- * Of a command without an answer. Submit commits nothing after its time: once that is over, it is
- * seen what was made.
+ * Asks submit, once; `micros` is what it costs. @throws Problem when it is refused, BusUnavailable
+ * when submit is away
  */
-export async function wasNotMade(
-  { reader }: Pick<Context, 'reader'>,
-  userId: string,
-  key: IdempotencyKey | null,
-  askedAt: number,
-): Promise<boolean> {
-  if (!key) return false
-  await sleep(Math.max(0, askedAt + commandWaitMs - bootMs()))
-  return (await reader.madeUnder(userId, key)) === null
+export async function ask(
+  { bus, budget }: Pick<Context, 'bus' | 'budget'>,
+  verb: 'generate' | 'retry' | 'cancel',
+  { micros = 0, ...body }: Body & { userId: string },
+): Promise<{ video: SceneVideo; repeated: boolean }> {
+  const whole = { ...body, charge: budget.chargeOf(micros) }
+  const reply = commandReplySchema.parse(
+    await bus.request(commandSubject[verb], whole, commandWaitMs),
+  )
+  if (reply.ok) return reply
+  throw reply.code === 'budget_exceeded'
+    ? await budget.exceeded(body.userId, micros ?? 0)
+    : refusal(reply)
 }
 
 /**
- * Sends a command of this user; what it may create is counted and charged, unless that was done
- * before (`admitted`). @throws Problem when it is refused, BusUnavailable when submit
- * is away
+ * Sends a command of this user; what it may create is counted, unless that was done before
+ * (`admitted`). @throws as `ask`, and Problem 429
  */
 export async function command(
   context: Context,
   identity: Identity,
   verb: 'generate' | 'retry' | 'cancel',
-  body: { idempotencyKey?: IdempotencyKey | null } & Record<string, unknown>,
-  paid: { micros?: number | null; admitted?: TakeBack } = {},
+  body: Body,
+  admitted?: Uncount,
 ): Promise<SceneVideo> {
   const { userId } = identity
-  const one = { n: 1, micros: paid.micros ?? 0 }
-  const takeBack =
-    paid.admitted ??
-    (verb === 'cancel' ? nothing : await admit(context, userId, one, body.idempotencyKey))
-  const key = body.idempotencyKey ?? keyOfCharge(one.micros)
-  let askedAt = bootMs()
-  return waitingForKey(async () => {
-    const whole = { userId, by: actorOf(identity), ...body, idempotencyKey: key }
-    leaveTurn()
-    askedAt = bootMs()
-    const reply = commandReplySchema.parse(
-      await context.bus.request(commandSubject[verb], whole, commandWaitMs),
-    )
-    if (!reply.ok) throw refusal(reply)
-    if (reply.repeated) await takeBack(one)
-    return reply.video
-  }).catch(async (err: unknown) => {
-    const isLeft = err instanceof Problem || err instanceof NotDelivered
-    const isUndecided = !isLeft && one.micros > 0
-    if (isLeft || (isUndecided && (await wasNotMade(context, userId, key, askedAt))))
-      await takeBack(one)
+  const uncount =
+    admitted ??
+    (verb === 'cancel' ? nothingCounted : await admit(context, userId, {}, body.idempotencyKey))
+  try {
+    const { video, repeated } = await waitingForKey(() => {
+      leaveTurn()
+      return ask(context, verb, { userId, by: actorOf(identity), ...body })
+    })
+    if (repeated) uncount(1)
+    return video
+  } catch (err) {
+    if (err instanceof Problem || err instanceof NotDelivered) uncount(1)
     throw err
-  })
+  }
 }
 
 /** Erases an ended video. @throws Problem when it has not ended, or is not this user's */
@@ -153,11 +129,18 @@ export async function eraseVideo({ bus }: Context, userId: string, id: string): 
   if (!reply.ok) throw refusal(reply)
 }
 
+type Priced = Pick<Candidate, 'provider' | 'model' | 'seconds' | 'cost'>
+
 /** What a retry costs: nothing where a result is taken or a running task adopted. */
-export const retryMicros = (
-  { prices }: Pick<Context, 'prices'>,
-  { cost, ...made }: Candidate,
-): number | null => (cost === 'late' || cost === 'adopted' ? 0 : prices.ofCreate(made))
+const retryMicros = ({ prices }: Pick<Context, 'prices'>, { cost, ...made }: Priced) =>
+  cost === 'late' || cost === 'adopted' ? 0 : prices.ofCreate(made)
+
+/** What a retry of it costs, and what its record says of a create. */
+export function priceOfRetry(context: Pick<Context, 'prices'>, found: Priced) {
+  const create = context.prices.ofCreate(found)
+  const cost = create === null ? null : context.prices.money(create)
+  return { cost, micros: retryMicros(context, found) }
+}
 
 export const priceOfRetries = (context: Context, some: readonly Candidate[]) =>
   sumOf(
@@ -176,22 +159,17 @@ export async function retryAsPriced(
   identity: Identity,
   body: { id: string; attempt: number | null; idempotencyKey: IdempotencyKey | null },
   found: Candidate | undefined,
-  admitted?: TakeBack,
+  admitted?: Uncount,
 ): Promise<SceneVideo> {
   const { prices, reader } = context
   const video = found || !prices.areKnown ? null : await reader.video(identity.userId, body.id)
-  const create = found
-    ? prices.ofCreate(found)
-    : video && prices.ofCreate({ ...video, seconds: video.params.durationSeconds })
-  const cost = create === null ? null : prices.money(create)
-  const micros = found ? retryMicros(context, found) : create
+  const unfailed: Priced | null = video && {
+    ...video,
+    seconds: video.params.durationSeconds ?? null,
+    cost: 'creates',
+  }
+  const one = found ?? unfailed
   const attempt = body.attempt ?? found?.attempt ?? null
-  const paid = { micros, ...(admitted ? { admitted } : {}) }
-  return command(context, identity, 'retry', { ...body, attempt, cost }, paid).catch(
-    (err: unknown) => {
-      // it costs nothing to be told that it cannot be retried
-      if (video && err instanceof Problem && err.status === 402) requireRetry(video, body.attempt)
-      throw err
-    },
-  )
+  const price = one ? priceOfRetry(context, one) : {}
+  return command(context, identity, 'retry', { ...body, attempt, ...price }, admitted)
 }

@@ -10,14 +10,14 @@ const atOnce = 8
 export async function eachInOrder<T, R>(
   items: T[],
   act: (item: T) => Promise<R>,
-  leave: (rest: T[]) => Promise<void> = async () => {},
+  leave: (rest: T[]) => void = () => {},
 ): Promise<R[]> {
   const answers: R[] = []
   for (let at = 0; at < items.length; at += atOnce) {
     const ended = await Promise.allSettled(items.slice(at, at + atOnce).map(act))
     const failure = ended.find((one) => one.status === 'rejected')
     if (failure) {
-      await leave(items.slice(at + atOnce))
+      leave(items.slice(at + atOnce))
       throw failure.reason
     }
     answers.push(...ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])))

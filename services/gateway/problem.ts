@@ -141,6 +141,7 @@ const refusalStatus: Record<RefusalCode, number> = {
   not_archived: 409,
   archived: 409,
   not_awaited: 503,
+  budget_exceeded: 402,
 }
 
 /** A refusal of ours; one whose code this version does not know yet is a conflict. */

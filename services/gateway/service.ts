@@ -44,7 +44,7 @@ import { Budget } from './budget.ts'
 import type { GatewayConfig } from './config.ts'
 import { createJwtVerifier } from './jwt.ts'
 import { BulkRunner } from './bulk.ts'
-import { bulkCharges } from './bulk-charges.ts'
+import { bulkCommands } from './bulk-commands.ts'
 import type { LimitValues } from './limit-values.ts'
 import { Limits } from './limits.ts'
 import { history, Hub } from './live/hub.ts'
@@ -133,7 +133,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
   const prices = new Prices(config.PRICES, config.PRICE_CURRENCY, providers.providers)
   const stores = storesOf(db)
   const budget = new Budget(new SpendStore(db), prices, budgetsOf(config))
-  const pay = bulkCharges({ ...stores, budget, prices })
+  const carryOut = bulkCommands({ ...stores, bus, budget, prices })
   return {
     ...stores,
     files: stack.use(await openFileStore(config)),
@@ -148,7 +148,7 @@ async function contextOf(config: GatewayConfig, skeleton: Skeleton): Promise<Con
     checks,
     apiKeys,
     bulkActions,
-    bulkRunner: stack.use(new BulkRunner(bulkActions, bus, pay, log)),
+    bulkRunner: stack.use(new BulkRunner(bulkActions, carryOut, log)),
     streamTokens,
     hub: new Hub(feed),
     budget,

@@ -41,7 +41,7 @@ export interface SubmitContext {
   slots: FairSlots
   /** Videos accepted and read at once, shared by user: many are one statement. */
   turns: FairSlots
-  /** Other commands carried out at once, shared by user. */
+  /** Other commands, and what is charged, carried out at once, shared by user. */
   commands: FairSlots
   absences: Absences
   lookUpTurns: InterfaceOf<LookUpTurns>

@@ -9,6 +9,7 @@ import { consumers } from '#libs/bus/stream-configs.ts'
 import { consumeWork } from '#libs/bus/work.ts'
 import { bootMs } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
+import type { FairSlots } from '#libs/runtime/fair-slots.ts'
 import {
   commandSubject,
   commandWaitMs,
@@ -98,11 +99,11 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
     subject: string,
     schema: z.ZodType<T>,
     act: (body: T, beginBy: number) => Promise<{ video: SceneVideo; repeated?: boolean }>,
-    slots = commands,
+    slotsOf: (body: T) => FairSlots = () => commands,
   ) =>
     serveTimed(bus, { subject, queue: 'submit', schema, log }, (body, askedMs) =>
       replyOf(async () => {
-        const done = await slots.run(body.userId, () => {
+        const done = await slotsOf(body).run(body.userId, () => {
           // rule: a command that nobody waits for is not carried out
           const leftMs = mayBeginMs - askedMs()
           if (leftMs < 0) throw notAwaited()
@@ -125,12 +126,11 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
         pending.take({ id: video.id, userId: command.userId }, made.loaded)
         return { video }
       },
-      turns,
+      // rule: those who wait for one user’s budget leave connections to others
+      ({ charge }) => (charge ? commands : turns),
     ),
     answer(commandSubject.cancel, videoCommandSchema, async (command, beginBy) => {
-      const { userId, id, attempt, idempotencyKey, by } = command
-      const cancelled = await store.cancel(userId, id, attempt, idempotencyKey, by, beginBy)
-      const { video, ownerActs } = cancelled
+      const { video, ownerActs } = await store.cancel({ ...command, beginBy })
       // its row is due now, whoever has it in hand
       pending.lookSoon()
       if (ownerActs) bus.publishCore(nudgeSubject(video.id), { id: video.id, reason: 'cancel' })
@@ -138,8 +138,8 @@ function serveCommands(context: SubmitContext, pending: PendingVideos, newId: ()
       return { video }
     }),
     answer(commandSubject.retry, videoCommandSchema, async (command, beginBy) => {
-      const { userId, id, attempt, idempotencyKey, by, cost } = command
-      const done = await store.retry(userId, id, attempt, idempotencyKey, by, cost, beginBy)
+      const { userId, id } = command
+      const done = await store.retry({ ...command, beginBy })
       if (done.repeated) return done
       void publishOwed(id)
       pending.take({ id, userId })

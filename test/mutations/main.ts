@@ -69,6 +69,8 @@ const finders: Record<Finder, string[]> = {
   'small pools': vitest('test/system/small-pool.test.ts', ''),
   callbacks: vitest('test/system/callbacks.test.ts', ''),
   'late commands': vitest('test/system/late-command.test.ts', ''),
+  charges: vitest('test/system/charged-videos.test.ts', ''),
+  budgets: vitest('test/system/gateway-budget.test.ts', 'nobody waits'),
   'rules of the store': [
     ...vitest('test/system/reports.test.ts', ''),
     'test/system/commit-claims.test.ts',

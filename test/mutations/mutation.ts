@@ -18,6 +18,8 @@ export type Finder =
   | 'task of one video'
   | 'small pools'
   | 'late commands'
+  | 'budgets'
+  | 'charges'
   | 'callbacks'
   | 'versions'
   | 'last published'

@@ -5,6 +5,7 @@ import { callbacks } from './table/callbacks.ts'
 import { events } from './table/events.ts'
 import { files } from './table/files.ts'
 import { gateway } from './table/gateway.ts'
+import { money } from './table/money.ts'
 import { ownership } from './table/ownership.ts'
 import { polling } from './table/polling.ts'
 import { providers } from './table/providers.ts'
@@ -24,4 +25,5 @@ export const mutations: Mutation[] = [
   ...recovery,
   ...files,
   ...gateway,
+  ...money,
 ]

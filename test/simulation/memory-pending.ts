@@ -9,7 +9,7 @@ import {
   requireRetry,
 } from '#libs/scene-video/decisions.ts'
 import { toSceneVideo } from '#libs/store/rows.ts'
-import type { DueVideo, Wait } from '#libs/store/submissions.ts'
+import type { DueVideo, VideoOrder, Wait } from '#libs/store/submissions.ts'
 import { dueAfter } from './rows.ts'
 
 const heldMs = 20_000
@@ -84,11 +84,11 @@ export class MemoryPending extends MemoryRows {
     return this.newest()
   }
 
-  async cancel(
-    userId: string,
-    id: string,
-    attempt: number | null,
-  ): Promise<{ video: SceneVideo; ownerActs: boolean }> {
+  async cancel({
+    userId,
+    id,
+    attempt,
+  }: VideoOrder): Promise<{ video: SceneVideo; ownerActs: boolean }> {
     const video = this.own(userId, id)
     const atOnce = decideCancel(video, this.sends(id), attempt) === 'at_once'
     if (atOnce) this.fail(video, cancelledBeforeSubmission)
@@ -102,7 +102,7 @@ export class MemoryPending extends MemoryRows {
     return { video: toSceneVideo(video), ownerActs: !atOnce }
   }
 
-  async retry(userId: string, id: string, attempt: number | null) {
+  async retry({ userId, id, attempt }: VideoOrder) {
     const video = this.own(userId, id)
     requireRetry(video, attempt)
     const at = this.date()

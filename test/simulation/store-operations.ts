@@ -125,11 +125,11 @@ export class Operations {
         (await store.recordWait(id, attempt, { reason: 'x', ms: 5_000, phase }))?.body.version,
       async (store) => (await store.failPending(id, attempt, error))?.body.version,
       async (store) => {
-        const { video, ownerActs } = await store.cancel(userId, id, attempt)
+        const { video, ownerActs } = await store.cancel({ userId, id, attempt })
         return [video.status, video.version, ownerActs]
       },
       async (store) => {
-        const { video } = await store.retry(userId, id, attempt)
+        const { video } = await store.retry({ userId, id, attempt })
         return [video.version, video.attempt]
       },
     ]

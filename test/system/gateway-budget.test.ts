@@ -1,4 +1,5 @@
 /** Money: prices as the operator tells them, and what one user may spend of it. */
+import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Stack } from '../support/gateway-kit.ts'
 import { until } from '../support/system.ts'
@@ -23,6 +24,7 @@ const asker =
     headers: Record<string, string> = {},
   ): Promise<Asked> =>
     stack.ask(method, path, { url, key, headers, ...(body === undefined ? {} : { body }) })
+const underKey = (key: string) => ({ 'idempotency-key': key })
 const eightSeconds = { prompt: 'x', durationSeconds: 8 }
 
 it('a create says what it costs, in its record, its event, the catalogue and dry runs', async () => {
@@ -60,10 +62,12 @@ it('a budget holds exactly over gateways, names what is exceeded, and takes noth
   const { id, key } = await user()
   const asks = [asker(one.url, key), asker(two.url, key)]
   const answers = await Promise.all(
-    Array.from({ length: 12 }, (_, i) => asks[i % 2]!('POST', '/api/videos', eightSeconds)),
+    Array.from({ length: 40 }, (_, i) =>
+      asks[i % 2]!('POST', '/api/videos', eightSeconds, i < 20 ? {} : underKey(`key ${i}`)),
+    ),
   )
-  const statuses = answers.map((one) => one.status).toSorted((a, b) => a - b)
-  expect(statuses).toEqual([202, 202, 202, 202, 202, ...Array<number>(7).fill(402)])
+  expect(answers.filter((one) => one.status === 202)).toHaveLength(5)
+  expect(answers.filter((one) => one.status === 402)).toHaveLength(35)
   const refused = answers.find((one) => one.status === 402)!
   expect(refused.body).toMatchObject({
     code: 'budget_exceeded',
@@ -78,7 +82,7 @@ it('a budget holds exactly over gateways, names what is exceeded, and takes noth
   })
   // the operator's exception counts at once, and a month has its own
   await stack.keys.setLimits(id, { spendPerDay: 50, spendPerMonth: 4.8 })
-  const under = { 'idempotency-key': 'once' }
+  const under = underKey('once')
   const first = await asks[0]!('POST', '/api/videos', eightSeconds, under)
   expect(first.status).toBe(202)
   const again = await asks[1]!('POST', '/api/videos', eightSeconds, under)
@@ -94,7 +98,63 @@ it('a budget holds exactly over gateways, names what is exceeded, and takes noth
   ).toBe(202)
 })
 
-it('a retry is charged where it creates; what is refused is given back', async () => {
+it('of two at once under one key none is refused where there is room for one', async () => {
+  const env = { ...prices, MAX_SPEND_PER_DAY: '0.8' }
+  const [one, two] = [await stack.gateway(env), await stack.gateway(env)]
+  for (let round = 0; round < 10; round++) {
+    const { id, key } = await user()
+    const asks = [asker(one.url, key), asker(two.url, key)]
+    const both = await Promise.all(
+      asks.map((ask) => ask('POST', '/api/videos', eightSeconds, underKey('once'))),
+    )
+    expect(both.map((answer) => answer.status)).toEqual([202, 202])
+    expect(both[0]!.body['id']).toBe(both[1]!.body['id'])
+    const spends = await stack.db.userSpend.findMany({ where: { userId: id } })
+    expect(spends.map((spend) => Number(spend.dayMicros))).toEqual([800_000])
+    // what is refused leaves its key free, and no scene
+    const refused = await asks[0]!('POST', '/api/videos', eightSeconds, underKey('other'))
+    expect(refused.status).toBe(402)
+    expect(await stack.db.scene.count({ where: { script: { project: { userId: id } } } })).toBe(1)
+    await stack.keys.setLimits(id, { spendPerDay: 1.6 })
+    const later = await asks[0]!('POST', '/api/videos', eightSeconds, underKey('other'))
+    expect(later.status).toBe(202)
+  }
+})
+
+it('nobody waits for another user’s budget', async () => {
+  const { url } = await stack.gateway({ ...prices, MAX_SPEND_PER_DAY: '100' })
+  const [held, other] = [await user(), await user()]
+  const ask = asker(url, held.key)
+  const create = () => ask('POST', '/api/videos', eightSeconds)
+  expect((await create()).status).toBe(202)
+  const holder = new pg.Client(stack.databaseUrl)
+  await holder.connect()
+  await holder.query('BEGIN')
+  await holder.query('SELECT 1 FROM "UserSpend" WHERE "userId" = $1 FOR UPDATE', [held.id])
+  let answered = 0
+  const many = Array.from({ length: 40 }, () => create().finally(() => answered++))
+  await until('some to wait', async () => {
+    const { rows } = await holder.query(
+      "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+    )
+    return rows.length >= 4 || undefined
+  })
+  const before = answered
+  for (let i = 0; i < 3; i++) {
+    const { status } = await asker(url, other.key)('POST', '/api/videos', eightSeconds)
+    expect([status, answered]).toEqual([202, before])
+  }
+  await holder.query('ROLLBACK')
+  await holder.end()
+  const statuses = (await Promise.all(many)).map((one) => one.status)
+  expect(statuses.every((status) => status === 202 || status === 503)).toBe(true)
+  // also of those who waited too long
+  const made = await stack.db.sceneVideo.count({ where: { userId: held.id } })
+  const [spend] = await stack.db.userSpend.findMany({ where: { userId: held.id } })
+  expect(Number(spend!.dayMicros)).toBe(made * 800_000)
+})
+
+it('a retry is charged where it creates, and what is refused is not', async () => {
   const { url } = await stack.gateway({ ...prices, MAX_SPEND_PER_DAY: '1.6' })
   const { id, key } = await user()
   const ask = asker(url, key)

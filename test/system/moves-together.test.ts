@@ -23,6 +23,7 @@ afterAll(() => kit?.[Symbol.asyncDispose]())
 const pins = { provider: 'toapis', baseUrl: 'http://127.0.0.1:1/v1', keyCipher: 'v1.a.b.c' }
 
 const newVideo = async (): Promise<Loaded> => (await store.acceptRequest(requestOf())).made!.loaded
+const order = (id: string) => ({ userId: demo.userId, id, attempt: null })
 const newVideos = (count: number) => Promise.all(Array.from({ length: count }, newVideo))
 const intend = (loaded: Loaded) => store.intend(loaded.video.id, 1, 1, pins, loaded)
 const accept = (loaded: Loaded) =>
@@ -185,11 +186,11 @@ it('does nothing that comes too late, and says so', async () => {
   const requests = [late, late, inTime, late].map((one) => store.acceptRequest(requestOf(one)))
   const results = await Promise.allSettled(requests)
   const { id } = (await newVideo()).video
-  const cancel = store.cancel(demo.userId, id, null, null, null, late.beginBy)
+  const cancel = store.cancel({ ...order(id), ...late })
   await expect(cancel).rejects.toMatchObject({ code: 'not_awaited' })
   expect((await store.load(id))!.video).toMatchObject({ status: 'pending', version: 1 })
-  await store.cancel(demo.userId, id, null)
-  const retry = store.retry(demo.userId, id, null, null, null, null, late.beginBy)
+  await store.cancel(order(id))
+  const retry = store.retry({ ...order(id), ...late })
   await expect(retry).rejects.toMatchObject({ code: 'not_awaited' })
   expect((await store.load(id))!.video).toMatchObject({ status: 'failed', attempt: 1 })
   const code = (one: PromiseSettledResult<unknown>) => one.status === 'rejected' && one.reason.code
@@ -201,7 +202,7 @@ it('notes a cancel once, however often it is asked for', async () => {
   const { id } = loaded.video
   await accept((await intend(loaded))!)
   const results = []
-  for (let i = 0; i < 3; i++) results.push(await store.cancel(demo.userId, id, null))
+  for (let i = 0; i < 3; i++) results.push(await store.cancel(order(id)))
   expect(results.map(({ ownerActs }) => ownerActs)).toEqual([true, true, true])
   const notes = await db.timeline.findMany({ where: { videoId: id, kind: 'cancel_requested' } })
   expect(notes).toHaveLength(1)
@@ -209,7 +210,7 @@ it('notes a cancel once, however often it is asked for', async () => {
 
 it('leaves out a video that was cancelled meanwhile, and waits for none that is held', async () => {
   const [held, cancelled, ...others] = await newVideos(10)
-  await store.cancel(demo.userId, cancelled!.video.id, null)
+  await store.cancel(order(cancelled!.video.id))
   const holder = new pg.Client(kit.url)
   await holder.connect()
   await holder.query('BEGIN')

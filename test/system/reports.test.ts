@@ -18,6 +18,7 @@ let submissions: SubmissionWriter
 let writer: ReportWriter
 const pendingVideo = () => kit.pendingVideo()
 const submittedVideo = () => kit.submittedVideo()
+const order = (id: string) => ({ userId: demo.userId, id, attempt: null })
 
 beforeAll(async () => {
   kit = await startStore()
@@ -61,7 +62,7 @@ it('lets one of many intents win', async () => {
 it('writes no decision to a row that has changed since it was read', async () => {
   const id = await pendingVideo()
   const seen = (await submissions.load(id))!
-  await submissions.cancel(demo.userId, id, null)
+  await submissions.cancel(order(id))
   expect(await submissions.intend(id, 1, 1, pins, seen)).toBeNull()
 })
 
@@ -142,31 +143,30 @@ it('moves updatedAt and nothing else at a sign of life', async () => {
 
 it('cancels at once before an intent, by flag after it; retries only what failed, once per attempt', async () => {
   const early = await pendingVideo()
-  expect((await submissions.cancel(demo.userId, early, null)).video).toMatchObject({
+  expect((await submissions.cancel(order(early))).video).toMatchObject({
     status: 'failed',
     error: { code: 'cancelled' },
   })
   expect(await submissions.intend(early, 1, 1, pins)).toBeNull()
-  expect((await submissions.retry(demo.userId, early, 1)).video).toMatchObject({
+  expect((await submissions.retry({ ...order(early), attempt: 1 })).video).toMatchObject({
     status: 'pending',
     attempt: 2,
   })
-  await expect(submissions.retry(demo.userId, early, 1)).rejects.toMatchObject({
+  await expect(submissions.retry({ ...order(early), attempt: 1 })).rejects.toMatchObject({
     code: expect.stringMatching(/not_current_attempt|not_failed|already_terminal/),
   })
   const late = await submittedVideo()
-  expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({
+  expect(await submissions.cancel(order(late))).toMatchObject({
     ownerActs: true,
     video: { status: 'pending' },
   })
-  expect(await submissions.cancel(demo.userId, late, null)).toMatchObject({ ownerActs: true })
+  expect(await submissions.cancel(order(late))).toMatchObject({ ownerActs: true })
   expect(
     await db.timeline.count({ where: { videoId: late, kind: 'cancel_requested' } }),
     'asked for twice, noted once',
   ).toBe(1)
-  await expect(submissions.cancel(crypto.randomUUID(), late, null)).rejects.toMatchObject({
-    code: 'not_found',
-  })
+  const others = { ...order(late), userId: crypto.randomUUID() }
+  await expect(submissions.cancel(others)).rejects.toMatchObject({ code: 'not_found' })
 })
 
 it('forgets idempotency keys after their 24 hours, and none before', async () => {

@@ -60,31 +60,19 @@ export const createVideo: Route = (app, context) => {
       const place = await context.projects.ownPlace(userId)
       const { projectId } = place
       const inOwn = { userId, projectId }
-      const { micros, ...order } = await orderOf(
-        context,
-        context.aiConfigs,
-        inOwn,
-        body,
-        imagesAt(request.body),
-      )
-      const once = { n: 1, micros: micros ?? 0 }
+      const order = await orderOf(context, context.aiConfigs, inOwn, body, imagesAt(request.body))
       // before the scene is made: what is refused leaves nothing behind
-      const takeBack = await admit(context, userId, once, idempotencyKey)
+      const uncount = await admit(context, userId, { micros: order.micros }, idempotencyKey)
       const scene = await newScene(context, userId, place, body.prompt, idempotencyKey).catch(
-        async (err: unknown) => {
-          await takeBack(once)
+        (err: unknown) => {
+          uncount(1)
           throw err
         },
       )
       // under an earlier key it may be in a script that was the user's own then
       const at = { projectId, scriptId: scene.scriptId, sceneId: scene.id }
-      const video = await command(
-        context,
-        identity,
-        'generate',
-        { ...at, ...order, idempotencyKey },
-        { micros, admitted: takeBack },
-      )
+      const one = { ...at, ...order, idempotencyKey }
+      const video = await command(context, identity, 'generate', one, uncount)
       void reply.code(202).header('location', `/api/scene-videos/${video.id}`)
       return reply.send(await preferWait(context, request, reply, video))
     },

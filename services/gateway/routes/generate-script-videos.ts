@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { generateVideoSchema, sceneVideoSchema } from '#libs/scene-video/scene-video.ts'
 import type { SceneRecord } from '#libs/store/library.ts'
 import { costSchema } from '../bulk.ts'
-import { admit, command } from '../commands.ts'
+import { admit, command, nothingCounted } from '../commands.ts'
 import type { Context, Route } from '../context.ts'
 import { claimed, idempotencyKeyOf } from '../idempotency.ts'
 import { eachInOrder } from '../many.ts'
@@ -72,7 +72,7 @@ export const generateScriptVideos: Route = (app, context) => {
       const { identity, params } = request
       const { only = 'missing', dryRun = false, ...asked } = request.body ?? {}
       const place = { userId: identity.userId, projectId: params.projectId }
-      const { micros, ...order } = await orderOf(context, context.aiConfigs, place, asked)
+      const order = await orderOf(context, context.aiConfigs, place, asked)
       const key = dryRun ? null : idempotencyKeyOf(request, route)
       const prefix =
         key && createHash('sha256').update(`${key.key} ${params.scriptId}`).digest('hex')
@@ -88,13 +88,13 @@ export const generateScriptVideos: Route = (app, context) => {
           .filter((scene) => only === 'all' || before.has(scene.id) || hasNone(scene, by))
           .map((scene) => scene.id)
         const creates = sceneIds.filter((sceneId) => !before.has(sceneId)).length
-        const { price, micros: total } = sumOf(
+        const { price, micros } = sumOf(
           context.prices,
-          Array.from({ length: creates }, () => micros),
+          Array.from({ length: creates }, () => order.micros),
         )
         const cost = { late: 0, adopted: 0, creates, waiting: 0, price }
         // all of them or none
-        const all = { n: creates, micros: total }
+        const all = { n: creates, micros }
         const admitted = dryRun ? null : await admit(context, identity.userId, all)
         return { sceneIds, before, cost, admitted }
       }
@@ -106,17 +106,15 @@ export const generateScriptVideos: Route = (app, context) => {
         prepare,
       )
       if (!admitted) return reply.code(200).send({ data: [], sceneIds, cost, dryRun })
-      const leave = async (rest: string[]) => {
-        const n = rest.filter((sceneId) => !before.has(sceneId)).length
-        await admitted({ n, micros: n * (micros ?? 0) })
-      }
+      const leave = (rest: string[]) =>
+        admitted(rest.filter((sceneId) => !before.has(sceneId)).length)
       const data = await eachInOrder(
         sceneIds,
         (sceneId) => {
           const idempotencyKey = key && { ...key, key: `${prefix} ${sceneId}` }
           const one = { ...params, ...order, sceneId, idempotencyKey }
-          const paid = before.has(sceneId) ? { admitted: async () => {} } : { micros, admitted }
-          return command(context, identity, 'generate', one, paid)
+          const uncount = before.has(sceneId) ? nothingCounted : admitted
+          return command(context, identity, 'generate', one, uncount)
         },
         leave,
       )

@@ -35,16 +35,10 @@ export const generateVideo: Route = (app, context) => {
       const { identity, params } = request
       const body = withImageUrls(request.body ?? {})
       const place = { userId: identity.userId, projectId: params.projectId }
-      const { micros, ...order } = await orderOf(
-        context,
-        context.aiConfigs,
-        place,
-        body,
-        imagesAt(request.body),
-      )
+      const order = await orderOf(context, context.aiConfigs, place, body, imagesAt(request.body))
       const idempotencyKey = idempotencyKeyOf(request, 'generate-video')
       const one = { ...params, ...order, idempotencyKey }
-      const video = await command(context, identity, 'generate', one, { micros })
+      const video = await command(context, identity, 'generate', one)
       void reply.code(202).header('location', `/api/scene-videos/${video.id}`)
       return reply.send(await preferWait(context, request, reply, video))
     },

@@ -6,13 +6,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { sceneVideoSchema, storable } from '#libs/scene-video/scene-video.ts'
-import {
-  costsOf,
-  leftOut,
-  mostAtOnce,
-  type Candidate,
-  type LeftOut,
-} from '#libs/store/retry-candidates.ts'
+import { costsOf, leftOut, mostAtOnce, type LeftOut } from '#libs/store/retry-candidates.ts'
 import type { VideoFilter } from '#libs/store/video-filter.ts'
 import { costSchema } from '../bulk.ts'
 import { admit, priceOfRetries, retryAsPriced } from '../commands.ts'
@@ -95,9 +89,9 @@ export const retryFailed: Route = (app, context) => {
         const before = prefix ? await context.reader.videosUnderKey(userId, route, prefix) : []
         const done = new Set(before.map((one) => one.id))
         const todo = candidates.filter((one) => !done.has(one.id))
-        const price = priceOfRetries(context, todo)
+        const { micros } = priceOfRetries(context, todo)
         // all of them or none
-        const admitted = await admit(context, userId, { n: todo.length, micros: price.micros })
+        const admitted = await admit(context, userId, { n: todo.length, micros })
         return { todo, before, cost, admitted }
       }
       const { todo, before, cost, admitted } = await claimed(
@@ -107,8 +101,6 @@ export const retryFailed: Route = (app, context) => {
         projectId,
         prepare,
       )
-      const leave = (rest: Candidate[]) =>
-        admitted({ n: rest.length, micros: priceOfRetries(context, rest).micros })
       const retried = await eachInOrder(
         todo,
         (one) => {
@@ -122,7 +114,7 @@ export const retryFailed: Route = (app, context) => {
             },
           )
         },
-        leave,
+        (rest) => admitted(rest.length),
       )
       const data = [...before, ...retried.filter((video) => video !== null)]
       return reply.code(202).send({ data, ids: data.map((one) => one.id), cost, dryRun })
