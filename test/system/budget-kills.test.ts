@@ -9,13 +9,19 @@ import { pause, System, until } from '../support/system.ts'
 const price = 2
 const system = new System({ PRICES: `toapis/*=${price}/video`, MAX_SPEND_PER_DAY: '1000000' })
 let db: pg.Client
+let holder: pg.Client
 beforeAll(async () => {
   await system.start()
-  db = new pg.Client(system.internal.databaseUrl)
-  await db.connect()
+  const connected = async () => {
+    const client = new pg.Client(system.internal.databaseUrl)
+    await client.connect()
+    return client
+  }
+  ;[db, holder] = [await connected(), await connected()]
 })
 afterAll(async () => {
   await db?.end()
+  await holder?.end()
   await system[Symbol.asyncDispose]()
 })
 
@@ -66,24 +72,24 @@ function traffic(): { stop(): Promise<void> } {
 }
 
 it.each(['gateway', 'submit'])('under a stream of creates the %s is killed', async (name) => {
-  const before = await books()
   const load = traffic()
   try {
-    for (let round = 0; round < 6; round++) {
-      await pause(300 + Math.random() * 700)
+    for (let round = 0; round < 4; round++) {
+      const { made } = await requireBalance()
+      await until('more to be made', async () => (await books()).made > made + 10 || undefined)
+      await pause(Math.random() * 300)
       await system.kill9(name)
-      await requireBalance()
     }
   } finally {
     await load.stop()
   }
-  expect((await requireBalance()).made).toBeGreaterThan(before.made)
+  await requireBalance()
 })
 
 it.each(['gateway', 'submit'])('the %s is killed while charges wait', async (name) => {
   await system.submit({ prompt: 'x' })
-  await db.query('BEGIN')
-  await db.query('SELECT 1 FROM "UserSpend" FOR UPDATE')
+  await holder.query('BEGIN')
+  await holder.query('SELECT 1 FROM "UserSpend" FOR UPDATE')
   const answers = [1, 2, 3].map(() => asked(system.generatePath(), { prompt: 'x' }))
   const waiting = async () => {
     const { rowCount } = await db.query(
@@ -91,9 +97,9 @@ it.each(['gateway', 'submit'])('the %s is killed while charges wait', async (nam
     )
     return rowCount ?? 0
   }
-  await until('charges to wait', async () => (await waiting()) >= 3 || undefined)
+  await until('charges to wait', async () => (await waiting()) > 0 || undefined)
   const killed = system.kill9(name)
-  await db.query('COMMIT')
+  await holder.query('COMMIT')
   await Promise.all([killed, ...answers])
   await until('them to end', async () => (await waiting()) === 0 || undefined)
   await requireBalance()
