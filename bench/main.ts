@@ -40,6 +40,10 @@ function read(): { quick: boolean; wanted: string[] | undefined; options: Option
     },
   }
 }
+/** As in the image: without it a service needs 30 MB more, and twice the CPU to start. */
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
+  new URL('../node_modules/.cache/compile', import.meta.url),
+)
 const usage =
   'npm run bench -- [--quick] [--only same-work,soak] [--videos 1000,10000] [--runs 5] [--who reelkeeper,bullmq] [--minutes 30]'
 const { quick, wanted, options } = asked(usage, read)

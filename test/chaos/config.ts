@@ -1,8 +1,12 @@
 /** The settings of a cluster's services. */
 import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 
-/** What every process is started with. */
-export const inherited = process.env
+/** What every process is started with; compiled once, as in the image. */
+export const inherited = {
+  NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)),
+  ...process.env,
+}
 
 /** Quick enough for a provider whose videos take seconds. */
 const quick = {

@@ -66,26 +66,34 @@ describe.skipIf(why !== null)('The image', { timeout: 900_000 }, () => {
     'libs/store/migrate.ts',
   ]
   it.each(mains)('runs %s up to the settings that are missing', (main) => {
-    const started = inContainer(main)
+    const started = inContainer([main])
     expect(started.stderr + started.stdout).toMatch(/DATABASE_URL|NATS_URL/)
     expect(started.stderr + started.stdout).not.toMatch(/ERR_MODULE_NOT_FOUND|Cannot find/)
     expect(started.status).not.toBe(0)
   })
 
+  it.each([...mains, 'cli/main.ts', 'libs/files/s3-store.ts'])('has compiled %s', (main) => {
+    const started = inContainer([main], ['--env', 'NODE_DEBUG_NATIVE=COMPILE_CACHE'])
+    const said = started.stdout + started.stderr
+    expect(said).toMatch(/retrieving transpile cache for .*\.\.\.success/)
+    expect(said).not.toContain('no transpile cache')
+  })
+
   it("runs the operator's command", () => {
-    expect(inContainer('cli/main.ts', 'help')).toMatchObject({
+    expect(inContainer(['cli/main.ts', 'help'])).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('users create') as string,
     })
   })
 
   it('is run by a user that is not root', () => {
-    expect(inContainer('-p', 'process.getuid()').stdout.trim()).toBe('65532')
+    expect(inContainer(['-p', 'process.getuid()']).stdout.trim()).toBe('65532')
   })
 
-  const inContainer = (...command: string[]) =>
-    spawnSync('docker', ['run', '--rm', '--read-only', '--network', 'none', image, ...command], {
-      encoding: 'utf8',
-      timeout: 120_000,
-    })
+  const inContainer = (command: string[], options: string[] = []) =>
+    spawnSync(
+      'docker',
+      ['run', '--rm', '--read-only', '--network', 'none', ...options, image, ...command],
+      { encoding: 'utf8', timeout: 120_000 },
+    )
 })
