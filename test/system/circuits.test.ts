@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { removeUnusedAccounts } from '#libs/store/unused-accounts.ts'
+import { MemoryProviderAccounts } from '../simulation/memory-provider-accounts.ts'
 import { BadProvider } from '../support/bad-provider.ts'
 import { Stack } from '../support/gateway-kit.ts'
 import { until } from '../support/system.ts'
@@ -144,6 +145,36 @@ it('is held by an operator, who is named, until it is reset', async () => {
   })
   expect(strange.status).toBe(403)
 }, 180_000)
+
+it('opens again for as long in Postgres as in memory', async () => {
+  const key = { accountId: 'tried', provider: 'toapis' }
+  const stores = [new ProviderAccounts(stack.db), new MemoryProviderAccounts(() => 0)]
+  const waits = await Promise.all(
+    stores.map(async (store) => {
+      const tens: number[] = []
+      const see = async () => {
+        const state = (await store.circuits()).find((one) => one.accountId === key.accountId)
+        tens.push(Math.round(state!.untilTryMs! / 10_000))
+      }
+      await store.know(key, 'x')
+      await store.openAgain(key, 'closed: nothing', 1)
+      await store.open(key, '500')
+      await see()
+      // open: nothing
+      await store.open(key, '500')
+      for (const further of [0, 0, 1, 0, 1, 1, 1, 0] as const) {
+        await store.openAgain(key, '500', further)
+        await see()
+      }
+      await store.close(key)
+      await store.open(key, '500')
+      await see()
+      await store.close(key)
+      return tens
+    }),
+  )
+  for (const tens of waits) expect(tens).toEqual([1, 1, 1, 2, 2, 4, 6, 6, 6, 1])
+})
 
 it('forgets accounts that nobody has used for long, but those that an operator or a task holds', async () => {
   const days = (n: number) => new Date(Date.now() - n * 86_400_000)
