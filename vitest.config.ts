@@ -4,7 +4,7 @@ import { LongestFirst } from './test/support/longest-first.ts'
 
 /** The services are started some hundreds of times: they are compiled once. */
 const env = { NODE_COMPILE_CACHE: resolve('node_modules/.cache/compile') }
-const shared = { env, pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 } as const
+const shared = { env, pool: 'forks', testTimeout: 400_000, hookTimeout: 400_000 } as const
 
 /**
  * `unit` starts no server; `system` starts real ones, and processes; `chaos` a short form of chaos;
@@ -12,8 +12,8 @@ const shared = { env, pool: 'forks', testTimeout: 180_000, hookTimeout: 180_000 
  */
 export default defineConfig({
   test: {
-    // twice the cores of a small machine: most system tests wait
-    maxWorkers: 4,
+    // more than two cores, as system tests wait; with four they starve each other
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -63,7 +63,7 @@ function questionsOfProvider({ server, provider, account, request, taskId, says 
     server.behaviour = 'hang'
     const ending = new AbortController()
     const answer = provider.get(account(), id, { signal: ending.signal })
-    await expect.poll(() => server.asked.length).toBe(1)
+    await expect.poll(() => server.asked.length, { timeout: 10_000 }).toBe(1)
     ending.abort()
     expect((await answer).answer).toEqual({ kind: 'none', reason: 'aborted' })
   })

@@ -80,7 +80,7 @@ describe.skipIf(why !== null)('Compose', { timeout: 900_000 }, () => {
   afterAll(() => {
     down()
     rmSync(work, { recursive: true })
-  }, 300_000)
+  })
 
   it('brings one video to completed, and keeps its file', async () => {
     const status = async () => (await fetch(`${gateway}/readyz`).catch(() => null))?.status

@@ -153,7 +153,7 @@ describe(`the broker in memory, seed ${seed}`, () => {
       )
       if (operation === 2 && typeof answers[0] === 'number') known.push(answers[0])
     }
-  }, 60_000)
+  })
 
   it('delivers, redelivers and forgets as nats-server does', async () => {
     const [ours, theirs] = [begin(memory), begin(real)]
@@ -170,5 +170,5 @@ describe(`the broker in memory, seed ${seed}`, () => {
       await until(`${id} is free`, async () => (await again(real)) === 'number' || undefined)
     }
     await theirs.consuming[Symbol.asyncDispose]()
-  }, 30_000)
+  })
 })

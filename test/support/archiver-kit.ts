@@ -15,6 +15,7 @@ import { seedDemo, type Demo } from '#services/dev/seed.ts'
 import { startNats } from '#services/dev/servers/nats-server.ts'
 import { startFileServer, type FileServer } from './file-server.ts'
 import { startDatabase } from './postgres.ts'
+import { until as untilSeen } from './system.ts'
 
 export const clip = readFileSync(
   new URL('../../services/provider-simulator/clip.mp4', import.meta.url),
@@ -130,17 +131,8 @@ export async function completed(
 export const video = (id: string) =>
   db.sceneVideo.findUniqueOrThrow({ where: { id }, include: { kept: true, timeline: true } })
 
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | null | undefined | false>,
-): Promise<T> {
-  for (const end = Date.now() + 60_000; Date.now() < end;) {
-    const found = await look()
-    if (found) return found
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error(`not seen within 60 s: ${what}`)
-}
+export const until = <T>(what: string, look: () => Promise<T | null | undefined | false>) =>
+  untilSeen(what, async () => (await look()) || undefined)
 export const untilStored = (id: string) =>
   until(`${id} stored`, async () => {
     const found = await video(id)

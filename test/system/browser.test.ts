@@ -58,7 +58,7 @@ describe.skipIf(executable === null)('in a browser', () => {
     expect(complaints).toEqual([])
     expect((await system.ledger()).length, 'paid once').toBe(1)
     if (process.env['SCREENSHOT']) await page.screenshot({ path: process.env['SCREENSHOT'] })
-  }, 120_000)
+  })
 
   it('is passed on what it needs, and nothing for another page', async () => {
     const { url } = served

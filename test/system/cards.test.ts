@@ -98,5 +98,5 @@ describe.skipIf(executable === null)('eight cards', () => {
     const opened = `Promise.all(Array.from({ length: 5 }, () => fetch('/api/events').then(({ status }) => status)))`
     expect(await page.evaluate(opened)).toEqual([200, 200, 200, 200, 200])
     await shown('completed')
-  }, 120_000)
+  })
 })

@@ -88,7 +88,7 @@ beforeAll(async () => {
     POLL_INTERVAL_MS: '300',
   })
   await system.start()
-}, 120_000)
+})
 afterAll(async () => {
   await system[Symbol.asyncDispose]()
   for (const one of [toapis, ark, own]) one.close()
@@ -142,7 +142,7 @@ it('sends each video to its provider, with the key of its account', async () => 
   expect(creates(toapis)).toEqual(['sora-2', 'sora-2'])
   expect(creates(ark)).toEqual(['seedance-of-ours'])
   expect(creates(own)).toEqual(['of-my-own'])
-}, 120_000)
+})
 
 it('fails at once, with the reason, where there is no account at a provider', async () => {
   const video = await ended(await generate({ provider: 'kling', prompt: 'x' }))

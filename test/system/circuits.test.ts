@@ -105,7 +105,7 @@ it('opens where creates fail widely, and closes by itself when one that is tried
     reason: null,
     nextTryAt: null,
   })
-}, 300_000)
+})
 
 it('is held by an operator, who is named, until it is reset', async () => {
   bad.way = 'fine'
@@ -144,7 +144,7 @@ it('is held by an operator, who is named, until it is reset', async () => {
     key: tenants.bad,
   })
   expect(strange.status).toBe(403)
-}, 180_000)
+})
 
 it('opens again for as long in Postgres as in memory', async () => {
   const key = { accountId: 'tried', provider: 'toapis' }

@@ -45,7 +45,7 @@ it('lists every provider', async () => {
   const { code, out } = await reelkeeper(['list'], {})
   expect(code).toBe(0)
   expect(out).toMatch(/^vidu +viduq3-turbo +list +cancel: queued$/m)
-}, 60_000)
+})
 
 it('makes one video, looks for it as a lost one, and tells no key', async () => {
   const env = { VIDU_BASE_URL: `${url}/vidu`, VIDU_API_KEY: 'key-that-is-told-nowhere' }
@@ -56,7 +56,7 @@ it('makes one video, looks for it as a lost one, and tells no key', async () => 
   expect(out).toContain('"durationSeconds":1')
   expect(out).not.toContain(env.VIDU_API_KEY)
   expect([code, await charged()]).toEqual([0, 1])
-}, 60_000)
+})
 
 it('spends nothing before it was answered yes, nor without a key', async () => {
   const before = await charged()
@@ -65,11 +65,11 @@ it('spends nothing before it was answered yes, nor without a key', async () => {
   expect((await reelkeeper(['try', 'xai'], env)).code).toBe(1)
   expect((await reelkeeper(['try', 'xai', '--yes'], {})).out).toContain('Set XAI_API_KEY')
   expect(await charged()).toBe(before)
-}, 60_000)
+})
 
 it('tells what it did not understand', async () => {
   const env = { XAI_BASE_URL: `${url}/xai`, XAI_API_KEY: 'key' }
   const { code, out } = await reelkeeper(['try', 'xai', '--yes', '--prompt', 'p [policy]'], env)
   expect(out).toContain('differs: the create was not accepted')
   expect(code).toBe(1)
-}, 60_000)
+})

@@ -244,5 +244,5 @@ describe('reelkeeper dead-letters, asked for what it cannot do,', () => {
     expect(misused).toEqual(Array(4).fill({ code: 2, out: '', err: help }))
     expect(await reelkeeper(['nonsense'])).toMatchObject({ code: 2, err: help })
     expect(await reelkeeper([])).toMatchObject({ code: 0, out: help })
-  }, 180_000)
+  })
 })

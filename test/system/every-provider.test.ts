@@ -20,7 +20,7 @@ beforeAll(async () => {
     videos.set(provider, await system.submit({ provider, prompt: `one by ${provider}` })),
   )
   await Promise.all(asked)
-}, 180_000)
+})
 afterAll(() => system[Symbol.asyncDispose]())
 
 const rows = new Map<string, string[]>()
@@ -32,31 +32,27 @@ async function courseOf(id: string): Promise<string> {
   return [...new Set(kinds)].filter((kind) => kind !== 'progress').join(', ')
 }
 
-it.each(providerNames.map((name) => [name]))(
-  '%s makes a video',
-  { timeout: 120_000 },
-  async (name) => {
-    const id = videos.get(name)!
-    const ended = await until(
-      `the end of ${name}'s`,
-      async () => {
-        const video = await system.video(id)
-        return ['completed', 'failed'].includes(video.status) ? video : undefined
-      },
-      90_000,
-    )
-    expect(ended).toMatchObject({ provider: name, status: 'completed', error: null })
-    expect(ended.videoUrl).toMatch(/^http/)
-    const charged = (await system.ledger()).filter((task) => task.provider === name)
-    expect(charged).toHaveLength(1)
-    expect(ended.taskId).toContain(charged[0]!.task_id)
-    await until(`the file of ${name}'s`, async () => {
-      const { phase } = await system.video(id)
-      return phase === 'stored' || undefined
-    })
-    rows.set(name, [name, ended.model, ended.guarantee, await courseOf(id), 'kept'])
-  },
-)
+it.each(providerNames.map((name) => [name]))('%s makes a video', async (name) => {
+  const id = videos.get(name)!
+  const ended = await until(
+    `the end of ${name}'s`,
+    async () => {
+      const video = await system.video(id)
+      return ['completed', 'failed'].includes(video.status) ? video : undefined
+    },
+    90_000,
+  )
+  expect(ended).toMatchObject({ provider: name, status: 'completed', error: null })
+  expect(ended.videoUrl).toMatch(/^http/)
+  const charged = (await system.ledger()).filter((task) => task.provider === name)
+  expect(charged).toHaveLength(1)
+  expect(ended.taskId).toContain(charged[0]!.task_id)
+  await until(`the file of ${name}'s`, async () => {
+    const { phase } = await system.video(id)
+    return phase === 'stored' || undefined
+  })
+  rows.set(name, [name, ended.model, ended.guarantee, await courseOf(id), 'kept'])
+})
 
 it('is what the page of providers says', () => {
   const table = [

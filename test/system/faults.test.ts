@@ -144,7 +144,7 @@ it('takes a killed poller’s videos over, and refuses a frozen one’s', async 
     expect(video.status).toBe('completed')
     expect(await creates(video.id)).toHaveLength(1)
   }
-}, 120_000)
+})
 
 it('moves no video while nats-server is away for longer than the TTL', async () => {
   await system.simulate({ minSeconds: 18, maxSeconds: 20 })
@@ -166,7 +166,7 @@ it('moves no video while nats-server is away for longer than the TTL', async () 
     await epochs().then((now) => ids.map((id) => epochsOf(now, id))),
   )
   for (const video of await ended(ids)) expect(video.status).toBe('completed')
-}, 120_000)
+})
 
 it('tells the sample subscriber of outcomes, and the README’s commands work', async () => {
   await system.simulate({ minSeconds: 1, maxSeconds: 2 })

@@ -112,7 +112,7 @@ it(`answers everything as described, seed ${seed}`, async () => {
   }
   expect((await fetch(`${stack.gatewayUrl}/livez`)).status).toBe(200)
   expect(stack.contract.seen.size).toBeGreaterThan(40)
-}, 120_000)
+})
 
 it.each([
   'GARBAGE\r\n\r\n',

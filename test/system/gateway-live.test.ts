@@ -22,7 +22,7 @@ beforeAll(async () => {
   await stack.start()
   await stack.simulate({ minSeconds: 1, maxSeconds: 2, tier: 'off' })
   await stack.poller()
-}, 180_000)
+})
 afterAll(() => stack[Symbol.asyncDispose]())
 
 const open = (

@@ -19,7 +19,7 @@ beforeAll(async () => {
   await stack.simulate({ minSeconds: 1, maxSeconds: 2, tier: 'off' })
   await stack.poller()
   await stack.reconciler()
-}, 180_000)
+})
 afterAll(async () => {
   await stack[Symbol.asyncDispose]()
   rmSync(copies, { recursive: true, force: true })

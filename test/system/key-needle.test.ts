@@ -60,7 +60,7 @@ beforeAll(async () => {
     LOG_LEVEL: 'debug',
   })
   await system.start()
-}, 120_000)
+})
 afterAll(async () => {
   await system?.[Symbol.asyncDispose]()
   await parrot?.[Symbol.asyncDispose]()

@@ -210,4 +210,4 @@ it('loses nothing and pays nothing twice when every process is killed in turn, a
   expect(system.dev.apiKey).toBe(before.apiKey)
   await allEnded(system, ids, 120_000)
   await judge(system, ids)
-}, 240_000)
+})

@@ -56,7 +56,7 @@ beforeAll(async () => {
   await fill(kit.demo.userId, place(), ofOne)
   await admin.query('VACUUM ANALYZE')
   db = openDatabase(kit.url, 1)
-}, 120_000)
+})
 afterAll(async () => {
   await db?.$disconnect()
   await admin?.end()

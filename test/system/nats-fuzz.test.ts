@@ -227,4 +227,4 @@ it(`bears whatever is published, seed ${seed}`, async () => {
     async () => (await system.video(last)).status === 'completed' || undefined,
   )
   expect((await fetch(`${system.dev.gatewayUrl}/readyz`)).status).toBe(200)
-}, 150_000)
+})

@@ -54,7 +54,7 @@ it('npm start brings a video to completed, and asks the proxy for nothing', asyn
   await client.end()
   expect(locked.rowCount).toBe(1)
   expect(taken).toBe(0)
-}, 180_000)
+})
 
 it('a nats-server that is to be fetched is given up, with what to do instead', () => {
   const cache = mkdtempSync(join(tmpdir(), 'reelkeeper-cache-'))
@@ -72,4 +72,4 @@ it('a nats-server that is to be fetched is given up, with what to do instead', (
   } finally {
     rmSync(cache, { recursive: true })
   }
-}, 180_000)
+})

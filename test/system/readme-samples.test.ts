@@ -46,4 +46,4 @@ it('work', () => {
   expect(account).toContain('"apiKeyLast4":"-own","source":"project"')
   expect(account).toContain('"ok":true')
   expect(rotation).toMatch(/^[\w+/]{43}=\n[\s\S]*\n[\w+/]{43}=\n[\s\S]*done: 0 re-encrypted\n$/)
-}, 180_000)
+})

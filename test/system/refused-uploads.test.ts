@@ -15,10 +15,11 @@ const onePixel = Buffer.from(
 const part = '--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n'
 
 it.each([
-  ['image/png', ''],
-  ['multipart/form-data; boundary=x', part],
-])('as %s leaves its connection to the next request', async (type, before) => {
-  const body = Buffer.concat([Buffer.from(before), onePixel, Buffer.alloc(8_000_000)])
+  ['image/png', '', ''],
+  ['multipart/form-data; boundary=x', part, '\r\n--x--\r\n'],
+])('as %s leaves its connection to the next request', async (type, before, after) => {
+  const image = Buffer.concat([onePixel, Buffer.alloc(8_000_000)])
+  const body = Buffer.concat([Buffer.from(before), image, Buffer.from(after)])
   const socket = connect(Number(new URL(stack.gatewayUrl).port), '127.0.0.1')
   let heard = ''
   socket.on('data', (chunk: Buffer) => (heard += chunk.toString()))

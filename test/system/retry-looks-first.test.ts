@@ -51,7 +51,7 @@ beforeAll(async () => {
   await system.simulate({ lookupLagMs: 0 })
   const refused = telling.map((one) => `${one} refused`)
   await failAll(refused, 'acceptThenRefuse', 'invalid_request')
-}, 120_000)
+})
 afterAll(() => system[Symbol.asyncDispose]())
 
 it.each([...providers.map((one) => `${one} lost`), ...telling.map((one) => `${one} refused`)])(

@@ -1,11 +1,13 @@
 /**
  * Whether this process has more to do than it can: by how much the last of its timers was late. One
- * look a second while somebody asks, and none while nobody does: the first who asks after a silence
- * is let in.
+ * look a second while somebody asks, ten while it is too much, and none while nobody asks: the
+ * first who asks after a silence is let in.
  */
 import type { Clock } from '#libs/runtime/clock.ts'
 
 const lookMs = 1_000
+/** While it is too much: a process that only stood still refuses nobody for longer than that. */
+const soonMs = 100
 /** Looks end when nobody has asked for so long. */
 const silenceMs = 10_000
 
@@ -26,20 +28,21 @@ export class Pressure implements Disposable {
   isTooHigh(): boolean {
     const now = this.#clock.now()
     this.#askedAt = now
-    if (this.#dueAt === Infinity) this.#lookAt(now + lookMs)
+    if (this.#dueAt === Infinity) this.#lookIn(lookMs)
     // the one that is due may be late already
     return Math.max(this.#lateMs, now - this.#dueAt) > this.#mostMs
   }
 
-  #lookAt(at: number): void {
-    this.#dueAt = at
-    this.#cancel = this.#clock.after(lookMs, () => this.#look())
+  #lookIn(ms: number): void {
+    this.#dueAt = this.#clock.now() + ms
+    this.#cancel = this.#clock.after(ms, () => this.#look())
   }
 
   #look(): void {
     const now = this.#clock.now()
     this.#lateMs = now - this.#dueAt
-    if (now - this.#askedAt < silenceMs) return this.#lookAt(now + lookMs)
+    if (now - this.#askedAt < silenceMs)
+      return this.#lookIn(this.#lateMs > this.#mostMs ? soonMs : lookMs)
     this.#dueAt = Infinity
     this.#lateMs = 0
   }
