@@ -131,3 +131,17 @@ it('lets nothing be written once its session is not trusted', async () => {
   await run(world, 60_000)
   expect(said).toEqual([true, false])
 })
+
+it('takes what a poll asks again from the account’s queries', async () => {
+  const world = new World(1)
+  let asked = 0
+  const twice = async (_: Account, __: string, { mayWrite }: Control) => {
+    for (let i = 0; i < 2; i++) if (mayWrite!()) asked++
+    return working
+  }
+  const { adopt } = hostIn(world, twice, { perSecond: 2, burst: 1 })
+  for (let n = 0; n < 40; n++) adopt(n, 'one')
+  await run(world, 60_000)
+  expect(asked).toBeGreaterThan(90)
+  expect(asked).toBeLessThanOrEqual(2 * 60 + 2)
+})

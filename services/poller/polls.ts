@@ -5,8 +5,7 @@
  * that are due together are one query, where the provider can be asked so. Nothing is sent unless
  * the session is trusted at that moment.
  *
- * A video is polled once at a time. Polls whose reports are not stored are bounded: where storing
- * takes long, polling slows down.
+ * A video is polled once at a time. Polls slow down where storing their reports takes long.
  */
 import type { TaskAnswer } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
@@ -17,7 +16,7 @@ import type { Budget, Slot } from '#libs/provider/query-budget.ts'
 import type { PolledAccount } from './accounts.ts'
 import type { Hosted } from './hosted.ts'
 import { OpenQueries } from './open-queries.ts'
-import { noneFor, query } from './queries.ts'
+import { countingFurther, noneFor, query } from './queries.ts'
 import { tickOf, TimerQueue } from './timer-queue.ts'
 import { DueTurns } from './due-turns.ts'
 
@@ -203,9 +202,10 @@ export class Polls {
   async #poll(videos: Hosted[], slot: QuerySlot): Promise<void> {
     const { budget, intervalMs, isLeaseValid, log } = this.#options
     const { account } = videos[0]!
+    const mayAsk = () => isLeaseValid() && videos.some((video) => video.isHosted)
     const { answers, rateLimit } = await this.#open.run(
       (control) => query(videos, control, log),
-      () => isLeaseValid() && videos.some((video) => video.isHosted),
+      countingFurther(mayAsk, () => budget.take(account)),
       () => noneFor(videos, 'no end of the answer in time'),
     )
     this.#slots.leave(slot)

@@ -21,6 +21,12 @@ export const polling: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'what a poll asks again is a query of its account',
+    find: 'if (!isFirst) count()',
+    replace: '',
+    by: 'the host by itself',
+  },
+  {
     rule: 'look-ups keep to the account’s limit of queries',
     find: 'if (!isLimited(provider)) return 0',
     replace: 'if (provider) return 0',
