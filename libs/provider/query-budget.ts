@@ -210,3 +210,17 @@ export class Budget {
 
 const shareAt = ({ share, refusedAt }: Entry, now: number): number =>
   Math.min(1, share + Math.max(0, (now - refusedAt) / 1_000) * regainedPerSecond)
+
+/**
+ * `mayWrite` of a query that may need several requests: `count` is told of each but the first,
+ * whose call was taken before.
+ */
+export function countingFurther(mayAsk: () => boolean, count: () => void): () => boolean {
+  let isFirst = true
+  return () => {
+    if (!mayAsk()) return false
+    if (!isFirst) count()
+    isFirst = false
+    return true
+  }
+}

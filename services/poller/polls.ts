@@ -3,20 +3,19 @@
  * which each user has a share. No account holds up another one: each has a share of the queries
  * that may be open at once, and every query has one bound, whatever drips. Videos of one account
  * that are due together are one query, where the provider can be asked so. Nothing is sent unless
- * the session is trusted at that moment.
- *
- * A video is polled once at a time. Polls slow down where storing their reports takes long.
+ * the session is trusted at that moment. A video is polled once at a time, and polls whose reports
+ * are not stored are bounded: where storing takes long, polling slows down.
  */
 import type { TaskAnswer } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import { crashPoint } from '#libs/runtime/crash-point.ts'
 import { FairSlots, sharedByHalf, type Slot as QuerySlot } from '#libs/runtime/fair-slots.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
-import type { Budget, Slot } from '#libs/provider/query-budget.ts'
+import { countingFurther, type Budget, type Slot } from '#libs/provider/query-budget.ts'
 import type { PolledAccount } from './accounts.ts'
 import type { Hosted } from './hosted.ts'
 import { OpenQueries } from './open-queries.ts'
-import { countingFurther, noneFor, query } from './queries.ts'
+import { noneFor, query } from './queries.ts'
 import { tickOf, TimerQueue } from './timer-queue.ts'
 import { DueTurns } from './due-turns.ts'
 
@@ -205,6 +204,7 @@ export class Polls {
     const mayAsk = () => isLeaseValid() && videos.some((video) => video.isHosted)
     const { answers, rateLimit } = await this.#open.run(
       (control) => query(videos, control, log),
+      // rule: what a poll asks again is a query of its account
       countingFurther(mayAsk, () => budget.take(account)),
       () => noneFor(videos, 'no end of the answer in time'),
     )

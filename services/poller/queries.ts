@@ -20,18 +20,6 @@ export const noneFor = (videos: readonly Polled[], reason: string): Answers => (
   rateLimit: null,
 })
 
-/** `mayWrite` of a query: the first request is its own, each further one is told to `count`. */
-export function countingFurther(mayAsk: () => boolean, count: () => void): () => boolean {
-  let isFirst = true
-  return () => {
-    if (!mayAsk()) return false
-    // rule: what a poll asks again is a query of its account
-    if (!isFirst) count()
-    isFirst = false
-    return true
-  }
-}
-
 /** Asks for videos of one account by one query. Never throws. */
 export async function query(
   videos: readonly Polled[],

@@ -7,7 +7,7 @@
 import type { Bus } from '#libs/bus/bus.ts'
 import type { OpenedAccount } from '#libs/provider/accounts.ts'
 import type { Control, Declared } from '#libs/provider/provider.ts'
-import { Budget, type BudgetAccount } from '#libs/provider/query-budget.ts'
+import { Budget, countingFurther, type BudgetAccount } from '#libs/provider/query-budget.ts'
 import { Batcher } from '#libs/runtime/batcher.ts'
 import { sleep, type Clock } from '#libs/runtime/clock.ts'
 import { UserTurns } from '#libs/runtime/user-turns.ts'
@@ -121,16 +121,15 @@ export class LookUpTurns {
    * and a list of many pages has later look-ups wait for longer.
    */
   control({ id }: OpenedAccount, provider: Pick<Declared, 'budgets'>): Control {
-    let isFirst = true
-    return {
-      mayWrite: () => {
-        this.#told.add(id)
-        // rule: every page of a list is a query
-        if (!isFirst && isLimited(provider)) this.#takeNext({ id, provider })
-        isFirst = false
-        return true
-      },
+    const tell = () => {
+      this.#told.add(id)
+      return true
     }
+    const takeFurther = () => {
+      // rule: every page of a list is a query
+      if (isLimited(provider)) this.#takeNext({ id, provider })
+    }
+    return { mayWrite: countingFurther(tell, takeFurther) }
   }
 }
 

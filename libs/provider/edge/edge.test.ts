@@ -98,7 +98,9 @@ it('keeps a connection for what is asked by its task’s id alone', async () => 
 })
 
 it('takes no end that names no task and is given twice for the next one’s', async () => {
+  let asked = 0
   const server = createServer((incoming) => {
+    asked++
     const { socket } = incoming.on('error', () => {})
     const id = incoming.url!.split('/').at(-1)
     const failed = { status: 'failed', error: { message: 'no reason' } }
@@ -113,11 +115,16 @@ it('takes no end that names no task and is given twice for the next one’s', as
   })
   const account = { baseUrl: `http://127.0.0.1:${await listen(server)}`, apiKey: 'sk-test-key' }
   await using provider = createToapis({ ...options, maxConnections: 1 })
+  let allowed = 0
+  const mayWrite = () => ++allowed > 0
   const [ended, working] = await Promise.all(
-    ['failed', 'working'].map((id) => provider.get(account, id)),
+    ['failed', 'working'].map((id) => provider.get(account, id, { mayWrite })),
   )
   expect(ended).toMatchObject({ answer: { kind: 'failed' } })
   expect(working).toMatchObject({ answer: { kind: 'working' } })
+  // whoever counts queries is asked before each of them
+  expect(asked).toBeGreaterThan(2)
+  expect(allowed).toBe(asked)
 })
 
 it('sends nothing where the certificate is not trusted, and says why; with its authority it sends', async () => {

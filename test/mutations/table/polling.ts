@@ -22,8 +22,8 @@ export const polling: Mutation[] = [
   },
   {
     rule: 'what a poll asks again is a query of its account',
-    find: 'if (!isFirst) count()',
-    replace: '',
+    find: '() => budget.take(account)',
+    replace: '() => {}',
     by: 'the host by itself',
   },
   {

@@ -4,8 +4,8 @@ import type { Mutation } from '../mutation.ts'
 export const recovery: Mutation[] = [
   {
     rule: 'every page of a list is a query',
-    find: '!isFirst && ',
-    replace: 'isFirst && !id && ',
+    find: 'if (isLimited(provider)) this.#takeNext',
+    replace: 'if (!id) this.#takeNext',
     by: 'submit by itself',
   },
   {
