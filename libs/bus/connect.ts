@@ -13,7 +13,14 @@ import { sleep } from '#libs/runtime/clock.ts'
 import { NotDelivered, type Bus } from './bus.ts'
 import { consumeLoop } from './consume.ts'
 import { watchDelay } from './delay.ts'
-import { openLink, requireVersion, watchLink, type ConnectOptions, type Link } from './link.ts'
+import {
+  openLink,
+  requireVersion,
+  tell,
+  watchLink,
+  type ConnectOptions,
+  type Link,
+} from './link.ts'
 import { newestOfEach } from './newest-of-each.ts'
 import { inboxPrefix } from './permissions.ts'
 import { isNoMessage, notStored, translated } from './refusals.ts'
@@ -84,7 +91,7 @@ function coreMessages(
       }
     },
     publishCore(subject, body) {
-      if (link.isConnected()) nc.publish(subject, JSON.stringify(body))
+      if (link.isConnected()) tell(() => nc.publish(subject, JSON.stringify(body)))
     },
     subscribe(subject, queue, listener) {
       const subscription = nc.subscribe(subject, {
@@ -94,7 +101,7 @@ function coreMessages(
             listener({
               subject: message.subject,
               data: message.data,
-              respond: (body) => void message.respond(JSON.stringify(body)),
+              respond: (body) => tell(() => message.respond(JSON.stringify(body))),
             })
         },
       })

@@ -7,6 +7,7 @@ import { sleep, systemClock } from '#libs/runtime/clock.ts'
 import { every } from '#libs/runtime/every.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { Consuming, Job } from './bus.ts'
+import { tell } from './link.ts'
 
 /** Between two tries to open a consumer. */
 const openAgainMs = 250
@@ -24,12 +25,12 @@ const toJob = (message: JsMsg): Job => ({
   data: message.data,
   deliveries: message.info.deliveryCount,
   header: reader(message.headers),
-  ack: () => message.ack(),
+  ack: () => tell(() => message.ack()),
   // the server takes a delay that is no whole number of nanoseconds for none at all
   // rule: delays are whole milliseconds
-  nak: (ms) => message.nak(Math.ceil(ms)),
-  term: () => message.term(),
-  working: () => message.working(),
+  nak: (ms) => tell(() => message.nak(Math.ceil(ms))),
+  term: () => tell(() => message.term()),
+  working: () => tell(() => message.working()),
 })
 
 /** Opens the consumer again whenever it ends. */

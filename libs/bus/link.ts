@@ -2,7 +2,7 @@
  * One connection to nats-server: it is opened however long that takes, reconnects for ever, and
  * notices a silent server within seconds.
  */
-import { connect, Events, type NatsConnection } from 'nats'
+import { connect, ErrorCode, Events, NatsError, type NatsConnection } from 'nats'
 import { sleep } from '#libs/runtime/clock.ts'
 import type { NatsSettings } from '#libs/runtime/config.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
@@ -88,6 +88,20 @@ export function watchLink(nc: NatsConnection, log: Logger): Link {
     }
   })()
   return { isConnected: () => connected && !nc.isClosed(), listeners }
+}
+
+const closing = new Set<string>([ErrorCode.ConnectionDraining, ErrorCode.ConnectionClosed])
+
+/**
+ * For what nobody waits for. A connection that is being closed sends nothing more: what was not
+ * told is found again as after a death, so that is no error of who tells it.
+ */
+export function tell(send: () => unknown): void {
+  try {
+    send()
+  } catch (err) {
+    if (!(err instanceof NatsError && closing.has(err.code))) throw err
+  }
 }
 
 /** @throws for a server that ignores what is asked of it */
