@@ -41,5 +41,19 @@ export async function withDatabase<T>(work: (db: Database) => Promise<T>): Promi
   }
 }
 
+/**
+ * The same, where provider keys are to be sealed with it. @throws where an `npm start` in this
+ * directory has another first key, and would open none of them
+ */
+export function keyringInUse(): Keyring {
+  const keys = keyring()
+  const here = process.env['DATABASE_URL'] ? undefined : local()['KEY_ENCRYPTION_KEY']
+  if (here !== undefined && !keyEncryptionKey.parse(here)[0].equals(keys[0]))
+    throw new Error(
+      'The system that runs here has another KEY_ENCRYPTION_KEY: start it with this one first, or leave it out here.',
+    )
+  return keys
+}
+
 export const keyring = (): Keyring =>
   readConfig(z.object({ KEY_ENCRYPTION_KEY: keyEncryptionKey }), environment()).KEY_ENCRYPTION_KEY

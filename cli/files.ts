@@ -63,12 +63,17 @@ async function tellRetention(): Promise<number> {
   return withDatabase(async (db) => {
     if (days !== undefined) {
       const { files, bytes } = await new FileRemoval(db).outdated(days)
-      say(`${files} files, ${bytes} bytes: kept for more than ${days} days`)
-    }
-    for (const { projectId, title, files, bytes } of await new FileRetention(db).excess())
+      say(
+        `${files} files, ${bytes} bytes: kept for more than ${days} ${days === 1 ? 'day' : 'days'}`,
+      )
+    } else
+      progress('FILE_DAYS is not set here: what a reconciler that has it would delete is not told')
+    const excess = await new FileRetention(db).excess()
+    for (const { projectId, title, files, bytes } of excess)
       say(
         `${files} files, ${bytes} bytes: beyond the limits of project ${projectId}, ${printable(title)}`,
       )
+    if (!excess.length) say('no project has files beyond its limits')
     return 0
   })
 }

@@ -1,10 +1,10 @@
 import { keyId } from '#libs/runtime/secrets.ts'
 import { reEncrypt } from '#libs/store/re-encrypt.ts'
-import { keyring, withDatabase } from './config.ts'
+import { keyringInUse, withDatabase } from './config.ts'
 
 /** Seals every stored provider key to the first key of KEY_ENCRYPTION_KEY. */
 export async function reEncryptAll(): Promise<void> {
-  const keys = keyring()
+  const keys = keyringInUse()
   const [current, ...former] = keys.map(keyId)
   process.stdout.write(`current key ${current}, former ${former.join(', ') || 'none'}\n`)
   const { changed, failed } = await withDatabase((db) =>

@@ -63,7 +63,7 @@ export class FileRemoval {
         -- an array, not a join: the planner would hash the table for a large batch
         UPDATE "File" f SET state = 'removing' WHERE f."videoId" = ANY(ARRAY(SELECT "videoId" FROM old)) RETURNING f."videoId"
       )
-      UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', 'Kept for ' || ${days}::int || ' days.')
+      UPDATE "SceneVideo" v SET file = jsonb_build_object('state', 'removed', 'reason', 'Kept for ' || ${days}::int || CASE ${days}::int WHEN 1 THEN ' day.' ELSE ' days.' END)
       FROM gone WHERE v.id = gone."videoId"`
   }
 

@@ -1,6 +1,7 @@
 /** What `npm start` tells the services, beside what its own environment says. */
 import { resolve } from 'node:path'
-import { sealingKeyOf } from '#libs/runtime/secrets.ts'
+import { fileSettings } from '#libs/files/settings.ts'
+import { keyEncryptionKey, sealingKeyOf } from '#libs/runtime/secrets.ts'
 import { providerCredentials, simulatedProviders } from './simulated-providers.ts'
 import type { Secrets } from './state.ts'
 
@@ -43,6 +44,14 @@ export const gatewaySettings = (port: number, secrets: Secrets): NodeJS.ProcessE
   HOST: '127.0.0.1',
   ...Object.fromEntries(providerCredentials().map((name) => [name, undefined])),
   KEY_ENCRYPTION_KEY: undefined,
-  KEY_SEALING_KEY: sealingKeyOf(Buffer.from(secrets.keyEncryptionKey, 'base64')).toString('base64'),
+  KEY_SEALING_KEY: sealingKeyOf(keyEncryptionKey.parse(secrets.keyEncryptionKey)[0]).toString(
+    'base64',
+  ),
   STREAM_TOKEN_KEY: secrets.streamTokenKey,
 })
+
+const ofOperator = [...Object.keys(fileSettings), 'FILE_DAYS', 'KEY_ENCRYPTION_KEY']
+
+/** What the CLI has to know of the services' settings. */
+export const operatorSettings = (common: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(ofOperator.map((name) => [name, common[name]]))

@@ -16,26 +16,31 @@ import { credentials } from './credentials.ts'
 import { seedDemo } from './seed.ts'
 import { migrate } from '#libs/store/migrate.ts'
 import { say } from './output.ts'
-import { commonSettings, gatewaySettings } from './settings.ts'
+import { commonSettings, gatewaySettings, operatorSettings } from './settings.ts'
 import { DevState } from './state.ts'
 import { startService, Supervisor } from './supervisor.ts'
 
-const usage = `Usage: npm start -- [--pollers N]
+const usage = `Usage: npm start -- [--pollers N] [--no-services]
 
-  --pollers N   how many pollers to run (2)
-  PORT=N        the gateway's port (3000; if taken and not asked for, the next free one)`
+  --pollers N     how many pollers to run (2)
+  --no-services   Postgres and nats-server alone, for commands that want the services stopped
+  PORT=N          the gateway's port (3000; if taken and not asked for, the next free one)`
 
 function parsed() {
   try {
     return parseArgs({
-      options: { pollers: { type: 'string', default: '2' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        pollers: { type: 'string', default: '2' },
+        'no-services': { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h' },
+      },
     })
   } catch (err) {
     throw new Error(`${(err as Error).message}\n\n${usage}`, { cause: err })
   }
 }
 
-function pollersAsked(): number {
+function asked(): { pollers: number; noServices: boolean } {
   const { values } = parsed()
   if (values.help) {
     say(usage)
@@ -44,7 +49,7 @@ function pollersAsked(): number {
   const pollers = Number(values.pollers)
   if (!Number.isInteger(pollers) || pollers < 1 || pollers > 64)
     throw new Error(`--pollers must be a whole number from 1 to 64\n\n${usage}`)
-  return pollers
+  return { pollers, noServices: values['no-services'] }
 }
 
 async function gatewayPort(): Promise<number> {
@@ -64,7 +69,7 @@ const file = (name: string) => fileURLToPath(new URL(`../${name}/main.ts`, impor
 const servers = new Set(['postgres', 'nats', 'simulator'])
 
 async function start(): Promise<void> {
-  const pollers = pollersAsked()
+  const { pollers, noServices } = asked()
   const state = new DevState(resolve('.reelkeeper'))
   state.lock()
   let facts: Record<string, unknown> | undefined
@@ -73,7 +78,7 @@ async function start(): Promise<void> {
     facts && state.write('dev.json', { ...facts, processes: supervisor.processes() })
   const supervisor: Supervisor = new Supervisor(tell)
   stopWhenAsked(supervisor, state)
-  const secrets = state.secrets()
+  const secrets = state.secrets(process.env)
   const port = await gatewayPort()
   const ports = await state.ports()
   const gatewayUrl = `http://127.0.0.1:${port}`
@@ -103,15 +108,13 @@ async function start(): Promise<void> {
   if (applied.length) say(`applied migrations: ${applied.join(', ')}`)
   const demo = await seedDemo(as.operator.DATABASE_URL, secrets.apiKey)
 
-  state.write('operator.json', {
-    ...as.operator,
-    KEY_ENCRYPTION_KEY: secrets.keyEncryptionKey,
-  })
   const env = commonSettings(process.env, {
     dir: state.dir,
     simulatorPort: ports.simulator,
     secrets,
   })
+  state.write('operator.json', { ...operatorSettings(env), ...as.operator })
+  if (noServices) return say(serversReady)
   const service = (name: string, directory = name, more: NodeJS.ProcessEnv = {}) =>
     supervisor.run(name, async () =>
       startService(name, file(directory), { ...env, ...as.service(directory), ...more }),
@@ -127,6 +130,11 @@ async function start(): Promise<void> {
   tell()
   greet(gatewayUrl, secrets.apiKey, demo)
 }
+
+const serversReady = `
+Reelkeeper’s servers are ready: Postgres and nats-server, without services.
+Run what wants the services stopped, as npm run reelkeeper -- postgres-restored; then Ctrl-C, and npm start.
+`
 
 /** On this machine: never by a proxy that the environment names, hence the agent. */
 function isReady(url: string): Promise<boolean> {

@@ -5,11 +5,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { keyEncryptionKey } from '#libs/runtime/secrets.ts'
 import { isAlive } from './servers/server-process.ts'
 import { freePort } from './servers/ports.ts'
 
 export interface Secrets {
   apiKey: string
+  /** Former ones follow after commas. */
   keyEncryptionKey: string
   streamTokenKey: string
   providerKey: string
@@ -60,7 +62,21 @@ export class DevState {
     for (const name of ['dev.json', 'operator.json']) rmSync(join(this.dir, name), { force: true })
   }
 
-  secrets(): Secrets {
+  /**
+   * Those of `env` before its own. A key-encryption key it names is kept, in front of former ones:
+   * what was sealed under any can be opened by every later start. @throws for what is no key
+   */
+  secrets(env: NodeJS.ProcessEnv = {}): Secrets {
+    const own = this.#ownSecrets()
+    const asked = keysAsked(env, 'KEY_ENCRYPTION_KEY')
+    const ring = [...new Set([...asked, ...own.keyEncryptionKey.split(',')])].join(',')
+    if (ring !== own.keyEncryptionKey)
+      this.write('secrets.json', { ...own, keyEncryptionKey: ring })
+    const streamTokenKey = keysAsked(env, 'STREAM_TOKEN_KEY').join(',') || own.streamTokenKey
+    return { ...own, keyEncryptionKey: ring, streamTokenKey }
+  }
+
+  #ownSecrets(): Secrets {
     return this.#kept('secrets.json', () => ({
       apiKey: `rk_${randomBytes(6).toString('hex')}_${randomBytes(32).toString('base64url')}`,
       keyEncryptionKey: randomBytes(32).toString('base64'),
@@ -102,4 +118,12 @@ export class DevState {
     if (Object.keys(whole).length > Object.keys(kept ?? {}).length) this.write(name, whole)
     return whole
   }
+}
+
+function keysAsked(env: NodeJS.ProcessEnv, name: string): string[] {
+  const text = env[name]?.trim()
+  if (!text) return []
+  const { error } = keyEncryptionKey.safeParse(text)
+  if (error) throw new Error(`${name} ${error.issues[0]!.message}`)
+  return text.split(',').map((one) => one.trim())
 }

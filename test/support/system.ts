@@ -79,7 +79,8 @@ export class System implements AsyncDisposable {
     this.#env = env
   }
 
-  async start(args: string[] = []): Promise<void> {
+  /** `env`: for this start alone. */
+  async start(args: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<void> {
     this.output = ''
     const child = spawn(
       process.execPath,
@@ -87,7 +88,7 @@ export class System implements AsyncDisposable {
       {
         cwd: this.dir,
         // a machine that is busy with other tests is no reason to refuse
-        env: { ...process.env, PORT: '0', MAX_EVENT_LOOP_DELAY_MS: '10000', ...this.#env },
+        env: { ...process.env, PORT: '0', MAX_EVENT_LOOP_DELAY_MS: '10000', ...this.#env, ...env },
         // it ends by itself when we are gone, however that comes
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       },
@@ -103,7 +104,7 @@ export class System implements AsyncDisposable {
       'the system to be ready',
       () => {
         if (child.exitCode !== null) throw new Error(this.output)
-        return this.output.includes('Reelkeeper is ready') || undefined
+        return /Reelkeeper(’s servers are| is) ready/.test(this.output) || undefined
       },
       90_000,
     ).catch((err: unknown) => {
