@@ -14,11 +14,14 @@ import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './fi
 
 /**
  * Each call to the disk costs more than the copy it makes, so slabs are large while few files are
- * in work; those of many share this much, and each has at least the least.
+ * in work. Each file takes a share of what is left of this much, and the least at least.
  */
 const slabsBytes = 16 * 1024 * 1024
+const sharesLeft = 8
 const [leastSlab, mostSlab] = [64 * 1024, 512 * 1024]
-let writing = 0
+let taken = 0
+const slabOf = () =>
+  Math.max(leastSlab, Math.min(mostSlab, (slabsBytes - taken) / 2 / sharesLeft)) & ~4095
 const syncedAtOnce = 32 * 1024 * 1024
 const abandonedAfterMs = 24 * 3_600_000
 
@@ -97,9 +100,9 @@ class SlabWriter implements AsyncDisposable {
   bytes = 0
   readonly #file: FileHandle
   /** Two of them for each file in work. */
-  readonly #slabBytes = Math.max(leastSlab, Math.min(mostSlab, slabsBytes / 2 / ++writing)) & ~4095
-  #filling: Buffer = Buffer.allocUnsafeSlow(this.#slabBytes)
-  #spare: Buffer | null = null
+  readonly #slabBytes = slabOf()
+  #filling: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(this.#slabBytes)
+  #spare: Buffer<ArrayBuffer> | null = null
   #filled = 0
   #unsynced = 0
   #writing: Promise<void> = Promise.resolve()
@@ -107,6 +110,7 @@ class SlabWriter implements AsyncDisposable {
 
   constructor(file: FileHandle) {
     this.#file = file
+    taken += 2 * this.#slabBytes
   }
 
   /** Waits only where both slabs are full. */
@@ -147,8 +151,10 @@ class SlabWriter implements AsyncDisposable {
 
   /** Nothing uses the file any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    writing--
     await Promise.allSettled([this.#writing, this.#syncing])
+    taken -= 2 * this.#slabBytes
+    // given back now: garbage outside the heap waits for a collection of all of it
+    for (const slab of [this.#filling, this.#spare]) slab?.buffer.transfer(0)
   }
 }
 

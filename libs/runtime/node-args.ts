@@ -6,7 +6,7 @@
  * generation gives them back soon.
  */
 export const ownNodeArgsOf = (service: string): string[] =>
-  service === 'archiver' ? ['--max-semi-space-size=1'] : []
+  /^archiver(-\d+)?$/.test(service) ? ['--max-semi-space-size=1'] : []
 
 export const nodeArgsOf = (service: string): string[] => [
   '--disable-warning=ExperimentalWarning',

@@ -1,7 +1,7 @@
 /**
  * One GET whose body goes from the socket to whoever reads it, without a stream between: a stream
  * of undici costs as much CPU as all the rest of a download. Whoever reads slowly slows the sender;
- * no more than about `heldBytes` wait in memory.
+ * no more than about 256 KiB of it wait in memory, and less while many are received at once.
  */
 import type { Dispatcher } from 'undici'
 
@@ -25,7 +25,11 @@ export interface Got {
   body: Body
 }
 
-const heldBytes = 256 * 1024
+/** Of all bodies together, as far as each has at least the least. */
+const heldBytes = 8 * 1024 * 1024
+const [leastHeld, mostHeld] = [64 * 1024, 256 * 1024]
+let receiving = 0
+const mayHold = () => Math.max(leastHeld, Math.min(mostHeld, heldBytes / receiving))
 
 /** Settles with the answer's head. @throws undici's errors, or the signal's reason */
 export function get(url: URL, { dispatcher, headers, stallMs, signal }: GetOptions): Promise<Got> {
@@ -45,6 +49,7 @@ class Receiver implements Dispatcher.DispatchHandler, Body {
   #chunks: Buffer[] = []
   #held = 0
   #hasEnded = false
+  #isCounted = false
   #error: Error | null = null
   #wake = () => {}
 
@@ -64,13 +69,15 @@ class Receiver implements Dispatcher.DispatchHandler, Body {
   }
 
   onResponseStart(_: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
-    if (statusCode >= 200) this.#head.resolve({ statusCode, headers, body: this })
+    if (statusCode < 200) return
+    this.#count(this.#error === null)
+    this.#head.resolve({ statusCode, headers, body: this })
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#chunks.push(chunk)
     this.#held += chunk.length
-    if (this.#held >= heldBytes) controller.pause()
+    if (this.#held >= mayHold()) controller.pause()
     this.#wake()
   }
 
@@ -114,7 +121,13 @@ class Receiver implements Dispatcher.DispatchHandler, Body {
     this.#settle()
   }
 
+  #count(isReceiving: boolean): void {
+    if (isReceiving !== this.#isCounted) receiving += isReceiving ? 1 : -1
+    this.#isCounted = isReceiving
+  }
+
   #settle(): void {
+    this.#count(false)
     this.#signal.removeEventListener('abort', this.#onAbort)
     this.#wake()
   }
