@@ -3,7 +3,7 @@
  * each where it makes it; here it is told what, looked up before, and said why it was refused.
  */
 import type { Charge } from '#libs/scene-video/charge.ts'
-import type { Budgets, SpendStore } from '#libs/store/spend.ts'
+import type { Budgets, SpendStore, Spent } from '#libs/store/spend.ts'
 import { Problem } from './problem.ts'
 import type { Prices } from './prices.ts'
 
@@ -23,10 +23,22 @@ export class Budget {
     return micros ? { micros, ...this.#usual } : null
   }
 
-  /** Charges nothing, and so promises nothing. @throws Problem 402 as `exceeded` */
-  async require(userId: string, micros: number): Promise<void> {
+  /**
+   * What is spent now, for `require`. Read before what a request under the same key has made: what
+   * that makes in between counts once then, as still to be made. Null where no price is known.
+   */
+  async spentBy(userId: string): Promise<Spent | null> {
+    return this.#prices.areKnown ? this.#store.spentBy(userId, this.#usual) : null
+  }
+
+  /**
+   * Of what is spent now, unless `spent` was read before. Charges nothing, and so promises nothing.
+   * @throws Problem 402 as `exceeded`
+   */
+  async require(userId: string, micros: number, spent: Spent | null = null): Promise<void> {
     if (micros === 0) return
-    const { dayMicros, monthMicros, budgets } = await this.#store.spentBy(userId, this.#usual)
+    const { dayMicros, monthMicros, budgets } =
+      spent ?? (await this.#store.spentBy(userId, this.#usual))
     const fits = (used: number, most: number | null) => most === null || used + micros <= most
     if (fits(dayMicros, budgets.dayMicros) && fits(monthMicros, budgets.monthMicros)) return
     throw await this.exceeded(userId, micros)

@@ -13,6 +13,7 @@ import {
 } from '#libs/scene-video/messages.ts'
 import { Refused } from '#libs/scene-video/refusals.ts'
 import type { SceneVideo } from '#libs/scene-video/scene-video.ts'
+import type { Spent } from '#libs/store/spend.ts'
 import type { Candidate } from '#libs/store/retry-candidates.ts'
 import type { Context } from './context.ts'
 import { actorOf, type Identity } from './identity.ts'
@@ -53,13 +54,13 @@ export const nothingCounted: Uncount = () => {}
 export async function admit(
   { limits, budget, reader }: Context,
   userId: string,
-  { n = 1, micros = 0 }: { n?: number; micros?: number | null },
+  { n = 1, micros = 0, spent = null }: { n?: number; micros?: number | null; spent?: Spent | null },
   key?: IdempotencyKey | null,
 ): Promise<Uncount> {
   let uncount = nothingCounted
   try {
     uncount = await limits.admitCreates(userId, n)
-    await budget.require(userId, micros ?? 0)
+    await budget.require(userId, micros ?? 0, spent)
     return uncount
   } catch (err) {
     uncount(n)

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { failedVideo, forgetVideos } from '../support/failed-videos.ts'
 import { Stack } from '../support/gateway-kit.ts'
-import { until } from '../support/system.ts'
+import { pause, until } from '../support/system.ts'
 
 const stack = new Stack({ PRICES: 'toapis/*=2/video', MAX_SPEND_PER_DAY: '6' })
 beforeAll(() => stack.start())
@@ -129,4 +129,30 @@ it('what nobody could carry out is not charged', async () => {
   stack.first.submit = await stack.submit()
   expect((await post('/api/videos', { prompt: 'x' }, under('away'))).status).toBe(202)
   expect(await spent()).toBe(2)
+})
+
+it('of requests for many under one key none is refused where there is room for one', async () => {
+  const script = `/api/projects/${stack.demo.projectId}/scripts`
+  const made = await post(script, { title: 'three' })
+  const scenes = `${script}/${String(made.body['id'])}/scenes`
+  for (const prompt of ['a', 'b', 'c']) expect((await post(scenes, { prompt })).status).toBe(201)
+  const asked = [
+    { path: scenes.replace(/scenes$/, 'generate-videos'), body: { only: 'all' } },
+    { path: `/api/projects/${stack.demo.projectId}/retry-failed`, body: {} },
+  ]
+  for (let round = 0; round < 10; round++)
+    for (const { path, body } of asked) {
+      await forgetVideos(stack)
+      await stack.db.userSpend.deleteMany({})
+      if (path.endsWith('retry-failed')) for (let i = 0; i < 3; i++) await failedAnew()
+      const key = under(`${round} ${path}`)
+      const all = await Promise.all(
+        [0, 10, 20, 30].map(async (ms) => {
+          await pause(ms)
+          return post(path, body, key)
+        }),
+      )
+      expect(all.map((one) => one.status)).toEqual([202, 202, 202, 202])
+      expect(await spent()).toBe(6)
+    }
 })

@@ -78,6 +78,7 @@ export const generateScriptVideos: Route = (app, context) => {
         key && createHash('sha256').update(`${key.key} ${params.scriptId}`).digest('hex')
       const prepare = async (by: Date | null) => {
         const found = await scenesOf(context, identity.userId, params)
+        const spent = await context.budget.spentBy(identity.userId)
         // what an earlier request under this key made is not missing for it, and counted already
         const made = prefix
           ? await context.reader.videosUnderKey(identity.userId, route, prefix)
@@ -94,7 +95,7 @@ export const generateScriptVideos: Route = (app, context) => {
         )
         const cost = { late: 0, adopted: 0, creates, waiting: 0, price }
         // all of them or none
-        const all = { n: creates, micros }
+        const all = { n: creates, micros, spent }
         const admitted = dryRun ? null : await admit(context, identity.userId, all)
         return { sceneIds, before, cost, admitted }
       }

@@ -86,12 +86,13 @@ export const retryFailed: Route = (app, context) => {
         key && `${createHash('sha256').update(`${key.key} ${projectId}`).digest('hex')} `
       const prepare = async (failedBy: Date | null) => {
         const { candidates, cost } = await find(context, wanted, include, failedBy)
+        const spent = await context.budget.spentBy(userId)
         const before = prefix ? await context.reader.videosUnderKey(userId, route, prefix) : []
         const done = new Set(before.map((one) => one.id))
         const todo = candidates.filter((one) => !done.has(one.id))
         const { micros } = priceOfRetries(context, todo)
         // all of them or none
-        const admitted = await admit(context, userId, { n: todo.length, micros })
+        const admitted = await admit(context, userId, { n: todo.length, micros, spent })
         return { todo, before, cost, admitted }
       }
       const { todo, before, cost, admitted } = await claimed(
