@@ -199,7 +199,11 @@ function refused(status: number, retryAfter: string | undefined): DownloadFailed
   const seconds = Number(retryAfter)
   const waitMs = retryAfter && seconds >= 0 ? Math.min(seconds, 3_600) * 1_000 : null
   if (status === 200) return changed()
-  return new DownloadFailed(gone.has(status) ? 'gone' : 'later', `answered ${status}`, waitMs)
+  return new DownloadFailed(
+    gone.has(status) ? 'gone' : 'later',
+    `its link answered ${status}`,
+    waitMs,
+  )
 }
 
 function tooLarge({ body }: Answer, { maxBytes }: DownloadOptions): DownloadFailed {

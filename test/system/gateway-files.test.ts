@@ -170,7 +170,8 @@ it('says that a file is lost, and where it is gone from the store', async () => 
     data: { file: { state: 'lost', reason: 'answered 404' } },
   })
   const lost = await stack.ask('GET', path)
-  expect(lost.body).toMatchObject({ status: 410, code: 'file_lost', detail: 'answered 404' })
+  const detail = 'It could not be kept: answered 404'
+  expect(lost.body).toMatchObject({ status: 410, code: 'file_lost', detail })
   const shown = (await stack.ask('GET', `/api/scene-videos/${id}`)).body
   expect(shown).toMatchObject({ file: null, fileLoss: { code: 'lost' } })
   await stack.db.sceneVideo.update({ where: { id }, data: { file: file.file! } })

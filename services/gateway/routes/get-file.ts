@@ -48,8 +48,11 @@ export const getFile: Route = (app, context) => {
           ? serveFile(context, served, request, reply)
           : reply.header('referrer-policy', 'no-referrer').redirect(into, 302)
       }
-      if (video.fileLoss)
-        throw new Problem(410, `file_${video.fileLoss.code}`, video.fileLoss.reason)
+      if (video.fileLoss) {
+        const { code, reason } = video.fileLoss
+        const detail = code === 'lost' ? `It could not be kept: ${reason}` : reason
+        throw new Problem(410, `file_${code}`, detail)
+      }
       const url = renewedUrl ?? video.videoUrl
       const link = url === null ? null : safeLink(url)
       if (link === null)
