@@ -152,7 +152,6 @@ class Send implements PlannedSend {
     const { store, creates, gate } = this.#context
     const { video } = this.#loaded
     // rule: after a restore a video is looked up before a send
-    // Postgres was restored: looked up, as a send in doubt, before anything is sent
     if (intentMayBeLost(this.#loaded))
       return this.#notSent({ type: 'IN_DOUBT', reason: lostAnswer, ms: leastWaitMs })
     // rule: nothing is sent after the send window
@@ -197,17 +196,18 @@ class Send implements PlannedSend {
         // rule: how often one video was sent delays no other of its account
         const ofAllMs = answer.retryAfterMs ?? (answer.isOverLimit ? overLimitMs : 0)
         accounts.throttle(this.account.id, clock.now() + ofAllMs)
-        return this.#waiting(ms, answer.reason)
+        // rule: who was not reached is tried again by how often it was sent
+        const isReached = answer.retryAfterMs !== null || answer.isOverLimit === true
+        return this.#waiting(ms, answer.reason, isReached)
       }
       case 'unreadable':
         return this.#unreadable(answer.reason)
       // rule: a lost answer is not taken for a refusal
-      case 'unknown':
-        log.warn(
-          { video: id, attempt, reason: answer.reason },
-          'Answer to the create is lost; looking it up',
-        )
+      case 'unknown': {
+        const { reason } = answer
+        log.warn({ video: id, attempt, reason }, 'Answer to the create is lost; looking it up')
         return { type: 'IN_DOUBT', reason: lostAnswer, ms: lookUpAfterMs }
+      }
     }
   }
 
@@ -233,9 +233,10 @@ class Send implements PlannedSend {
   }
 
   /** Longer with its age, so that what waits for long is quiet, and never all at once. */
-  #waiting(ms: number, reason: string): VideoSignal {
+  #waiting(ms: number, reason: string, isSeldom = true): VideoSignal {
     // rule: what waits for long is tried seldom
-    const leastMs = Math.min(longestWaitMs * 0.75, Math.max(ms, this.#loaded.requestedMs / 2))
+    const agedMs = isSeldom ? this.#loaded.requestedMs / 2 : 0
+    const leastMs = Math.min(longestWaitMs * 0.75, Math.max(ms, agedMs))
     const spreadMs = Math.max(1_000, Math.min(longestWaitMs / 4, leastMs))
     return { type: 'WAITING', reason, ms: leastMs + this.#context.clock.random() * spreadMs }
   }

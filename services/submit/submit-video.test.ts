@@ -61,6 +61,21 @@ it('has no other video of an account wait for how often one was sent', async () 
   expect(other.create).toHaveBeenCalledOnce()
 })
 
+it.each([
+  ['who was not reached is tried again by how often it was sent, however old', {}, 4_000],
+  ['who is over a limit is tried seldom once it is old', { isOverLimit: true }, 45_000],
+] as const)('%s', async (_, more, leastMs) => {
+  const later = { kind: 'later', retryAfterMs: null, reason: 'x', ...more } as const
+  const { context } = pendingKit({
+    submissions: [1, 2].map((send) => sendOf({ send, answer: 'later' })),
+    provider: { create: async () => later },
+    requestedMs: 120_000,
+  })
+  const againMs = await submitVideo(context, { id: 'v' })
+  expect(againMs).toBeGreaterThanOrEqual(leastMs)
+  expect(againMs).toBeLessThanOrEqual(1.5 * leastMs)
+})
+
 /** A second send after one that was absent for the whole window. */
 function afterAnAbsence(answer: string | null, isProven: boolean) {
   const kit = pendingKit({

@@ -47,10 +47,13 @@ interface Kit {
   now?: () => number
   store?: object
   provider?: Partial<Provider>
+  /** For how long it has waited. */
+  requestedMs?: number
 }
 
 /** A video that waits for its first send, but for what is said otherwise. */
-export function pendingKit({ video, submissions = [], now = () => 0, store, provider }: Kit = {}) {
+export function pendingKit(kit: Kit = {}) {
+  const { video, submissions = [], now = () => 0, store, provider, requestedMs = 0 } = kit
   const create = vi.fn(async () => ({ kind: 'accepted', taskId: 't' }))
   const answered = vi.fn(async () => {})
   const failPending = vi.fn<SubmitContext['store']['failPending']>(async () => null)
@@ -100,7 +103,7 @@ export function pendingKit({ video, submissions = [], now = () => 0, store, prov
         config: { baseUrl, keyCipher: encrypt('sk-x', key) },
         ageMs: submissions.map(() => 60_000),
         untilDeadlineMs: null,
-        requestedMs: 0,
+        requestedMs,
         untilTryMs: null,
         waitReason: null,
       }),

@@ -4,8 +4,14 @@ import type { Mutation } from '../mutation.ts'
 export const submission: Mutation[] = [
   {
     rule: 'what waits for long is tried seldom',
-    find: 'Math.max(ms, this.#loaded.requestedMs / 2)',
+    find: 'Math.max(ms, agedMs)',
     replace: 'Math.max(ms, 0)',
+    by: 'submit by itself',
+  },
+  {
+    rule: 'who was not reached is tried again by how often it was sent',
+    find: 'this.#waiting(ms, answer.reason, isReached)',
+    replace: 'this.#waiting(ms, answer.reason)',
     by: 'submit by itself',
   },
   {
