@@ -42,7 +42,7 @@ export async function withDatabase<T>(work: (db: Database) => Promise<T>): Promi
 }
 
 /**
- * The same, where provider keys are to be sealed with it. @throws where an `npm start` in this
+ * The keyring, where provider keys are to be sealed with it. @throws where an `npm start` in this
  * directory has another first key, and would open none of them
  */
 export function keyringInUse(): Keyring {
