@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest'
+import { BusUnavailable } from '#libs/bus/bus.ts'
 import { pendingKit, sendOf } from '../../test/support/pending-kit.ts'
 import { Process, World } from '../../test/simulation/world.ts'
 import type { Provider, TaskAnswer } from '#libs/provider/provider.ts'
@@ -109,33 +110,49 @@ it.each([
   expect(asked.findIndex((name) => name.startsWith('few'))).toBeLessThan(20)
 })
 
-it('counts an outage of Postgres against no video, and goes on when a look succeeds', async () => {
-  const world = new World(1)
-  const { context, create } = pendingKit()
-  const { load } = context.store
-  let isAway = true
-  const query = <T>(answer: T) => {
-    if (isAway) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-    return answer
-  }
-  const warn = vi.fn<(about: unknown, words: string) => void>()
-  const error = vi.fn<() => void>()
-  Object.assign(context.store, {
-    load: async (id: string) => query(load(id)),
-    takeDue: async () => query([]),
-  })
-  const { clock } = new Process(world, 'submit')
-  Object.assign(context, { clock, log: { warn, error, info: () => {}, debug: () => {} } })
-  const pending = new PendingVideos(context)
-  for (let i = 0; i < 100; i++) pending.take({ id: `v-${i}`, userId: 'u' })
-  const pass = async (ms: number) => {
-    const until = world.now + ms
-    while (world.now < until && (await world.step()));
-  }
-  await pass(600_000)
-  const lines = warn.mock.calls.filter(([, words]) => words.includes('Postgres is away'))
-  expect([lines.length, error.mock.calls.length]).toEqual([1, 0])
-  isAway = false
-  await pass(3_000)
-  expect(create).toHaveBeenCalledTimes(100)
-})
+it.each(['Postgres', 'NATS'])(
+  'counts an outage of %s against no video, and goes on when a look finds it again',
+  async (server) => {
+    const world = new World(1)
+    const isNats = server === 'NATS'
+    const { context, create } = pendingKit({ video: isNats ? { taskId: 't' } : {} })
+    const { load } = context.store
+    let isAway = true
+    const query = <T>(answer: T) => {
+      if (isAway && !isNats)
+        throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+      return answer
+    }
+    const stored = vi.fn<() => void>()
+    const tried = vi.fn<() => void>()
+    const store = async () => {
+      tried()
+      if (isAway) throw new BusUnavailable('disconnected')
+      stored()
+      return 1
+    }
+    const warn = vi.fn<(about: unknown, words: string) => void>()
+    const error = vi.fn<() => void>()
+    Object.assign(context.store, {
+      load: async (id: string) => query(load(id)),
+      takeDue: async () => query([]),
+    })
+    const { clock } = new Process(world, 'submit')
+    const log = { warn, error, info: () => {}, debug: () => {} }
+    const bus = { store, isConnected: () => !(isAway && isNats) }
+    Object.assign(context, { clock, log, bus })
+    const pending = new PendingVideos(context)
+    for (let i = 0; i < 100; i++) pending.take({ id: `v-${i}`, userId: 'u' })
+    const pass = async (ms: number) => {
+      const until = world.now + ms
+      while (world.now < until && (await world.step()));
+    }
+    await pass(600_000)
+    const lines = warn.mock.calls.filter(([, words]) => words.includes(`${server} is away`))
+    expect([lines.length, error.mock.calls.length]).toEqual([1, 0])
+    expect(tried).toHaveBeenCalledTimes(isNats ? 100 : 0)
+    isAway = false
+    await pass(3_000)
+    expect(isNats ? stored : create).toHaveBeenCalledTimes(100)
+  },
+)

@@ -2,9 +2,10 @@
  * The pending videos that this process has in hand. A video waits by a timer here and by an instant
  * in its row, never as a message: the timer tries it in time, and the row has any process try it
  * should this one be gone. Cancels, deadlines and the end of a video's patience are found by a
- * repeated look of their own, whatever is under way for it. Where Postgres is away, nothing is
- * counted against a video: what that stopped goes on once a look succeeds.
+ * repeated look of their own, whatever is under way for it. Where Postgres or NATS is away, nothing
+ * is counted against a video: what that stopped goes on once a look finds both again.
  */
+import { BusUnavailable } from '#libs/bus/bus.ts'
 import { eachLimited } from '#libs/runtime/limited.ts'
 import { Looks, repeat } from '#libs/runtime/every.ts'
 import { jitteredBackoffMs } from '#libs/runtime/backoff.ts'
@@ -24,6 +25,8 @@ const mostDue = 500
 const endedAtOnce = 10
 const failureBackoff = { firstMs: 1_000, maxMs: 30_000 }
 
+type Server = 'Postgres' | 'NATS'
+
 interface InHand {
   video: VideoOf
   since: number
@@ -37,8 +40,8 @@ export class PendingVideos implements AsyncDisposable {
   readonly #runs = new Set<Promise<void>>()
   readonly #timers = new Map<string, () => void>()
   readonly #failures = new Map<string, number>()
-  /** What an outage of Postgres stopped, in order. */
-  readonly #stopped = new Map<string, VideoOf>()
+  /** What an outage stopped, in order. */
+  readonly #stopped = new Map<string, { video: VideoOf; away: Server }>()
   readonly #stop = new AbortController()
   readonly #looks: Looks
   readonly #keeping: AsyncDisposable
@@ -98,16 +101,23 @@ export class PendingVideos implements AsyncDisposable {
   #failed(video: VideoOf, err: unknown): number | null {
     const { clock, log } = this.#context
     const { id } = video
-    // rule: an outage is no failure of a video
-    if (isOutage(err) && !isLockFault(err)) {
-      if (this.#stopped.size === 0) log.warn({ err }, 'Postgres is away, submitting waits for it')
-      this.#stopped.set(id, video)
+    const away = this.#awayBy(err)
+    if (away) {
+      if (this.#stopped.size === 0) log.warn({ err }, `${away} is away, submitting waits for it`)
+      this.#stopped.set(id, { video, away })
       return null
     }
     const failures = (this.#failures.get(id) ?? 0) + 1
     this.#failures.set(id, failures)
     log.error({ err, video: id, failures }, 'submitting failed, tried again later')
     return jitteredBackoffMs(failures, failureBackoff, clock.random())
+  }
+
+  #awayBy(err: unknown): Server | null {
+    // rule: an outage is no failure of a video
+    if (isOutage(err) && !isLockFault(err)) return 'Postgres'
+    // rule: nor is one of NATS
+    return err instanceof BusUnavailable && !this.#context.bus.isConnected() ? 'NATS' : null
   }
 
   #wait(video: VideoOf, ms: number): void {
@@ -128,14 +138,17 @@ export class PendingVideos implements AsyncDisposable {
       // rule: deadlines and cancels of pending videos wait for nothing
       await eachLimited(due, endedAtOnce, (one) => this.#onDue(one))
       if (due.length < mostDue || this.#stop.signal.aborted)
-        return due.length + this.#running.size + this.#timers.size > 0
+        return due.length + this.#running.size + this.#timers.size + this.#stopped.size > 0
     }
   }
 
   #resume(): void {
-    const stopped = [...this.#stopped.values()]
-    this.#stopped.clear()
-    for (const video of stopped) this.take(video)
+    const isBack = (away: Server) => away === 'Postgres' || this.#context.bus.isConnected()
+    for (const [id, { video, away }] of [...this.#stopped]) {
+      if (!isBack(away)) continue
+      this.#stopped.delete(id)
+      this.take(video)
+    }
   }
 
   async #onDue(due: DueVideo): Promise<void> {

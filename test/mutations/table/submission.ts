@@ -27,6 +27,12 @@ export const submission: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'nor is one of NATS',
+    find: 'err instanceof BusUnavailable && !this.#context.bus.isConnected()',
+    replace: 'this.#failures.size < 0',
+    by: 'submit by itself',
+  },
+  {
     rule: 'an accepted video is queued for the pollers until one has it',
     find: 'if (due.taskId !== null) return this.take(due)',
     replace: 'if (due.taskId !== null) return',
