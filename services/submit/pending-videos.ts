@@ -144,7 +144,7 @@ export class PendingVideos implements AsyncDisposable {
 
   #resume(): void {
     const isBack = (away: Server) => away === 'Postgres' || this.#context.bus.isConnected()
-    for (const [id, { video, away }] of [...this.#stopped]) {
+    for (const [id, { video, away }] of this.#stopped) {
       if (!isBack(away)) continue
       this.#stopped.delete(id)
       this.take(video)

@@ -78,7 +78,7 @@ export const generateScriptVideos: Route = (app, context) => {
         key && createHash('sha256').update(`${key.key} ${params.scriptId}`).digest('hex')
       const prepare = async (by: Date | null) => {
         const found = await scenesOf(context, identity.userId, params)
-        const spent = await context.budget.spentBy(identity.userId)
+        const spent = dryRun ? null : await context.budget.spentBy(identity.userId)
         // what an earlier request under this key made is not missing for it, and counted already
         const made = prefix
           ? await context.reader.videosUnderKey(identity.userId, route, prefix)
