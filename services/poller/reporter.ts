@@ -1,5 +1,5 @@
 /**
- * Reports on their way to the queue. Those of a tenth of a second are one message: to store,
+ * Reports on their way to the queue. Those of a quarter of a second are one message: to store,
  * deliver and acknowledge a message costs far more CPU than a report in it. One that is wanted soon
  * takes along those that wait. A message that cannot be stored fails for each of its reports; who
  * gave them tries again.
@@ -11,7 +11,7 @@ import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Hosted } from './hosted.ts'
 import { versioned } from '#libs/bus/version.ts'
 
-const gatherMs = 100
+const gatherMs = 250
 /** Where none was sent for that long, one waits for hardly any other. */
 const idleMs = 10
 /** A message must not be larger than NATS takes: 1 MB. */

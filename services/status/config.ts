@@ -9,7 +9,7 @@ export const statusSettings = z.object({
    * Reports of this long are gathered into one statement: polls are seconds apart, and a statement
    * costs as much for one report as for twenty.
    */
-  BATCH_MS: milliseconds(200, 0),
+  BATCH_MS: milliseconds(500, 0),
   BATCH_MAX: z.coerce.number().int().min(1).max(5_000).default(500),
   /** How long public events are kept, in days. */
   EVENT_DAYS: z.coerce.number().int().min(1).max(365).default(7),
