@@ -32,8 +32,6 @@ import { TimerQueue } from './timer-queue.ts'
 import type { WebhookWatch } from './webhook-watch.ts'
 import { UnknownWords } from './unknown-words.ts'
 
-const reportAgainMs = 500
-
 export interface HostOptions extends PollsOptions {
   bus: Bus
   /** Ask less often while queued and far from the end, more often near it. */
@@ -59,7 +57,7 @@ export class Host {
     this.#options = options
     this.#accounts = new PolledAccounts(options.keyEncryptionKey, options.providers)
     this.#webhooks = watchWebhooks(options, this.videos, () => this.#polls)
-    this.#reporter = new Reporter(options.bus, options.clock)
+    this.#reporter = new Reporter(options)
     this.#unknown = new UnknownWords(options.log, (video, said) => {
       void this.#report(video, null, said)
     })
@@ -230,20 +228,8 @@ export class Host {
    * Stores the report in the queue; tries again for as long as the video is ours. False when it is
    * not any more: nobody waits for our word.
    */
-  async #report(video: Hosted, change: Change | null, said?: string): Promise<boolean> {
-    const { clock, log } = this.#options
-    const report = nextReport(video, change, said)
-    video.reportedAt = clock.now()
-    for (;;) {
-      try {
-        await this.#reporter.store(report)
-        crashPoint('report-stored')
-        return video.isHosted
-      } catch (err) {
-        if (!video.isHosted) return false
-        log.warn({ err, video: video.id }, 'report not stored yet')
-        await sleep(reportAgainMs, undefined, clock)
-      }
-    }
+  #report(video: Hosted, change: Change | null, said?: string): Promise<boolean> {
+    video.reportedAt = this.#options.clock.now()
+    return this.#reporter.store(nextReport(video, change, said), () => video.isHosted)
   }
 }

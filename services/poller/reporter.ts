@@ -1,11 +1,13 @@
 /**
  * Reports on their way to the queue. Those of a quarter of a second are one message: to store,
  * deliver and acknowledge a message costs far more CPU than a report in it. One that is wanted soon
- * takes along those that wait. A message that cannot be stored fails for each of its reports; who
- * gave them tries again.
+ * takes along those that wait. What cannot be stored is tried again for as long as it is wanted;
+ * that is said once, until something is stored again.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import type { Clock } from '#libs/runtime/clock.ts'
+import { sleep, type Clock } from '#libs/runtime/clock.ts'
+import { crashPoint } from '#libs/runtime/crash-point.ts'
+import type { Logger } from '#libs/runtime/logger.ts'
 import { reportsSubject, type Change, type Report } from '#libs/scene-video/messages.ts'
 import { isTerminal } from '#libs/scene-video/scene-video.ts'
 import type { Hosted } from './hosted.ts'
@@ -17,6 +19,8 @@ const idleMs = 10
 /** A message must not be larger than NATS takes: 1 MB. */
 const mostReports = 500
 const mostChars = 300_000
+/** What could not be stored is tried again. */
+const againMs = 500
 
 interface Waiting {
   text: string
@@ -27,20 +31,41 @@ interface Waiting {
 export class Reporter {
   readonly #bus: Bus
   readonly #clock: Clock
+  readonly #log: Logger
   readonly #subject: string
   #waiting: Waiting[] = []
   #flushedAt = -Infinity
   #dueAt = Infinity
   #cancel: (() => void) | undefined
+  #isSaid = false
 
-  constructor(bus: Bus, clock: Clock) {
+  constructor({ bus, clock, log }: { bus: Bus; clock: Clock; log: Logger }) {
     this.#bus = bus
     this.#clock = clock
+    this.#log = log
     this.#subject = reportsSubject(clock.uuid())
   }
 
+  /** False when it is not wanted any more, stored or not. */
+  async store(report: Report, isWanted: () => boolean): Promise<boolean> {
+    for (;;) {
+      try {
+        await this.#storeOnce(report)
+        this.#isSaid = false
+        crashPoint('report-stored')
+        return isWanted()
+      } catch (err) {
+        if (!isWanted()) return false
+        // rule: an outage is said once
+        if (!this.#isSaid) this.#log.warn({ err, video: report.id }, 'reports not stored yet')
+        this.#isSaid = true
+        await sleep(againMs, undefined, this.#clock)
+      }
+    }
+  }
+
   /** @throws BusUnavailable */
-  store(report: Report): Promise<void> {
+  #storeOnce(report: Report): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ text: versioned(report), resolve, reject })
       const soonest = this.#clock.now() + idleMs

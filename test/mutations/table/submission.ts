@@ -63,6 +63,12 @@ export const submission: Mutation[] = [
     by: 'the host by itself',
   },
   {
+    rule: 'an outage is said once',
+    find: 'if (!this.#isSaid) this.#log.warn',
+    replace: 'this.#log.warn',
+    by: 'the host by itself',
+  },
+  {
     rule: 'a run that takes long counts against its own key only',
     find: 'this.#counting.delete(slot)',
     replace: '',
