@@ -15,8 +15,18 @@ export const isAskedWrongly = (err: unknown): boolean =>
   err instanceof UsageError ||
   (err as { code?: string } | null)?.code?.startsWith?.('ERR_PARSE_ARGS') === true
 
-/** What `read` finds on the command line. A process that is asked wrongly says so and exits 2. */
+export const asksForHelp = (args: readonly string[]): boolean =>
+  args.includes('--help') || args.includes('-h')
+
+/**
+ * What `read` finds on the command line. A process that is asked for help tells its usage and exits
+ * 0; one that is asked wrongly says so and exits 2.
+ */
 export function asked<T>(usage: string, read: () => T): T {
+  if (asksForHelp(process.argv.slice(2))) {
+    process.stdout.write(`Usage: ${usage}\n`)
+    return process.exit(0)
+  }
   try {
     return read()
   } catch (err) {

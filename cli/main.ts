@@ -3,7 +3,7 @@
  * 2 when asked wrongly.
  */
 import { ConfigError } from '#libs/runtime/config.ts'
-import { isAskedWrongly, UsageError, type Command } from './command.ts'
+import { asksForHelp, isAskedWrongly, UsageError, type Command } from './command.ts'
 import { circuits } from './circuits.ts'
 import * as deadLetters from './dead-letters.ts'
 import * as files from './files.ts'
@@ -41,6 +41,10 @@ async function main([name = '', ...args]: string[]): Promise<number> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   try {
     if (!command) throw new UsageError(`There is no command ${name}.`)
+    if (asksForHelp(args)) {
+      process.stdout.write(`${command.usage}\n`)
+      return 0
+    }
     return (await command.run(args)) ?? 0
   } catch (err) {
     const isWrong = isAskedWrongly(err)

@@ -36,6 +36,22 @@ it.each(names)('%s names an option it does not know, and tells its usage', (name
   })
 })
 
+it.each(names)('%s tells its usage where it is asked for help', (name) => {
+  const { status, stdout, line } = ask(name, ['--help'])
+  expect({ status, stdout, line }).toEqual({
+    status: 0,
+    stdout: expect.stringMatching(/^Usage: (npm run|node) .*--/),
+    line: '',
+  })
+})
+
+it.each(['files', 'keys'])('reelkeeper %s tells its usage where it is asked for help', (name) => {
+  const args = ['--disable-warning=ExperimentalWarning', 'cli/main.ts', name, '--help']
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toMatch(new RegExp(`^ *${name} `))
+})
+
 it.each<[Name, string[], string]>([
   ['bench', ['--only', 'soak,nonsense'], '--only'],
   ['bench of lost creates', ['--only', 'nonsense'], '--only'],
