@@ -59,31 +59,34 @@ it('looks often for a file that waits for its next try at an archiver that died'
   await archiver[Symbol.asyncDispose]()
 })
 
-it.each([
-  ['drip', 29_000, 35_000],
-  ['are silent', 0, 2_500],
-])('fetches a file soon, though hosts of other users %s in all slots', async (how, least, most) => {
+interface Waiting {
+  id: string
+  userId: string
+  claim: number
+}
+type Claim = Parameters<ArchiverParts['records']['claim']>[0]
+
+/** Four slots at hosts that give a byte now and then, or none at all; when each fetch began. */
+async function begunIn(how: string, claim: (asked: Claim) => Waiting[], ms: number) {
   const world = new World(1)
   const { clock } = new Process(world, 'archiver')
   const begun = new Map<string, number>()
-  const waiting = ['a', 'b', 'c', 'd', 'good'].map((userId) => ({ id: userId, userId, claim: 1 }))
-  const claim = async ({ most }: { most: number }) => waiting.splice(0, most)
   const archiver = new Archiver({
     clock,
     records: {
-      claim,
+      claim: async (asked: Claim) => claim(asked),
       adopt: async () => {},
       failed: async () => {},
       renew: async (held: { id: string }[]) => held.map(({ id }) => id),
-      waiting: async () => ({ waiting: waiting.length, expiringSoon: 0 }),
+      waiting: async () => ({ waiting: 1, expiringSoon: 0 }),
     },
     removal: { removing: async () => [], removed: async () => {} },
     files: {
       size: async () => null,
       put: async (_: string, body: AsyncIterable<unknown>) => Array.fromAsync(body),
     },
-    async *fetch({ userId }: { userId: string }, signal: AbortSignal) {
-      begun.set(userId, world.now)
+    async *fetch({ id }: Waiting, signal: AbortSignal) {
+      begun.set(id, world.now)
       while (how === 'drip') {
         await sleep(500, signal, clock)
         signal.throwIfAborted()
@@ -97,11 +100,43 @@ it.each([
     count: () => {},
     gauge: () => {},
   } as unknown as ArchiverParts)
-  clock.after(60_000, () => {})
-  while (world.now < 60_000 && (await world.step()));
+  clock.after(ms, () => {})
+  while (world.now < ms && (await world.step()));
+  await archiver[Symbol.asyncDispose]()
+  return begun
+}
+
+it.each([
+  ['drip', 29_000, 35_000],
+  ['are silent', 0, 2_500],
+])('fetches a file soon, though hosts of other users %s in all slots', async (how, least, most) => {
+  const waiting = ['a', 'b', 'c', 'd', 'good'].map((id) => ({ id, userId: id, claim: 1 }))
+  const begun = await begunIn(how, ({ most }) => waiting.splice(0, most), 60_000)
   expect(begun.get('good')).toBeLessThan(most)
   expect(begun.get('good')).toBeGreaterThan(least)
-  await archiver[Symbol.asyncDispose]()
+})
+
+it('fetches a file at once, however many of another user come slowly', async () => {
+  const fileOf = (id: string, userId: string) => ({ id, userId, claim: 1 })
+  let waiting = [
+    ...Array.from({ length: 9 }, (_, n) => fileOf(`${n}`, 'many')),
+    fileOf('good', 'b'),
+  ]
+  /** As Postgres does. */
+  const claim = ({ most, perUser, running }: Claim) => {
+    const has = new Map(running)
+    const claimed: Waiting[] = []
+    for (const file of waiting) {
+      const count = has.get(file.userId) ?? 0
+      if (claimed.length === most || count >= perUser) continue
+      has.set(file.userId, count + 1)
+      claimed.push(file)
+    }
+    waiting = waiting.filter((file) => !claimed.includes(file))
+    return claimed
+  }
+  const begun = await begunIn('drip', claim, 20_000)
+  expect(begun.get('good')).toBeLessThan(1_000)
 })
 
 it('calls off a fetch whose file it claims anew', async () => {

@@ -77,7 +77,6 @@ const finders: Record<Finder, string[]> = {
   ],
   'the gateway by itself': vitest('services/gateway', ''),
   'the archiver by itself': vitest('services/archiver', ''),
-  'files of two users': vitest('test/simulation/files.test.ts', 'keeps nobody'),
   files: vitest('test/system/archiver', ''),
   retention: vitest('test/system/file-retention.test.ts', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),

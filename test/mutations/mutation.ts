@@ -33,7 +33,6 @@ export type Finder =
   | 'schedules'
   | 'the clock by itself'
   | 'files'
-  | 'files of two users'
   | 'the archiver by itself'
   | 'uploads'
   | 'retention'

@@ -12,7 +12,7 @@ export const files: Mutation[] = [
     rule: 'a user has a quarter of the slots',
     find: 'Math.max(1, Math.floor(concurrency / 4))',
     replace: 'concurrency',
-    by: 'files of two users',
+    by: 'the archiver by itself',
   },
   {
     rule: 'a host whose files are silent leaves the slots to others',
