@@ -35,6 +35,9 @@ const vitest = (file: string, name: string) => [
   name,
   '--bail',
   '1',
+  // a mutant may have a test wait for ever
+  '--testTimeout',
+  '120000',
 ]
 const finders: Record<Finder, string[]> = {
   simulation: [
@@ -121,7 +124,8 @@ class Finding implements AsyncDisposable {
     const options = { cwd: this.#dir, env, timeout: 300_000, maxBuffer: Infinity }
     return new Promise((tell) => {
       this.#child = execFile(node, args, options, (err, stdout, stderr) =>
-        tell({ status: err ? (err.code ?? null) : 0, said: { stdout, stderr } }),
+        // some, when they are ended, exit with a code of their own
+        tell({ status: err ? (!err.killed && err.code) || null : 0, said: { stdout, stderr } }),
       )
     })
   }
