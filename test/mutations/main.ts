@@ -6,6 +6,7 @@
 import { execFile, type ChildProcess } from 'node:child_process'
 import {
   cpSync,
+  mkdirSync,
   globSync,
   mkdtempSync,
   readFileSync,
@@ -100,6 +101,9 @@ function copySources(): string {
   ])
     cpSync(join(root, name), join(dir, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'))
+  // what tests leave that are cut off goes with it; Postgres may run as somebody else
+  mkdirSync(join(dir, 'tmp'))
+  chmodSync(join(dir, 'tmp'), 0o1777)
   return dir
 }
 
@@ -120,7 +124,7 @@ class Finding implements AsyncDisposable {
   /** A status of null: it had to be ended. */
   run(args: string[]): Promise<Run> {
     const path = `${dirname(resolve(node))}:${process.env['PATH']}`
-    const env = { ...process.env, PATH: path, SEED: '1' }
+    const env = { ...process.env, PATH: path, TMPDIR: join(this.#dir, 'tmp'), SEED: '1' }
     const options = { cwd: this.#dir, env, timeout: 300_000, maxBuffer: Infinity }
     return new Promise((tell) => {
       this.#child = execFile(node, args, options, (err, stdout, stderr) =>
