@@ -18,6 +18,20 @@ afterAll(() => rm(root, { recursive: true, force: true }))
 describe('a directory', () => {
   describesFileStore(() => store)
 
+  it('gives memory back as soon as it is written', async () => {
+    const pieces = Array.from({ length: 40 }, () => new Uint8Array(64 * 1024).fill(7))
+    const held: number[] = []
+    async function* body() {
+      for (const piece of pieces) {
+        yield piece
+        held.push(pieces.filter(({ length }) => length > 0).length)
+      }
+    }
+    await store.put('two.mp4', body(), { type: 'video/mp4', givesUp: true })
+    expect(pieces.every(({ buffer }) => buffer.detached)).toBe(true)
+    expect(held.at(-1)).toBeLessThan(40)
+  })
+
   it('leaves nothing under incoming/ and shows its files to nobody else', async () => {
     await store.put(
       'one.mp4',

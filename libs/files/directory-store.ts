@@ -13,16 +13,20 @@ import { dirname, join } from 'node:path'
 import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './file-store.ts'
 
 /**
- * Each call to the disk costs more than the copy it makes, so slabs are large while few files are
+ * Each call to the disk costs more than the copy it makes, so batches are large while few files are
  * in work. Each file takes a share of what is left of this much, and the least at least.
  */
-const slabsBytes = 16 * 1024 * 1024
+const batchesBytes = 16 * 1024 * 1024
 const sharesLeft = 8
-const [leastSlab, mostSlab] = [64 * 1024, 512 * 1024]
+const [leastBatch, mostBatch] = [64 * 1024, 512 * 1024]
 let taken = 0
-const slabOf = () =>
-  Math.max(leastSlab, Math.min(mostSlab, (slabsBytes - taken) / 2 / sharesLeft)) & ~4095
+const batchOf = () =>
+  Math.max(leastBatch, Math.min(mostBatch, (batchesBytes - taken) / 2 / sharesLeft))
+/** Of a piece, beside its bytes: a host may send one at a time. */
+const pieceCosts = 512
 const syncedAtOnce = 32 * 1024 * 1024
+const lanes = [Promise.resolve(), Promise.resolve()]
+let syncs = 0
 const abandonedAfterMs = 24 * 3_600_000
 
 /**
@@ -57,12 +61,12 @@ async function put(
   root: string,
   key: string,
   body: AsyncIterable<Uint8Array>,
-  { signal }: PutOptions,
+  options: PutOptions,
 ): Promise<number> {
   const temporary = join(root, 'incoming', randomUUID())
   const path = pathOf(root, key)
   try {
-    const bytes = await writeSynced(temporary, body, signal)
+    const bytes = await writeSynced(temporary, body, options)
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await rename(temporary, path)
     for (const directory of [dirname(path), dirname(dirname(path)), root]) await sync(directory)
@@ -77,52 +81,52 @@ async function put(
 async function writeSynced(
   path: string,
   body: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
+  { signal, givesUp = false }: PutOptions,
 ): Promise<number> {
   await using file: FileHandle = await open(path, 'wx', 0o600)
-  await using writer = new SlabWriter(file)
+  await using writer = new BatchWriter(file, givesUp)
   for await (const chunk of body) {
     signal?.throwIfAborted()
     await writer.add(chunk)
   }
   await writer.end()
   signal?.throwIfAborted()
-  await file.sync()
-  return writer.bytes
+  await inTurn(() => file.sync())
+  const { size } = await file.stat()
+  if (size !== writer.bytes) throw new Error(`the disk has ${size} of ${writer.bytes} bytes`)
+  return size
 }
 
 /**
- * Copies chunks into two slabs, one of which is filled while the other is written: a chunk is
- * garbage at once, and memory stays the same however large the file is. The disk begins early with
- * what is written, so that the sync at the end waits for the last pieces only.
+ * Writes pieces in batches, one of which is gathered while the other is written: memory stays the
+ * same however large the file is. The disk begins early with what is written, so that the sync at
+ * the end waits for the last pieces only.
  */
-class SlabWriter implements AsyncDisposable {
+class BatchWriter implements AsyncDisposable {
   bytes = 0
   readonly #file: FileHandle
+  readonly #givesUp: boolean
   /** Two of them for each file in work. */
-  readonly #slabBytes = slabOf()
-  #filling: Buffer<ArrayBuffer> = Buffer.allocUnsafeSlow(this.#slabBytes)
-  #spare: Buffer<ArrayBuffer> | null = null
-  #filled = 0
+  readonly #batchBytes = batchOf()
+  #gathered: Uint8Array[] = []
+  #gatheredBytes = 0
   #unsynced = 0
   #writing: Promise<void> = Promise.resolve()
   #syncing: Promise<void> = Promise.resolve()
 
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, givesUp: boolean) {
     this.#file = file
-    taken += 2 * this.#slabBytes
+    this.#givesUp = givesUp
+    taken += 2 * this.#batchBytes
   }
 
-  /** Waits only where both slabs are full. */
-  async add(chunk: Uint8Array): Promise<void> {
-    this.bytes += chunk.length
-    for (let at = 0; at < chunk.length;) {
-      const piece = chunk.subarray(at, at + this.#slabBytes - this.#filled)
-      this.#filling.set(piece, this.#filled)
-      this.#filled += piece.length
-      at += piece.length
-      if (this.#filled === this.#slabBytes) await this.#flush()
-    }
+  /** Waits only where one batch is full and the one before it not yet written. */
+  async add(piece: Uint8Array): Promise<void> {
+    this.bytes += piece.length
+    this.#gathered.push(piece)
+    this.#gatheredBytes += piece.length
+    if (this.#gatheredBytes + this.#gathered.length * pieceCosts >= this.#batchBytes)
+      await this.#flush()
   }
 
   /** All of it is written, not yet synced. */
@@ -134,33 +138,60 @@ class SlabWriter implements AsyncDisposable {
 
   async #flush(): Promise<void> {
     await this.#writing
-    const full = this.#filling.subarray(0, this.#filled)
-    const next = this.#spare ?? Buffer.allocUnsafeSlow(this.#slabBytes)
-    this.#spare = this.#filling
-    this.#filling = next
-    this.#filled = 0
-    this.#writing = writeAll(this.#file, full)
+    const [batch, bytes] = [this.#gathered, this.#gatheredBytes]
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#writing = this.#write(batch)
     this.#writing.catch(() => {}) // told where it is awaited
-    this.#unsynced += full.length
+    this.#unsynced += bytes
     if (this.#unsynced < syncedAtOnce) return
     this.#unsynced = 0
     await this.#syncing
-    this.#syncing = this.#file.datasync()
+    this.#syncing = inTurn(() => this.#file.datasync())
     this.#syncing.catch(() => {}) // told where it is awaited
+  }
+
+  async #write(batch: Uint8Array[]): Promise<void> {
+    await writeAll(this.#file, batch)
+    if (this.#givesUp) batch.forEach(giveBack)
   }
 
   /** Nothing uses the file any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([this.#writing, this.#syncing])
-    taken -= 2 * this.#slabBytes
-    // given back now: garbage outside the heap waits for a collection of all of it
-    for (const slab of [this.#filling, this.#spare]) slab?.buffer.transfer(0)
+    taken -= 2 * this.#batchBytes
   }
 }
 
-/** A disk may take a part of what it is given. */
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten
+/** A disk that becomes full takes a part of what it is given, and says so at the next call. */
+async function writeAll(file: FileHandle, pieces: Uint8Array[]): Promise<void> {
+  for (let left = after(pieces, 0); left.length > 0;)
+    left = after(left, (await file.writev(left)).bytesWritten)
+}
+
+/** What is left of pieces of which so many bytes are written. */
+function after(pieces: Uint8Array[], written: number): Uint8Array[] {
+  let ended = 0
+  return pieces.flatMap((piece) => {
+    const done = Math.min(Math.max(0, written - ended), piece.length)
+    ended += piece.length
+    return done < piece.length ? [piece.subarray(done)] : []
+  })
+}
+
+/** At once: garbage outside the heap waits for a collection of all of it. */
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  // rule: memory is given back by whoever has all of it
+  const isAll = byteLength > 0 && byteLength === buffer.byteLength
+  if (isAll && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
+/** Two at once, of all files: of Node's four threads two are left for writing. */
+function inTurn(sync: () => Promise<void>): Promise<void> {
+  const lane = syncs++ % lanes.length
+  const done = lanes[lane]!.then(sync)
+  lanes[lane] = done.catch(() => {})
+  return done
 }
 
 async function sync(directory: string): Promise<void> {

@@ -44,6 +44,8 @@ export interface PutOptions {
   /** Media type, such as `video/mp4`. */
   type: string
   signal?: AbortSignal
+  /** Nobody else uses what `body` yields: its memory may be given back once it is stored. */
+  givesUp?: boolean
 }
 
 export interface ByteRange {

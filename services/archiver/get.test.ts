@@ -44,7 +44,7 @@ function ask() {
   const head = () => handler.onResponseStart?.(controller, 200, {}, 'OK')
   const end = () => handler.onResponseEnd?.(controller, {})
   const fail = () => handler.onResponseError?.(controller, new Error('ECONNRESET'))
-  const data = () => handler.onResponseData?.(controller, piece)
+  const data = (bytes = piece) => handler.onResponseData?.(controller, bytes)
   return { stop, got, controller, head, data, end, fail }
 }
 type Asked = ReturnType<typeof ask>
@@ -88,6 +88,14 @@ it('lets a body wait in 256 KiB, and in less while many are received', () => {
   expect(heldAlone()).toBeLessThan(128 * 1024)
   for (const { end } of many) end()
   expect(heldAlone()).toBe(256 * 1024)
+})
+
+it('lets few pieces wait of a host that sends one byte at a time', () => {
+  const { head, data, controller } = ask()
+  head()
+  let pieces = 0
+  for (; !controller.paused; pieces++) data(Buffer.alloc(1))
+  expect(pieces).toBeLessThan(1_000)
 })
 
 it.each(ends)('has as much for others again, once bodies were %s', async (_, finish) => {

@@ -28,6 +28,8 @@ export interface Got {
 /** Of all bodies together, as far as each has at least the least. */
 const heldBytes = 8 * 1024 * 1024
 const [leastHeld, mostHeld] = [64 * 1024, 256 * 1024]
+/** Of a piece, beside its bytes: a host may send one at a time. */
+const pieceCosts = 512
 let receiving = 0
 const mayHold = () => Math.max(leastHeld, Math.min(mostHeld, heldBytes / receiving))
 
@@ -76,7 +78,7 @@ class Receiver implements Dispatcher.DispatchHandler, Body {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#chunks.push(chunk)
-    this.#held += chunk.length
+    this.#held += chunk.length + pieceCosts
     if (this.#held >= mayHold()) controller.pause()
     this.#wake()
   }

@@ -130,7 +130,11 @@ async function putHashed(
       yield chunk
     }
   }
-  const bytes = await files.put(key, hashed(), { type: 'application/octet-stream', signal })
+  const bytes = await files.put(key, hashed(), {
+    type: 'application/octet-stream',
+    signal,
+    givesUp: true,
+  })
   return { bytes, sha256: hash.digest('hex') }
 }
 

@@ -82,6 +82,7 @@ const finders: Record<Finder, string[]> = {
   'the gateway by itself': vitest('services/gateway', ''),
   'the archiver by itself': vitest('services/archiver', ''),
   files: vitest('test/system/archiver', ''),
+  'the directory by itself': vitest('libs/files/directory-store.test.ts', ''),
   retention: vitest('test/system/file-retention.test.ts', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),
 }

@@ -33,6 +33,7 @@ export type Finder =
   | 'schedules'
   | 'the clock by itself'
   | 'files'
+  | 'the directory by itself'
   | 'the archiver by itself'
   | 'uploads'
   | 'retention'

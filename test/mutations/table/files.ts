@@ -75,6 +75,12 @@ export const files: Mutation[] = [
     by: 'the archiver by itself',
   },
   {
+    rule: 'memory is given back by whoever has all of it',
+    find: 'byteLength > 0 && byteLength === buffer.byteLength',
+    replace: 'byteLength > 0',
+    by: 'the directory by itself',
+  },
+  {
     rule: 'a store that is away says nothing of a file',
     find: 'storeFailed = err',
     replace: '',
