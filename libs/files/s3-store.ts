@@ -1,22 +1,28 @@
 /**
- * Files in an S3-compatible bucket. Uploads are multipart with at most two parts of 8 MiB in
- * memory, aborted when they fail; a file appears with the upload's completion, whole or not at all.
+ * Files in an S3-compatible bucket. What is larger than 5 MiB is put in parts of that size, one of
+ * which is in memory; a file appears with the upload's completion, whole or not at all, and the
+ * parts of one that fails are removed.
  * Parts that a dead process left behind are the bucket's to expire: set a lifecycle rule for
  * incomplete multipart uploads. A service that does not answer fails a call within a minute or two.
  */
 import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   paginateListObjectsV2,
+  PutObjectCommand,
   S3Client,
   S3ServiceException,
   UploadPartCommand,
+  type CompletedPart,
 } from '@aws-sdk/client-s3'
-import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './file-store.ts'
+import { inParts } from './parts.ts'
 
 export interface S3Options {
   bucket: string
@@ -36,8 +42,8 @@ export interface S3Options {
   checksums?: boolean
 }
 
-const partBytes = 8 * 1024 * 1024
-const partsAtOnce = 2
+/** The least that S3 takes; of at most 10,000 parts it makes a file of 48 GiB. */
+const partBytes = 5 * 1024 * 1024
 /** Until a connection is made; until an answer begins; without a byte of one. */
 const patience = { connectionTimeout: 5_000, requestTimeout: 30_000, socketTimeout: 300_000 }
 /** Each reader who pauses holds one: with the SDK's own 50 they would be all of them. */
@@ -105,58 +111,86 @@ function clientOf(options: S3Options): S3Client {
 
 async function upload(
   client: S3Client,
-  at: { Bucket: string; Key: string },
+  at: At,
   body: AsyncIterable<Uint8Array>,
-  { type, signal }: PutOptions,
-  { encryption, kmsKeyId }: S3Options,
+  put: PutOptions,
+  { encryption, kmsKeyId, checksums }: S3Options,
 ): Promise<number> {
-  let bytes = 0
-  const counted = async function* () {
-    for await (const chunk of body) {
-      signal?.throwIfAborted()
-      bytes += chunk.length
-      yield chunk
-    }
-    signal?.throwIfAborted()
+  const object = {
+    ...at,
+    ContentType: put.type,
+    ...(encryption ? { ServerSideEncryption: encryption } : {}),
+    ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
+    ...(checksums ? { ChecksumAlgorithm: 'CRC32' as const } : {}),
   }
-  const running = new Upload({
-    client: callingOff(client, signal),
-    params: {
-      ...at,
-      Body: Readable.from(counted(), { objectMode: false }),
-      ContentType: type,
-      ...(encryption ? { ServerSideEncryption: encryption } : {}),
-      ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
-    },
-    partSize: partBytes,
-    queueSize: partsAtOnce,
-  })
+  let bytes = 0
+  let parts: PartsOfOne | null = null
   try {
-    signal?.throwIfAborted()
-    await running.done()
+    for await (const { part, isLast } of inParts(body, partBytes, put)) {
+      bytes += part.length
+      if (isLast && !parts)
+        await client.send(new PutObjectCommand({ ...object, Body: part }), calledOff(put))
+      else await (parts ??= await PartsOfOne.begin(client, object)).add(part, put)
+    }
+    put.signal?.throwIfAborted()
+    await parts?.complete()
     return bytes
   } catch (err) {
-    if (err instanceof S3ServiceException && fullCodes.has(err.name))
-      throw new StoreFull(`no room in bucket ${at.Bucket}: ${err.name}`, { cause: err })
-    // the SDK's own text may be "UnknownError" and no more
-    if (err instanceof S3ServiceException)
-      throw new Error(`the bucket ${at.Bucket} answers ${err.name}`, { cause: err })
-    throw err
+    await parts?.abort()
+    throw told(err, at.Bucket)
   }
 }
 
-/**
- * The client, whose parts end with the signal. `Upload.abort` is not used: it settles `done` at
- * once, while the upload goes on, may leave its parts, and may yet complete. Whatever makes a file
- * or removes parts is not called off: its outcome would not be known.
- */
-function callingOff(client: S3Client, signal: AbortSignal | undefined): S3Client {
-  if (!signal) return client
-  const send = (command: Parameters<S3Client['send']>[0]) =>
-    command instanceof UploadPartCommand
-      ? client.send(command, { abortSignal: signal })
-      : client.send(command)
-  return Object.create(client, { send: { value: send } }) as S3Client
+interface At {
+  Bucket: string
+  Key: string
+}
+const calledOff = ({ signal }: PutOptions) => (signal ? { abortSignal: signal } : {})
+
+/** An upload in parts; nothing of it is seen until it is complete. */
+class PartsOfOne {
+  readonly #client: S3Client
+  readonly #upload: At & { UploadId: string }
+  readonly #parts: CompletedPart[] = []
+
+  private constructor(client: S3Client, upload: At & { UploadId: string }) {
+    this.#client = client
+    this.#upload = upload
+  }
+
+  static async begin(client: S3Client, object: At): Promise<PartsOfOne> {
+    const { UploadId } = await client.send(new CreateMultipartUploadCommand(object))
+    const { Bucket, Key } = object
+    return new PartsOfOne(client, { Bucket, Key, UploadId: UploadId! })
+  }
+
+  async add(Body: Uint8Array, put: PutOptions): Promise<void> {
+    const PartNumber = this.#parts.length + 1
+    const part = new UploadPartCommand({ ...this.#upload, PartNumber, Body })
+    const { ETag, ChecksumCRC32 } = await this.#client.send(part, calledOff(put))
+    this.#parts.push({ PartNumber, ETag, ChecksumCRC32 })
+  }
+
+  /** Is not called off: its outcome would not be known. */
+  async complete(): Promise<void> {
+    const MultipartUpload = { Parts: this.#parts }
+    await this.#client.send(
+      new CompleteMultipartUploadCommand({ ...this.#upload, MultipartUpload }),
+    )
+  }
+
+  /** Removes its parts, if they are not the file by now. Never throws. */
+  async abort(): Promise<void> {
+    await this.#client.send(new AbortMultipartUploadCommand(this.#upload)).catch(() => {})
+  }
+}
+
+/** What an error says to people: the SDK's own text may be "UnknownError" and no more. */
+function told(err: unknown, bucket: string): unknown {
+  if (!(err instanceof S3ServiceException)) return err
+  return fullCodes.has(err.name)
+    ? new StoreFull(`no room in bucket ${bucket}: ${err.name}`, { cause: err })
+    : new Error(`the bucket ${bucket} answers ${err.name}`, { cause: err })
 }
 
 const fullCodes = new Set(['QuotaExceeded', 'InsufficientStorage', 'XMinioStorageFull'])

@@ -42,23 +42,7 @@ export function describesFileStore(open: () => FileStore): void {
     expect(await store.size(empty)).toBe(0)
   })
 
-  it('takes memory that is given up, and only what nobody else uses', async () => {
-    const [store, given, lent] = [open(), newKey(), newKey()]
-    const [first, rest] = [randomBytes(300_000), randomBytes(200_000)]
-    const whole = () => Buffer.from(Uint8Array.from(first).buffer)
-    // two pieces of one memory, as of an answer whose head and body came together
-    const shared = Buffer.from(Uint8Array.from(rest).buffer)
-    async function* body(one: Buffer) {
-      yield* [Buffer.alloc(0), one, shared.subarray(0, 150_000), shared.subarray(150_000)]
-    }
-    const all = Buffer.concat([first, rest])
-    expect(await store.put(given, body(whole()), { type, givesUp: true })).toBe(all.length)
-    expect((await collect(await store.read(given)))!.equals(all)).toBe(true)
-    expect(shared.equals(rest)).toBe(true)
-    const kept = whole()
-    await store.put(lent, body(kept), { type })
-    expect(kept.equals(first)).toBe(true)
-  })
+  takesMemory(open)
 
   it('knows nothing of a file that is not there', async () => {
     const [store, key] = [open(), newKey()]
@@ -100,4 +84,24 @@ export function describesFileStore(open: () => FileStore): void {
       await expect(Promise.resolve().then(() => open().size(key))).rejects.toThrow(RangeError)
     },
   )
+}
+
+function takesMemory(open: () => FileStore): void {
+  it('takes memory that is given up, and only what nobody else uses', async () => {
+    const [store, given, lent] = [open(), newKey(), newKey()]
+    const [first, rest] = [randomBytes(300_000), randomBytes(200_000)]
+    const whole = () => Buffer.from(Uint8Array.from(first).buffer)
+    // two pieces of one memory, as of an answer whose head and body came together
+    const shared = Buffer.from(Uint8Array.from(rest).buffer)
+    async function* body(one: Buffer) {
+      yield* [Buffer.alloc(0), one, shared.subarray(0, 150_000), shared.subarray(150_000)]
+    }
+    const all = Buffer.concat([first, rest])
+    expect(await store.put(given, body(whole()), { type, givesUp: true })).toBe(all.length)
+    expect((await collect(await store.read(given)))!.equals(all)).toBe(true)
+    expect(shared.equals(rest)).toBe(true)
+    const kept = whole()
+    await store.put(lent, body(kept), { type })
+    expect(kept.equals(first)).toBe(true)
+  })
 }

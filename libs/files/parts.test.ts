@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { inParts } from './parts.ts'
+
+const partBytes = 1_000
+
+async function partsOf(pieces: Uint8Array[], options: Parameters<typeof inParts>[2] = {}) {
+  const parts: { bytes: Buffer; isLast: boolean }[] = []
+  const body = (async function* () {
+    yield* pieces
+  })()
+  for await (const { part, isLast } of inParts(body, partBytes, options))
+    parts.push({ bytes: Buffer.from(part), isLast })
+  return parts
+}
+
+it.each([
+  ['nothing', [], [0]],
+  ['one byte', [1], [1]],
+  ['a part to the byte', [400, 600], [1_000]],
+  ['one byte more', [1_000, 1], [1_000, 1]],
+  ['two parts to the byte, in one piece', [2_000], [1_000, 1_000]],
+  ['pieces larger than parts', [2_500, 700], [1_000, 1_000, 1_000, 200]],
+  ['empty pieces between', [0, 1_000, 0, 0, 5, 0], [1_000, 5]],
+  ['a byte at a time', Array.from({ length: 1_001 }, () => 1), [1_000, 1]],
+])('makes parts of %s', async (_, pieces, sizes) => {
+  const data = pieces.map((size) => randomBytes(size))
+  const parts = await partsOf(data)
+  expect(parts.map(({ bytes }) => bytes.length)).toEqual(sizes)
+  expect(parts.map(({ isLast }) => isLast)).toEqual(sizes.map((_, i) => i === sizes.length - 1))
+  expect(Buffer.concat(parts.map(({ bytes }) => bytes)).equals(Buffer.concat(data))).toBe(true)
+})
+
+it('gives the memory of pieces back that are given up, and of no others', async () => {
+  const pieces = () => [new Uint8Array(1_500), new Uint8Array(10)]
+  const [given, lent] = [pieces(), pieces()]
+  await partsOf(given, { givesUp: true })
+  await partsOf(lent)
+  expect(given.map(({ buffer }) => buffer.detached)).toEqual([true, true])
+  expect(lent.map(({ buffer }) => buffer.detached)).toEqual([false, false])
+})
+
+it('ends with the signal, before a last part', async () => {
+  const stop = new AbortController()
+  const body = (async function* () {
+    yield randomBytes(100)
+    stop.abort(new Error('called off'))
+  })()
+  const first = inParts(body, partBytes, { signal: stop.signal }).next()
+  await expect(first).rejects.toThrow('called off')
+})
