@@ -4,12 +4,16 @@ import { inParts } from './parts.ts'
 
 const partBytes = 1_000
 
-async function partsOf(pieces: Uint8Array[], options: Parameters<typeof inParts>[2] = {}) {
+async function partsOf(
+  pieces: Uint8Array[],
+  options: Parameters<typeof inParts>[2] = {},
+  most = partBytes,
+) {
   const parts: { bytes: Buffer; isLast: boolean }[] = []
   const body = (async function* () {
     yield* pieces
   })()
-  for await (const { part, isLast } of inParts(body, partBytes, options))
+  for await (const { part, isLast } of inParts(body, most, options))
     parts.push({ bytes: Buffer.from(part), isLast })
   return parts
 }
@@ -28,6 +32,13 @@ it.each([
   const parts = await partsOf(data)
   expect(parts.map(({ bytes }) => bytes.length)).toEqual(sizes)
   expect(parts.map(({ isLast }) => isLast)).toEqual(sizes.map((_, i) => i === sizes.length - 1))
+  expect(Buffer.concat(parts.map(({ bytes }) => bytes)).equals(Buffer.concat(data))).toBe(true)
+})
+
+it('makes parts that are larger than what it begins with', async () => {
+  const data = Array.from({ length: 70 }, (_, i) => randomBytes(30_000 + i))
+  const parts = await partsOf(data, {}, 1024 * 1024)
+  expect(parts.map(({ bytes }) => bytes.length)).toEqual([1024 * 1024, 1024 * 1024, 5_263])
   expect(Buffer.concat(parts.map(({ bytes }) => bytes)).equals(Buffer.concat(data))).toBe(true)
 })
 

@@ -2,6 +2,9 @@
 import type { PutOptions } from './file-store.ts'
 import { giveBack } from './give-back.ts'
 
+/** Of memory, before a file is known to be larger. */
+const firstBytes = 256 * 1024
+
 export interface Part {
   part: Uint8Array
   isLast: boolean
@@ -16,7 +19,7 @@ export async function* inParts(
   partBytes: number,
   { signal, givesUp = false }: Pick<PutOptions, 'signal' | 'givesUp'>,
 ): AsyncGenerator<Part> {
-  const memory = Buffer.allocUnsafeSlow(partBytes)
+  let memory = Buffer.allocUnsafeSlow(Math.min(firstBytes, partBytes))
   let filled = 0
   for await (const piece of body) {
     signal?.throwIfAborted()
@@ -25,7 +28,8 @@ export async function* inParts(
         yield { part: memory, isLast: false }
         filled = 0
       }
-      const some = piece.subarray(at, at + partBytes - filled)
+      if (filled === memory.length) memory = larger(memory, partBytes)
+      const some = piece.subarray(at, at + memory.length - filled)
       memory.set(some, filled)
       filled += some.length
       at += some.length
@@ -34,4 +38,11 @@ export async function* inParts(
   }
   signal?.throwIfAborted()
   yield { part: memory.subarray(0, filled), isLast: true }
+}
+
+function larger(memory: Buffer<ArrayBuffer>, most: number): Buffer<ArrayBuffer> {
+  const next = Buffer.allocUnsafeSlow(Math.min(4 * memory.length, most))
+  next.set(memory)
+  giveBack(memory)
+  return next
 }
