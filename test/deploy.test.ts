@@ -13,7 +13,7 @@ import { statusSettings } from '#services/status/config.ts'
 import { submitSettings } from '#services/submit/config.ts'
 import { asyncApi } from '../deploy/asyncapi.ts'
 import { natsConfig } from '../deploy/nats-config.ts'
-import { ownNodeArgsOf } from '#libs/runtime/node-args.ts'
+import { ownEnvOf, ownNodeArgsOf } from '#libs/runtime/node-args.ts'
 
 const read = (path: string) => readFileSync(path, 'utf8')
 const services = ['gateway', 'submit', 'status', 'reconciler', 'archiver', 'poller']
@@ -28,7 +28,8 @@ const settings: Record<string, { shape: object }> = {
   poller: pollerSettings,
 }
 /** Every setting a service reads. */
-const settingsOf = (service: string) => new Set(Object.keys(settings[service]!.shape))
+const settingsOf = (service: string) =>
+  new Set(Object.keys({ ...settings[service]!.shape, ...ownEnvOf(service) }))
 
 describe('Compose', () => {
   interface Compose {
@@ -55,9 +56,9 @@ describe('Compose', () => {
       expect(one.command!.slice(0, -1)).toEqual(ownNodeArgsOf(service))
       expect(one.healthcheck).toBeDefined()
       expect(Object.keys(one.depends_on!)).not.toHaveLength(0)
-      const known = settingsOf(service)
+      expect(one.environment).toMatchObject(ownEnvOf(service))
       for (const name of Object.keys(one.environment!))
-        expect(known, `${service} does not read ${name}`).toContain(name)
+        expect(settingsOf(service), `${service} does not read ${name}`).toContain(name)
       const elsewhere = /^(NATS_(TOKEN|CREDS|NKEY|CA|CERT|KEY)|HEALTH_\w+|HOST|POLLER_NAME)$/
       const isProviders = (name: string) =>
         providerNames.some((provider) => name.startsWith(settingPrefix(provider)))

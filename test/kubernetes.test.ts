@@ -19,7 +19,7 @@ import { pollerSettings } from '#services/poller/config.ts'
 import { reconcilerSettings } from '#services/reconciler/config.ts'
 import { statusSettings } from '#services/status/config.ts'
 import { submitSettings } from '#services/submit/config.ts'
-import { ownNodeArgsOf } from '#libs/runtime/node-args.ts'
+import { ownEnvOf, ownNodeArgsOf } from '#libs/runtime/node-args.ts'
 
 interface Env {
   name: string
@@ -160,9 +160,10 @@ describe('The services there', () => {
         resources: { limits: {} },
         securityContext: { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
       })
-      const known = Object.keys(settings[service]!.shape)
+      const known = Object.keys({ ...settings[service]!.shape, ...ownEnvOf(service) })
       const shared = Object.keys(named('ConfigMap', 'reelkeeper')!.data!)
       const environment = environmentOf(service)
+      expect(environment).toMatchObject(ownEnvOf(service))
       for (const name of Object.keys(environment).filter((one) => !shared.includes(one)))
         expect(known, `${service} does not read ${name}`).toContain(name)
       const key = Buffer.alloc(32).toString('base64')

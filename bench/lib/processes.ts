@@ -5,7 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { nodeArgsOf } from '#libs/runtime/node-args.ts'
+import { nodeArgsOf, ownEnvOf } from '#libs/runtime/node-args.ts'
 
 const ticksPerSecond = 100
 
@@ -72,7 +72,13 @@ export class Worker implements AsyncDisposable {
   constructor(file: string, env: Record<string, string>, args: string[] = []) {
     this.name = args[0] ?? file
     this.child = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
-      env: { ...process.env, LOG_LEVEL: 'warn', NODE_ENV: 'production', ...env },
+      env: {
+        ...process.env,
+        LOG_LEVEL: 'warn',
+        NODE_ENV: 'production',
+        ...ownEnvOf(args[0] ?? ''),
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       execArgv: [
         ...nodeArgsOf(args[0] ?? ''),

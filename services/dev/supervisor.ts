@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { bootMs, sleep } from '#libs/runtime/clock.ts'
-import { nodeArgsOf } from '#libs/runtime/node-args.ts'
+import { nodeArgsOf, ownEnvOf } from '#libs/runtime/node-args.ts'
 import { readable, say } from './output.ts'
 
 /** A started process, however it was started. */
@@ -118,7 +118,7 @@ export function startService(
   tell: (line: string) => void = say,
 ): Running {
   const child = spawn(process.execPath, [...nodeArgsOf(name), file], {
-    env,
+    env: { ...ownEnvOf(name), ...env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
