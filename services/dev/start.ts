@@ -203,6 +203,13 @@ function stopWhenAsked(supervisor: Supervisor, state: DevState): void {
     process.on(signal, () => (isStopping ? hurry() : void stop()))
   for (const output of [process.stdout, process.stderr]) output.on('error', () => void stop())
   if (process.channel) process.on('disconnect', () => void stop())
+  if (process.env['npm_lifecycle_event'] === 'start') whenOrphaned(() => void stop())
+}
+
+/** npm runs a script by a shell, and what ends npm ends that shell only. */
+function whenOrphaned(stop: () => void): void {
+  const startedBy = process.ppid
+  setInterval(() => process.ppid !== startedBy && stop(), 500).unref()
 }
 
 function kill(pid: number): void {

@@ -15,11 +15,16 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
+const programOf = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url))
+
 function run(file: string, args: string[] = []): ChildProcess {
-  const program = fileURLToPath(new URL(`../../${file}`, import.meta.url))
-  const env = { ...process.env, TMPDIR: dir, PORT: '0' }
+  return runBy(process.execPath, [programOf(file), ...args])
+}
+
+function runBy(command: string, args: string[], more: NodeJS.ProcessEnv = {}): ChildProcess {
+  const env = { ...process.env, TMPDIR: dir, PORT: '0', ...more }
   const stdio = ['ignore', 'pipe', 'ignore'] as const
-  return spawn(process.execPath, [program, ...args], { cwd: dir, env, stdio: [...stdio] })
+  return spawn(command, args, { cwd: dir, env, stdio: [...stdio] })
 }
 
 /** What such files say, of those that are there. */
@@ -74,5 +79,16 @@ it.each([
   expect(servers.length).toBeGreaterThan(0)
   end(child)
   expect(await exited).toBe(0)
+  await gone(servers)
+})
+
+it('leaves no server when npm is ended, which ends only the shell between', async () => {
+  const script = `"${process.execPath}" "${programOf('services/dev/start.ts')}"; exit`
+  const shell = runBy('sh', ['-c', script], { npm_lifecycle_event: 'start' })
+  shell.stdout!.resume()
+  await appeared('postmaster.pid', 'ready')
+  const servers = pids()
+  expect(servers.length).toBeGreaterThan(0)
+  shell.kill('SIGTERM')
   await gone(servers)
 })
