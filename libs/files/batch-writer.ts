@@ -3,7 +3,7 @@
  * is written, so that memory stays the same however large the file is.
  */
 import type { FileHandle } from 'node:fs/promises'
-import { giveBack } from './give-back.ts'
+import { giveBack, pieceCosts } from './pieces.ts'
 
 /**
  * Each call to the disk costs more than the copy it makes, so batches are large while few files are
@@ -15,8 +15,6 @@ const [leastBatch, mostBatch] = [64 * 1024, 512 * 1024]
 let taken = 0
 const batchOf = () =>
   Math.max(leastBatch, Math.min(mostBatch, (batchesBytes - taken) / 2 / sharesLeft))
-/** Of a piece, beside its bytes: a host may send one at a time. */
-const pieceCosts = 512
 const syncedAtOnce = 32 * 1024 * 1024
 const lanes = [Promise.resolve(), Promise.resolve()]
 let syncs = 0

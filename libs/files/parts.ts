@@ -1,6 +1,6 @@
 /** A file in parts of one size, for a store that takes them so. */
 import type { PutOptions } from './file-store.ts'
-import { giveBack } from './give-back.ts'
+import { giveBack } from './pieces.ts'
 
 /** Of memory, before a file is known to be larger. */
 const firstBytes = 256 * 1024

@@ -109,6 +109,7 @@ function clientOf(options: S3Options): S3Client {
   })
 }
 
+/** What makes the file is not called off: its outcome would not be known. */
 async function upload(
   client: S3Client,
   at: At,
@@ -128,11 +129,9 @@ async function upload(
   try {
     for await (const { part, isLast } of inParts(body, partBytes, put)) {
       bytes += part.length
-      if (isLast && !parts)
-        await client.send(new PutObjectCommand({ ...object, Body: part }), calledOff(put))
-      else await (parts ??= await PartsOfOne.begin(client, object)).add(part, put)
+      if (isLast && !parts) await client.send(new PutObjectCommand({ ...object, Body: part }))
+      else await (parts ??= await PartsOfOne.begin(client, object)).add(part, put.signal)
     }
-    put.signal?.throwIfAborted()
     await parts?.complete()
     return bytes
   } catch (err) {
@@ -145,7 +144,6 @@ interface At {
   Bucket: string
   Key: string
 }
-const calledOff = ({ signal }: PutOptions) => (signal ? { abortSignal: signal } : {})
 
 /** An upload in parts; nothing of it is seen until it is complete. */
 class PartsOfOne {
@@ -164,14 +162,16 @@ class PartsOfOne {
     return new PartsOfOne(client, { Bucket, Key, UploadId: UploadId! })
   }
 
-  async add(Body: Uint8Array, put: PutOptions): Promise<void> {
+  async add(Body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     const PartNumber = this.#parts.length + 1
     const part = new UploadPartCommand({ ...this.#upload, PartNumber, Body })
-    const { ETag, ChecksumCRC32 } = await this.#client.send(part, calledOff(put))
+    const { ETag, ChecksumCRC32 } = await this.#client.send(
+      part,
+      signal ? { abortSignal: signal } : {},
+    )
     this.#parts.push({ PartNumber, ETag, ChecksumCRC32 })
   }
 
-  /** Is not called off: its outcome would not be known. */
   async complete(): Promise<void> {
     const MultipartUpload = { Parts: this.#parts }
     await this.#client.send(

@@ -4,6 +4,7 @@
  * no more than about 256 KiB of it wait in memory, and less while many are received at once.
  */
 import type { Dispatcher } from 'undici'
+import { pieceCosts } from '#libs/files/pieces.ts'
 
 export interface GetOptions {
   dispatcher: Pick<Dispatcher, 'dispatch'>
@@ -28,8 +29,6 @@ export interface Got {
 /** Of all bodies together, as far as each has at least the least. */
 const heldBytes = 8 * 1024 * 1024
 const [leastHeld, mostHeld] = [64 * 1024, 256 * 1024]
-/** Of a piece, beside its bytes: a host may send one at a time. */
-const pieceCosts = 512
 let receiving = 0
 const mayHold = () => Math.max(leastHeld, Math.min(mostHeld, heldBytes / receiving))
 

@@ -12,12 +12,14 @@ let moto: S3Server
 let client: S3Client
 let between: Server
 let spoil = false
+/** Called once the bucket has made a file, before it is told. */
+let whenMade = () => {}
 
 beforeAll(async () => {
   if (isMissing) return
   moto = await startMoto(root)
   client = await makeBucket(moto)
-  between = await startSpoiler(moto.port, () => spoil)
+  between = await startBetween(moto.port)
 })
 afterAll(async () => {
   client?.destroy()
@@ -25,12 +27,12 @@ afterAll(async () => {
   await moto?.stop()
 })
 
-describe.skipIf(isMissing)(`a bucket of moto${why}`, () => {
-  const lastByteSpoilt = (): S3Server => ({
-    ...moto,
-    url: `http://127.0.0.1:${(between.address() as AddressInfo).port}`,
-  })
+const throughBetween = (): S3Server => ({
+  ...moto,
+  url: `http://127.0.0.1:${(between.address() as AddressInfo).port}`,
+})
 
+describe.skipIf(isMissing)(`a bucket of moto${why}`, () => {
   describe('without checksums', () => {
     const open = () => openStore(moto, { checksums: false })
     describesFileStore(open)
@@ -44,8 +46,8 @@ describe.skipIf(isMissing)(`a bucket of moto${why}`, () => {
     it('notices a byte that was changed on the way, where it was put in one part', async () => {
       const key = newKey()
       const [store, without] = [
-        openStore(lastByteSpoilt(), { checksums: true }),
-        openStore(lastByteSpoilt(), { checksums: false }),
+        openStore(throughBetween(), { checksums: true }),
+        openStore(throughBetween(), { checksums: false }),
       ]
       const data = randomBytes(1_000)
       await store.put(key, one(data), { type })
@@ -89,6 +91,19 @@ describe.skipIf(isMissing)(`what a bucket is asked for${why}`, () => {
     ).rejects.toThrow()
     const left = await client.send(new ListMultipartUploadsCommand({ Bucket: 'films' }))
     expect(left.Uploads ?? []).toEqual([])
+  })
+
+  it.each([10, 6_000_000])('says of %i bytes that are there that they are', async (bytes) => {
+    const [store, key, stop] = [openStore(throughBetween()), newKey(), new AbortController()]
+    whenMade = () => stop.abort(new Error('called off'))
+    try {
+      const putting = store.put(key, one(randomBytes(bytes)), { type, signal: stop.signal })
+      expect(await putting).toBe(bytes)
+    } finally {
+      whenMade = () => {}
+    }
+    expect(stop.signal.aborted).toBe(true)
+    expect(await store.size(key)).toBe(bytes)
   })
 
   it.each([
@@ -142,8 +157,12 @@ describe.skipIf(isMissing)(`its files in a bucket${why}`, () => {
   })
 })
 
-/** Hands requests on to a port; where `spoils`, with the last byte of an object changed. */
-async function startSpoiler(port: number, spoils: () => boolean): Promise<Server> {
+/** Of a whole file, or of the end of one in parts. */
+const makesFile = (method: string, url: string) =>
+  method === 'PUT' ? !url.includes('partNumber=') : method === 'POST' && url.includes('uploadId=')
+
+/** Hands requests on to a port; where `spoil` is set, with the last byte of an object changed. */
+async function startBetween(port: number): Promise<Server> {
   const server = createServer((incoming, outgoing) => {
     const { method, url, headers } = incoming
     const onward = ask({ port, host: '127.0.0.1', method, path: url, headers }, (answer) => {
@@ -152,7 +171,8 @@ async function startSpoiler(port: number, spoils: () => boolean): Promise<Server
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('end', () => {
         const body = Buffer.concat(chunks)
-        if (spoils() && body.length > 0) body[body.length - 1]! ^= 1
+        if (spoil && body.length > 0) body[body.length - 1]! ^= 1
+        if (makesFile(method!, url!)) whenMade()
         outgoing.end(body)
       })
     })
