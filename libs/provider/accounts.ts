@@ -4,7 +4,7 @@
  * its key away: the hash of address and key under a key of that purpose, the same in every process.
  */
 import { createHmac } from 'node:crypto'
-import { decrypt, deriveKey, type Keyring } from '#libs/runtime/secrets.ts'
+import { decrypt, deriveKey, isCurrent, reseal, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Account } from './provider.ts'
 
 export interface OpenedAccount extends Account {
@@ -20,12 +20,18 @@ export interface SealedAccount {
 
 /** Forgotten in the order of first use; what is forgotten is made again. */
 const mostKnown = 10_000
+function keep<T>(known: Map<string, T>, key: string, value: T): void {
+  known.set(key, value)
+  if (known.size > mostKnown) known.delete(known.keys().next().value!)
+}
 
 export class Accounts {
   readonly #keys: Keyring
   readonly #hashKey: Uint8Array
   /** By address and cipher text: opening one takes longer than looking it up. */
   readonly #opened = new Map<string, OpenedAccount>()
+  /** By a cipher text under a former key: the same, sealed to the first one. */
+  readonly #resealed = new Map<string, string>()
   readonly #byId = new Map<string, WeakRef<OpenedAccount>>()
   readonly #gone = new FinalizationRegistry<string>((id) => {
     if (!this.#byId.get(id)?.deref()) this.#byId.delete(id)
@@ -48,9 +54,19 @@ export class Accounts {
       return null
     }
     const account = this.#one(baseUrl, apiKey)
-    this.#opened.set(place, account)
-    if (this.#opened.size > mostKnown) this.#opened.delete(this.#opened.keys().next().value!)
+    keep(this.#opened, place, account)
     return account
+  }
+
+  /** Sealed to the keyring's first key; as it is where none of its keys opens it. */
+  resealed<T extends SealedAccount>(sealed: T): T {
+    const { keyCipher } = sealed
+    if (isCurrent(keyCipher, this.#keys) || !this.open(sealed)) return sealed
+    const known = this.#resealed.get(keyCipher)
+    if (known) return { ...sealed, keyCipher: known }
+    const renewed = reseal(keyCipher, this.#keys)
+    keep(this.#resealed, keyCipher, renewed)
+    return { ...sealed, keyCipher: renewed }
   }
 
   #one(baseUrl: string, apiKey: string): OpenedAccount {

@@ -111,6 +111,10 @@ export function decrypt(text: string, keys: Keyring): string {
 export const isCurrent = (text: string, [key]: Keyring): boolean =>
   text.startsWith(`v3.${keyId(sealingKeyOf(key))}.`)
 
+/** The same secret, sealed to the ring's first key. @throws like `decrypt` */
+export const reseal = (text: string, keys: Keyring): string =>
+  isCurrent(text, keys) ? text : encrypt(decrypt(text, keys), keys)
+
 /** A key for another purpose, the same in every process that has this key-encryption key. */
 export function deriveKey(key: Buffer, purpose: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', key, '', purpose, 32))

@@ -3,7 +3,7 @@
  * services and to run again: a text that changed meanwhile is left alone, and one that no key opens
  * is counted, not touched.
  */
-import { decrypt, encrypt, isCurrent, type Keyring } from '#libs/runtime/secrets.ts'
+import { isCurrent, reseal, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Database } from './connect.ts'
 
 export interface ReEncrypted {
@@ -58,7 +58,7 @@ export async function reEncrypt(
 
 function renew(cipher: string, keys: Keyring): string | null {
   try {
-    return encrypt(decrypt(cipher, keys), keys)
+    return reseal(cipher, keys)
   } catch {
     return null
   }

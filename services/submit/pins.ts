@@ -5,13 +5,16 @@ import type { SubmitContext } from './context.ts'
 
 /** An intent pins provider, base URL and key; a further send of the same attempt uses the same. */
 export function pinnedAccountOf(
-  { systemAccounts }: SubmitContext,
+  { accounts, systemAccounts }: SubmitContext,
   { video, config }: Loaded,
   earlier?: SendRecord,
 ): Pins | null {
-  if (earlier)
-    return { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
-  return systemAccounts.pins(video.provider, config)
+  const pins = earlier
+    ? { provider: earlier.provider, baseUrl: earlier.baseUrl, keyCipher: earlier.keyCipher }
+    : systemAccounts.pins(video.provider, config)
+  // it may have been read before all keys were re-encrypted, and is written after
+  // rule: what is pinned is sealed to the current key
+  return pins && accounts.resealed(pins)
 }
 
 export const noAccount = (

@@ -3,18 +3,20 @@
  * and afterwards the former key opens nothing.
  */
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { decrypt, isCurrent, type Keyring } from '#libs/runtime/secrets.ts'
 import { Stack } from '../support/gateway-kit.ts'
 import { command } from '../support/operate.ts'
 import { until } from '../support/system.ts'
 
-const stack = new Stack()
-beforeAll(async () => {
+let stack: Stack
+beforeEach(async () => {
+  stack = new Stack()
   await stack.start()
   await stack.simulate({ minSeconds: 1, maxSeconds: 2, tier: 'off' })
+  ids.length = 0
 })
-afterAll(() => stack[Symbol.asyncDispose]())
+afterEach(() => stack[Symbol.asyncDispose]())
 
 /** The services that hold keys, with these. */
 const start = async (...ring: string[]) => {
@@ -35,18 +37,20 @@ const generate = async (url: string, prompt = 'x') => {
   expect(status).toBe(202)
   ids.push(String(body['id']))
 }
+const putKey = async (url = stack.gatewayUrl) => {
+  const apiKey = `sk-own-${randomBytes(6).toString('hex')}`
+  const path = `/api/projects/${stack.demo.projectId}/ai-config`
+  const put = await stack.ask('PUT', path, { url, body: { provider: 'toapis', apiKey } })
+  expect([put.status, put.body['apiKeyLast4']]).toEqual([200, apiKey.slice(-4)])
+}
+
 /**
  * Both kinds of service side by side, as while they are exchanged: what one has written or made,
  * the other one reads.
  */
 const together = async (urls: string[]) => {
   for (const url of urls) {
-    const apiKey = `sk-own-${randomBytes(6).toString('hex')}`
-    const put = await stack.ask('PUT', `/api/projects/${stack.demo.projectId}/ai-config`, {
-      url,
-      body: { provider: 'toapis', apiKey },
-    })
-    expect([put.status, put.body['apiKeyLast4']]).toEqual([200, apiKey.slice(-4)])
+    await putKey(url)
     const token = String((await stack.ask('POST', '/api/stream-tokens', { url })).body['token'])
     for (const other of urls) {
       const stream = await fetch(`${other}/api/events?token=${token}`)
@@ -61,6 +65,36 @@ const together = async (urls: string[]) => {
       ).toMatchObject({ ok: true, source: 'project' })
     }
   }
+}
+
+const reEncrypt = async (...ring: string[]) => {
+  const keys = { DATABASE_URL: stack.databaseUrl, KEY_ENCRYPTION_KEY: ring.join(',') }
+  const { code, err } = await command({ ...process.env, ...keys }, ['keys', 're-encrypt'])
+  expect([code, err]).toEqual([0, ''])
+}
+
+/** By the gateway at `url`; fails with where a video stands that does not end. */
+const allCompleted = async (url: string) => {
+  for (const id of ids) {
+    let last: unknown
+    const look = async () => {
+      const { body } = await stack.ask('GET', `/api/scene-videos/${id}`, { url })
+      last = body
+      return body['status'] === 'completed' || undefined
+    }
+    await until(`video ${ids.indexOf(id)} of ${ids.length} to end`, look).catch((err: unknown) => {
+      throw new Error(`${String(err)}: ${JSON.stringify(last)}`)
+    })
+  }
+}
+
+/** Everything stored opens with this key alone. */
+const allSealedTo = async (key: string) => {
+  const ring: Keyring = [Buffer.from(key, 'base64')]
+  const rows = [...(await stack.db.submission.findMany()), ...(await stack.db.aiConfig.findMany())]
+  const stored = rows.map((row) => row.keyCipher!)
+  expect(stored.filter((cipher) => !isCurrent(cipher, ring))).toEqual([])
+  for (const cipher of stored) expect(decrypt(cipher, ring)).toMatch(/^sk-/)
 }
 
 it('is without downtime in four steps: the new key behind, then in front, re-encrypt, the former one away', async () => {
@@ -84,24 +118,34 @@ it('is without downtime in four steps: the new key behind, then in front, re-enc
   await stack.simulate({ minSeconds: 1, maxSeconds: 2 })
   await exchange(former, current)
   await exchange(current, former)
-  const KEY_ENCRYPTION_KEY = `${current},${former}`
-  const env = { ...process.env, DATABASE_URL: stack.databaseUrl, KEY_ENCRYPTION_KEY }
-  const { code, err } = await command(env, ['keys', 're-encrypt'])
-  expect([code, err]).toEqual([0, ''])
+  await reEncrypt(current, former)
   await exchange(current)
 
-  const { url } = steps.at(-1)!.gateway
-  for (const id of ids)
-    await until('every video to end', async () =>
-      (await stack.ask('GET', `/api/scene-videos/${id}`, { url })).body['status'] === 'completed'
-        ? true
-        : undefined,
-    )
-  const ring: Keyring = [Buffer.from(current, 'base64')]
-  const stored = [
-    ...(await stack.db.submission.findMany()),
-    ...(await stack.db.aiConfig.findMany()),
-  ].map((row) => row.keyCipher!)
-  expect(stored.filter((cipher) => !isCurrent(cipher, ring))).toEqual([])
-  for (const cipher of stored) expect(decrypt(cipher, ring)).toMatch(/^sk-/)
+  await allCompleted(steps.at(-1)!.gateway.url)
+  await allSealedTo(current)
+})
+
+it('has what waited for its turn while all keys were re-encrypted sealed to the new key', async () => {
+  const [former, current] = [stack.keyEncryptionKey, randomBytes(32).toString('base64')]
+  await putKey()
+  await stack.first.submit[Symbol.asyncDispose]()
+  await using _ = await stack.submit({
+    KEY_ENCRYPTION_KEY: `${current},${former}`,
+    CREATE_CONCURRENCY: '1',
+  })
+  await stack.simulate({ createdDelayMs: 6_000 })
+  await generate(stack.gatewayUrl)
+  await generate(stack.gatewayUrl)
+  const sent = (count: number) =>
+    until(`create ${count} to be intended`, async () => {
+      return (await stack.db.submission.count()) >= count || undefined
+    })
+  await sent(1)
+  await reEncrypt(current, former)
+  expect(await stack.db.submission.count()).toBe(1)
+  await sent(2)
+  await allSealedTo(current)
+
+  await stack.poller({ KEY_ENCRYPTION_KEY: current })
+  await allCompleted(stack.gatewayUrl)
 })
