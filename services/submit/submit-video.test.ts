@@ -1,7 +1,8 @@
 /** Rules of submit that only a rare coincidence would show in a whole world, each by itself. */
 import { expect, it, vi } from 'vitest'
-import { encrypt } from '#libs/runtime/secrets.ts'
+import { decrypt, encrypt, type Keyring } from '#libs/runtime/secrets.ts'
 import { key, pendingKit, sendOf } from '../../test/support/pending-kit.ts'
+import { SendingAccounts } from './accounts.ts'
 import { submitVideo } from './submit-video.ts'
 
 it('sends no later attempt before an earlier one, whose send a restored Postgres had forgotten, is looked up', async () => {
@@ -94,6 +95,16 @@ function afterAnAbsence(answer: string | null, isProven: boolean) {
   Object.assign(kit.context, { absences: { counts: () => true } })
   return kit
 }
+
+it('seals what it pins to the current key, whichever it was read under', async () => {
+  const [former, current]: [Keyring, Buffer] = [key, Buffer.alloc(32, 2)]
+  const intend = vi.fn(async (..._: unknown[]) => null)
+  const { context } = pendingKit({ store: { intend } })
+  Object.assign(context, { accounts: new SendingAccounts([current, former[0]]) })
+  await submitVideo(context, { id: 'v' })
+  const { keyCipher } = intend.mock.calls[0]![3] as { keyCipher: string }
+  expect(decrypt(keyCipher, [current])).toBe('sk-x')
+})
 
 it('sends again with the first send’s address and key, whatever is configured since', async () => {
   const { context, create } = afterAnAbsence('absent', true)

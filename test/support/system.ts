@@ -43,9 +43,12 @@ export const pause = (ms: number) =>
 /** How much longer everything takes while more processes want to run than there are cores. */
 const slowness = () => Math.min(4, Math.max(1, (loadavg()[0] ?? 0) / 2 / availableParallelism()))
 
+/** Of a time in which this process stood still, not more than this counts. */
+const longestStepMs = 5_000
+
 /**
  * Waits until `probe` gives something other than undefined; errors count as not yet. On a machine
- * under load it waits up to four times as long.
+ * under load it waits up to four times as long; while it stands still no time passes.
  */
 export async function until<T>(
   what: string,
@@ -54,7 +57,8 @@ export async function until<T>(
 ): Promise<T> {
   const from = performance.now()
   let last: unknown
-  while (performance.now() < from + timeoutMs * slowness()) {
+  let countedMs = 0
+  for (let at = from; countedMs < timeoutMs * slowness();) {
     try {
       const found = await probe()
       if (found !== undefined) return found
@@ -62,6 +66,9 @@ export async function until<T>(
       last = err
     }
     await pause(100)
+    const now = performance.now()
+    countedMs += Math.min(longestStepMs, now - at)
+    at = now
   }
   const waitedMs = Math.round(performance.now() - from)
   throw new Error(`waited ${waitedMs} ms in vain for ${what}`, { cause: last })

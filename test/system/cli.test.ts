@@ -218,7 +218,7 @@ it('re-encrypts every stored provider key in batches, and leaves alone what it c
     status: 1,
     stderr: expect.stringContaining('1 could not be decrypted'),
   })
-  expect(run.stdout.split('\n').filter((line) => line.startsWith('Submission:'))).toHaveLength(3)
+  expect(run.stdout.split('\n').filter((line) => line.startsWith('Submission:'))).toHaveLength(6)
   expect(run.stdout).toContain('done: 601 re-encrypted')
   const stored = await db.submission.findMany()
   for (const { send, keyCipher } of stored.filter((one) => one.send !== 8))

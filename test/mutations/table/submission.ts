@@ -168,6 +168,12 @@ export const submission: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'what is pinned is sealed to the current key',
+    find: 'pins && accounts.resealed(pins)',
+    replace: 'pins',
+    by: 'submit by itself',
+  },
+  {
     rule: 'a key goes to the provider it was given for',
     find: ' && own.provider === provider',
     replace: '',
