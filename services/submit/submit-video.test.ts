@@ -98,7 +98,7 @@ function afterAnAbsence(answer: string | null, isProven: boolean) {
 
 it('seals what it pins to the current key, whichever it was read under', async () => {
   const [former, current]: [Keyring, Buffer] = [key, Buffer.alloc(32, 2)]
-  const intend = vi.fn(async (..._: unknown[]) => null)
+  const intend = vi.fn<(...args: unknown[]) => Promise<null>>(async () => null)
   const { context } = pendingKit({ store: { intend } })
   Object.assign(context, { accounts: new SendingAccounts([current, former[0]]) })
   await submitVideo(context, { id: 'v' })
