@@ -1,6 +1,8 @@
+import { Accounts } from '#libs/provider/accounts.ts'
 import { keyId, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Database } from '#libs/store/connect.ts'
-import { reEncrypt, type ReEncrypted } from '#libs/store/re-encrypt.ts'
+import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import { reEncrypt, type ReEncrypted, type SealedRow } from '#libs/store/re-encrypt.ts'
 import { keyringInUse, withDatabase } from './config.ts'
 
 const mostPasses = 5
@@ -28,10 +30,27 @@ export async function reEncryptAll(): Promise<void> {
 async function allPasses(db: Database, keys: Keyring): Promise<ReEncrypted & { isStill: boolean }> {
   const progress = (table: string, done: ReEncrypted) =>
     process.stdout.write(`${table}: ${done.changed} re-encrypted, ${done.failed} failed\n`)
+  const before = carryOver(new ProviderAccounts(db), new Accounts(keys))
   let all = 0
   for (let pass = 1; ; pass++) {
-    const { changed, failed } = await reEncrypt(db, keys, progress)
+    const { changed, failed } = await reEncrypt(db, keys, { before, progress })
     all += changed
     if (changed === 0 || pass === mostPasses) return { changed: all, failed, isStill: changed > 0 }
+  }
+}
+
+/**
+ * An account's id is another by another key: what operators did to it, and what is proven of it,
+ * goes over to the new one.
+ */
+function carryOver(store: ProviderAccounts, accounts: Accounts) {
+  const done = new Set<string>()
+  return async (rows: SealedRow[]): Promise<void> => {
+    for (const { provider, baseUrl, keyCipher } of rows) {
+      const account = baseUrl === null ? null : accounts.open({ baseUrl, keyCipher })
+      if (!account || done.has(`${provider} ${account.id}`)) continue
+      await store.inherit({ accountId: account.id, provider }, account.formerIds)
+      done.add(`${provider} ${account.id}`)
+    }
   }
 }

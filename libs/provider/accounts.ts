@@ -2,6 +2,7 @@
  * Accounts at providers, opened: one object each, however many videos are made there and however
  * often its credentials were encrypted. `id` tells one account from another and gives nothing of
  * its key away: the hash of address and key under a key of that purpose, the same in every process.
+ * It changes with the key-encryption key: `formerIds` are those by the keyring's other keys.
  */
 import { createHmac } from 'node:crypto'
 import { decrypt, deriveKey, isCurrent, reseal, type Keyring } from '#libs/runtime/secrets.ts'
@@ -9,6 +10,8 @@ import type { Account } from './provider.ts'
 
 export interface OpenedAccount extends Account {
   readonly id: string
+  /** What processes with another first key call it, or called it. */
+  readonly formerIds: readonly string[]
 }
 
 /** Where an account is, and what opens it. */
@@ -17,6 +20,9 @@ export interface SealedAccount {
   /** Its credentials, encrypted. */
   keyCipher: string
 }
+
+const idBy = (hashKey: Uint8Array, baseUrl: string, apiKey: string): string =>
+  createHmac('sha256', hashKey).update(`${baseUrl}\n${apiKey}`).digest('base64url').slice(0, 22)
 
 /** Forgotten in the order of first use; what is forgotten is made again. */
 const mostKnown = 10_000
@@ -27,7 +33,7 @@ function keep<T>(known: Map<string, T>, key: string, value: T): void {
 
 export class Accounts {
   readonly #keys: Keyring
-  readonly #hashKey: Uint8Array
+  readonly #hashKeys: Uint8Array[]
   /** By address and cipher text: opening one takes longer than looking it up. */
   readonly #opened = new Map<string, OpenedAccount>()
   /** By a cipher text under a former key: the same, sealed to the first one. */
@@ -39,7 +45,7 @@ export class Accounts {
 
   constructor(keys: Keyring) {
     this.#keys = keys
-    this.#hashKey = deriveKey(keys[0], 'account id')
+    this.#hashKeys = keys.map((key) => deriveKey(key, 'account id'))
   }
 
   /** Null when it was encrypted under a key-encryption key that this process does not have. */
@@ -70,11 +76,10 @@ export class Accounts {
   }
 
   #one(baseUrl: string, apiKey: string): OpenedAccount {
-    const hash = createHmac('sha256', this.#hashKey).update(`${baseUrl}\n${apiKey}`)
-    const id = hash.digest('base64url').slice(0, 22)
+    const [id, ...formerIds] = this.#hashKeys.map((key) => idBy(key, baseUrl, apiKey)) as [string]
     const known = this.#byId.get(id)?.deref()
     if (known) return known
-    const account = { id, baseUrl, apiKey }
+    const account = { id, formerIds, baseUrl, apiKey }
     this.#byId.set(id, new WeakRef(account))
     this.#gone.register(account, id)
     return account

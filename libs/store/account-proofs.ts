@@ -6,9 +6,9 @@ interface Account {
   provider: string
 }
 
-/** Whether a task of this account was ever seen to be found after its create. */
-export const readProof = async (db: Database, where: Account): Promise<boolean> =>
-  (await db.accountProof.count({ where })) > 0
+/** By any of its ids: whether a task of it was ever seen to be found after its create. */
+export const readProof = async (db: Database, ids: string[], provider: string): Promise<boolean> =>
+  (await db.accountProof.count({ where: { accountId: { in: ids }, provider } })) > 0
 
 export async function writeProof(db: Database, { accountId, provider }: Account): Promise<void> {
   await db.$executeRaw`

@@ -57,12 +57,34 @@ export class ProviderAccounts {
 
   /**
    * From now on it can be seen, and held by an operator. To be said again once a day while it is
-   * used: what nobody uses is removed, see unused-accounts.ts.
+   * used: what nobody uses is removed, see unused-accounts.ts. Whether it is new, and begins as it
+   * was left under a former id.
    */
-  async know({ accountId, provider }: AccountKey, host: string): Promise<void> {
+  async know(key: AccountKey, host: string, formerIds: readonly string[] = []): Promise<boolean> {
+    const isInherited = formerIds.length > 0 && (await this.inherit(key, formerIds))
     await this.#db.$executeRaw`
-      INSERT INTO "ProviderAccount" ("accountId", provider, host) VALUES (${accountId}, ${provider}, ${host})
+      INSERT INTO "ProviderAccount" ("accountId", provider, host) VALUES (${key.accountId}, ${key.provider}, ${host})
       ON CONFLICT ("accountId", provider) DO UPDATE SET "usedAt" = now() WHERE "ProviderAccount"."usedAt" < now() - interval '1 hour'`
+    return isInherited
+  }
+
+  /**
+   * Where it is not known under this id, it begins as it was left under a former one, with what was
+   * proven of it. Whether it did.
+   */
+  async inherit({ accountId, provider }: AccountKey, formerIds: readonly string[]) {
+    const former = [...formerIds]
+    await this.#db.$executeRaw`
+      INSERT INTO "AccountProof" ("accountId", provider)
+      SELECT ${accountId} || substr(p."accountId", length(f.id) + 1), provider FROM unnest(${former}::text[]) AS f(id)
+      JOIN "AccountProof" p ON p.provider = ${provider} AND (p."accountId" = f.id OR starts_with(p."accountId", f.id || '/'))
+      ON CONFLICT DO NOTHING`
+    const inherited = await this.#db.$executeRaw`
+      INSERT INTO "ProviderAccount" ("accountId", provider, host, "isOpen", held, reason, openings, "openedAt", "nextTryAt", "createsFullAt", acts)
+      SELECT ${accountId}, provider, host, "isOpen", held, reason, openings, "openedAt", "nextTryAt", "createsFullAt", acts
+      FROM "ProviderAccount" WHERE "accountId" = ANY(${former}::text[]) AND provider = ${provider} ORDER BY "usedAt" DESC LIMIT 1
+      ON CONFLICT DO NOTHING`
+    return inherited > 0
   }
 
   /** Of those whose circuit is open or held; few. */

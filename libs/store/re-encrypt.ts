@@ -12,7 +12,22 @@ export interface ReEncrypted {
 }
 
 type Key = readonly { column: string; type: 'uuid' | 'int'; first: string | number }[]
-type Row = Record<string, string | number> & { keyCipher: string }
+type Row = Record<string, string | number> & SealedRow
+
+/** Of an account; without an address where it is at its provider's own. */
+export interface SealedRow {
+  provider: string
+  baseUrl: string | null
+  keyCipher: string
+}
+
+export interface ReEncryptOptions {
+  /** Told what is sealed to a former key, before it is sealed anew. */
+  before(rows: SealedRow[]): Promise<void>
+  /** Told after every batch. */
+  progress(table: string, done: ReEncrypted): void
+  batch?: number
+}
 
 const uuid = (column: string) =>
   ({ column, type: 'uuid', first: '00000000-0000-0000-0000-000000000000' }) as const
@@ -22,12 +37,10 @@ const tables: Record<string, Key> = {
   Submission: [uuid('videoId'), int('attempt'), int('send')],
 }
 
-/** `progress` is told after every batch. */
 export async function reEncrypt(
   db: Database,
   keys: Keyring,
-  progress: (table: string, done: ReEncrypted) => void,
-  batch = 500,
+  { before, progress, batch = 500 }: ReEncryptOptions,
 ): Promise<ReEncrypted> {
   const total = { changed: 0, failed: 0 }
   for (const [table, key] of Object.entries(tables)) {
@@ -47,7 +60,10 @@ export async function reEncrypt(
         renewed: string
       }[]
       done.failed += changes.length - renewable.length
-      if (renewable.length) done.changed += await save(db, table, key, renewable)
+      if (renewable.length) {
+        await before(renewable.map((one) => one.row))
+        done.changed += await save(db, table, key, renewable)
+      }
       progress(table, done)
     }
     total.changed += done.changed
@@ -74,7 +90,7 @@ function page(
   const columns = key.map(({ column }) => `"${column}"`).join(', ')
   const bound = key.map(({ type }, i) => `$${i + 1}::${type}`).join(', ')
   return db.$queryRawUnsafe<Row[]>(
-    `SELECT ${columns}, "keyCipher" FROM "${table}" WHERE (${columns}) > (${bound}) AND "keyCipher" IS NOT NULL ORDER BY ${columns} LIMIT ${limit}`,
+    `SELECT ${columns}, provider, "baseUrl", "keyCipher" FROM "${table}" WHERE (${columns}) > (${bound}) AND "keyCipher" IS NOT NULL ORDER BY ${columns} LIMIT ${limit}`,
     ...after,
   )
 }

@@ -226,6 +226,6 @@ export class SubmissionWriter {
   /** See `readSentBeside`. */
   sentBeside = (send: SendRecord, withinMs: number) => readSentBeside(this.#db, send, withinMs)
   /** See account-proofs.ts. */
-  isProven = (accountId: string, provider: string) => readProof(this.#db, { accountId, provider })
+  isProven = (ids: string[], provider: string) => readProof(this.#db, ids, provider)
   prove = (accountId: string, provider: string) => writeProof(this.#db, { accountId, provider })
 }

@@ -4,6 +4,17 @@
  */
 import { Accounts } from '#libs/provider/accounts.ts'
 
+/** What is proven, as noted, and as it was noted under former keys. */
+export interface Proof {
+  id: string
+  formerIds: readonly string[]
+}
+
+interface ProofStore {
+  isProven(ids: string[], provider: string): Promise<boolean>
+  prove(id: string, provider: string): Promise<void>
+}
+
 export class SendingAccounts extends Accounts {
   /** By id: no create before this monotonic instant, as the provider asked. */
   readonly #throttledUntil = new Map<string, number>()
@@ -23,14 +34,14 @@ export class SendingAccounts extends Accounts {
 
   /**
    * Whether a task of this account was seen to be found by our own id; asks the store until it was.
+   * What was noted under a former id is noted under the present one.
    */
-  async isProven(
-    store: { isProven(id: string, provider: string): Promise<boolean> },
-    id: string,
-    provider: string,
-  ): Promise<boolean> {
+  async isProven(store: ProofStore, proof: Proof, provider: string): Promise<boolean> {
+    const { id, formerIds } = proof
     if (this.#proven.has(id)) return true
-    if (!(await store.isProven(id, provider))) return false
+    if (!(await store.isProven([id, ...formerIds], provider))) return false
+    // rule: a proof outlives the key its account was named by
+    if (formerIds.length) await store.prove(id, provider)
     this.#proven.add(id)
     return true
   }
@@ -51,11 +62,7 @@ export class SendingAccounts extends Accounts {
     this.#beingProven.delete(id)
   }
 
-  async prove(
-    store: { prove(id: string, provider: string): Promise<void> },
-    id: string,
-    provider: string,
-  ): Promise<void> {
+  async prove(store: Pick<ProofStore, 'prove'>, id: string, provider: string): Promise<void> {
     if (this.#proven.has(id)) return
     await store.prove(id, provider)
     this.#proven.add(id)

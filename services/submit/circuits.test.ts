@@ -14,7 +14,7 @@ const failed: CreateAnswer = { kind: 'unknown', reason: '500' }
 const refused: CreateAnswer = { kind: 'later', retryAfterMs: null, reason: 'ECONNREFUSED' }
 const late: CreateAnswer = { ...refused, reason: 'too late', isLate: true }
 const account = {
-  account: { id: 'a', baseUrl: 'https://example.com/v1' },
+  account: { id: 'a', formerIds: [], baseUrl: 'https://example.com/v1' },
   provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
 }
 const waiting = { id: 'w', userId: 'u', attempt: 1 }

@@ -118,6 +118,12 @@ export class Circuits implements Disposable {
     }))
   }
 
+  /** As they are from now on: not by a reading that had begun before. */
+  async readAnew(): Promise<void> {
+    await this.#reading?.catch(() => {})
+    return this.read()
+  }
+
   async #read(): Promise<void> {
     const states = await this.#options.store.circuits()
     const readAt = this.#options.clock.now()

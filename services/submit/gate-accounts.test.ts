@@ -6,7 +6,7 @@ import { Process, World } from '../../test/simulation/world.ts'
 import { Gate } from './gate.ts'
 
 const at = {
-  account: { id: 'a', baseUrl: 'https://example.com/v1' },
+  account: { id: 'a', formerIds: [], baseUrl: 'https://example.com/v1' },
   provider: { name: 'toapis', budgets: { usual: {}, set: {} } },
 }
 const log = createLogger('test', 'silent')

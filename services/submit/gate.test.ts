@@ -15,7 +15,7 @@ const refused: CreateAnswer = { kind: 'refused', error: { code: 'content_policy'
 const over: CreateAnswer = { kind: 'later', retryAfterMs: 1_000, reason: '429', isOverLimit: true }
 
 const at = (id: string, set: Budget = {}) => ({
-  account: { id, baseUrl: 'https://example.com/v1' },
+  account: { id, formerIds: [], baseUrl: 'https://example.com/v1' },
   provider: { name: 'toapis', budgets: { usual: {}, set } },
 })
 

@@ -5,38 +5,21 @@
  * less is sent then, and more again with time.
  */
 import type { Bus } from '#libs/bus/bus.ts'
-import type { Clock } from '#libs/runtime/clock.ts'
 import { Looks } from '#libs/runtime/every.ts'
-import type { Logger } from '#libs/runtime/logger.ts'
-import type { OpenedAccount } from '#libs/provider/accounts.ts'
-import type { CreateAnswer, Declared, RateLimit } from '#libs/provider/provider.ts'
-import type { InterfaceOf } from '#libs/store/connect.ts'
-import type { AccountKey, ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import type { CreateAnswer, RateLimit } from '#libs/provider/provider.ts'
 import { Circuits, type Passage } from './circuits.ts'
-import { LearnedRate } from './learned-rate.ts'
-import { CreateQueue, type CreateLimits, type Waiting } from './create-queue.ts'
-
-/** Where a create goes. */
-export interface GateAccount {
-  account: Pick<OpenedAccount, 'id' | 'baseUrl'>
-  provider: Pick<Declared, 'name' | 'budgets'>
-}
+import type { CreateLimits, Waiting } from './create-queue.ts'
+import {
+  accountKeyOf,
+  KnownAccounts,
+  type GateAccount,
+  type KnownAccount,
+  type KnownAccountsOptions,
+} from './known-accounts.ts'
 
 export interface Wait {
   ms: number
   reason: string
-}
-
-interface Known {
-  key: AccountKey
-  queue: CreateQueue
-  /** Creates a minute as the provider tells them; null: unknown. */
-  told: number | null
-  learned: LearnedRate
-  /** For its circuit, and known here. */
-  waiting: Map<string, Waiting>
-  /** When it was last told to be in use. */
-  toldAt: number
 }
 
 interface Limits extends CreateLimits {
@@ -46,12 +29,9 @@ interface Limits extends CreateLimits {
   isDeclared: boolean
 }
 
-export interface GateOptions {
-  clock: Clock
-  log: Logger
+export interface GateOptions extends KnownAccountsOptions {
   /** Submits tell each other what became of creates. */
   bus: Pick<Bus, 'publishCore' | 'subscribe'>
-  store: Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'>
 }
 
 const readEveryMs = 1_000
@@ -59,15 +39,14 @@ const readEveryMs = 1_000
 const staleMs = 2_000
 /** While no create is under way. */
 const idleMs = 60_000
-const toldForMs = 12 * 3_600_000
-const mostKnown = 10_000
 const mostWaiting = 1_000
 const wokenAtOnce = 50
+const mostWoken = 10_000
 
 export class Gate implements AsyncDisposable {
   readonly #options: GateOptions
   readonly #circuits: Circuits
-  readonly #accounts = new Map<string, Known>()
+  readonly #accounts: KnownAccounts
   readonly #woken = new Set<string>()
   readonly #reading: Looks
   #wake: (video: Waiting) => void = () => {}
@@ -75,6 +54,11 @@ export class Gate implements AsyncDisposable {
   constructor(options: GateOptions) {
     this.#options = options
     this.#circuits = new Circuits(options)
+    this.#accounts = new KnownAccounts(
+      options,
+      (video) => this.#wakeUp(video),
+      () => this.#circuits.readAnew(),
+    )
     const { clock, log } = options
     const onError = (err: unknown) =>
       log.warn({ err }, 'circuits not read, what was read last counts')
@@ -98,7 +82,7 @@ export class Gate implements AsyncDisposable {
   /** Null when the account's limits allow for this video's create now. */
   async enter(at: GateAccount, video: Waiting): Promise<Wait | null> {
     this.#woken.delete(video.id)
-    const known = await this.#known(at)
+    const known = await this.#accounts.of(at)
     const limits = this.#limitsOf(known, at)
     if (!limits.rate && limits.parallelTasks === null) return null
     const wait = await known.queue.enter(video, () => this.#limitsOf(known, at))
@@ -114,10 +98,10 @@ export class Gate implements AsyncDisposable {
   async pass(at: GateAccount, video: Waiting): Promise<Passage> {
     this.#woken.delete(video.id)
     this.#reading.wake()
+    const { waiting } = await this.#accounts.of(at)
     // rule: a circuit is read again before it is judged
     await this.#circuits.refresh(staleMs)
     const passage = await this.#circuits.pass(accountKeyOf(at))
-    const waiting = (await this.#known(at)).waiting
     if (passage.kind !== 'wait') waiting.delete(video.id)
     else if (waiting.size < mostWaiting) waiting.set(video.id, video)
     return passage
@@ -129,7 +113,7 @@ export class Gate implements AsyncDisposable {
    */
   #wakeFree(): boolean {
     let anyWaited = false
-    for (const { key, waiting } of this.#accounts.values()) {
+    for (const { key, waiting } of this.#accounts) {
       if (waiting.size === 0) continue
       anyWaited = true
       const free = this.#circuits.free(key)
@@ -143,14 +127,14 @@ export class Gate implements AsyncDisposable {
   }
 
   #wakeUp(video: Waiting): void {
-    if (this.#woken.size >= mostKnown) this.#woken.clear()
+    if (this.#woken.size >= mostWoken) this.#woken.clear()
     this.#woken.add(video.id)
     this.#wake(video)
   }
 
   /** What the provider said of its limit of creates. */
   told(at: GateAccount, { perSecond }: RateLimit): void {
-    const known = this.#accounts.get(keyOf(at))
+    const known = this.#accounts.ofNow(at)
     if (known && perSecond !== null) known.told = perSecond * 60
   }
 
@@ -160,7 +144,7 @@ export class Gate implements AsyncDisposable {
     answer: CreateAnswer,
     { video, wasTried }: { video: string; wasTried: boolean },
   ): Promise<void> {
-    const known = await this.#known(at)
+    const known = await this.#accounts.of(at)
     const isOverLimit = answer.kind === 'later' && answer.isOverLimit === true
     if (answer.kind === 'accepted') known.learned.accepted(this.#options.clock.now())
     if (isOverLimit) {
@@ -183,12 +167,12 @@ export class Gate implements AsyncDisposable {
   }
 
   /** Of its limit nothing is known but that it was exceeded. */
-  #refused(known: Known, at: GateAccount): void {
+  #refused(known: KnownAccount, at: GateAccount): void {
     if (known.told !== null || this.#limitsOf(known, at).isDeclared) return
     known.learned.refused(this.#options.clock.now())
   }
 
-  #limitsOf(known: Known, { provider }: GateAccount): Limits {
+  #limitsOf(known: KnownAccount, { provider }: GateAccount): Limits {
     const { usual = {}, set = {} } = provider.budgets ?? {}
     const declared = set.createPerMinute ?? usual.createPerMinute ?? null
     const told = known.told === null ? null : Math.min(known.told, set.createPerMinute ?? Infinity)
@@ -205,46 +189,9 @@ export class Gate implements AsyncDisposable {
     return { rate: { perMinute, burst }, perMinute: limit, ...more }
   }
 
-  async #known(at: GateAccount): Promise<Known> {
-    const name = keyOf(at)
-    const { clock, log, store } = this.#options
-    const known = this.#accounts.get(name)
-    const key = accountKeyOf(at)
-    // rule: an account in use is said to be, once a day
-    if (known && clock.now() - known.toldAt < toldForMs) return known
-    if (known) known.toldAt = clock.now()
-    await store.know(key, new URL(at.account.baseUrl).host)
-    if (known) return known
-    const wake = (video: Waiting) => this.#wakeUp(video)
-    const queue = new CreateQueue({ clock, log, store, account: key, wake })
-    const learned = new LearnedRate()
-    const toldAt = clock.now()
-    const made = { key, queue, told: null, learned, toldAt, waiting: new Map() }
-    const other = this.#accounts.get(name)
-    if (other) return other
-    this.#accounts.set(name, made)
-    if (this.#accounts.size > mostKnown) this.#dropOne()
-    return made
-  }
-
-  /** The oldest for which nobody waits. */
-  #dropOne(): void {
-    for (const [name, { queue, waiting }] of this.#accounts) {
-      if (queue.size > 0 || waiting.size > 0) continue
-      queue.close()
-      return void this.#accounts.delete(name)
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#circuits[Symbol.dispose]()
-    for (const { queue } of this.#accounts.values()) queue.close()
+    for (const { queue } of this.#accounts) queue.close()
     await this.#reading[Symbol.asyncDispose]()
   }
 }
-
-const accountKeyOf = ({ account, provider }: GateAccount): AccountKey => ({
-  accountId: account.id,
-  provider: provider.name,
-})
-const keyOf = ({ account, provider }: GateAccount) => `${provider.name} ${account.id}`

@@ -6,7 +6,12 @@ import type { Queries } from '#libs/scene-video/queries.ts'
 import { Process, World } from '../../test/simulation/world.ts'
 import { LookUpTurns } from './look-up-turns.ts'
 
-const account: OpenedAccount = { id: 'a', baseUrl: 'https://example.com', apiKey: 'sk' }
+const account: OpenedAccount = {
+  id: 'a',
+  formerIds: [],
+  baseUrl: 'https://example.com',
+  apiKey: 'sk',
+}
 const limited = { name: 'x', budgets: { usual: { queryPerSecond: 20 }, set: {} } }
 
 /**

@@ -219,7 +219,7 @@ async function isProven(context: SubmitContext, send: SendRecord, model: string)
 
 async function proveAccount(context: SubmitContext, { submission, video }: Wanted): Promise<void> {
   const proof = proofOfSend(context, submission, video.model)
-  if (proof) await context.accounts.prove(context.store, proof, submission.provider)
+  if (proof) await context.accounts.prove(context.store, proof.id, submission.provider)
 }
 
 const jitter = ({ clock }: SubmitContext, ms: number) => ms * (0.75 + clock.random() / 2)

@@ -9,16 +9,19 @@ import { unixMs } from '#libs/runtime/clock.ts'
 import { ownId } from '#libs/scene-video/scene-video.ts'
 import type { Loaded } from '#libs/store/submissions.ts'
 import type { SubmitContext } from './context.ts'
+import type { Proof } from './accounts.ts'
 import { requestOf } from './requests.ts'
 
 /** What is proven, as noted: the account, and, where it is found in a list, the model. */
 export const proofOf = (
   provider: Pick<Provider, 'can' | 'recoveryHosts'>,
-  { id, baseUrl }: Pick<OpenedAccount, 'id' | 'baseUrl'>,
+  { id, formerIds, baseUrl }: Pick<OpenedAccount, 'id' | 'formerIds' | 'baseUrl'>,
   model: string,
-): string =>
+): Proof => {
   // rule: absence of a model counts only where a task of that model was found
-  canAt(provider, { baseUrl }).findByOwnId ? id : `${id}/${model}`
+  const more = canAt(provider, { baseUrl }).findByOwnId ? '' : `/${model}`
+  return { id: id + more, formerIds: formerIds.map((one) => one + more) }
+}
 
 /**
  * After an accepted create: whether its task would be found, noted with the account. Not tried
@@ -35,15 +38,15 @@ export async function proveByLookUp(
   // an absence would count for nothing
   if (!provider || canAt(provider, account).listMayLack) return
   const proof = proofOf(provider, account, video.model)
-  if (accounts.isKnownProven(proof) || !accounts.beginProof(proof)) return
+  if (accounts.isKnownProven(proof.id) || !accounts.beginProof(proof.id)) return
   try {
     if (await accounts.isProven(store, proof, provider.name)) return
     if ((await findAgain(context, provider, account, video)) === taskId)
-      await accounts.prove(store, proof, provider.name)
+      await accounts.prove(store, proof.id, provider.name)
   } catch (err) {
     log.warn({ err }, 'finding a task again was not tried to its end')
   } finally {
-    accounts.endProof(proof)
+    accounts.endProof(proof.id)
   }
 }
 

@@ -92,7 +92,7 @@ it('sends again what is absent from a list in which a task was ever found, and o
 
 it('takes no absence of a model for one where only tasks of another model were found', async () => {
   const absent = byList(async () => ({ kind: 'absent' }))
-  const isProven = async (proof: string) => !proof.endsWith('/m')
+  const isProven = async ([proof]: [string]) => !proof.endsWith('/m')
   const { context, create, failPending } = lost(2 * minute, absent, { isProven })
   await submitVideo(context, { id: 'v' })
   expect(create).not.toHaveBeenCalled()

@@ -85,6 +85,7 @@ const finders: Record<Finder, string[]> = {
   'the directory by itself': vitest('libs/files/directory-store.test.ts', ''),
   retention: vitest('test/system/file-retention.test.ts', ''),
   uploads: vitest('test/system/gateway-uploads.test.ts', ''),
+  'key rotation': vitest('test/system/key-rotation.test.ts', 'operator holds'),
 }
 
 function copySources(): string {

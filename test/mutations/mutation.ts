@@ -37,6 +37,7 @@ export type Finder =
   | 'the archiver by itself'
   | 'uploads'
   | 'retention'
+  | 'key rotation'
 
 export interface Mutation {
   rule: string

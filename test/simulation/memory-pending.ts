@@ -74,7 +74,8 @@ export class MemoryPending extends MemoryRows {
   /** Its provider looks up by own id. */
   readonly sentBeside = async () => ({ known: [], hasRivals: false })
   readonly #proven = new Set<string>()
-  readonly isProven = async (accountId: string): Promise<boolean> => this.#proven.has(accountId)
+  readonly isProven = async (ids: string[]): Promise<boolean> =>
+    ids.some((id) => this.#proven.has(id))
   readonly prove = async (accountId: string): Promise<void> => void this.#proven.add(accountId)
 
   async failPending(id: string, attempt: number, error: VideoError): Promise<OwedEvent | null> {

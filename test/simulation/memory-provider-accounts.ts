@@ -21,7 +21,10 @@ interface Row extends AccountKey {
   tasks: Map<string, number>
 }
 
-export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'> {
+export class MemoryProviderAccounts implements Omit<
+  InterfaceOf<ProviderAccounts>,
+  'list' | 'act' | 'inherit'
+> {
   readonly #rows = new Map<string, Row>()
   readonly #now: () => number
   readonly #videos: Map<string, { status: Status; attempt: number }> | undefined
@@ -31,7 +34,10 @@ export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts
     this.#videos = videos
   }
 
-  readonly know = async (key: AccountKey): Promise<void> => void this.#row(key)
+  readonly know = async (key: AccountKey): Promise<boolean> => {
+    this.#row(key)
+    return false
+  }
 
   readonly circuits = async (): Promise<CircuitState[]> =>
     [...this.#rows.values()]

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { decrypt, isCurrent, type Keyring } from '#libs/runtime/secrets.ts'
+import { ProviderAccounts, type CircuitRow } from '#libs/store/provider-accounts.ts'
 import { Stack } from '../support/gateway-kit.ts'
 import { command } from '../support/operate.ts'
 import { until } from '../support/system.ts'
@@ -74,8 +75,8 @@ const reEncrypt = async (...ring: string[]) => {
 }
 
 /** By the gateway at `url`; fails with where a video stands that does not end. */
-const allCompleted = async (url: string) => {
-  for (const id of ids) {
+const allCompleted = async (url: string, some = ids) => {
+  for (const id of some) {
     let last: unknown
     const look = async () => {
       const { body } = await stack.ask('GET', `/api/scene-videos/${id}`, { url })
@@ -148,4 +149,43 @@ it('has what waited for its turn while all keys were re-encrypted sealed to the 
 
   await stack.poller({ KEY_ENCRYPTION_KEY: current })
   await allCompleted(stack.gatewayUrl)
+})
+
+it.each([
+  ['seen meanwhile', true],
+  ['not used meanwhile', false],
+])('keeps what an operator holds, and what was proven of an account, %s', async (_, isUsed) => {
+  const [former, current] = [stack.keyEncryptionKey, randomBytes(32).toString('base64')]
+  const accounts = new ProviderAccounts(stack.db)
+  await putKey()
+  await generate(stack.gatewayUrl)
+  const proofs = () => stack.db.accountProof.count()
+  await until('the account to be proven', async () => ((await proofs()) === 1 ? true : undefined))
+  const [{ accountId, provider }] = (await accounts.list()) as [CircuitRow]
+  const by = { keyId: 'k', name: 'operator' }
+  await accounts.act({ accountId, provider }, { act: 'open', reason: 'not today', by })
+
+  const submit = await stack.submit({ KEY_ENCRYPTION_KEY: `${current},${former}` })
+  await stack.first.submit[Symbol.asyncDispose]()
+  const waits = async () => {
+    await generate(stack.gatewayUrl)
+    const id = ids.at(-1)!
+    await until('it to wait for the operator', async () => {
+      const row = await stack.db.sceneVideo.findUniqueOrThrow({ where: { id } })
+      return row.waitReason?.includes('not today') || undefined
+    })
+    expect(await stack.db.submission.count({ where: { videoId: id } })).toBe(0)
+  }
+  if (isUsed) await waits()
+  await reEncrypt(current, former)
+  await stack.submit({ KEY_ENCRYPTION_KEY: current })
+  await submit[Symbol.asyncDispose]()
+  await waits()
+
+  for (const one of await accounts.list())
+    await accounts.act(one, { act: 'reset', reason: null, by })
+  await stack.poller({ KEY_ENCRYPTION_KEY: current })
+  await allCompleted(stack.gatewayUrl, ids.slice(-1))
+  // under the id that each of the two keys gives it
+  expect([await proofs(), (await accounts.list()).length]).toEqual([2, 2])
 })

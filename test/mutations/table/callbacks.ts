@@ -52,8 +52,8 @@ export const callbacks: Mutation[] = [
   },
   {
     rule: 'absence of a model counts only where a task of that model was found',
-    find: 'findByOwnId ? id : `${id}/${model}`',
-    replace: 'findByOwnId ? id : id',
+    find: "findByOwnId ? '' : `/${model}`",
+    replace: "findByOwnId ? '' : ''",
     by: 'submit by itself',
   },
 ]

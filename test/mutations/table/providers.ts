@@ -40,6 +40,18 @@ export const providers: Mutation[] = [
     by: 'submit by itself',
   },
   {
+    rule: 'what an operator holds stays held when the key-encryption key changes',
+    find: 'store.know(key, new URL(baseUrl).host, formerIds)',
+    replace: 'store.know(key, new URL(baseUrl).host)',
+    by: 'key rotation',
+  },
+  {
+    rule: 'a proof outlives the key its account was named by',
+    find: 'if (formerIds.length) await store.prove(id, provider)',
+    replace: '',
+    by: 'submit by itself',
+  },
+  {
     rule: 'an account in use is said to be, once a day',
     find: '- known.toldAt < toldForMs',
     replace: '> 0',
