@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { inParts } from './parts.ts'
+import { FileMemory, inParts, PartMemory, type Part } from './parts.ts'
 
 const partBytes = 1_000
+const memoryOf = (most: number, all = new PartMemory(most, 0), stop = new AbortController()) =>
+  new FileMemory(all, stop.signal)
 
 async function partsOf(
   pieces: Uint8Array[],
@@ -10,11 +13,14 @@ async function partsOf(
   most = partBytes,
 ) {
   const parts: { bytes: Buffer; isLast: boolean }[] = []
+  using memory = memoryOf(most)
   const body = (async function* () {
     yield* pieces
   })()
-  for await (const { part, isLast } of inParts(body, most, options))
+  for await (const { part, isLast } of inParts(body, memory, options)) {
     parts.push({ bytes: Buffer.from(part), isLast })
+    memory.free(part)
+  }
   return parts
 }
 
@@ -57,6 +63,43 @@ it('ends with the signal, before a last part', async () => {
     yield randomBytes(100)
     stop.abort(new Error('called off'))
   })()
-  const first = inParts(body, partBytes, { signal: stop.signal }).next()
+  const first = inParts(body, memoryOf(partBytes), { signal: stop.signal }).next()
   await expect(first).rejects.toThrow('called off')
+})
+
+/** As many as come without one being freed. */
+async function heldBy(memory: FileMemory): Promise<Part[]> {
+  const body = (async function* () {
+    for (let i = 0; i < 20; i++) yield randomBytes(partBytes)
+  })()
+  const held: Part[] = []
+  const parts = inParts(body, memory, {})
+  for (;;) {
+    const next = await Promise.race([parts.next(), setImmediate(null)])
+    if (next === null || next.done) return held
+    held.push(next.value)
+  }
+}
+
+it('lends a file three parts beside its own, and all files together what there is', async () => {
+  const all = new PartMemory(partBytes, 4)
+  const files = [1, 2, 3].map(() => memoryOf(partBytes, all))
+  const held: Part[][] = []
+  for (const file of files) held.push(await heldBy(file))
+  expect(held.map((parts) => parts.length)).toEqual([4, 2, 1])
+  expect(new Set(held.flat().map(({ part }) => part.buffer)).size).toBe(7)
+  files[0]![Symbol.dispose]()
+  expect(await heldBy(memoryOf(partBytes, all))).toHaveLength(4)
+})
+
+it('waits for a part to be free, and no longer than the signal', async () => {
+  const stop = new AbortController()
+  const memory = memoryOf(partBytes, new PartMemory(partBytes, 0), stop)
+  const [{ part }] = (await heldBy(memory)) as [Part]
+  const next = memory.next()
+  memory.free(part)
+  expect((await next).buffer).toBe(part.buffer)
+  const never = memory.next()
+  stop.abort(new Error('called off'))
+  await expect(never).rejects.toThrow('called off')
 })

@@ -1,9 +1,15 @@
-/** A file in parts of one size, for a store that takes them so. */
+/**
+ * A file in parts of one size, for a store that takes them so; and the memory in which they lie.
+ * Each file has one part of its own. Others are lent to whichever files want them, so that a few
+ * files go quickly, and many take little more than their own.
+ */
 import type { PutOptions } from './file-store.ts'
 import { giveBack } from './pieces.ts'
 
 /** Of memory, before a file is known to be larger. */
 const firstBytes = 256 * 1024
+/** Parts of one file on their way at once. */
+const mostOfOne = 4
 
 export interface Part {
   part: Uint8Array
@@ -11,38 +17,131 @@ export interface Part {
 }
 
 /**
- * Each is valid until the next is asked for: all lie in the same memory. There is one at least,
- * and only the last may be smaller. @throws the signal's reason, or what `body` throws
+ * What the files of a store share: parts beside one for each, and memory that was used before. While
+ * any file is in work it is kept: garbage of this size would wait for a collection of everything.
+ */
+export class PartMemory {
+  readonly partBytes: number
+  readonly #unused: Uint8Array[] = []
+  #further: number
+  #files = 0
+
+  constructor(partBytes: number, further: number) {
+    this.partBytes = partBytes
+    this.#further = further
+  }
+
+  enter(): void {
+    this.#files++
+  }
+
+  /** Whether the file may have one more than its own. */
+  lend(): boolean {
+    if (this.#further === 0) return false
+    this.#further--
+    return true
+  }
+
+  take(): Uint8Array {
+    return this.#unused.pop() ?? Buffer.allocUnsafeSlow(this.partBytes)
+  }
+
+  leave(lent: number, unused: Uint8Array[]): void {
+    this.#files--
+    this.#further += lent
+    if (this.#files === 0) this.#unused.length = 0
+    else this.#unused.push(...unused)
+  }
+}
+
+/** The memory of one file, until it is disposed of. */
+export class FileMemory implements Disposable {
+  readonly #all: PartMemory
+  readonly #signal: AbortSignal
+  readonly #unused: Uint8Array[] = []
+  #lent = 0
+  #whenFree: () => void = () => {}
+
+  /** `signal`: nothing of it is waited for any more. */
+  constructor(all: PartMemory, signal: AbortSignal) {
+    this.#all = all
+    this.#signal = signal
+    all.enter()
+    signal.addEventListener('abort', () => this.#whenFree(), { once: true })
+  }
+
+  get partBytes(): number {
+    return this.#all.partBytes
+  }
+
+  /** For the file's own part. */
+  first(): Uint8Array {
+    return this.#all.take()
+  }
+
+  /** For a part more. Waits for one of this file where none is lent. @throws the signal's reason */
+  async next(): Promise<Uint8Array> {
+    if (this.#unused.length === 0 && this.#lent < mostOfOne - 1 && this.#all.lend()) {
+      this.#lent++
+      return this.#all.take()
+    }
+    while (this.#unused.length === 0) {
+      this.#signal.throwIfAborted()
+      await new Promise<void>((resolve) => (this.#whenFree = resolve))
+    }
+    return this.#unused.pop()!
+  }
+
+  /** It was sent, and nobody reads it any more. What was not is left to the collector. */
+  free(part: Uint8Array): void {
+    const all = new Uint8Array(part.buffer)
+    if (all.length < this.partBytes) return
+    this.#unused.push(all)
+    this.#whenFree()
+  }
+
+  [Symbol.dispose](): void {
+    this.#all.leave(this.#lent, this.#unused.splice(0))
+    this.#lent = 0
+  }
+}
+
+/**
+ * Each part but the last is to be given to `memory.free`, or none comes in the end. There is one at
+ * least, and only the last may be smaller. @throws the signal's reason, or what `body` throws
  */
 export async function* inParts(
   body: AsyncIterable<Uint8Array>,
-  partBytes: number,
+  memory: FileMemory,
   { signal, givesUp = false }: Pick<PutOptions, 'signal' | 'givesUp'>,
 ): AsyncGenerator<Part> {
-  let memory = Buffer.allocUnsafeSlow(Math.min(firstBytes, partBytes))
+  const { partBytes } = memory
+  let part: Uint8Array = Buffer.allocUnsafeSlow(Math.min(firstBytes, partBytes))
   let filled = 0
   for await (const piece of body) {
     signal?.throwIfAborted()
     for (let at = 0; at < piece.length;) {
       if (filled === partBytes) {
-        yield { part: memory, isLast: false }
+        yield { part, isLast: false }
+        part = await memory.next()
         filled = 0
       }
-      if (filled === memory.length) memory = larger(memory, partBytes)
-      const some = piece.subarray(at, at + memory.length - filled)
-      memory.set(some, filled)
+      if (filled === part.length) part = larger(part, memory)
+      const some = piece.subarray(at, at + part.length - filled)
+      part.set(some, filled)
       filled += some.length
       at += some.length
     }
     if (givesUp) giveBack(piece)
   }
   signal?.throwIfAborted()
-  yield { part: memory.subarray(0, filled), isLast: true }
+  yield { part: part.subarray(0, filled), isLast: true }
 }
 
-function larger(memory: Buffer<ArrayBuffer>, most: number): Buffer<ArrayBuffer> {
-  const next = Buffer.allocUnsafeSlow(Math.min(4 * memory.length, most))
-  next.set(memory)
-  giveBack(memory)
+function larger(part: Uint8Array, memory: FileMemory): Uint8Array {
+  const bytes = 4 * part.length
+  const next = bytes < memory.partBytes ? Buffer.allocUnsafeSlow(bytes) : memory.first()
+  next.set(part)
+  giveBack(part)
   return next
 }

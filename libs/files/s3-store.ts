@@ -1,7 +1,7 @@
 /**
- * Files in an S3-compatible bucket. What is larger than 5 MiB is put in parts of that size, one of
- * which is in memory; a file appears with the upload's completion, whole or not at all, and the
- * parts of one that fails are removed.
+ * Files in an S3-compatible bucket. What is larger than 5 MiB is put in parts of that size, of which
+ * one to four are in memory, as many files are in work; a file appears with the upload's completion,
+ * whole or not at all, and the parts of one that fails are removed.
  * Parts that a dead process left behind are the bucket's to expire: set a lifecycle rule for
  * incomplete multipart uploads. A service that does not answer fails a call within a minute or two.
  */
@@ -18,11 +18,12 @@ import {
   S3ServiceException,
   UploadPartCommand,
   type CompletedPart,
+  type PutObjectCommandInput,
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { Readable } from 'node:stream'
 import { requireFileKey, StoreFull, type FileStore, type PutOptions } from './file-store.ts'
-import { inParts } from './parts.ts'
+import { FileMemory, inParts, PartMemory } from './parts.ts'
 
 export interface S3Options {
   bucket: string
@@ -44,6 +45,8 @@ export interface S3Options {
 
 /** The least that S3 takes; of at most 10,000 parts it makes a file of 48 GiB. */
 const partBytes = 5 * 1024 * 1024
+/** Beside one for each file: 40 MiB. */
+const furtherParts = 8
 /** Until a connection is made; until an answer begins; without a byte of one. */
 const patience = { connectionTimeout: 5_000, requestTimeout: 30_000, socketTimeout: 300_000 }
 /** Each reader who pauses holds one: with the SDK's own 50 they would be all of them. */
@@ -53,9 +56,10 @@ export function openS3Store(options: S3Options): FileStore {
   const { bucket: Bucket, prefix } = options
   const client = clientOf(options)
   const at = (key: string) => ({ Bucket, Key: prefix + requireFileKey(key) })
+  const memory = new PartMemory(partBytes, furtherParts)
   return {
     place: `bucket ${Bucket}${prefix && `, prefix ${prefix}`}`,
-    put: (key, body, put) => upload(client, at(key), body, put, options),
+    put: (key, body, put) => upload(client, memory, body, put, objectOf(at(key), put, options)),
     async read(key, range) {
       const Range = range && { Range: `bytes=${range.start}-${range.end}` }
       const found = await orNull(client.send(new GetObjectCommand({ ...at(key), ...Range })))
@@ -109,34 +113,54 @@ function clientOf(options: S3Options): S3Client {
   })
 }
 
+type NewObject = Omit<PutObjectCommandInput, 'Body'> & At
+
+const objectOf = (
+  at: At,
+  { type }: PutOptions,
+  { encryption, kmsKeyId, checksums }: S3Options,
+): NewObject => ({
+  ...at,
+  ContentType: type,
+  ...(encryption ? { ServerSideEncryption: encryption } : {}),
+  ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
+  ...(checksums ? { ChecksumAlgorithm: 'CRC32' as const } : {}),
+})
+
 /** What makes the file is not called off: its outcome would not be known. */
 async function upload(
   client: S3Client,
-  at: At,
+  memory: PartMemory,
   body: AsyncIterable<Uint8Array>,
   put: PutOptions,
-  { encryption, kmsKeyId, checksums }: S3Options,
+  object: NewObject,
 ): Promise<number> {
-  const object = {
-    ...at,
-    ContentType: put.type,
-    ...(encryption ? { ServerSideEncryption: encryption } : {}),
-    ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
-    ...(checksums ? { ChecksumAlgorithm: 'CRC32' as const } : {}),
-  }
+  // the first part that fails calls off those beside it, and the reading
+  const failed = new AbortController()
+  const signal = AbortSignal.any([failed.signal, ...(put.signal ? [put.signal] : [])])
+  using own = new FileMemory(memory, signal)
   let bytes = 0
   let parts: PartsOfOne | null = null
   try {
-    for await (const { part, isLast } of inParts(body, partBytes, put)) {
+    for await (const { part, isLast } of inParts(body, own, { ...put, signal })) {
       bytes += part.length
-      if (isLast && !parts) await client.send(new PutObjectCommand({ ...object, Body: part }))
-      else await (parts ??= await PartsOfOne.begin(client, object)).add(part, put.signal)
+      if (isLast && !parts) {
+        await client.send(new PutObjectCommand({ ...object, Body: part }))
+        own.free(part)
+      } else {
+        parts ??= await PartsOfOne.begin(client, object, signal)
+        parts.add(part).then(
+          () => own.free(part),
+          (err: unknown) => failed.abort(err),
+        )
+      }
     }
     await parts?.complete()
     return bytes
   } catch (err) {
+    failed.abort()
     await parts?.abort()
-    throw told(err, at.Bucket)
+    throw told(err, object.Bucket)
   }
 }
 
@@ -145,42 +169,52 @@ interface At {
   Key: string
 }
 
-/** An upload in parts; nothing of it is seen until it is complete. */
+/** An upload in parts, several at once; nothing of it is seen until it is complete. */
 class PartsOfOne {
   readonly #client: S3Client
   readonly #upload: At & { UploadId: string }
-  readonly #parts: CompletedPart[] = []
+  readonly #signal: AbortSignal
+  readonly #sent: Promise<CompletedPart>[] = []
 
-  private constructor(client: S3Client, upload: At & { UploadId: string }) {
+  private constructor(client: S3Client, upload: At & { UploadId: string }, signal: AbortSignal) {
     this.#client = client
     this.#upload = upload
+    this.#signal = signal
   }
 
-  static async begin(client: S3Client, object: At): Promise<PartsOfOne> {
+  /** `signal`: its parts are called off. */
+  static async begin(client: S3Client, object: NewObject, signal: AbortSignal) {
     const { UploadId } = await client.send(new CreateMultipartUploadCommand(object))
     const { Bucket, Key } = object
-    return new PartsOfOne(client, { Bucket, Key, UploadId: UploadId! })
+    return new PartsOfOne(client, { Bucket, Key, UploadId: UploadId! }, signal)
   }
 
-  async add(Body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
-    const PartNumber = this.#parts.length + 1
-    const part = new UploadPartCommand({ ...this.#upload, PartNumber, Body })
+  /** Once it is sent. */
+  add(part: Uint8Array): Promise<CompletedPart> {
+    const sent = this.#send(this.#sent.length + 1, part)
+    this.#sent.push(sent)
+    return sent
+  }
+
+  async #send(PartNumber: number, Body: Uint8Array): Promise<CompletedPart> {
     const { ETag, ChecksumCRC32 } = await this.#client.send(
-      part,
-      signal ? { abortSignal: signal } : {},
+      new UploadPartCommand({ ...this.#upload, PartNumber, Body }),
+      { abortSignal: this.#signal },
     )
-    this.#parts.push({ PartNumber, ETag, ChecksumCRC32 })
+    return { PartNumber, ETag, ChecksumCRC32 }
   }
 
+  /** Once all are sent. @throws what one of them failed with */
   async complete(): Promise<void> {
-    const MultipartUpload = { Parts: this.#parts }
+    const MultipartUpload = { Parts: await Promise.all(this.#sent) }
     await this.#client.send(
       new CompleteMultipartUploadCommand({ ...this.#upload, MultipartUpload }),
     )
   }
 
-  /** Removes its parts, if they are not the file by now. Never throws. */
+  /** Removes its parts, once none is on its way, if they are not the file by now. Never throws. */
   async abort(): Promise<void> {
+    await Promise.allSettled(this.#sent)
     await this.#client.send(new AbortMultipartUploadCommand(this.#upload)).catch(() => {})
   }
 }

@@ -3,6 +3,7 @@ import { HeadObjectCommand, ListMultipartUploadsCommand, type S3Client } from '@
 import { randomBytes } from 'node:crypto'
 import { createServer, request as ask, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describesFileStore } from '../conformance/file-store.ts'
 import { all, isMissing, newKey, one, openStore, root, type, why } from '../support/s3-kit.ts'
@@ -14,6 +15,9 @@ let between: Server
 let spoil = false
 /** Called once the bucket has made a file, before it is told. */
 let whenMade = () => {}
+/** Before the bucket is sent a part; false: it is refused. */
+const letThrough = async (_part: number): Promise<boolean> => true
+let mayPass = letThrough
 
 beforeAll(async () => {
   if (isMissing) return
@@ -106,6 +110,46 @@ describe.skipIf(isMissing)(`what a bucket is asked for${why}`, () => {
     expect(await store.size(key)).toBe(bytes)
   })
 
+  it('puts a file together in order, whichever of its parts arrives first', async () => {
+    const [store, key, data] = [openStore(throughBetween()), newKey(), randomBytes(23_000_000)]
+    const third = Promise.withResolvers<void>()
+    const came: number[] = []
+    mayPass = async (part) => {
+      if (part === 1) await third.promise
+      came.push(part)
+      if (part === 3) third.resolve()
+      return true
+    }
+    try {
+      expect(await store.put(key, one(data), { type })).toBe(data.length)
+    } finally {
+      mayPass = letThrough
+    }
+    expect([came.length, came[0] === 1]).toEqual([5, false])
+    expect((await all(await store.read(key))).equals(data)).toBe(true)
+  })
+
+  it('reads no further once a part was refused, says by what, and leaves none behind', async () => {
+    const [store, key] = [openStore(throughBetween()), newKey()]
+    let read = 0
+    const endless = async function* () {
+      for (; read < 300; read++) {
+        yield randomBytes(1024 * 1024)
+        await setTimeout(10)
+      }
+    }
+    mayPass = async (part) => part !== 2
+    try {
+      await expect(store.put(key, endless(), { type })).rejects.toThrow('AccessDenied')
+    } finally {
+      mayPass = letThrough
+    }
+    expect(read).toBeLessThan(100)
+    expect(await store.size(key)).toBeNull()
+    const left = await client.send(new ListMultipartUploadsCommand({ Bucket: 'films' }))
+    expect(left.Uploads ?? []).toEqual([])
+  })
+
   it.each([
     ['AES256', undefined],
     ['aws:kms', 'arn:aws:kms:us-east-1:123456789012:key/films'],
@@ -163,8 +207,13 @@ const makesFile = (method: string, url: string) =>
 
 /** Hands requests on to a port; where `spoil` is set, with the last byte of an object changed. */
 async function startBetween(port: number): Promise<Server> {
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(async (incoming, outgoing) => {
     const { method, url, headers } = incoming
+    const part = /partNumber=(\d+)/.exec(url!)?.[1]
+    if (part && !(await mayPass(Number(part)))) {
+      incoming.resume()
+      return outgoing.writeHead(403).end('<Error><Code>AccessDenied</Code></Error>')
+    }
     const onward = ask({ port, host: '127.0.0.1', method, path: url, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers)
       const chunks: Buffer[] = []
@@ -176,6 +225,8 @@ async function startBetween(port: number): Promise<Server> {
         outgoing.end(body)
       })
     })
+    onward.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => onward.destroy())
     incoming.pipe(onward)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
