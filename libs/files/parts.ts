@@ -17,8 +17,9 @@ export interface Part {
 }
 
 /**
- * What the files of a store share: parts beside one for each, and memory that was used before. While
- * any file is in work it is kept: garbage of this size would wait for a collection of everything.
+ * What the files of a store share: parts beside one for each, and memory that was used before.
+ * While any file is in work it is kept: garbage of this size would wait for a collection of
+ * everything.
  */
 export class PartMemory {
   readonly partBytes: number

@@ -1,7 +1,7 @@
 /**
- * Files in an S3-compatible bucket. What is larger than 5 MiB is put in parts of that size, of which
- * one to four are in memory, as many files are in work; a file appears with the upload's completion,
- * whole or not at all, and the parts of one that fails are removed.
+ * Files in an S3-compatible bucket. What is larger than 5 MiB is put in parts of that size, of
+ * which one to four are in memory, as many files are in work; a file appears with the upload's
+ * completion, whole or not at all, and the parts of one that fails are removed.
  * Parts that a dead process left behind are the bucket's to expire: set a lifecycle rule for
  * incomplete multipart uploads. A service that does not answer fails a call within a minute or two.
  */

@@ -110,6 +110,26 @@ describe.skipIf(isMissing)(`what a bucket is asked for${why}`, () => {
     expect(await store.size(key)).toBe(bytes)
   })
 
+  it.each([
+    ['AES256', undefined],
+    ['aws:kms', 'arn:aws:kms:us-east-1:123456789012:key/films'],
+  ] as const)('asks for encryption by %s, whole and in parts', async (encryption, kmsKeyId) => {
+    const store = openStore(moto, { encryption, kmsKeyId })
+    for (const bytes of [10, 9_000_000]) {
+      const key = newKey()
+      await store.put(key, one(randomBytes(bytes)), { type })
+      const head = await client.send(new HeadObjectCommand({ Bucket: 'films', Key: `kept/${key}` }))
+      expect(head).toMatchObject({
+        ContentType: type,
+        ContentLength: bytes,
+        ServerSideEncryption: encryption,
+        ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
+      })
+    }
+  })
+})
+
+describe.skipIf(isMissing)(`parts of a file${why}`, () => {
   it('puts a file together in order, whichever of its parts arrives first', async () => {
     const [store, key, data] = [openStore(throughBetween()), newKey(), randomBytes(23_000_000)]
     const third = Promise.withResolvers<void>()
@@ -148,24 +168,6 @@ describe.skipIf(isMissing)(`what a bucket is asked for${why}`, () => {
     expect(await store.size(key)).toBeNull()
     const left = await client.send(new ListMultipartUploadsCommand({ Bucket: 'films' }))
     expect(left.Uploads ?? []).toEqual([])
-  })
-
-  it.each([
-    ['AES256', undefined],
-    ['aws:kms', 'arn:aws:kms:us-east-1:123456789012:key/films'],
-  ] as const)('asks for encryption by %s, whole and in parts', async (encryption, kmsKeyId) => {
-    const store = openStore(moto, { encryption, kmsKeyId })
-    for (const bytes of [10, 9_000_000]) {
-      const key = newKey()
-      await store.put(key, one(randomBytes(bytes)), { type })
-      const head = await client.send(new HeadObjectCommand({ Bucket: 'films', Key: `kept/${key}` }))
-      expect(head).toMatchObject({
-        ContentType: type,
-        ContentLength: bytes,
-        ServerSideEncryption: encryption,
-        ...(kmsKeyId ? { SSEKMSKeyId: kmsKeyId } : {}),
-      })
-    }
   })
 })
 
