@@ -1,7 +1,7 @@
 import { Accounts } from '#libs/provider/accounts.ts'
 import { keyId, type Keyring } from '#libs/runtime/secrets.ts'
 import type { Database } from '#libs/store/connect.ts'
-import { ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import { renameAccount } from '#libs/store/account-ids.ts'
 import { reEncrypt, type ReEncrypted, type SealedRow } from '#libs/store/re-encrypt.ts'
 import { keyringInUse, withDatabase } from './config.ts'
 
@@ -30,7 +30,7 @@ export async function reEncryptAll(): Promise<void> {
 async function allPasses(db: Database, keys: Keyring): Promise<ReEncrypted & { isStill: boolean }> {
   const progress = (table: string, done: ReEncrypted) =>
     process.stdout.write(`${table}: ${done.changed} re-encrypted, ${done.failed} failed\n`)
-  const before = carryOver(new ProviderAccounts(db), new Accounts(keys))
+  const before = carryOver(db, new Accounts(keys))
   let all = 0
   for (let pass = 1; ; pass++) {
     const { changed, failed } = await reEncrypt(db, keys, { before, progress })
@@ -40,16 +40,16 @@ async function allPasses(db: Database, keys: Keyring): Promise<ReEncrypted & { i
 }
 
 /**
- * An account's id is another by another key: what operators did to it, and what is proven of it,
- * goes over to the new one.
+ * An account's id is another by another key: what operators did to it, what is proven of it, and
+ * its tasks at work go over to the new one.
  */
-function carryOver(store: ProviderAccounts, accounts: Accounts) {
+function carryOver(db: Database, accounts: Accounts) {
   const done = new Set<string>()
   return async (rows: SealedRow[]): Promise<void> => {
     for (const { provider, baseUrl, keyCipher } of rows) {
       const account = baseUrl === null ? null : accounts.open({ baseUrl, keyCipher })
-      if (!account || done.has(`${provider} ${account.id}`)) continue
-      await store.inherit({ accountId: account.id, provider }, account.formerIds)
+      if (!account?.formerIds.length || done.has(`${provider} ${account.id}`)) continue
+      await renameAccount(db, { accountId: account.id, provider }, account.formerIds)
       done.add(`${provider} ${account.id}`)
     }
   }

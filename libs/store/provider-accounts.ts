@@ -3,12 +3,8 @@
  * places for tasks at work. Each method is one statement but for `takeTask`.
  */
 import type { Actor } from '#libs/scene-video/scene-video.ts'
+import { inheritAccount, type AccountKey } from './account-ids.ts'
 import type { Database } from './connect.ts'
-
-export interface AccountKey {
-  accountId: string
-  provider: string
-}
 
 /** Of an account to which creates do not just go. */
 export interface CircuitState extends AccountKey {
@@ -61,30 +57,11 @@ export class ProviderAccounts {
    * was left under a former id.
    */
   async know(key: AccountKey, host: string, formerIds: readonly string[] = []): Promise<boolean> {
-    const isInherited = formerIds.length > 0 && (await this.inherit(key, formerIds))
+    const isInherited = formerIds.length > 0 && (await inheritAccount(this.#db, key, formerIds))
     await this.#db.$executeRaw`
       INSERT INTO "ProviderAccount" ("accountId", provider, host) VALUES (${key.accountId}, ${key.provider}, ${host})
       ON CONFLICT ("accountId", provider) DO UPDATE SET "usedAt" = now() WHERE "ProviderAccount"."usedAt" < now() - interval '1 hour'`
     return isInherited
-  }
-
-  /**
-   * Where it is not known under this id, it begins as it was left under a former one, with what was
-   * proven of it. Whether it did.
-   */
-  async inherit({ accountId, provider }: AccountKey, formerIds: readonly string[]) {
-    const former = [...formerIds]
-    await this.#db.$executeRaw`
-      INSERT INTO "AccountProof" ("accountId", provider)
-      SELECT ${accountId} || substr(p."accountId", length(f.id) + 1), provider FROM unnest(${former}::text[]) AS f(id)
-      JOIN "AccountProof" p ON p.provider = ${provider} AND (p."accountId" = f.id OR starts_with(p."accountId", f.id || '/'))
-      ON CONFLICT DO NOTHING`
-    const inherited = await this.#db.$executeRaw`
-      INSERT INTO "ProviderAccount" ("accountId", provider, host, "isOpen", held, reason, openings, "openedAt", "nextTryAt", "createsFullAt", acts)
-      SELECT ${accountId}, provider, host, "isOpen", held, reason, openings, "openedAt", "nextTryAt", "createsFullAt", acts
-      FROM "ProviderAccount" WHERE "accountId" = ANY(${former}::text[]) AND provider = ${provider} ORDER BY "usedAt" DESC LIMIT 1
-      ON CONFLICT DO NOTHING`
-    return inherited > 0
   }
 
   /** Of those whose circuit is open or held; few. */

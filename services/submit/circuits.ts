@@ -19,9 +19,9 @@ import {
   type CreateOutcomes,
 } from '#libs/scene-video/create-outcomes.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
+import type { AccountKey } from '#libs/store/account-ids.ts'
 import {
   firstOpenMs,
-  type AccountKey,
   type CircuitState,
   type ProviderAccounts,
 } from '#libs/store/provider-accounts.ts'

@@ -6,7 +6,8 @@
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
-import type { AccountKey, CreateRate, ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import type { AccountKey } from '#libs/store/account-ids.ts'
+import type { CreateRate, ProviderAccounts } from '#libs/store/provider-accounts.ts'
 
 export interface Waiting {
   id: string

@@ -7,7 +7,8 @@ import type { Declared } from '#libs/provider/provider.ts'
 import type { Clock } from '#libs/runtime/clock.ts'
 import type { Logger } from '#libs/runtime/logger.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
-import type { AccountKey, ProviderAccounts } from '#libs/store/provider-accounts.ts'
+import type { AccountKey } from '#libs/store/account-ids.ts'
+import type { ProviderAccounts } from '#libs/store/provider-accounts.ts'
 import { CreateQueue, type Waiting } from './create-queue.ts'
 import { LearnedRate } from './learned-rate.ts'
 
@@ -32,7 +33,7 @@ export interface KnownAccount {
 export interface KnownAccountsOptions {
   clock: Clock
   log: Logger
-  store: Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act' | 'inherit'>
+  store: Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'>
 }
 
 const toldForMs = 12 * 3_600_000

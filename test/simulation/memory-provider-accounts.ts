@@ -1,11 +1,11 @@
 /** What submits share of accounts, in memory: as libs/store/provider-accounts.ts keeps it. */
 import { isTerminal, type Status } from '#libs/scene-video/scene-video.ts'
 import type { InterfaceOf } from '#libs/store/connect.ts'
+import type { AccountKey } from '#libs/store/account-ids.ts'
 import {
   firstOpenMs,
   longestOpenMs,
   triedMs,
-  type AccountKey,
   type CircuitState,
   type CreateRate,
   type ProviderAccounts,
@@ -21,10 +21,7 @@ interface Row extends AccountKey {
   tasks: Map<string, number>
 }
 
-export class MemoryProviderAccounts implements Omit<
-  InterfaceOf<ProviderAccounts>,
-  'list' | 'act' | 'inherit'
-> {
+export class MemoryProviderAccounts implements Omit<InterfaceOf<ProviderAccounts>, 'list' | 'act'> {
   readonly #rows = new Map<string, Row>()
   readonly #now: () => number
   readonly #videos: Map<string, { status: Status; attempt: number }> | undefined
