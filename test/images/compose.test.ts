@@ -54,7 +54,8 @@ async function up(): Promise<string> {
     .replace(/^#GATEWAY_PORT=$/m, `GATEWAY_PORT=${port}`)
   writeFileSync(join(work, 'env'), settings)
   writeFileSync(join(work, 'simulator.yml'), simulator)
-  compose('up', '-d', '--build')
+  compose('--profile', 'operator', 'build')
+  compose('up', '-d')
   return `http://127.0.0.1:${port}`
 }
 

@@ -47,10 +47,11 @@ docker build --quiet -t node:24-bookworm-slim "$work/node"
 mkdir "$work/bare"
 cp "$node" "$work/bare/node"
 echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >"$work/bare/passwd"
+echo 'nonroot:x:65532:' >"$work/bare/group"
 cat >"$work/bare/Dockerfile" <<'END'
 FROM localhost/bare
 COPY node /nodejs/bin/node
-COPY passwd /etc/passwd
+COPY passwd group /etc/
 USER 65532
 ENTRYPOINT ["/nodejs/bin/node"]
 END
