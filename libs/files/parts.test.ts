@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { FileMemory, inParts, PartMemory, type Part } from './parts.ts'
@@ -90,6 +91,14 @@ it('lends a file three parts beside its own, and all files together what there i
   expect(new Set(held.flat().map(({ part }) => part.buffer)).size).toBe(7)
   files[0]![Symbol.dispose]()
   expect(await heldBy(memoryOf(partBytes, all))).toHaveLength(4)
+})
+
+it('leaves nothing with the signal of a file that is done', () => {
+  const stop = new AbortController()
+  const memory = memoryOf(partBytes, new PartMemory(partBytes, 0), stop)
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(1)
+  memory[Symbol.dispose]()
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
 })
 
 it('waits for a part to be free, and no longer than the signal', async () => {

@@ -62,13 +62,14 @@ export class FileMemory implements Disposable {
   readonly #unused: Uint8Array[] = []
   #lent = 0
   #whenFree: () => void = () => {}
+  readonly #onAbort = () => this.#whenFree()
 
   /** `signal`: nothing of it is waited for any more. */
   constructor(all: PartMemory, signal: AbortSignal) {
     this.#all = all
     this.#signal = signal
     all.enter()
-    signal.addEventListener('abort', () => this.#whenFree(), { once: true })
+    signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   get partBytes(): number {
@@ -102,6 +103,8 @@ export class FileMemory implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // a signal made of others is kept for as long as anybody listens to it
+    this.#signal.removeEventListener('abort', this.#onAbort)
     this.#all.leave(this.#lent, this.#unused.splice(0))
     this.#lent = 0
   }
