@@ -93,6 +93,27 @@ it('lends a file three parts beside its own, and all files together what there i
   expect(await heldBy(memoryOf(partBytes, all))).toHaveLength(4)
 })
 
+it('keeps of what ended no more than it lends, and nothing once all have ended', async () => {
+  const all = new PartMemory(partBytes, 2)
+  const files = Array.from({ length: 6 }, () => memoryOf(partBytes, all))
+  const slow = memoryOf(partBytes, all)
+  const used = new Set<unknown>()
+  for (const file of files)
+    for (const { part } of await heldBy(file)) {
+      used.add(part.buffer)
+      file.free(part)
+    }
+  for (const file of files) file[Symbol.dispose]()
+  const takenAgain = () => {
+    const taken = Array.from({ length: 6 }, () => all.take().buffer)
+    return taken.filter((one) => used.has(one)).length
+  }
+  expect([used.size, takenAgain(), takenAgain()]).toEqual([8, 2, 0])
+  slow.free(new Uint8Array(partBytes))
+  slow[Symbol.dispose]()
+  expect(takenAgain()).toBe(0)
+})
+
 it('leaves nothing with the signal of a file that is done', () => {
   const stop = new AbortController()
   const memory = memoryOf(partBytes, new PartMemory(partBytes, 0), stop)

@@ -18,11 +18,12 @@ export interface Part {
 
 /**
  * What the files of a store share: parts beside one for each, and memory that was used before.
- * While any file is in work it is kept: garbage of this size would wait for a collection of
- * everything.
+ * While any file is in work as much of it is kept as is lent: garbage of this size would wait for
+ * a collection of everything.
  */
 export class PartMemory {
   readonly partBytes: number
+  readonly #mostUnused: number
   readonly #unused: Uint8Array[] = []
   #further: number
   #files = 0
@@ -30,6 +31,7 @@ export class PartMemory {
   constructor(partBytes: number, further: number) {
     this.partBytes = partBytes
     this.#further = further
+    this.#mostUnused = further
   }
 
   enter(): void {
@@ -51,7 +53,8 @@ export class PartMemory {
     this.#files--
     this.#further += lent
     if (this.#files === 0) this.#unused.length = 0
-    else this.#unused.push(...unused)
+    // one file that takes long keeps no memory of those that ended
+    else this.#unused.push(...unused.slice(0, this.#mostUnused - this.#unused.length))
   }
 }
 

@@ -13,7 +13,8 @@ type Statements = Pick<Database, '$executeRaw'>
 
 /**
  * Where it is not known under this id, it begins as it was left under a former one, with what was
- * proven of it. Whether it did.
+ * proven of it. Where it is, what an operator did last counts, under whichever id. Whether it is
+ * another now.
  */
 export async function inheritAccount(
   db: Statements,
@@ -29,8 +30,10 @@ export async function inheritAccount(
   const inherited = await db.$executeRaw`
     INSERT INTO "ProviderAccount" ("accountId", provider, host, "isOpen", held, reason, openings, "openedAt", "nextTryAt", "createsFullAt", acts)
     SELECT ${accountId}, provider, host, "isOpen", held, reason, openings, "openedAt", "nextTryAt", "createsFullAt", acts
-    FROM "ProviderAccount" WHERE "accountId" = ANY(${former}::text[]) AND provider = ${provider} ORDER BY "usedAt" DESC LIMIT 1
-    ON CONFLICT DO NOTHING`
+    FROM "ProviderAccount" WHERE "accountId" = ANY(${former}::text[]) AND provider = ${provider} ORDER BY acts->0->>'at' DESC NULLS LAST, "usedAt" DESC LIMIT 1
+    ON CONFLICT ("accountId", provider) DO UPDATE SET "isOpen" = excluded."isOpen", held = excluded.held, reason = excluded.reason,
+      openings = excluded.openings, "openedAt" = excluded."openedAt", "nextTryAt" = excluded."nextTryAt", acts = excluded.acts
+    WHERE excluded.acts->0->>'at' > coalesce("ProviderAccount".acts->0->>'at', '')`
   return inherited > 0
 }
 
